@@ -1,0 +1,47 @@
+# make train: environment, then the whole graph on the demo data
+# make test:  environment, then the tests
+# make ui:    Dagster on the same instance
+
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+export DAGSTER_HOME := $(CURDIR)
+
+.PHONY: train test ui check lock environment clean
+
+train: environment
+	$(BIN)/model2 retrain
+
+test: environment
+	$(BIN)/python -m pytest
+
+ui: environment
+	$(BIN)/dagster dev -m model2_assets.definitions
+
+check: environment
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+lock:
+	uv pip compile pyproject.toml --extra test --universal --fork-strategy fewest \
+		--python-version 3.11 --upgrade --quiet --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --output-file constraints.new
+	(sed -n 1p constraints.txt; cat constraints.new) > constraints.tmp
+	mv constraints.tmp constraints.txt && rm constraints.new
+
+environment: $(VENV)/installed
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	@if command -v uv >/dev/null 2>&1; then \
+		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
+		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[test]'; \
+	else \
+		$(PYTHON) -m venv $(VENV) && \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'; \
+	fi
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,1 @@
+"""Leak-free base models of an equity-return forecaster, as a Dagster asset graph."""

@@ -1,0 +1,39 @@
+"""Predicates behind the asset checks, as plain functions that return a `CheckOutcome`."""
+
+from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
+from model2_assets.checks._contract import check_contract
+from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
+from model2_assets.checks._models import check_every_feature, check_models_complete
+from model2_assets.checks._out_of_fold import (
+    check_coverage,
+    check_determinism,
+    check_finite,
+    check_range,
+    check_rank_ic_plausible,
+    check_reproduced,
+)
+from model2_assets.checks._outcome import CheckOutcome, failed_errors
+from model2_assets.checks._scores import check_models_size, check_scores_complete
+from model2_assets.checks._splits import check_minimum_samples, check_no_label_overlap
+
+__all__ = [
+    "CheckOutcome",
+    "check_contract",
+    "check_coverage",
+    "check_determinism",
+    "check_every_feature",
+    "check_features_consistent",
+    "check_finite",
+    "check_labels_consistent",
+    "check_minimum_samples",
+    "check_models_complete",
+    "check_models_size",
+    "check_no_label_overlap",
+    "check_out_of_fold",
+    "check_range",
+    "check_rank_ic_plausible",
+    "check_reproduced",
+    "check_scores_complete",
+    "failed_errors",
+    "mean_rank_ic",
+]

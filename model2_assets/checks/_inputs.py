@@ -1,0 +1,107 @@
+"""Checks of what models are trained on: labels and features that belong to the panel."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from model2_assets.checks._outcome import CheckOutcome
+
+
+def check_labels_consistent(
+    labels: pd.DataFrame, panel: pd.DataFrame, *, horizons: Sequence[str]
+) -> CheckOutcome:
+    """Check that labels cover every horizon and say how far each looks ahead.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_labels, 3 * n_horizons)
+        The candidate.
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market data that it was made from.
+    horizons : sequence of str
+        Such as ``("21d", "63d")``.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``consistent``: all columns of all horizons, rows of the universe only, a
+        label end exactly where there is a label, and after the row's own date.
+    """
+    problems = _foreign_rows(labels, panel)
+    dates = labels.index.get_level_values("datetime")
+    for horizon in horizons:
+        names = [f"forward_return_{horizon}", f"label_{horizon}", f"label_end_{horizon}"]
+        absent = [name for name in names if name not in labels.columns]
+        if absent:
+            problems.append(f"column {absent[0]!r} is missing")
+            continue
+        label, end = labels[names[1]], labels[names[2]]
+        problems += _first(
+            labels.index,
+            np.asarray(label.notna() != end.notna()),
+            f"{names[1]} and {names[2]} are not missing together",
+        )
+        problems += _first(
+            labels.index, np.asarray(end <= dates), f"{names[2]} is not after the row's own date"
+        )
+        problems += _first(labels.index, np.isinf(label.to_numpy()), f"{names[1]} is infinite")
+        if not label.notna().any():
+            problems.append(f"{names[1]} has no value at all; shorten the horizon")
+    return CheckOutcome(
+        "consistent",
+        passed=not problems,
+        description="; ".join(problems) or f"{len(horizons)} horizons, {len(labels):,} rows",
+        values={
+            f"labelled_{h}": int(labels[f"label_{h}"].notna().sum())
+            for h in horizons
+            if f"label_{h}" in labels.columns
+        },
+    )
+
+
+def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> CheckOutcome:
+    """Check that features belong to rows of the universe and are numbers.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features)
+        The candidate.
+    panel : DataFrame of shape (n_bars, n_columns)
+        The market data that it was made from.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``consistent``: at least one feature and one row, rows of the universe
+        only, nothing infinite.
+    """
+    problems = _foreign_rows(features, panel)
+    if features.empty:
+        problems.append(f"there are {len(features)} rows and {features.shape[1]} features")
+    infinite = [name for name in features.columns if np.isinf(features[name].to_numpy()).any()]
+    if infinite:
+        bad = np.isinf(features[infinite[0]].to_numpy())
+        problems += _first(features.index, bad, f"feature {infinite[0]!r} is infinite")
+    missing = float(np.mean([features[name].isna().mean() for name in features.columns] or [1.0]))
+    return CheckOutcome(
+        "consistent",
+        passed=not problems,
+        description="; ".join(problems)
+        or f"{features.shape[1]} features, {len(features):,} rows, {missing:.2%} missing",
+        values={"features": features.shape[1], "rows": len(features), "missing_share": missing},
+    )
+
+
+def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
+    members = panel.index[panel["in_universe"].to_numpy()]
+    return _first(frame.index, ~frame.index.isin(members), "not a row of the universe")
+
+
+def _first(
+    index: pd.Index, rows: np.ndarray[tuple[int], np.dtype[np.bool_]], text: str
+) -> list[str]:
+    if not rows.any():
+        return []
+    instrument, date = index[int(np.argmax(rows))]
+    return [f"{text}: {int(rows.sum()):,} rows, first {instrument} {date:%Y-%m-%d}"]

@@ -1,0 +1,69 @@
+"""Checks of a region as a whole: scores complete, models small."""
+
+from collections.abc import Collection, Mapping
+
+import pandas as pd
+
+from model2_assets.checks._outcome import CheckOutcome
+
+
+def check_scores_complete(
+    scores: Mapping[str, pd.DataFrame], *, partitions: Collection[str], n_folds: int
+) -> CheckOutcome:
+    """Check that every partition that exists has every fold's scores.
+
+    Parameters
+    ----------
+    scores : mapping of str to DataFrame
+        Scores per partition key, such as ``21d|ridge``.
+    partitions : collection of str
+        Partition keys of the region.
+    n_folds : int
+        Folds that each partition must have been scored in.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``scores_complete``. A missing partition warns; a partition without
+        some of its folds is an error.
+    """
+    found = {
+        key: int(frame.loc[frame["scope"] == "fold", "fold_id"].nunique())
+        for key, frame in scores.items()
+    }
+    missing = sorted(set(partitions) - set(found))
+    short = sorted(key for key, folds in found.items() if folds != n_folds)
+    count, expected = sum(found.values()), n_folds * len(partitions)
+    problems = [f"partition {key} is missing; materialize it" for key in missing]
+    problems += [f"partition {key} has {found[key]} of {n_folds} folds" for key in short]
+    return CheckOutcome(
+        "scores_complete",
+        passed=not problems,
+        severity="error" if short else "warn",
+        description="; ".join(problems) or f"{count} of {expected} fold scores",
+        values={"fold_scores": count, "expected": expected, "missing_partitions": len(missing)},
+    )
+
+
+def check_models_size(total_bytes: int, *, limit_mb: float) -> CheckOutcome:
+    """Check that a region's fold models are small enough together.
+
+    Parameters
+    ----------
+    total_bytes : int
+        Size of all fold models of the region, bytes.
+    limit_mb : float
+        Limit in 10^6 bytes, exclusive.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``models_size``.
+    """
+    megabytes = total_bytes / 1e6
+    return CheckOutcome(
+        "models_size",
+        passed=megabytes < limit_mb,
+        description=f"fold models take {megabytes:,.2f} MB together, limit {limit_mb:,.0f} MB",
+        values={"models_mb": megabytes, "limit_mb": limit_mb},
+    )

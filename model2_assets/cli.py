@@ -1,0 +1,193 @@
+"""The ``model2`` command."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
+from model2_assets.errors import ConfigError, Model2Error
+from model2_assets.logging import setup_logging
+from model2_assets.storage import default_base, default_store, repository_root
+
+if TYPE_CHECKING:
+    from model2_assets.defs.retrain import FinishedRun, PlannedRun
+
+HOME_VARIABLE = "DAGSTER_HOME"
+
+
+class _Command(click.Group):
+    """Turns a user's mistake into one sentence and exit status 2."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except Model2Error as error:
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2)
+
+
+@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help=f"YAML file of what differs from the defaults (else ${CONFIG_VARIABLE}).",
+)
+@click.pass_context
+def main(context: click.Context, config: Path | None) -> None:
+    """Train the base models of an equity-return forecaster, and look at the results."""
+    if config is not None:
+        os.environ[CONFIG_VARIABLE] = str(config.absolute())
+    context.obj = load_config()
+    setup_logging(context.obj.logging.level, context.obj.logging.format)
+
+
+@main.command()
+@click.option("--region", help="Retrain this region only.")
+@click.option("--horizon", help="Train this horizon only, such as 21d.")
+@click.option("--model", help="Train this model only, such as ridge.")
+@click.pass_obj
+def retrain(
+    config: Model2Config, region: str | None, horizon: str | None, model: str | None
+) -> None:
+    """Materialize the whole graph: data, features, splits, models, products, leaderboard.
+
+    Exits with 1 if a step or an error-level check failed, with 2 if the configuration
+    or an option is wrong.
+    """
+    plan = _plan(config, region, horizon, model)
+    _validate_imports(config)
+    home = _dagster_home()
+    click.echo(f"results: {default_base()}\nDagster: {home}", err=True)
+
+    import dagster as dg
+
+    from model2_assets.defs.retrain import close_dead_runs, execute_plan
+    from model2_assets.definitions import defs
+
+    with dg.DagsterInstance.get() as instance:
+        closed = close_dead_runs(instance)
+        if closed:
+            click.echo(f"closed {closed} runs whose process was killed", err=True)
+        finished = list(execute_plan(defs, instance, plan))
+    regions = dict.fromkeys(run.region for run in plan)
+    _print_scores(list(regions))
+    _print_outcome(finished, len(plan), home)
+    sys.exit(0 if len(finished) == len(plan) and all(run.success for run in finished) else 1)
+
+
+@main.command()
+@click.option("--region", help="Show this region only.")
+@click.pass_obj
+def scores(config: Model2Config, region: str | None) -> None:
+    """Show the leaderboard of the last retrain."""
+    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    if not _print_scores(names):
+        raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
+
+
+@main.command("validate-config")
+@click.option("--no-data", is_flag=True, help="Do not read the market data.")
+@click.pass_obj
+def validate_config(config: Model2Config, no_data: bool) -> None:
+    """Say whether the configuration is understood and its market data can be used."""
+    _validate_imports(config)
+    for name, region in config.regions.items():
+        horizons = ", ".join(region.labels.horizon_keys)
+        models = ", ".join(config.models_of(name))
+        click.echo(f"region {name}: horizons {horizons}; models {models}")
+        if not no_data:
+            from model2_assets.labels import require_history
+            from model2_assets.market_data import load_market_data
+
+            data = load_market_data(region.market_data)
+            require_history(data.panel, region.labels)
+            click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
+    click.echo("the configuration is valid")
+
+
+def _plan(
+    config: Model2Config, region: str | None, horizon: str | None, model: str | None
+) -> "list[PlannedRun]":
+    from model2_assets.defs.retrain import plan_region
+
+    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    plan = []
+    for name in names:
+        horizons = list(config.regions[name].labels.horizon_keys)
+        models = list(config.models_of(name))
+        plan += plan_region(
+            name,
+            horizons=[_one_of(horizon, horizons, "horizon")] if horizon else horizons,
+            models=[_one_of(model, models, "model")] if model else models,
+        )
+    return plan
+
+
+def _one_of(value: str, known: Sequence[str], what: str) -> str:
+    if value not in known:
+        raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+    return value
+
+
+def _validate_imports(config: Model2Config) -> None:
+    from model2_assets.import_path import load_object
+    from model2_assets.training import ModelRegistry
+
+    for name, region in config.regions.items():
+        ModelRegistry.from_config(config, name).validate(region.labels.horizon_keys)
+        for key, path in (
+            ("labels.builder", region.labels.builder),
+            ("features.builder", region.features.builder),
+            ("cross_validation.splitter", region.cross_validation.splitter),
+        ):
+            if path is not None:
+                load_object(path, key=f"regions.{name}.{key}")
+
+
+def _dagster_home() -> Path:
+    """Return the folder of the Dagster instance, and make Dagster use it."""
+    home = Path(os.environ.get(HOME_VARIABLE) or repository_root() or Path.cwd() / ".dagster")
+    home = home.absolute()
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ[HOME_VARIABLE] = str(home)
+    return home
+
+
+def _print_scores(regions: Sequence[str]) -> bool:
+    from rich.console import Console
+
+    from model2_assets.scores_table import scores_table
+    from model2_assets.storage import Address
+
+    store = default_store()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    shown = False
+    for region in regions:
+        address = Address(region, "leaderboard")
+        if store.exists(address):
+            console.print(scores_table(region, store.read(address)))
+            shown = True
+    return shown
+
+
+def _print_outcome(finished: "Sequence[FinishedRun]", planned: int, home: Path) -> None:
+    for run in finished:
+        for warning in run.warnings:
+            click.echo(f"warning: {run.planned}: {warning}", err=True)
+        for failure in run.failures:
+            click.echo(f"FAILED: {run.planned}: {failure}", err=True)
+    if len(finished) < planned:
+        click.echo(f"FAILED: {planned - len(finished)} runs were skipped", err=True)
+    seconds = sum(run.seconds for run in finished)
+    good = sum(run.success for run in finished)
+    click.echo(f"{good} of {planned} runs succeeded in {seconds:.0f} s")
+    click.echo(f"files: {default_base()}")
+    click.echo(f"UI:    make ui    (or: DAGSTER_HOME={home} dagster dev -m model2_assets.definitions)")
+
+
+if __name__ == "__main__":
+    main()

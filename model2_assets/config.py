@@ -1,0 +1,504 @@
+"""Everything that a user can set: typed, validated, with units.
+
+One YAML file, named by ``MODEL2_CONFIG`` or on the command line, gives what differs
+from the defaults. Its ``regions`` replace the default region; its ``models`` are merged
+over the default models, and a ``null`` removes one.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from model2_assets.errors import ConfigError
+
+CONFIG_VARIABLE = "MODEL2_CONFIG"
+
+MARKET_DATA_COLUMNS = (
+    "instrument",
+    "datetime",
+    "open",
+    "high",
+    "low",
+    "close",
+    "volume",
+    "adjusted_close",
+    "vwap",
+)
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+"""A region or model name: it becomes a folder and part of an asset key."""
+
+ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
+"""``package.module:name``."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+SectionT = TypeVar("SectionT", bound=_Section)
+
+
+def _known_columns(columns: dict[str, str]) -> dict[str, str]:
+    unknown = sorted(set(columns) - set(MARKET_DATA_COLUMNS))
+    if unknown:
+        raise ValueError(f"unknown column {unknown[0]!r}; known: {', '.join(MARKET_DATA_COLUMNS)}")
+    return columns
+
+
+def _ascending_horizons(horizons: tuple[int, ...]) -> tuple[int, ...]:
+    if len(set(horizons)) != len(horizons):
+        raise ValueError(f"horizons {list(horizons)} repeat one; give each once")
+    return tuple(sorted(horizons))
+
+
+def _five_fields(cron: str) -> str:
+    if not re.fullmatch(r"[\d*][\w*,/#-]*( +[\w*,/#?-]+){4}", cron):
+        raise ValueError(
+            "not five fields (minute, hour, day of month, month, day of week) such as 0 2 * * 2-6"
+        )
+    return cron
+
+
+def _known_timezone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError("no such IANA time zone; write one such as America/New_York") from None
+    return name
+
+
+class MarketDataConfig(_Section):
+    """Where daily bars come from."""
+
+    source: Literal["demo", "parquet", "csv", "synthetic"] = Field(
+        default="demo",
+        description="demo: closes of 20 S&P 500 stocks; synthetic: a generated market",
+    )
+    path: str | None = Field(default=None, description="file, glob or fsspec URL (parquet and csv)")
+    columns: Annotated[dict[str, str], AfterValidator(_known_columns)] = Field(
+        default_factory=dict, description="our column name: name in the file"
+    )
+    instrument_from_filename: bool = Field(
+        default=False, description="one file per instrument, named after it"
+    )
+    universe: str | None = Field(
+        default=None,
+        description="file of instrument, from, to: point-in-time membership, both ends included",
+    )
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="settings of the synthetic source"
+    )
+
+    @model_validator(mode="after")
+    def _path_belongs_to_files(self) -> Self:
+        needs_path = self.source in ("parquet", "csv")
+        if needs_path and not self.path:
+            raise ValueError(f"source {self.source!r} needs a path")
+        if self.path and not needs_path:
+            raise ValueError(f"source {self.source!r} takes no path; remove it or name the format")
+        if self.params and self.source != "synthetic":
+            raise ValueError("params belong to source 'synthetic' only")
+        if not needs_path and (self.columns or self.instrument_from_filename):
+            raise ValueError(
+                f"source {self.source!r} reads no file; remove columns and instrument_from_filename"
+            )
+        if self.instrument_from_filename and "instrument" in self.columns:
+            raise ValueError(
+                "columns.instrument and instrument_from_filename exclude each other; remove one"
+            )
+        return self
+
+
+class LabelsConfig(_Section):
+    """How forward returns become labels."""
+
+    horizons: Annotated[
+        tuple[Annotated[int, Field(ge=1, le=2520)], ...],
+        Field(min_length=1),
+        AfterValidator(_ascending_horizons),
+    ] = Field(default=(21, 63), description="trading bars of the instrument from entry to exit")
+    execution_lag_days: int = Field(
+        default=1, ge=0, le=60, description="trading bars from signal to entry"
+    )
+    excess: bool = Field(default=True, description="subtract the equal-weight mean of the date")
+    winsorize: float = Field(
+        default=0.10,
+        ge=0,
+        lt=0.5,
+        description="quantile clipped on either side of each date; 0: none",
+    )
+    builder: ImportPath | None = Field(default=None, description="function that replaces ours")
+    params: dict[str, Any] = Field(default_factory=dict, description="settings of your builder")
+
+    @property
+    def horizon_keys(self) -> tuple[str, ...]:
+        """Partition keys of the horizons, such as ``21d``."""
+        return tuple(f"{horizon}d" for horizon in self.horizons)
+
+
+class FeaturesConfig(_Section):
+    """Which features are computed and how they are normalized."""
+
+    set: Literal["alpha158"] = Field(default="alpha158", description="feature set")
+    normalization: Literal["rank", "zscore", "none"] = Field(
+        default="rank", description="per-date cross-sectional normalization"
+    )
+    min_history_bars: int = Field(
+        default=60, ge=0, description="earlier own bars that a row needs to have features"
+    )
+    builder: ImportPath | None = Field(default=None, description="function that replaces ours")
+    params: dict[str, Any] = Field(default_factory=dict, description="settings of your builder")
+
+
+class CrossValidationConfig(_Section):
+    """How history is split into train and test."""
+
+    scheme: Literal["cpcv"] = Field(
+        default="cpcv", description="combinatorial purged cross-validation"
+    )
+    n_groups: int = Field(default=5, ge=2, le=100, description="contiguous blocks of whole dates")
+    n_test_groups: int = Field(default=1, ge=1, description="groups tested together in one split")
+    embargo_days: int = Field(
+        default=5, ge=0, description="panel dates dropped after a test block, on top of the purge"
+    )
+    min_samples: int = Field(
+        default=100, ge=1, description="labelled rows that train and test of every split need"
+    )
+    purge: Literal["longest_horizon"] = Field(
+        default="longest_horizon", description="purge with the longest label end of a row"
+    )
+    splitter: ImportPath | None = Field(
+        default=None, description="class that replaces our splitter"
+    )
+    params: dict[str, Any] = Field(default_factory=dict, description="settings of your splitter")
+
+    @model_validator(mode="after")
+    def _leaves_train_groups(self) -> Self:
+        if self.n_test_groups >= self.n_groups:
+            raise ValueError(
+                f"n_test_groups ({self.n_test_groups}) must be below n_groups ({self.n_groups}), "
+                f"else nothing is left to train on"
+            )
+        return self
+
+
+class ModelConfig(_Section):
+    """One named base model."""
+
+    trainer: ImportPath = Field(description="class derived from BaseModelTrainer")
+    params: dict[str, Any] = Field(default_factory=dict, description="hyper-parameters")
+    seed: int = Field(
+        default=7, ge=0, lt=2**31, description="seed of every random draw of the model"
+    )
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="per horizon, such as 63d: parameters that differ there"
+    )
+
+
+class RegionConfig(_Section):
+    """A market with its own data, calendar and asset key prefix."""
+
+    market_data: MarketDataConfig = Field(default_factory=MarketDataConfig)
+    labels: LabelsConfig = Field(default_factory=LabelsConfig)
+    features: FeaturesConfig = Field(default_factory=FeaturesConfig)
+    cross_validation: CrossValidationConfig = Field(default_factory=CrossValidationConfig)
+    models: tuple[Name, ...] | dict[Name, ModelConfig] | None = Field(
+        default=None,
+        description="names out of the top-level models, or models of this region's own",
+    )
+
+
+class ChecksConfig(_Section):
+    """Limits that the asset checks enforce."""
+
+    prediction_bps: float = Field(
+        default=1000, gt=0, description="largest absolute prediction, bps"
+    )
+    rank_ic_warn: float = Field(
+        default=0.10,
+        gt=0,
+        le=1,
+        description="mean rank IC of a partition above which a leak is suspected",
+    )
+    models_mb: float = Field(
+        default=500, gt=0, description="fold models of a region together, 10^6 bytes"
+    )
+
+
+class ExecutionConfig(_Section):
+    """How much of the machine a run may use."""
+
+    profile: Literal["default"] = Field(default="default", description="training profile")
+    n_jobs: int | None = Field(
+        default=None, ge=1, description="folds at once; null: the usable cores"
+    )
+    max_rss_gb: float | None = Field(
+        default=None, gt=0, description="memory that training may use, 10^9 bytes; null: no limit"
+    )
+
+
+class ScheduleConfig(_Section):
+    """When the nightly retrain runs, once it is switched on."""
+
+    cron: Annotated[str, AfterValidator(_five_fields)] = Field(
+        default="0 2 * * 2-6", description="five-field cron expression"
+    )
+    timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
+        default="America/New_York", description="IANA time zone of the cron expression"
+    )
+
+
+class LoggingConfig(_Section):
+    """How log lines look on the console."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="threshold"
+    )
+    format: Literal["text", "json"] = Field(default="text", description="for people, or JSON lines")
+
+
+class Model2Config(_Section):
+    """The whole configuration."""
+
+    regions: Annotated[dict[Name, RegionConfig], Field(min_length=1)] = Field(
+        default_factory=lambda: {"us": RegionConfig()}
+    )
+    models: Annotated[dict[Name, ModelConfig], Field(min_length=1)]
+    checks: ChecksConfig = Field(default_factory=ChecksConfig)
+    execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
+    schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    logging: LoggingConfig = Field(default_factory=LoggingConfig)
+
+    @model_validator(mode="after")
+    def _regions_know_their_models(self) -> Self:
+        for name, region in self.regions.items():
+            if isinstance(region.models, tuple):
+                for model in region.models:
+                    if model not in self.models:
+                        raise ValueError(
+                            f"regions.{name}.models: unknown model {model!r}; "
+                            f"known: {', '.join(self.models)}"
+                        )
+            if region.models is not None and not region.models:
+                raise ValueError(f"regions.{name}.models: name at least one model, or leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _overrides_know_their_horizons(self) -> Self:
+        for region_name, region in self.regions.items():
+            for model_name, model in self.models_of(region_name).items():
+                unknown = sorted(set(model.overrides) - set(self._horizon_keys_of_all_regions))
+                if unknown:
+                    raise ValueError(
+                        f"models.{model_name}.overrides: no region has horizon {unknown[0]!r}; "
+                        f"region {region_name} has {', '.join(region.labels.horizon_keys)}"
+                    )
+        return self
+
+    @cached_property
+    def _horizon_keys_of_all_regions(self) -> frozenset[str]:
+        return frozenset(
+            key for region in self.regions.values() for key in region.labels.horizon_keys
+        )
+
+    def region(self, name: str) -> RegionConfig:
+        """Return a region by name.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        """
+        if name not in self.regions:
+            raise ConfigError(f"unknown region {name!r}; known: {', '.join(self.regions)}")
+        return self.regions[name]
+
+    def models_of(self, region: str) -> dict[str, ModelConfig]:
+        """Return the models of a region, by name, in the order of the configuration."""
+        chosen = self.region(region).models
+        if isinstance(chosen, dict):
+            return dict(chosen)
+        return {name: self.models[name] for name in (chosen or self.models)}
+
+
+def load_config(path: str | Path | None = None) -> Model2Config:
+    """Read the configuration.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        YAML file of what differs from the defaults. Without it, the file named by
+        the environment variable ``MODEL2_CONFIG``; without that, the defaults.
+
+    Returns
+    -------
+    Model2Config
+        The validated configuration.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or a key is unknown, missing or impossible. The
+        message names the file, the key and the remedy.
+    """
+    path = path or os.environ.get(CONFIG_VARIABLE) or None
+    if path is None:
+        return parse_config({})
+    return parse_config(_read_yaml(Path(path)), origin=str(path))
+
+
+def parse_config(values: Mapping[str, Any], *, origin: str = "configuration") -> Model2Config:
+    """Validate a configuration given as a mapping.
+
+    Parameters
+    ----------
+    values : mapping
+        What differs from the defaults, in the shape of the YAML file.
+    origin : str, default "configuration"
+        What to call it in messages.
+
+    Returns
+    -------
+    Model2Config
+        The validated configuration.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, missing or impossible.
+    """
+    merged = _merge_defaults(_default_values(), values, origin=origin)
+    return parse_section(Model2Config, merged, origin=origin)
+
+
+def parse_section(
+    section: type[SectionT], values: SectionT | Mapping[str, Any], *, origin: str
+) -> SectionT:
+    """Validate one section given as a mapping, such as ``labels`` from a notebook.
+
+    Parameters
+    ----------
+    section : type
+        The class of the section, such as `LabelsConfig`.
+    values : mapping or instance of `section`
+        What differs from the defaults; an instance is returned as it is.
+    origin : str
+        What to call it in messages.
+
+    Returns
+    -------
+    instance of `section`
+        The validated section.
+
+    Raises
+    ------
+    ConfigError
+        If a key is unknown, missing or impossible.
+
+    Examples
+    --------
+    >>> parse_section(LabelsConfig, {"horizons": [5]}, origin="labels").horizon_keys
+    ('5d',)
+    """
+    if isinstance(values, section):
+        return values
+    try:
+        return section.model_validate(_as_mapping(values, origin))
+    except ValidationError as error:
+        raise ConfigError(_explain(error, origin)) from error
+
+
+def _read_yaml(path: Path) -> Mapping[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"configuration {path}: cannot be read ({error.strerror}); correct --config or "
+            f"{CONFIG_VARIABLE}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"configuration {path}: not UTF-8 text; save it as UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"configuration {path}: not valid YAML: {error}") from error
+    return _as_mapping({} if values is None else values, str(path))
+
+
+def _default_values() -> dict[str, Any]:
+    text = resources.files("model2_assets").joinpath("default.yaml").read_text(encoding="utf-8")
+    defaults: dict[str, Any] = yaml.safe_load(text)
+    return defaults
+
+
+def _merge_defaults(
+    defaults: dict[str, Any], values: Mapping[str, Any], *, origin: str
+) -> dict[str, Any]:
+    merged = {**defaults, **_as_mapping(values, origin)}
+    if isinstance(values.get("models"), Mapping):
+        merged["models"] = {
+            name: model
+            for name, model in _merge(defaults["models"], values["models"]).items()
+            if model is not None
+        }
+    return merged
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _as_mapping(values: object, origin: str) -> Mapping[str, Any]:
+    if not isinstance(values, Mapping):
+        raise ConfigError(
+            f"{origin}: expected keys such as regions, models, checks; got {type(values).__name__}"
+        )
+    return values
+
+
+def _explain(error: ValidationError, origin: str) -> str:
+    problems = error.errors()
+    lines = []
+    for problem in problems:
+        if problem["type"] == "too_short" and _has_inner_problem(problem["loc"], problems):
+            continue
+        key = ".".join(str(part) for part in problem["loc"] if _is_key(part))
+        lines.append(
+            f"{origin}: {key}: {_reason(problem)}" if key else f"{origin}: {_reason(problem)}"
+        )
+    return "\n".join(dict.fromkeys(lines))
+
+
+def _has_inner_problem(place: tuple[int | str, ...], problems: list[ErrorDetails]) -> bool:
+    """Tell whether a container came out too short only because its items are wrong."""
+    return any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in problems
+    )
+
+
+def _reason(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Tuple", "List").replace("tuple", "list")
+    if problem["type"] == "extra_forbidden":
+        return "unknown key; correct the spelling or remove it"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{problem['input']!r} is not allowed here: {message}"
+    if "input" in problem and not isinstance(problem["input"], Mapping):
+        return f"{message}, got {problem['input']!r}"
+    return message
+
+
+def _is_key(part: str | int) -> bool:
+    return isinstance(part, int) or part.isidentifier() or part[:1].isdigit()

@@ -1,0 +1,169 @@
+"""Whether a table keeps its contract; if not, which column, and which row first."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types as pandas_types
+
+from model2_assets.contracts import Column, Contract
+from model2_assets.errors import ContractError
+
+_TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
+    "string": pandas_types.is_string_dtype,
+    "timestamp[us]": lambda dtype: dtype == np.dtype("datetime64[us]"),
+    "double": lambda dtype: dtype == np.float64,
+    "float": lambda dtype: dtype == np.float32,
+    "bool": pandas_types.is_bool_dtype,
+    "int8": lambda dtype: str(dtype).lower() == "int8",
+    "int16": lambda dtype: str(dtype).lower() == "int16",
+}
+
+
+def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) -> None:
+    """Refuse a table that breaks its contract.
+
+    Names, types, missing values, ranges, and uniqueness and order of the key are
+    enforced. Limits that depend on the configuration (``x-checks``) are not.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table; key columns may be index levels.
+    contract : Contract
+        What it has to keep.
+    origin : str
+        What to call the table in messages, such as its path.
+
+    Raises
+    ------
+    ContractError
+        At the first breach; names the column, and the row where there is one.
+    """
+    columns = table_columns(frame)
+    _require_names(columns, contract, origin)
+    for name, values in columns.items():
+        column = contract.column(name)
+        assert column is not None
+        _require_type(name, values, column, contract, origin)
+    for name, values in columns.items():
+        column = contract.column(name)
+        assert column is not None
+        for breach, rows in _breaches(values, column):
+            _refuse_rows(rows, f"column {name!r} {breach}", columns, contract, origin)
+    _require_key(columns, contract, origin)
+
+
+def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
+    """Return index levels and columns by name; an unnamed index is left out."""
+    levels = {
+        str(name): frame.index.get_level_values(position)
+        for position, name in enumerate(frame.index.names)
+        if name is not None
+    }
+    return {**levels, **{str(name): frame[name] for name in frame.columns}}
+
+
+def _require_names(columns: Mapping[str, object], contract: Contract, origin: str) -> None:
+    missing = [column.name for column in contract.columns if column.required]
+    for name in missing:
+        if name not in columns:
+            raise ContractError(
+                f"{origin}: column {name!r} is missing; {contract.name} requires it"
+            )
+    for name in columns:
+        if contract.column(name) is None:
+            raise ContractError(
+                f"{origin}: column {name!r} is not part of {contract.name}; drop it"
+            )
+
+
+def _require_type(
+    name: str, values: pd.Index | pd.Series, column: Column, contract: Contract, origin: str
+) -> None:
+    if not _TYPE_TESTS[column.arrow_type](values.dtype):
+        raise ContractError(
+            f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires "
+            f"{column.arrow_type}"
+        )
+
+
+def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, NDArray[np.bool_]]]:
+    schema = column.schema
+    missing = np.asarray(values.isna())
+    number = column.arrow_type in ("double", "float")
+    found: list[tuple[str, NDArray[np.bool_]]] = []
+    if not column.nullable and not number:
+        found.append(("is missing", missing))
+    kept = missing if column.nullable else np.zeros(len(values), dtype=bool)
+    if "minimum" in schema:
+        found.append(
+            (f"is below {schema['minimum']}", ~(_at_least(values, schema["minimum"]) | kept))
+        )
+    if "exclusiveMinimum" in schema:
+        limit = schema["exclusiveMinimum"]
+        found.append((f"is not above {limit}", ~(np.asarray(values > limit, dtype=bool) | kept)))
+    if "maximum" in schema:
+        above = ~(np.asarray(values <= schema["maximum"], dtype=bool) | kept)
+        found.append((f"is above {schema['maximum']}", above))
+    if "enum" in schema:
+        allowed = ", ".join(map(str, schema["enum"]))
+        found.append((f"is none of {allowed}", ~(np.asarray(values.isin(schema["enum"])) | kept)))
+    if "pattern" in schema:
+        fits = np.asarray(
+            pd.Series(values, dtype="str").str.contains(schema["pattern"], regex=True)
+        )
+        found.append((f"does not match {schema['pattern']}", ~(fits | kept)))
+    if schema.get("minLength"):
+        found.append(("is empty", np.asarray(values == "") & ~kept))
+    return found
+
+
+def _at_least(values: pd.Index | pd.Series, limit: float) -> NDArray[np.bool_]:
+    if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
+        return np.asarray(pd.Series(values >= limit).fillna(False), dtype=bool)
+    return np.asarray(values >= limit, dtype=bool)
+
+
+def _require_key(
+    columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
+) -> None:
+    keys = pd.DataFrame({name: np.asarray(columns[name]) for name in contract.key})
+    _refuse_rows(
+        np.asarray(keys.duplicated()),
+        "repeats the key of an earlier row",
+        columns,
+        contract,
+        origin,
+    )
+    if not contract.order:
+        return
+    codes = [pd.factorize(keys[name], sort=True)[0] for name in contract.order]
+    ranked = codes[0].astype(np.int64) * (codes[1].max(initial=0) + 1) + codes[1]
+    unsorted = np.concatenate([[False], np.diff(ranked) < 0]) if len(ranked) else ranked < 0
+    order = ", ".join(contract.order)
+    _refuse_rows(unsorted, f"breaks the order {order}; sort the rows", columns, contract, origin)
+
+
+def _refuse_rows(
+    rows: NDArray[np.bool_],
+    breach: str,
+    columns: Mapping[str, pd.Index | pd.Series],
+    contract: Contract,
+    origin: str,
+) -> None:
+    if not rows.any():
+        return
+    first = int(np.argmax(rows))
+    row = ", ".join(f"{name}={_shown(columns[name], first)}" for name in contract.key)
+    raise ContractError(
+        f"{origin}: {breach} ({contract.name}): first at row {first} ({row}), "
+        f"{int(rows.sum())} rows in all"
+    )
+
+
+def _shown(values: pd.Index | pd.Series, position: int) -> str:
+    value = values.iloc[position] if isinstance(values, pd.Series) else values[position]
+    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else str(value)

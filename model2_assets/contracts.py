@@ -1,0 +1,160 @@
+"""Contracts of the tables handed to others, read from ``contracts/*.schema.json``.
+
+A contract is a JSON Schema (draft 2020-12) of one row. Annotations beside the standard
+keywords say what JSON cannot: ``x-key`` (columns that identify a row), ``x-order`` (sort
+order of the rows), ``x-arrow-type`` (type on disk) and ``x-unit``.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_PACKAGED = Path(__file__).parent / "_contracts"
+_CHECKOUT = Path(__file__).parents[1] / "contracts"
+SUFFIX = ".schema.json"
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a contract says of one column, or of every column whose name fits a pattern.
+
+    Attributes
+    ----------
+    name : str
+        Column name, or a regular expression of names.
+    arrow_type : str
+        Arrow type alias on disk, such as ``double`` or ``timestamp[us]``.
+    unit : str
+        Unit of the values, such as ``bps``.
+    description : str
+        What the values mean.
+    nullable : bool
+        Whether a value may be missing.
+    required : bool
+        Whether the column must be there.
+    schema : mapping
+        The JSON Schema of one value.
+    """
+
+    name: str
+    arrow_type: str
+    unit: str
+    description: str
+    nullable: bool
+    required: bool
+    schema: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Contract:
+    """One table's contract.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``OOFPredictions``.
+    description : str
+        What a row is.
+    key : tuple of str
+        Columns that identify a row.
+    order : tuple of str
+        Columns that rows are sorted by; empty where the order is free.
+    columns : tuple of Column
+        Columns with fixed names, in their order.
+    patterns : tuple of Column
+        Families of columns, tried in order for names not among `columns`.
+    schema : mapping
+        The whole JSON Schema.
+    """
+
+    name: str
+    description: str
+    key: tuple[str, ...]
+    order: tuple[str, ...]
+    columns: tuple[Column, ...]
+    patterns: tuple[Column, ...]
+    schema: Mapping[str, Any]
+
+    def column(self, name: str) -> Column | None:
+        """Return what the contract says of a column; None if it does not allow it."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        for column in self.patterns:
+            if re.search(column.name, name):
+                return column
+        return None
+
+    def described(self, names: Iterable[str]) -> tuple[tuple[str, Column], ...]:
+        """Return fixed columns and the given others, each name with its column."""
+        fixed = [(column.name, column) for column in self.columns]
+        known = {name for name, _ in fixed}
+        others = [(name, self.column(name)) for name in names if name not in known]
+        return (*fixed, *((name, column) for name, column in others if column is not None))
+
+
+@cache
+def load_contract(name: str) -> Contract:
+    """Read a contract by name.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``OOFPredictions``.
+
+    Returns
+    -------
+    Contract
+        The parsed contract.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no contract has that name.
+
+    Examples
+    --------
+    >>> load_contract("OOFPredictions").key
+    ('instrument', 'datetime')
+    """
+    schema = json.loads((_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8"))
+    required = frozenset(schema["required"])
+    return Contract(
+        name=name,
+        description=schema["description"],
+        key=tuple(schema["x-key"]),
+        order=tuple(schema.get("x-order", ())),
+        columns=_columns(schema["properties"], required),
+        patterns=_columns(schema.get("patternProperties", {}), required),
+        schema=schema,
+    )
+
+
+def contract_names() -> tuple[str, ...]:
+    """Return the names of all contracts."""
+    return tuple(sorted(path.name.removesuffix(SUFFIX) for path in _folder().glob(f"*{SUFFIX}")))
+
+
+def _folder() -> Path:
+    return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
+
+
+def _columns(
+    properties: Mapping[str, Mapping[str, Any]], required: frozenset[str]
+) -> tuple[Column, ...]:
+    return tuple(
+        Column(
+            name=name,
+            arrow_type=schema["x-arrow-type"],
+            unit=schema["x-unit"],
+            description=schema["description"],
+            nullable="null" in schema["type"],
+            required=name in required,
+            schema=schema,
+        )
+        for name, schema in properties.items()
+    )

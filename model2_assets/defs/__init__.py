@@ -1,0 +1,1 @@
+"""The Dagster shell: assets, checks, partitions, jobs and schedules over the core."""

@@ -1,0 +1,81 @@
+"""Out-of-fold predictions in basis points, one for every row with features and a label.
+
+Each is made by models that saw neither the row nor any label overlapping its longest
+window, and is never clipped. This does not make the own score of a model stacked on
+these columns unbiased: the predictions of its train rows come from models that saw its
+test labels. That needs nested or walk-forward out-of-fold predictions.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from model2_assets.defs.core_call import core_call
+from model2_assets.defs.publication import publish
+from model2_assets.defs.region import CheckText, Region
+
+
+def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
+    """Return the region's ``oof_predictions`` asset."""
+    limits = region.config.checks
+
+    @dg.asset(
+        ins=region.inputs("labels", "features", "cv_splits", "fitted_models"),
+        pool="training",
+        **region.options(
+            "oof_predictions",
+            description=__doc__,
+            partitioned=True,
+            kinds=("pandas",),
+            checks={
+                "contract": CheckText("Names, types, key and order of OOFPredictions."),
+                "coverage": CheckText("Every row with features and a label, exactly once."),
+                "finite": CheckText("Every prediction is a finite number."),
+                "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
+                "determinism": CheckText(
+                    "Refitting one fold from the stored inputs gives the same predictions."
+                ),
+                "rank_ic_plausible": CheckText(
+                    f"A mean rank IC above {limits.rank_ic_warn:g} warns of a leak.",
+                    blocking=False,
+                ),
+            },
+        ),
+    )
+    def oof_predictions(
+        context: dg.AssetExecutionContext,
+        labels: Any,
+        features: Any,
+        cv_splits: Any,
+        fitted_models: Any,
+    ) -> Iterator[Any]:
+        from model2_assets.checks import check_out_of_fold
+        from model2_assets.training import ModelRegistry, make_out_of_fold
+
+        with core_call(context):
+            made = make_out_of_fold(
+                ModelRegistry.from_config(region.config, region.name),
+                fitted_models,
+                features=features,
+                labels=labels,
+                cv_splits=cv_splits,
+            )
+            outcomes = check_out_of_fold(made, limits=limits)
+            values = {name: value for o in outcomes for name, value in o.values.items()}
+            yield from publish(
+                context,
+                region,
+                made.oof,
+                outcomes,
+                data_version=made.data_version,
+                metadata={
+                    "dagster/row_count": len(made.oof),
+                    "coverage": values["coverage"],
+                    "largest_bps": values["largest_bps"],
+                    "determinism_difference_bps": made.determinism_difference_bps,
+                    "rank_ic": values["rank_ic"],
+                },
+            )
+
+    return oof_predictions

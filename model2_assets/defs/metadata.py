@@ -1,0 +1,68 @@
+"""Tables and pictures as Dagster's metadata."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
+    """Return a frame as table metadata: floats to six digits, dates as text, nulls empty."""
+    records = [
+        dg.TableRecord({str(name): _cell(value) for name, value in row.items()})
+        for row in frame.to_dict("records")
+    ]
+    columns = [dg.TableColumn(str(name), _kind(frame[name])) for name in frame.columns]
+    return dg.MetadataValue.table(records, schema=dg.TableSchema(columns=columns))
+
+
+def picture(png: bytes) -> dg.MarkdownMetadataValue:
+    """Return a PNG as metadata; the UI shows it behind "Show Markdown"."""
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
+
+
+def label_summary(labels: "pd.DataFrame", horizons: Sequence[str]) -> dg.TableMetadataValue:
+    """Return count, spread and range of every horizon's label, in bps."""
+    import pandas as pd
+
+    names = [name for name in (f"label_{horizon}" for horizon in horizons) if name in labels]
+    described = labels[names].describe(percentiles=[0.05, 0.5, 0.95]).T
+    return table(pd.DataFrame(described.rename_axis("label (bps)").reset_index()))
+
+
+def features_left_out(left_out: Mapping[str, Sequence[str]]) -> str:
+    """Return which features were left out and for want of which columns."""
+    wants: dict[str, list[str]] = {}
+    for feature, columns in left_out.items():
+        wants.setdefault(", ".join(columns), []).append(feature)
+    return "; ".join(f"for want of {c}: {', '.join(f)}" for c, f in wants.items()) or "none"
+
+
+def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
+    """Return scores with a row per fold and a column per metric."""
+    from model2_assets.evaluation import wide_scores
+
+    return table(wide_scores(scores))
+
+
+def _cell(value: Any) -> str | int | float | bool | None:
+    import pandas as pd
+
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if value is None or pd.isna(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return f"{value:%Y-%m-%d}"
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, float):
+        return float(f"{plain:.6g}")
+    return plain if isinstance(plain, str | int | bool) else str(plain)
+
+
+def _kind(values: "pd.Series") -> str:
+    return {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(values.dtype.kind, "string")

@@ -1,0 +1,89 @@
+"""Checked, then published: a candidate that fails an error-level check is never served.
+
+Dagster writes an output before an asset check can look at it, so the checks that need
+only the candidate run in the asset's body. Their results are reported either way; a
+failed candidate goes to ``.rejected/`` and the last good result stays where it is.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from model2_assets.defs.region import Region
+
+if TYPE_CHECKING:
+    from model2_assets.checks import CheckOutcome
+
+
+def publish(
+    context: dg.AssetExecutionContext,
+    region: Region,
+    value: Any,
+    outcomes: "Sequence[CheckOutcome]",
+    *,
+    data_version: str,
+    metadata: Mapping[str, Any],
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    """Report the checks of a candidate, then hand it on, or reject it.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        The running step.
+    region : Region
+        Its region.
+    value : DataFrame or FittedModels
+        The candidate.
+    outcomes : sequence of CheckOutcome
+        What the checks found.
+    data_version : str
+        Digest of the candidate's values.
+    metadata : mapping
+        Shown on the asset's page.
+
+    Yields
+    ------
+    AssetCheckResult
+        One per outcome.
+    MaterializeResult
+        The candidate, if no error-level check failed.
+
+    Raises
+    ------
+    dagster.Failure
+        If one did. It names the checks and says where the candidate was put.
+    """
+    from model2_assets.checks import failed_errors
+
+    failed = failed_errors(outcomes)
+    rejected = {}
+    if failed:
+        path = region.store.reject(region.address(context), value)
+        rejected = {"rejected_candidate": dg.MetadataValue.path(str(path))}
+    for outcome in outcomes:
+        yield check_result(outcome, **(rejected if outcome in failed else {}))
+    if failed:
+        reasons = "; ".join(f"check {outcome.name}: {outcome.description}" for outcome in failed)
+        raise dg.Failure(
+            description=f"not published, the last good result stays. {reasons}",
+            metadata=rejected,
+            allow_retries=False,
+        )
+    yield dg.MaterializeResult(
+        value=value, metadata=dict(metadata), data_version=dg.DataVersion(data_version)
+    )
+
+
+def check_result(outcome: "CheckOutcome", **metadata: Any) -> dg.AssetCheckResult:
+    """Return an outcome as Dagster stores it."""
+    return dg.AssetCheckResult(
+        passed=outcome.passed,
+        check_name=outcome.name,
+        severity=_SEVERITIES[outcome.severity],
+        description=outcome.description,
+        metadata={**outcome.values, **metadata},
+    )
+
+
+_SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}

@@ -1,0 +1,155 @@
+"""One region of the configuration, as the asset builders see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import dagster as dg
+
+from model2_assets.config import Model2Config, RegionConfig
+from model2_assets.contracts import load_contract
+from model2_assets.defs.automation import nightly_condition
+from model2_assets.defs.code_versions import code_version
+from model2_assets.defs.column_schema import column_schema
+from model2_assets.defs.io_manager import address_of
+from model2_assets.defs.partitions import model_partitions, partition_key
+from model2_assets.storage import PRODUCTS, Address, Store
+
+OWNERS = ("team:model2",)
+IO_MANAGER_KEY = "store"
+
+
+@dataclass(frozen=True)
+class CheckText:
+    """What a check promises, for the UI, and whether its failure stops what follows."""
+
+    description: str
+    blocking: bool = True
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region's name, settings and store.
+
+    Attributes
+    ----------
+    name : str
+        The key prefix of its assets.
+    config : Model2Config
+        The whole configuration.
+    store : Store
+        Where results are.
+    """
+
+    name: str
+    config: Model2Config
+    store: Store
+
+    @property
+    def settings(self) -> RegionConfig:
+        """The region's own section of the configuration."""
+        return self.config.region(self.name)
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Names of its models."""
+        return tuple(self.config.models_of(self.name))
+
+    @cached_property
+    def partitions(self) -> dg.MultiPartitionsDefinition:
+        """Its horizon × model partitions."""
+        return model_partitions(self.settings.labels.horizon_keys, self.models)
+
+    @property
+    def partition_keys(self) -> tuple[str, ...]:
+        """Keys of its partitions, horizon by horizon."""
+        return tuple(
+            partition_key(horizon, model)
+            for horizon in self.settings.labels.horizon_keys
+            for model in self.models
+        )
+
+    def key(self, asset: str) -> dg.AssetKey:
+        """Return the key of one of its assets."""
+        return dg.AssetKey([self.name, asset])
+
+    def inputs(self, *assets: str, **metadata: Any) -> dict[str, dg.AssetIn]:
+        """Return the inputs of an asset body, by parameter name."""
+        return {asset: dg.AssetIn(key=self.key(asset), metadata=metadata) for asset in assets}
+
+    def options(
+        self,
+        asset: str,
+        *,
+        description: str | None,
+        checks: Mapping[str, CheckText],
+        partitioned: bool = False,
+        kinds: tuple[str, ...] = (),
+    ) -> dict[str, Any]:
+        """Return the arguments of ``dagster.asset`` that all assets are given alike.
+
+        Parameters
+        ----------
+        asset : str
+            Its name.
+        description : str or None
+            What it is: the docstring of its module.
+        checks : mapping of str to CheckText
+            Checks that its body evaluates before it publishes.
+        partitioned : bool, default False
+            Whether it has horizon × model partitions.
+        kinds : tuple of str
+            Kinds shown in the UI, besides that of the file.
+
+        Returns
+        -------
+        dict
+            Keyword arguments.
+        """
+        partitions = self.partitions if partitioned else None
+        return {
+            "key": self.key(asset),
+            "group_name": self.name,
+            "description": description,
+            "owners": list(OWNERS),
+            "kinds": {*kinds, _FILE_KINDS[PRODUCTS[asset].format]},
+            "code_version": code_version(asset, self.config, self.name),
+            "metadata": self._definition_metadata(asset),
+            "io_manager_key": IO_MANAGER_KEY,
+            "automation_condition": nightly_condition(self.config.schedule),
+            "partitions_def": partitions,
+            "check_specs": [
+                dg.AssetCheckSpec(
+                    name,
+                    asset=self.key(asset),
+                    description=text.description,
+                    blocking=text.blocking,
+                    partitions_def=partitions,
+                )
+                for name, text in checks.items()
+            ],
+        }
+
+    def address(self, context: dg.AssetExecutionContext) -> Address:
+        """Return where the result of the running step belongs."""
+        key = context.partition_key if context.has_partition_key else None
+        return address_of(context.asset_key, key)
+
+    def _definition_metadata(self, asset: str) -> dict[str, Any]:
+        contract_name = PRODUCTS[asset].contract
+        if contract_name is None:
+            return {}
+        horizons = self.settings.labels.horizon_keys if asset == "labels" else ()
+        names = [
+            f"{column}_{horizon}"
+            for horizon in horizons
+            for column in ("forward_return", "label", "label_end")
+        ]
+        return {
+            "dagster/column_schema": column_schema(load_contract(contract_name), tuple(names)),
+            "contract": contract_name,
+        }
+
+
+_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file"}

@@ -1,0 +1,51 @@
+"""Atomic writes: a reader sees the whole old file or the whole new one."""
+
+import os
+import uuid
+from contextlib import suppress
+from pathlib import Path
+
+from upath import UPath
+
+TEMPORARY_PREFIX = ".tmp-"
+
+
+def write_atomically(path: UPath, data: bytes) -> None:
+    """Replace a file's content in one step.
+
+    On a local disk the bytes go to a temporary name beside the target, are flushed to
+    the device and then renamed over it. An object store replaces an object in a
+    single request, so there the bytes are put directly.
+
+    Parameters
+    ----------
+    path : UPath
+        The file to create or replace; missing folders are created.
+    data : bytes
+        Its whole content.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; the old file is intact.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not is_local(path):
+        path.write_bytes(data)
+        return
+    target = Path(path.path)
+    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def is_local(path: UPath) -> bool:
+    """Tell whether a path is on a local disk, where a rename is atomic."""
+    return path.protocol in ("", "file", "local")

@@ -1,0 +1,349 @@
+"""Labels: forward excess returns, and the last date that each of them looks at.
+
+A row's signal is known at the close of its own date t. The position is entered at the
+close of the instrument's own bar t + lag and left at the close of t + lag + h, so that
+h = 21 means 21 bars of that instrument, however many sessions it missed.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.config import LabelsConfig, parse_section
+from model2_assets.errors import LabelError
+from model2_assets.market_data import adjusted_close
+from model2_assets.panel import (
+    INDEX_NAMES,
+    date_codes,
+    instrument_codes,
+    is_canonical,
+    to_canonical,
+)
+
+logger = logging.getLogger(__name__)
+
+BPS = 1e4
+LONG_GAP_FACTOR = 2
+
+FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+
+
+def build_labels_from_config(
+    panel: pd.DataFrame, config: LabelsConfig | Mapping[str, Any]
+) -> pd.DataFrame:
+    r"""Compute forward returns, labels and label ends for every horizon.
+
+    With :math:`p` the adjusted close on the instrument's own bars,
+
+    .. math:: f_t = 10^4 \left( p_{t + lag + h} / p_{t + lag} - 1 \right)
+
+    is the forward return in bps. The label is :math:`f_t` less its equal-weight mean over
+    the rows of the same date (``excess``), then clipped to the quantiles q and 1 - q of that
+    date, linearly interpolated (``winsorize``). Both look at the in-universe rows that have
+    :math:`f_t`, so with either of them on, the label of a row looks as far ahead as the
+    furthest of these rows: its label end is the latest exit date among them. Otherwise it is
+    the row's own exit date.
+
+    A window whose exit lies more than 2 (h + lag) panel dates after t, because of a long gap in
+    the instrument's bars, gives no label.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_bars, n_columns)
+        The market_data table, in any row order: ``close``, ``adjusted_close`` where there is
+        one, and ``in_universe`` (all True where absent). Bars of outsiders count as own
+        bars of their instrument, but have no row in the result.
+    config : LabelsConfig or mapping
+        Horizons (own bars), execution lag (own bars), excess, winsorize.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 3 * n_horizons)
+        The in-universe rows in canonical order. For each horizon h ``forward_return_{h}d``
+        (float64, bps), ``label_{h}d`` (float64, bps) and ``label_end_{h}d``
+        (datetime64[us]); NaN and NaT where there is no label. ``attrs["counts"]`` has
+        ``rows`` and for each horizon ``labelled_rows_{h}d``, ``too_recent_rows_{h}d`` (no exit
+        bar yet, or delisted before it), ``long_gap_rows_{h}d``, which add up to ``rows``, and
+        ``single_name_dates_{h}d``, dates of a single labelled row, whose excess is 0.
+
+    Raises
+    ------
+    LabelError
+        If the panel has no such index, duplicate rows or closes that are not positive and
+        finite, or if no row has a label of some horizon.
+    ConfigError
+        If `config` has an unknown key or an impossible value.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [["A"], pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04"])],
+    ...     names=["instrument", "datetime"],
+    ... )
+    >>> panel = pd.DataFrame({"close": [100.0, 100.0, 101.0]}, index=index)
+    >>> settings = {"horizons": [1], "execution_lag_days": 1, "excess": False, "winsorize": 0}
+    >>> build_labels_from_config(panel, settings)["label_1d"].round(6).tolist()
+    [100.0, nan, nan]
+    """
+    settings = parse_section(LabelsConfig, config, origin="labels")
+    bars = _own_bars(panel)
+    counts = {"rows": int(np.count_nonzero(bars.in_universe))}
+    columns: dict[str, NDArray[Any]] = {}
+    for horizon in settings.horizons:
+        windows = _windows(bars, horizon=horizon, lag=settings.execution_lag_days)
+        labels = _labels(windows, settings)
+        columns[f"forward_return_{horizon}d"] = windows.forward_return
+        columns[f"label_{horizon}d"] = labels.label
+        columns[f"label_end_{horizon}d"] = _dates_of_codes(labels.end, bars.dates)
+        counts |= {f"{name}_{horizon}d": count for name, count in windows.counts.items()}
+        counts[f"single_name_dates_{horizon}d"] = labels.n_single_name_dates
+        _log(horizon, windows.counts, labels.n_single_name_dates)
+    result = pd.DataFrame(columns, index=bars.index[bars.in_universe], copy=False)
+    result.attrs["counts"] = counts
+    return result
+
+
+@dataclass(frozen=True)
+class _OwnBars:
+    """Bars in canonical order, and the way to each instrument's own sequence of them.
+
+    Attributes
+    ----------
+    index : MultiIndex of shape (n_bars,)
+    dates : DatetimeIndex of shape (n_dates,)
+    date : ndarray of shape (n_bars,)
+        Position of each bar's date in `dates`.
+    in_universe : ndarray of shape (n_bars,)
+    by_instrument : ndarray of shape (n_bars,)
+        Positions of the bars, instrument after instrument, each in order of dates.
+    instrument, price : ndarray of shape (n_bars,)
+        Codes and adjusted closes, in the order of `by_instrument`.
+    """
+
+    index: pd.MultiIndex
+    dates: pd.DatetimeIndex
+    date: IntArray
+    in_universe: BoolArray
+    by_instrument: NDArray[np.intp]
+    instrument: IntArray
+    price: FloatArray
+
+
+def _own_bars(panel: pd.DataFrame) -> _OwnBars:
+    panel = _checked(panel)
+    index = panel.index
+    assert isinstance(index, pd.MultiIndex)
+    instruments, dates = instrument_codes(index), date_codes(index)
+    # Stable sorts of 16-bit integers are radix sorts: five times faster at a million rows.
+    narrow = np.uint16 if len(instruments.values) <= 2**16 else np.int64
+    by_instrument = np.argsort(instruments.codes.astype(narrow), kind="stable")
+    in_universe = (
+        panel["in_universe"].to_numpy(dtype=bool)
+        if "in_universe" in panel
+        else np.ones(len(panel), dtype=bool)
+    )
+    return _OwnBars(
+        index=index,
+        dates=pd.DatetimeIndex(dates.values),
+        date=dates.codes,
+        in_universe=in_universe,
+        by_instrument=by_instrument,
+        instrument=instruments.codes[by_instrument],
+        price=_closes(panel)[by_instrument],
+    )
+
+
+def _checked(panel: pd.DataFrame) -> pd.DataFrame:
+    if tuple(panel.index.names) != INDEX_NAMES or "close" not in panel:
+        raise LabelError(
+            f"labels need a panel indexed by (instrument, datetime) with a column 'close'; got the "
+            f"index {list(panel.index.names)} and columns {', '.join(map(str, panel.columns))}"
+        )
+    panel = to_canonical(panel)
+    index = panel.index
+    assert isinstance(index, pd.MultiIndex)
+    if not is_canonical(index):
+        instrument, date = index[index.duplicated()][0]
+        raise LabelError(
+            f"labels: instrument {instrument} has two bars on {date:%Y-%m-%d}; keep one bar a date"
+        )
+    price = _closes(panel)
+    impossible = ~((price > 0) & np.isfinite(price))
+    if impossible.any():
+        row = int(np.flatnonzero(impossible)[0])
+        instrument, date = index[row]
+        raise LabelError(
+            f"labels: the close of instrument {instrument} on {date:%Y-%m-%d} is {price[row]:g}; "
+            f"remove the row or correct the price"
+        )
+    return panel
+
+
+def _closes(panel: pd.DataFrame) -> FloatArray:
+    return np.asarray(adjusted_close(panel), dtype=np.float64)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Forward windows of the in-universe rows, in canonical order.
+
+    Attributes
+    ----------
+    forward_return : ndarray of shape (n_rows,)
+        bps; NaN where there is no window.
+    end : ndarray of shape (n_rows,)
+        Date code of the exit; -1 where there is no window.
+    date : ndarray of shape (n_rows,)
+        Date code of the row.
+    counts : dict of str to int
+        Rows that are labelled, too recent, or have a long gap.
+    """
+
+    forward_return: FloatArray
+    end: IntArray
+    date: IntArray
+    counts: dict[str, int]
+
+
+def _windows(bars: _OwnBars, *, horizon: int, lag: int) -> _Windows:
+    reach = lag + horizon
+    n_starts = max(len(bars.price) - reach, 0)
+    start = np.arange(n_starts)
+    start = start[bars.instrument[:n_starts] == bars.instrument[reach:]]
+    row, exit_row = bars.by_instrument[start], bars.by_instrument[start + reach]
+
+    end = np.full(len(bars.price), -1, dtype=np.int64)
+    end[row] = bars.date[exit_row]
+    forward_return = np.full(len(bars.price), np.nan)
+    forward_return[row] = BPS * (bars.price[start + reach] / bars.price[start + lag] - 1.0)
+
+    is_too_recent = (end < 0) & bars.in_universe
+    is_long = (end - bars.date > LONG_GAP_FACTOR * reach) & bars.in_universe
+    end[is_long] = -1
+    forward_return[is_long] = np.nan
+    counts = {
+        "labelled_rows": int(np.count_nonzero(end[bars.in_universe] >= 0)),
+        "too_recent_rows": int(np.count_nonzero(is_too_recent)),
+        "long_gap_rows": int(np.count_nonzero(is_long)),
+    }
+    if not counts["labelled_rows"]:
+        raise LabelError(_no_labels(bars, counts, horizon=horizon, lag=lag))
+    return _Windows(
+        forward_return=forward_return[bars.in_universe],
+        end=end[bars.in_universe],
+        date=bars.date[bars.in_universe],
+        counts=counts,
+    )
+
+
+def _no_labels(bars: _OwnBars, counts: Mapping[str, int], *, horizon: int, lag: int) -> str:
+    longest = int(np.bincount(bars.instrument).max()) if len(bars.instrument) else 0
+    needed = horizon + lag + 1
+    message = (
+        f"labels.horizons: no row has a label over {horizon} bars with execution_lag_days {lag}, "
+        f"which takes {needed} bars of an instrument; the longest history has {longest}"
+    )
+    if longest < needed:
+        return f"{message}: shorten the horizon or give more history"
+    return (
+        f"{message}, but {counts['too_recent_rows']} in-universe rows have no exit bar and "
+        f"{counts['long_gap_rows']} have a gap of more than {LONG_GAP_FACTOR * (horizon + lag)} "
+        f"panel dates: shorten the horizon, fill the gaps or widen the universe"
+    )
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Labels in bps and date codes of their ends (-1: none), both of shape (n_rows,)."""
+
+    label: FloatArray
+    end: IntArray
+    n_single_name_dates: int
+
+
+def _labels(windows: _Windows, settings: LabelsConfig) -> _Labels:
+    rows = np.flatnonzero(windows.end >= 0)
+    starts = _date_starts(windows.date[rows])
+    sizes = np.diff(starts, append=len(rows))
+    values, end = windows.forward_return[rows], windows.end[rows]
+    if settings.excess:
+        values = values - np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
+    if settings.winsorize > 0:
+        values = _winsorize(values, starts, sizes, quantile=settings.winsorize)
+    if settings.excess or settings.winsorize > 0:
+        end = np.repeat(np.maximum.reduceat(end, starts), sizes)
+    return _Labels(
+        label=_scatter(values, rows, len(windows.end), np.nan),
+        end=_scatter(end, rows, len(windows.end), -1),
+        n_single_name_dates=int(np.count_nonzero(sizes == 1)),
+    )
+
+
+def _scatter(values: NDArray[Any], rows: IntArray, n_rows: int, missing: float) -> NDArray[Any]:
+    spread = np.full(n_rows, missing, dtype=values.dtype)
+    spread[rows] = values
+    return spread
+
+
+def _date_starts(date: IntArray) -> IntArray:
+    """Return where each date begins, for date codes of shape (n,) in ascending order."""
+    return np.flatnonzero(np.diff(date, prepend=-1))
+
+
+def _winsorize(
+    values: FloatArray, starts: IntArray, sizes: IntArray, *, quantile: float
+) -> FloatArray:
+    """Clip the values of each date to the quantiles q and 1 - q of that date."""
+    ordered = values.copy()
+    for first, size in zip(starts, sizes, strict=True):
+        ordered[first : first + size].sort()
+    low = _quantiles(ordered, starts, sizes, quantile)
+    high = _quantiles(ordered, starts, sizes, 1.0 - quantile)
+    clipped: FloatArray = np.clip(values, np.repeat(low, sizes), np.repeat(high, sizes))
+    return clipped
+
+
+def _quantiles(
+    ordered: FloatArray, starts: IntArray, sizes: IntArray, quantile: float
+) -> FloatArray:
+    """Interpolate linearly between order statistics, to the bit as ``numpy.quantile`` does.
+
+    Definition 7 of Hyndman and Fan (1996), Sample quantiles in statistical packages, The
+    American Statistician 50(4), with numpy's choice of the end to interpolate from.
+    """
+    position = quantile * (sizes - 1)
+    below = np.floor(position).astype(np.int64)
+    weight = position - below
+    low = ordered[starts + below]
+    high = ordered[starts + np.minimum(below + 1, sizes - 1)]
+    step = high - low
+    interpolated: FloatArray = np.where(
+        weight < 0.5, low + step * weight, high - step * (1.0 - weight)
+    )
+    return interpolated
+
+
+def _dates_of_codes(codes: IntArray, dates: pd.DatetimeIndex) -> NDArray[np.datetime64]:
+    ends = np.full(len(codes), np.datetime64("NaT", "us"), dtype="datetime64[us]")
+    present = codes >= 0
+    ends[present] = dates.to_numpy(dtype="datetime64[us]")[codes[present]]
+    return ends
+
+
+def _log(horizon: int, counts: Mapping[str, int], n_single_name_dates: int) -> None:
+    logger.info(
+        "labels %dd: %d labelled rows, %d without an exit bar (too recent or delisted), %d with a "
+        "long gap, %d dates of a single name",
+        horizon,
+        counts["labelled_rows"],
+        counts["too_recent_rows"],
+        counts["long_gap_rows"],
+        n_single_name_dates,
+    )

@@ -1,0 +1,98 @@
+"""Which column of a file is which of ours."""
+
+from collections.abc import Mapping, Sequence
+
+from model2_assets.errors import MarketDataError
+
+PRICE_COLUMNS = ("open", "high", "low", "close", "adjusted_close", "vwap")
+"""Columns in the currency of the market, all positive."""
+
+NUMERIC_COLUMNS = ("open", "high", "low", "close", "volume", "adjusted_close", "vwap")
+"""Every number of a bar, in the order of the market_data table."""
+
+REQUIRED_COLUMNS = ("instrument", "datetime", "close")
+BAR_COLUMNS = ("instrument", "datetime", *NUMERIC_COLUMNS)
+
+_USUAL_NAMES = {
+    "instrument": ("instrument", "ticker", "symbol", "name", "asset", "security", "permno"),
+    "datetime": ("datetime", "date", "timestamp", "time", "day"),
+    "close": ("close", "price", "last", "closing price", "px_last", "prc"),
+}
+
+
+def resolve_columns(
+    found: Sequence[str],
+    mapping: Mapping[str, str] | None,
+    *,
+    origin: str,
+    required: Sequence[str] = REQUIRED_COLUMNS,
+    optional: Sequence[str] = NUMERIC_COLUMNS,
+) -> dict[str, str]:
+    """Decide which columns of a file to read.
+
+    A column that the mapping names is read from there; any other is read where the file
+    has it under our own name.
+
+    Parameters
+    ----------
+    found : sequence of str
+        Column names in the file.
+    mapping : mapping of str to str, or None
+        Our column name to the name in the file; None for a file that takes no mapping.
+    origin : str
+        What messages call the file.
+    required, optional : sequence of str
+        Our names of the columns that must and may be there.
+
+    Returns
+    -------
+    dict of str to str
+        Our name to the name in the file, for every column to read.
+
+    Raises
+    ------
+    MarketDataError
+        If a required or mapped column is missing, or a column to read is there twice.
+    """
+    wanted = dict.fromkeys([*required, *optional])
+    named = mapping or {}
+    columns = {ours: named.get(ours, ours) for ours in wanted}
+    for ours, theirs in columns.items():
+        if theirs not in found and (ours in required or ours in named):
+            raise MarketDataError(_missing(ours, theirs, found, mapping, origin))
+    columns = {ours: theirs for ours, theirs in columns.items() if theirs in found}
+    for theirs in columns.values():
+        if list(found).count(theirs) > 1:
+            raise MarketDataError(
+                f"{origin}: column {theirs!r} is there more than once; rename one of them"
+            )
+    return columns
+
+
+def _missing(
+    ours: str,
+    theirs: str,
+    found: Sequence[str],
+    mapping: Mapping[str, str] | None,
+    origin: str,
+) -> str:
+    listed = ", ".join(found) or "no columns"
+    if mapping is None:
+        return f"{origin}: no column {ours!r}; the file has: {listed}; rename its column"
+    if ours in mapping:
+        return (
+            f"{origin}: no column {theirs!r}, which market_data.columns gives for {ours!r}; the "
+            f"file has: {listed}"
+        )
+    return (
+        f"{origin}: no column {ours!r}; the file has: {listed}. Say under market_data which one "
+        f"it is, such as `columns: {{{ours}: {_likely(ours, found)}}}`"
+    )
+
+
+def _likely(ours: str, found: Sequence[str]) -> str:
+    by_lower_name = {name.strip().lower(): name for name in reversed(found)}
+    for usual in _USUAL_NAMES.get(ours, (ours,)):
+        if usual in by_lower_name:
+            return by_lower_name[usual]
+    return "<its name in the file>"

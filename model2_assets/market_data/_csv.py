@@ -1,0 +1,133 @@
+"""Columns of CSV files."""
+
+import csv
+import io
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pandas.errors import ParserError, ParserWarning
+
+from model2_assets.errors import MarketDataError
+from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS, resolve_columns
+from model2_assets.market_data._dates import parse_iso_dates
+from model2_assets.market_data._files import InputFile
+
+CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip")
+
+_MISSING_NUMBERS = [
+    "", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "<NA>",
+]  # fmt: skip
+
+
+def read_csv_columns(
+    file: InputFile,
+    mapping: Mapping[str, str] | None,
+    *,
+    required: Sequence[str] = REQUIRED_COLUMNS,
+    optional: Sequence[str] = NUMERIC_COLUMNS,
+    dates: Sequence[str] = ("datetime",),
+    empty_dates: Sequence[str] = (),
+) -> pd.DataFrame:
+    """Read the columns that we need of one comma-separated file, under our names.
+
+    Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument,
+    ``NA`` is a ticker like any other.
+
+    Parameters
+    ----------
+    file : InputFile
+        UTF-8 text with a header line; compressed where its suffix says so.
+    mapping : mapping of str to str, or None
+        Our column name to the name in the file; None for a file that takes no mapping.
+    required, optional : sequence of str
+        Our names of the columns that must and may be there.
+    dates : sequence of str
+        Our names of the date columns.
+    empty_dates : sequence of str
+        The date columns in which a value may be empty.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        Dates datetime64[us]; bar numbers float64, equal to the last bit to what Python's
+        ``float`` reads; the rest str.
+
+    Raises
+    ------
+    MarketDataError
+        If the file is not readable, a column is missing, a date is not ISO or a number is
+        text; names the first offending value and its data row (the line after the header
+        is data row 1).
+    """
+    try:
+        found = _header(file)
+        columns = resolve_columns(
+            found, mapping, origin=file.name, required=required, optional=optional
+        )
+        frame = _read(file, columns)
+    except (OSError, UnicodeDecodeError, ParserError, ParserWarning, csv.Error, EOFError) as error:
+        raise MarketDataError(
+            f"{file.name}: cannot be read as comma-separated UTF-8 text ({str(error).strip()}); "
+            f"correct the path or write the file again"
+        ) from error
+    for column in dates:
+        if column in frame:
+            frame[column] = parse_iso_dates(
+                frame[column], column=column, origin=file.name, allow_empty=column in empty_dates
+            )
+    return frame
+
+
+def _header(file: InputFile) -> list[str]:
+    with (
+        file.open(decompress=True) as handle,
+        io.TextIOWrapper(handle, encoding="utf-8-sig", newline="") as text,
+    ):
+        return next(csv.reader(text), [])
+
+
+def _read(file: InputFile, columns: Mapping[str, str]) -> pd.DataFrame:
+    numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
+    kinds = dict.fromkeys(columns.values(), "str") | dict.fromkeys(numbers, "float64")
+    try:
+        raw = _parse(file, kinds)
+    except ValueError as error:
+        if isinstance(error, UnicodeDecodeError | ParserError):
+            raise
+        _refuse_text(file, numbers)
+        raise MarketDataError(f"{file.name}: {error}; correct the file") from error
+    return pd.DataFrame({ours: raw[theirs] for ours, theirs in columns.items()})
+
+
+def _parse(file: InputFile, kinds: Mapping[str, str]) -> pd.DataFrame:
+    numbers = [name for name, kind in kinds.items() if kind == "float64"]
+    missing: Any = dict.fromkeys(numbers, _MISSING_NUMBERS)
+    with file.open(decompress=True) as handle, warnings.catch_warnings():
+        # Rows longer than the header would otherwise be cut off with no more than a warning.
+        warnings.simplefilter("error", ParserWarning)
+        return pd.read_csv(
+            handle,
+            usecols=list(kinds),
+            dtype=dict(kinds),
+            index_col=False,
+            keep_default_na=False,
+            na_values=missing,
+            encoding="utf-8-sig",
+            float_precision="round_trip",
+        )
+
+
+def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
+    for name in numbers:
+        values = _parse(file, {name: "str"})[name]
+        present = ~values.isin(_MISSING_NUMBERS).to_numpy()
+        unread = pd.to_numeric(values, errors="coerce").isna().to_numpy() & present
+        if unread.any():
+            row = int(np.flatnonzero(unread)[0])
+            raise MarketDataError(
+                f"{file.name}: column {name!r}, data row {row + 1}: {values.iloc[row]!r} is text, "
+                f"not a number; write numbers such as 1234.5"
+            )

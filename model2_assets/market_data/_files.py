@@ -1,0 +1,119 @@
+"""Input files behind one path: a single file, a folder or a glob, local or at a URL."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Any
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from model2_assets.errors import MarketDataError
+
+_COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """One file of a source.
+
+    Attributes
+    ----------
+    name : str
+        Local path or URL; what messages call the file.
+    """
+
+    name: str
+
+    @property
+    def stem(self) -> str:
+        """File name without suffixes of format and compression: ``BRK.B`` of ``BRK.B.csv.gz``."""
+        path = PurePosixPath(self.name)
+        if path.suffix.lower() in _COMPRESSION_SUFFIXES:
+            path = path.with_suffix("")
+        return path.stem
+
+    @contextmanager
+    def open(self, *, decompress: bool = False) -> Iterator[IO[bytes]]:
+        """Open the file for reading bytes.
+
+        Parameters
+        ----------
+        decompress : bool, default False
+            Undo the compression that the suffix tells of, such as ``.gz``.
+
+        Yields
+        ------
+        binary file object
+        """
+        with fsspec.open(self.name, "rb", compression="infer" if decompress else None) as file:
+            yield file
+
+
+def list_files(
+    path: str, *, suffixes: Sequence[str], key: str = "market_data.path"
+) -> list[InputFile]:
+    """List the files that a path stands for.
+
+    Parameters
+    ----------
+    path : str
+        A file, a folder, or a glob (``*``, ``?``, ``[...]``, ``**``); local, where a relative
+        path starts at the working directory, or a URL that fsspec knows (``s3://...``).
+    suffixes : sequence of str
+        Endings of the files of a folder that count, such as ``.csv``. A file or glob
+        named by the user counts whatever its ending.
+    key : str, default "market_data.path"
+        The configuration key that gave the path, for messages.
+
+    Returns
+    -------
+    list of InputFile
+        At least one file, sorted by name.
+
+    Raises
+    ------
+    MarketDataError
+        If the path cannot be reached, or no file is there.
+    """
+    try:
+        file_system, inner_path = url_to_fs(path)
+        names = _names(file_system, inner_path, suffixes)
+    except ImportError as error:
+        raise MarketDataError(
+            f"{path}: {error}; install that package, or copy the files to a local folder"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise MarketDataError(
+            f"{path}: cannot be reached ({error}); correct {key} or the access rights"
+        ) from error
+    if not names:
+        raise MarketDataError(
+            f"{path}: no such file; correct {key} (a relative path starts at the working directory)"
+        )
+    local = "file" in _protocols(file_system)
+    return [
+        InputFile(name if local else file_system.unstrip_protocol(name)) for name in sorted(names)
+    ]
+
+
+def _names(file_system: Any, path: str, suffixes: Sequence[str]) -> list[str]:
+    if file_system.isfile(path):
+        return [path]
+    if file_system.isdir(path):
+        found = file_system.ls(path, detail=True)
+        files = [str(entry["name"]) for entry in found if entry["type"] == "file"]
+        return [name for name in files if _is_data_file(name, suffixes)]
+    matches = file_system.glob(path, detail=True)
+    return [str(name) for name, entry in matches.items() if entry["type"] == "file"]
+
+
+def _is_data_file(name: str, suffixes: Sequence[str]) -> bool:
+    base = PurePosixPath(name).name
+    return base.lower().endswith(tuple(suffixes)) and not base.startswith((".", "_"))
+
+
+def _protocols(file_system: Any) -> tuple[str, ...]:
+    protocol = file_system.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)

@@ -1,0 +1,115 @@
+"""The panel: rows of (instrument, datetime) in canonical order.
+
+Every table of the graph has the two-level index ``(instrument, datetime)`` and its rows
+sorted by datetime, then instrument (datetime-major). Groups of dates are then contiguous
+blocks of rows, and a model that depends on row order sees the same order everywhere.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+INDEX_NAMES = ("instrument", "datetime")
+
+
+@dataclass(frozen=True)
+class LevelCodes:
+    """One index level as integer codes.
+
+    Attributes
+    ----------
+    codes : ndarray of shape (n_rows,), int64
+        Position of each row's value in `values`.
+    values : Index of shape (n_values,)
+        The distinct values in ascending order.
+    """
+
+    codes: NDArray[np.int64]
+    values: pd.Index
+
+
+def date_codes(index: pd.MultiIndex) -> LevelCodes:
+    """Return the dates of a panel index as codes into its distinct, sorted dates.
+
+    Parameters
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order.
+
+    Returns
+    -------
+    LevelCodes
+        ``values`` is a DatetimeIndex of shape (n_dates,).
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_arrays(
+    ...     [["A", "B", "A"], pd.to_datetime(["2024-01-02", "2024-01-02", "2024-01-03"])],
+    ...     names=["instrument", "datetime"],
+    ... )
+    >>> date_codes(index).codes
+    array([0, 0, 1])
+    """
+    return _level_codes(index, "datetime")
+
+
+def instrument_codes(index: pd.MultiIndex) -> LevelCodes:
+    """Return the instruments of a panel index as codes into its distinct, sorted names.
+
+    Parameters
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order.
+
+    Returns
+    -------
+    LevelCodes
+        ``values`` is an Index of str of shape (n_instruments,).
+    """
+    return _level_codes(index, "instrument")
+
+
+def _level_codes(index: pd.MultiIndex, level: str) -> LevelCodes:
+    position = index.names.index(level)
+    used, inverse = np.unique(index.codes[position], return_inverse=True)
+    values = index.levels[position][used]
+    order = values.argsort()
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return LevelCodes(codes=rank[inverse], values=values[order])
+
+
+def is_canonical(index: pd.MultiIndex) -> bool:
+    """Tell whether rows are unique and sorted by datetime, then instrument."""
+    dates, instruments = date_codes(index), instrument_codes(index)
+    keys = dates.codes * max(len(instruments.values), 1) + instruments.codes
+    return bool(np.all(np.diff(keys) > 0))
+
+
+def to_canonical(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a panel frame sorted by datetime, then instrument.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        Indexed by ``(instrument, datetime)``, in any row order.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        The same rows; the frame itself where it is in order already.
+    """
+    index = frame.index
+    assert isinstance(index, pd.MultiIndex)
+    if is_canonical(index):
+        return frame
+    return frame.iloc[np.lexsort((instrument_codes(index).codes, date_codes(index).codes))]
+
+
+def panel_index(instruments: ArrayLike, datetimes: ArrayLike) -> pd.MultiIndex:
+    """Build an ``(instrument, datetime)`` index from two columns of shape (n_rows,)."""
+    dates = pd.DatetimeIndex(np.asarray(datetimes, dtype="datetime64[us]"))
+    names = pd.Index(np.asarray(instruments, dtype=object), dtype="str")
+    return pd.MultiIndex.from_arrays([names, dates], names=list(INDEX_NAMES))

@@ -1,0 +1,255 @@
+"""Where results live, and how they are written and read back.
+
+``<base>/<region>/<asset>.parquet`` for unpartitioned assets,
+``<base>/<region>/<asset>/<horizon>/<model>.parquet`` (``.jsonl``, or a folder of fold
+models) for partitioned ones. Every write is atomic, every read checks the contract.
+"""
+
+import os
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from upath import UPath
+
+from model2_assets.contracts import load_contract
+from model2_assets.errors import StoreError
+from model2_assets.files import write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from model2_assets.training import FittedModels, StoredFoldModels
+
+STORAGE_VARIABLE = "MODEL2_STORAGE"
+REJECTED = ".rejected"
+
+Format = Literal["parquet", "json_lines", "fold_models"]
+
+_SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
+
+
+@dataclass(frozen=True)
+class Product:
+    """How one asset is stored.
+
+    Attributes
+    ----------
+    format : {"parquet", "json_lines", "fold_models"}
+        File format.
+    contract : str or None
+        Name of the table's contract; None for fold models, which have a manifest.
+    """
+
+    format: Format
+    contract: str | None
+
+
+PRODUCTS: Mapping[str, Product] = {
+    "market_data": Product("parquet", "MarketData"),
+    "labels": Product("parquet", "Labels"),
+    "features": Product("parquet", "Features"),
+    "cv_splits": Product("parquet", "CVSplits"),
+    "fitted_models": Product("fold_models", None),
+    "oof_predictions": Product("parquet", "OOFPredictions"),
+    "feature_importance": Product("parquet", "FeatureImportance"),
+    "cv_scores": Product("json_lines", "CVScores"),
+    "leaderboard": Product("parquet", "Leaderboard"),
+}
+"""Every asset, in the order of the graph."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Names one stored result.
+
+    Attributes
+    ----------
+    region, asset : str
+        Such as ``us`` and ``oof_predictions``.
+    horizon, model : str or None
+        Such as ``21d`` and ``ridge``; None for unpartitioned assets.
+    """
+
+    region: str
+    asset: str
+    horizon: str | None = None
+    model: str | None = None
+
+    @property
+    def product(self) -> Product:
+        """How the asset is stored."""
+        return PRODUCTS[self.asset]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Folders and the name of the file, without suffix."""
+        partition = (self.horizon, self.model) if self.horizon and self.model else ()
+        return (self.region, self.asset, *partition)
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file or folder."""
+        return self.parts[-1] + _SUFFIXES[self.product.format]
+
+    def __str__(self) -> str:
+        """Return the path below the base."""
+        return "/".join((*self.parts[:-1], self.file_name))
+
+
+class Store:
+    """All results under one base path.
+
+    Parameters
+    ----------
+    base : str or UPath
+        A local folder or any fsspec URL.
+
+    Examples
+    --------
+    >>> Store("memory://results").path(Address("us", "cv_scores", "21d", "ridge")).name
+    'ridge.jsonl'
+    """
+
+    def __init__(self, base: str | UPath) -> None:
+        self.base = UPath(base)
+
+    def path(self, address: Address) -> UPath:
+        """Return where a result is, or will be."""
+        return self.base.joinpath(*address.parts[:-1], address.file_name)
+
+    def exists(self, address: Address) -> bool:
+        """Tell whether a result has been published."""
+        path = self.path(address)
+        if address.product.format == "fold_models":
+            path = path / "manifest.json"
+        return path.exists()
+
+    def write(self, address: Address, value: Any) -> UPath:
+        """Publish a result, replacing the last good one in one step.
+
+        Parameters
+        ----------
+        address : Address
+            What it is.
+        value : DataFrame or FittedModels
+            The result.
+
+        Returns
+        -------
+        UPath
+            Where it is.
+
+        Raises
+        ------
+        ContractError
+            If a table breaks its contract; nothing is written.
+        """
+        path, product = self.path(address), address.product
+        if product.format == "fold_models":
+            _write_models(path, value)
+            return path
+        from model2_assets.tables import encode_json_lines, encode_parquet
+
+        assert product.contract is not None
+        encode = encode_json_lines if product.format == "json_lines" else encode_parquet
+        write_atomically(path, encode(value, load_contract(product.contract), origin=str(path)))
+        return path
+
+    def reject(self, address: Address, value: Any) -> UPath:
+        """Put a candidate that failed its checks aside.
+
+        Parameters
+        ----------
+        address : Address
+            Where it would have been published.
+        value : DataFrame or FittedModels
+            The candidate; a table is kept as plain Parquet, whatever its contract says.
+
+        Returns
+        -------
+        UPath
+            A file or folder under ``<base>/.rejected/``.
+        """
+        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        folder = self.base.joinpath(REJECTED, *address.parts)
+        if address.product.format == "fold_models":
+            _write_models(folder / stamp, value)
+            return folder / stamp
+        from model2_assets.tables import encode_anything
+
+        path = folder / f"{stamp}.parquet"
+        write_atomically(path, encode_anything(value))
+        return path
+
+    def read(self, address: Address) -> "pd.DataFrame":
+        """Read a table and check its contract.
+
+        Raises
+        ------
+        StoreError
+            If there is none, or it is damaged.
+        ContractError
+            If it breaks its contract.
+        """
+        from model2_assets.tables import decode_json_lines, decode_parquet
+
+        path, product = self.path(address), address.product
+        assert product.contract is not None
+        decode = decode_json_lines if product.format == "json_lines" else decode_parquet
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError as error:
+            raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
+        return decode(data, load_contract(product.contract), origin=str(path))
+
+    def open_models(self, address: Address) -> "StoredFoldModels":
+        """Open fold models; each is verified when it is loaded.
+
+        Raises
+        ------
+        StoreError
+            If there is no manifest, or it is malformed.
+        """
+        from model2_assets.training import open_fold_models
+
+        return open_fold_models(self.path(address))
+
+    def load(self, address: Address) -> "pd.DataFrame | StoredFoldModels":
+        """Read a table or open fold models, whichever the asset is."""
+        if address.product.format == "fold_models":
+            return self.open_models(address)
+        return self.read(address)
+
+
+def _write_models(folder: UPath, fitted: "FittedModels") -> None:
+    from model2_assets.training import save_fold_models
+
+    save_fold_models(folder, fitted.models, provenance=fitted.provenance)
+
+
+def repository_root() -> Path | None:
+    """Return the checkout that the package runs from; None if it is installed."""
+    root = Path(__file__).resolve().parents[1]
+    return root if (root / "dagster.yaml").is_file() else None
+
+
+def default_base() -> UPath:
+    """Return the base path of this environment.
+
+    The environment variable ``MODEL2_STORAGE``, else ``data/`` in the repository, else
+    ``data/`` in ``DAGSTER_HOME``, else ``data/`` in the working directory.
+    """
+    chosen = os.environ.get(STORAGE_VARIABLE)
+    if chosen:
+        return UPath(chosen)
+    root = repository_root()
+    return UPath(root or os.environ.get("DAGSTER_HOME") or Path.cwd()) / "data"
+
+
+def default_store() -> Store:
+    """Return the store at the default base path."""
+    return Store(default_base())

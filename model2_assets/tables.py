@@ -1,0 +1,211 @@
+"""Tables on disk: Parquet and JSON lines, typed by their contracts."""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jsonschema
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from model2_assets.conformity import require_conformity
+from model2_assets.contracts import Contract
+from model2_assets.errors import ContractError, StoreError
+
+_METADATA_KEY = b"model2"
+PROVENANCE = "provenance"
+"""Key of ``DataFrame.attrs`` under which a file's JSON metadata travel."""
+
+
+def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
+    """Encode a table as Parquet, after checking its contract.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table. ``frame.attrs["provenance"]``, a JSON-able mapping, is stored
+        in the file's metadata.
+    contract : Contract
+        Gives names, types and units.
+    origin : str
+        What to call the table in messages.
+
+    Returns
+    -------
+    bytes
+        A Parquet file (zstd), whose index pandas restores on reading.
+
+    Raises
+    ------
+    ContractError
+        If the table breaks the contract.
+    """
+    require_conformity(frame, contract, origin=origin)
+    bare = frame.copy(deep=False)
+    bare.attrs = {}
+    indexed = frame.index.names[0] is not None
+    fields = [_field(name, contract) for name in frame.columns]
+    if indexed:
+        fields += [_field(str(name), contract) for name in frame.index.names]
+    table = pa.Table.from_pandas(bare, schema=pa.schema(fields), preserve_index=indexed)
+    metadata = {"contract": contract.schema["$id"], PROVENANCE: frame.attrs.get(PROVENANCE, {})}
+    table = table.replace_schema_metadata(
+        {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
+    )
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd", compression_level=3)
+    return buffer.getvalue()
+
+
+def encode_anything(frame: pd.DataFrame) -> bytes:
+    """Encode a table as Parquet whatever its contract says, to be looked at by a person."""
+    bare = frame.copy(deep=False)
+    bare.attrs = {}
+    buffer = io.BytesIO()
+    bare.to_parquet(buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
+    """Decode a Parquet file and check its contract.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    contract : Contract
+        What the table has to keep.
+    origin : str
+        What to call the file in messages.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        The table, with the file's metadata in ``attrs["provenance"]``.
+
+    Raises
+    ------
+    StoreError
+        If the bytes are not a readable Parquet file.
+    ContractError
+        If the table breaks the contract.
+    """
+    try:
+        table = pq.read_table(pa.BufferReader(data), use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise StoreError(
+            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
+        ) from error
+    frame: pd.DataFrame = table.to_pandas()
+    require_conformity(frame, contract, origin=origin)
+    metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    frame.attrs[PROVENANCE] = metadata.get(PROVENANCE, {})
+    return frame
+
+
+def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
+    """Encode a table as JSON lines, one validated document a row.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table; missing values become null.
+    contract : Contract
+        Checked on the table and, by the jsonschema library, on every document.
+    origin : str
+        What to call the table in messages.
+
+    Returns
+    -------
+    bytes
+        UTF-8 text, a document a line.
+
+    Raises
+    ------
+    ContractError
+        If the table breaks the contract.
+    """
+    require_conformity(frame, contract, origin=origin)
+    documents = [
+        {name: _json_value(value) for name, value in zip(frame.columns, row, strict=True)}
+        for row in frame.itertuples(index=False, name=None)
+    ]
+    _validate_documents(documents, contract, origin)
+    return "".join(f"{json.dumps(document)}\n" for document in documents).encode()
+
+
+def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
+    """Decode JSON lines and check their contract.
+
+    Parameters
+    ----------
+    data : bytes
+        The file.
+    contract : Contract
+        What every line has to keep.
+    origin : str
+        What to call the file in messages.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        Columns in the contract's order and types.
+
+    Raises
+    ------
+    StoreError
+        If a line is not JSON.
+    ContractError
+        If a line breaks the contract.
+    """
+    documents = []
+    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+        try:
+            documents.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise StoreError(
+                f"{origin}: line {number} is not JSON ({error.msg}); materialize the asset again"
+            ) from error
+    _validate_documents(documents, contract, origin)
+    frame = pd.DataFrame(documents, columns=[column.name for column in contract.columns])
+    types = {
+        column.name: _pandas_type(column.arrow_type, nullable=column.nullable)
+        for column in contract.columns
+    }
+    frame = frame.astype(types)
+    require_conformity(frame, contract, origin=origin)
+    return frame
+
+
+def _field(name: str, contract: Contract) -> pa.Field:
+    column = contract.column(name)
+    assert column is not None
+    annotations = {"unit": column.unit, "description": column.description}
+    return pa.field(name, pa.type_for_alias(column.arrow_type), metadata=annotations)
+
+
+def _pandas_type(arrow_type: str, *, nullable: bool) -> str:
+    if arrow_type.startswith("int"):
+        return arrow_type.capitalize() if nullable else arrow_type
+    return {"string": "str", "double": "float64"}[arrow_type]
+
+
+def _json_value(value: Any) -> Any:
+    if value is None or pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _validate_documents(
+    documents: Sequence[Mapping[str, Any]], contract: Contract, origin: str
+) -> None:
+    validator = jsonschema.Draft202012Validator(contract.schema)
+    for number, document in enumerate(documents, start=1):
+        problem = jsonschema.exceptions.best_match(validator.iter_errors(document))
+        if problem is not None:
+            where = ".".join(map(str, problem.absolute_path)) or "the document"
+            raise ContractError(
+                f"{origin}: line {number}: {where}: {problem.message} ({contract.name})"
+            )

@@ -1,0 +1,132 @@
+"""Base models: trainers, the one cross-validation loop, and their products.
+
+Names are imported when first used, so that importing this package loads neither
+scikit-learn nor XGBoost.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model2_assets.training._determinism import largest_difference, refit_difference
+    from model2_assets.training._importances import aggregate_importances, top_importances
+    from model2_assets.training._manifest import FoldFile, Manifest, Provenance
+    from model2_assets.training._out_of_fold import FittedSplit, predict_out_of_fold
+    from model2_assets.training._resources import (
+        ResourceUsage,
+        estimate_training_bytes,
+        fit_n_jobs_to_memory,
+        measure_resources,
+    )
+    from model2_assets.training._training_data import hash_row_order
+    from model2_assets.training.base_models import (
+        BaseModelTrainer,
+        FoldModel,
+        FoldProgress,
+        ParameterError,
+        TrainingData,
+        assemble_training_data,
+        cross_validate,
+        fit_split,
+        usable_cores,
+    )
+    from model2_assets.training.fitting import FittedModels, fit_models
+    from model2_assets.training.model_registry import ModelRegistry
+    from model2_assets.training.out_of_fold import (
+        OutOfFold,
+        make_out_of_fold,
+        predict_stored,
+    )
+    from model2_assets.training.persistence import (
+        StoredFoldModels,
+        open_fold_models,
+        save_fold_models,
+    )
+    from model2_assets.training.ridge import LinearTrainer, RidgeTrainer
+    from model2_assets.training.xgboost import XGBoostTrainer
+
+_MODULES = {
+    "BaseModelTrainer": "base_models",
+    "FittedModels": "fitting",
+    "FittedSplit": "_out_of_fold",
+    "FoldFile": "_manifest",
+    "FoldModel": "base_models",
+    "FoldProgress": "base_models",
+    "LinearTrainer": "ridge",
+    "Manifest": "_manifest",
+    "ModelRegistry": "model_registry",
+    "ParameterError": "base_models",
+    "OutOfFold": "out_of_fold",
+    "Provenance": "_manifest",
+    "ResourceUsage": "_resources",
+    "RidgeTrainer": "ridge",
+    "StoredFoldModels": "persistence",
+    "TrainingData": "base_models",
+    "XGBoostTrainer": "xgboost",
+    "aggregate_importances": "_importances",
+    "assemble_training_data": "base_models",
+    "cross_validate": "base_models",
+    "estimate_training_bytes": "_resources",
+    "fit_models": "fitting",
+    "fit_n_jobs_to_memory": "_resources",
+    "fit_split": "base_models",
+    "hash_row_order": "_training_data",
+    "largest_difference": "_determinism",
+    "make_out_of_fold": "out_of_fold",
+    "measure_resources": "_resources",
+    "open_fold_models": "persistence",
+    "predict_out_of_fold": "_out_of_fold",
+    "predict_stored": "out_of_fold",
+    "top_importances": "_importances",
+    "refit_difference": "_determinism",
+    "save_fold_models": "persistence",
+    "usable_cores": "base_models",
+}
+
+__all__ = [
+    "BaseModelTrainer",
+    "FittedModels",
+    "FittedSplit",
+    "FoldFile",
+    "FoldModel",
+    "FoldProgress",
+    "LinearTrainer",
+    "Manifest",
+    "ModelRegistry",
+    "OutOfFold",
+    "ParameterError",
+    "Provenance",
+    "ResourceUsage",
+    "RidgeTrainer",
+    "StoredFoldModels",
+    "TrainingData",
+    "XGBoostTrainer",
+    "aggregate_importances",
+    "assemble_training_data",
+    "cross_validate",
+    "estimate_training_bytes",
+    "fit_models",
+    "fit_n_jobs_to_memory",
+    "fit_split",
+    "hash_row_order",
+    "largest_difference",
+    "make_out_of_fold",
+    "measure_resources",
+    "open_fold_models",
+    "predict_out_of_fold",
+    "predict_stored",
+    "refit_difference",
+    "save_fold_models",
+    "top_importances",
+    "usable_cores",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

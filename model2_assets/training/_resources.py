@@ -1,0 +1,186 @@
+"""What a step of work costs, and how much of it fits in memory at once."""
+
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from model2_assets.errors import TrainingError
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+_HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+
+_BASELINE_BYTES = 400_000_000
+"""An interpreter with pandas, scikit-learn and XGBoost loaded."""
+
+_DEFAULT_FIT_BYTES_PER_VALUE = 32
+
+_active: "list[ResourceUsage]" = []
+_lock = threading.Lock()
+
+
+@dataclass
+class ResourceUsage:
+    """What a block of code cost; complete once the block is left.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    peak_rss_bytes : int
+        Largest resident memory of the whole process while the block ran, bytes. Where
+        the system cannot reset its mark (not Linux), the largest since the process
+        started.
+    """
+
+    seconds: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+@contextmanager
+def measure_resources() -> Iterator[ResourceUsage]:
+    """Measure wall time and peak resident memory of a block; blocks may nest.
+
+    Yields
+    ------
+    ResourceUsage
+        Filled when the block is left, also by an exception.
+
+    References
+    ----------
+    proc_pid_clear_refs(5): writing 5 resets the peak resident set size; ``VmHWM`` in
+    proc_pid_status(5) reads it.
+
+    Examples
+    --------
+    >>> with measure_resources() as usage:
+    ...     total = sum(range(1000))
+    >>> usage.peak_rss_bytes > 0
+    True
+    """
+    usage = ResourceUsage()
+    started = time.monotonic()
+    with _lock:
+        _fold_peak_into_active()
+        _active.append(usage)
+        with suppress(OSError):
+            _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+    try:
+        yield usage
+    finally:
+        with _lock:
+            _fold_peak_into_active()
+            # By identity: two measurements may hold equal numbers.
+            _active[:] = [other for other in _active if other is not usage]
+        usage.seconds = time.monotonic() - started
+
+
+def _fold_peak_into_active() -> None:
+    """Note the mark in every open measurement, before anyone resets it."""
+    peak = _peak_rss_bytes()
+    for usage in _active:
+        usage.peak_rss_bytes = max(usage.peak_rss_bytes, peak)
+
+
+def _peak_rss_bytes() -> int:
+    try:
+        match = _HIGH_WATER_MARK.search(_STATUS.read_text(encoding="ascii"))
+    except OSError:
+        match = None
+    if match is not None:
+        return int(match.group(1)) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def estimate_training_bytes(
+    n_rows: int,
+    n_features: int,
+    n_jobs: int,
+    *,
+    fit_bytes_per_value: int = _DEFAULT_FIT_BYTES_PER_VALUE,
+) -> int:
+    """Estimate the peak resident memory of cross-validation.
+
+    The interpreter, the feature table and the float32 matrix made of it, and for every
+    split fitted at once the trainer's working memory on at most all rows.
+
+    Parameters
+    ----------
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    n_jobs : int
+        Splits fitted at once.
+    fit_bytes_per_value : int, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer.
+
+    Returns
+    -------
+    int
+        Bytes; meant to be above what is measured.
+
+    Examples
+    --------
+    >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
+    3200000000
+    """
+    values = n_rows * n_features
+    return _BASELINE_BYTES + values * (2 * 4 + n_jobs * fit_bytes_per_value)
+
+
+def fit_n_jobs_to_memory(
+    n_jobs: int,
+    *,
+    n_rows: int,
+    n_features: int,
+    max_rss_gb: float | None,
+    fit_bytes_per_value: int = _DEFAULT_FIT_BYTES_PER_VALUE,
+) -> int:
+    """Lower the number of splits fitted at once until the estimate fits in memory.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Splits wanted at once.
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    max_rss_gb : float or None
+        Limit in 10^9 bytes; None: no limit.
+    fit_bytes_per_value : int, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer.
+
+    Returns
+    -------
+    int
+        The largest number of splits up to `n_jobs` that fits.
+
+    Raises
+    ------
+    TrainingError
+        If not even one fits; the message gives the numbers.
+    """
+    if max_rss_gb is None:
+        return n_jobs
+
+    def estimate(jobs: int) -> int:
+        return estimate_training_bytes(
+            n_rows, n_features, jobs, fit_bytes_per_value=fit_bytes_per_value
+        )
+
+    limit = max_rss_gb * 1e9
+    fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
+    if not fitting:
+        raise TrainingError(
+            f"training on {n_rows} rows of {n_features} features needs about "
+            f"{estimate(1) / 1e9:.1f} GB, and execution.max_rss_gb allows {max_rss_gb:g} GB; "
+            f"raise the limit, or train on fewer instruments or dates"
+        )
+    return fitting[-1]

@@ -1,0 +1,238 @@
+"""The one matrix that every model and split of a horizon trains on."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.errors import TrainingError
+from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
+
+TRAIN = 0
+"""Role of a row that a split trains on."""
+
+TEST = 1
+"""Role of a row that a split predicts."""
+
+_CHUNK_ROWS = 65_536
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingData:
+    """Features, labels and split roles of one horizon, row by row.
+
+    Rows are in canonical order (by datetime, then instrument), so that the rows of a
+    group of dates are contiguous, and a model whose result depends on row order always
+    sees the same one.
+
+    Attributes
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``.
+    X : ndarray of shape (n_rows, n_features), float32
+        C-contiguous; NaN where a feature is missing, never infinite.
+    y : ndarray of shape (n_rows,), float64
+        Labels in bps; never NaN.
+    feature_names : tuple of str
+        Names of the columns of `X`.
+    roles : ndarray of shape (n_rows, n_splits), int8
+        0 train, 1 test; others take no part in the split.
+    group_id : ndarray of shape (n_rows,), int16
+        The test group of the row's date.
+
+    Raises
+    ------
+    TrainingError
+        If shapes disagree, rows are not in canonical order, a feature name repeats, a
+        feature is infinite or a label is not finite. The message names the culprit.
+    """
+
+    index: pd.MultiIndex
+    X: NDArray[np.float32]
+    y: NDArray[np.float64]
+    feature_names: tuple[str, ...]
+    roles: NDArray[np.int8]
+    group_id: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        self._check_shapes()
+        if not is_canonical(self.index):
+            raise TrainingError(
+                "training rows are not in canonical order (by datetime, then instrument, each "
+                "once); pass tables through model2_assets.panel.to_canonical"
+            )
+        bad = np.flatnonzero(~np.isfinite(self.y))
+        if bad.size:
+            raise TrainingError(
+                f"label is {self.y[bad[0]]} at {row_name(self.index, bad[0])}; "
+                f"leave out rows without a label"
+            )
+        self._refuse_infinity()
+
+    def _check_shapes(self) -> None:
+        n_rows, n_features = len(self.index), len(self.feature_names)
+        expected: dict[str, tuple[NDArray[Any], type[np.generic], tuple[int, ...]]] = {
+            "X": (self.X, np.float32, (n_rows, n_features)),
+            "y": (self.y, np.float64, (n_rows,)),
+            "roles": (self.roles, np.int8, (n_rows, self.roles.shape[-1])),
+            "group_id": (self.group_id, np.int16, (n_rows,)),
+        }
+        for name, (array, dtype, shape) in expected.items():
+            if array.shape != shape or array.dtype != dtype:
+                raise TrainingError(
+                    f"{name} must be {np.dtype(dtype)} of shape {shape}, "
+                    f"got {array.dtype} of shape {array.shape}"
+                )
+        if not self.X.flags.c_contiguous:
+            raise TrainingError("X must be C-contiguous; pass it through numpy.ascontiguousarray")
+        repeated = [name for name in self.feature_names if self.feature_names.count(name) > 1]
+        if repeated:
+            raise TrainingError(f"feature {repeated[0]!r} appears twice; give each name once")
+
+    def _refuse_infinity(self) -> None:
+        for start in range(0, self.n_rows, _CHUNK_ROWS):
+            rows, columns = np.nonzero(np.isinf(self.X[start : start + _CHUNK_ROWS]))
+            if rows.size:
+                raise TrainingError(
+                    f"feature {self.feature_names[columns[0]]!r} is infinite at "
+                    f"{row_name(self.index, start + rows[0])}; NaN is allowed, infinity is not: "
+                    f"correct the feature builder"
+                )
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(self.index)
+
+    @property
+    def n_splits(self) -> int:
+        """Number of splits."""
+        return int(self.roles.shape[1])
+
+    def train_rows(self, split_id: int) -> NDArray[np.intp]:
+        """Return the ascending positions of the rows that a split trains on."""
+        return np.flatnonzero(self.roles[:, split_id] == TRAIN)
+
+    def test_rows(self, split_id: int) -> NDArray[np.intp]:
+        """Return the ascending positions of the rows that a split predicts."""
+        return np.flatnonzero(self.roles[:, split_id] == TEST)
+
+
+def assemble_training_data(
+    features: pd.DataFrame, labels: pd.DataFrame, cv_splits: pd.DataFrame, *, horizon: str
+) -> TrainingData:
+    """Bring features, labels and splits of one horizon together.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_feature_rows, n_features)
+        Panel frame of numbers; NaN where a feature is missing.
+    labels : DataFrame
+        Panel frame with a column ``label_{horizon}`` in bps, NaN where there is none.
+    cv_splits : DataFrame
+        Panel frame with columns ``group_id`` and ``split_0``, ``split_1`` and so on.
+    horizon : str
+        Such as ``21d``.
+
+    Returns
+    -------
+    TrainingData
+        The rows of `cv_splits` that have a label of this horizon, in canonical order.
+
+    Raises
+    ------
+    TrainingError
+        If a column is missing, a row of `cv_splits` lacks features or is unknown to
+        `labels`, no row has a label, or a value cannot be trained on.
+    """
+    label_column = f"label_{horizon}"
+    if label_column not in labels:
+        known = ", ".join(str(name) for name in labels.columns if str(name).startswith("label_"))
+        raise TrainingError(f"labels have no column {label_column!r}; they have {known or 'none'}")
+    cv_splits = to_canonical(cv_splits)
+    index = _panel_index(cv_splits)
+    y = labels[label_column].to_numpy(dtype=np.float64)[_positions(labels, index, "labels")]
+    labelled = np.flatnonzero(~np.isnan(y))
+    if not labelled.size:
+        raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
+    feature_rows = _positions(features, index, "features")[labelled]
+    return TrainingData(
+        index=index[labelled],
+        X=_take_rows(features, feature_rows),
+        y=y[labelled],
+        feature_names=tuple(str(name) for name in features.columns),
+        roles=_roles(cv_splits)[labelled],
+        group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
+    )
+
+
+def row_name(index: pd.MultiIndex, position: int | np.integer) -> str:
+    """Name a row for a message, such as ``AAPL 2024-01-02``."""
+    instrument = index.get_level_values("instrument")[int(position)]
+    date = index.get_level_values("datetime")[int(position)]
+    return f"{instrument} {date:%Y-%m-%d}"
+
+
+def hash_row_order(index: pd.MultiIndex) -> str:
+    """Hash which rows there are and in which order.
+
+    Parameters
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal, of values alone: equal for any dtype, time unit or
+        internal layout of the index.
+    """
+    instruments, dates = instrument_codes(index), date_codes(index)
+    digest = hashlib.sha256()
+    names = list(map(str, instruments.values))
+    days = [date.isoformat(timespec="microseconds") for date in pd.DatetimeIndex(dates.values)]
+    digest.update(json.dumps([names, days]).encode())
+    digest.update(instruments.codes.astype("<i8").tobytes())
+    digest.update(dates.codes.astype("<i8").tobytes())
+    return digest.hexdigest()
+
+
+def _panel_index(frame: pd.DataFrame) -> pd.MultiIndex:
+    assert isinstance(frame.index, pd.MultiIndex)
+    return frame.index
+
+
+def _positions(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray[np.intp]:
+    positions = np.asarray(_panel_index(frame).get_indexer(index), dtype=np.intp)
+    missing = np.flatnonzero(positions < 0)
+    if missing.size:
+        raise TrainingError(
+            f"{table} lack {missing.size} rows of cv_splits, first {row_name(index, missing[0])}; "
+            f"rebuild cv_splits from these {table}"
+        )
+    return positions
+
+
+def _take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Copy rows in chunks: one matrix in memory besides the table, never two."""
+    X = np.empty((len(rows), features.shape[1]), dtype=np.float32)
+    with np.errstate(over="ignore"):
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            chunk = slice(start, start + _CHUNK_ROWS)
+            X[chunk] = features.iloc[rows[chunk]].to_numpy(dtype=np.float32)
+    return X
+
+
+def _roles(cv_splits: pd.DataFrame) -> NDArray[np.int8]:
+    n_splits = sum(str(name).startswith("split_") for name in cv_splits.columns)
+    names = [f"split_{split_id}" for split_id in range(n_splits)]
+    absent = [name for name in names if name not in cv_splits]
+    if absent or not names:
+        raise TrainingError(
+            f"cv_splits have no column {(absent or ['split_0'])[0]!r}; rebuild them"
+        )
+    return np.ascontiguousarray(cv_splits[names].to_numpy(dtype=np.int8))

@@ -1,0 +1,430 @@
+"""What a base model is, and the one cross-validation loop that trains them all."""
+
+import hashlib
+import logging
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import joblib
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from model2_assets.errors import TrainingError
+from model2_assets.training._params import ParameterError, merge_params
+from model2_assets.training._training_data import (
+    TrainingData,
+    assemble_training_data,
+    row_name,
+)
+from model2_assets.training._usable_cores import usable_cores
+
+__all__ = [
+    "IMPORTANCE_KINDS",
+    "BaseModelTrainer",
+    "FoldModel",
+    "FoldProgress",
+    "ParameterError",
+    "TrainingData",
+    "assemble_training_data",
+    "cross_validate",
+    "fit_split",
+    "usable_cores",
+]
+
+logger = logging.getLogger(__name__)
+
+IMPORTANCE_KINDS = ("gain", "weight", "coefficient")
+"""Kinds of feature importance; a trainer has some of them."""
+
+_PREDICT_CHUNK_ROWS = 32_768
+
+
+class BaseModelTrainer(ABC):
+    """A base model: fits one split, predicts, explains and stores itself.
+
+    A trainer of your own derives from this class (or from ``LinearTrainer``), lists its
+    parameters in `DEFAULT_PARAMS`, and is named in the configuration by import path.
+
+    Parameters
+    ----------
+    params : mapping
+        Hyper-parameters that differ from `DEFAULT_PARAMS`.
+    seed : int
+        Seed of every random draw.
+    n_threads : int, default 1
+        Threads that one fit may use. The result is promised for equal `n_threads` only.
+
+    Attributes
+    ----------
+    DEFAULT_PARAMS : mapping
+        Every hyper-parameter and its default; others are refused.
+    file_extension : str
+        Extension of the file that `save` writes, such as ``.joblib``.
+    libraries : tuple of str
+        Distributions whose version a stored model depends on.
+    is_version_bound : bool
+        True where a stored model can be read only by the very versions of `libraries`
+        that wrote it (pickles); False where the format is stable between versions.
+    determinism_tolerance_bps : float
+        Largest difference in bps that a refit on the same machine may show.
+    fit_bytes_per_value : int
+        Bytes of memory at the peak of `fit`, for each value of its train matrix, the
+        matrix itself included.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is unknown or impossible.
+    """
+
+    DEFAULT_PARAMS: ClassVar[Mapping[str, Any]] = {}
+    file_extension: ClassVar[str]
+    libraries: ClassVar[tuple[str, ...]] = ()
+    is_version_bound: ClassVar[bool] = True
+    determinism_tolerance_bps: ClassVar[float] = 1e-6
+    fit_bytes_per_value: ClassVar[int] = 32
+
+    def __init__(self, *, params: Mapping[str, Any], seed: int, n_threads: int = 1) -> None:
+        self.params = merge_params(self.DEFAULT_PARAMS, params)
+        self.seed = seed
+        self.n_threads = n_threads
+        self.feature_names: tuple[str, ...] = ()
+        self.check_params()
+
+    def check_params(self) -> None:  # noqa: B027 -- trainers without limits need not override it
+        """Refuse impossible values in `params`.
+
+        Raises
+        ------
+        ParameterError
+            If a value is impossible.
+        """
+
+    @abstractmethod
+    def fit(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
+    ) -> Self:
+        """Fit on the train rows of one split, and on nothing else.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features), float32
+            C-contiguous, in canonical row order; NaN where a feature is missing.
+        y : ndarray of shape (n_rows,), float64
+            Labels in bps.
+        feature_names : tuple of str
+            Names of the columns of `X`.
+
+        Returns
+        -------
+        Self
+            The trainer, fitted.
+
+        Raises
+        ------
+        TrainingError
+            If the model cannot be fitted.
+        """
+
+    @abstractmethod
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predict labels.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n_rows, n_features), float32
+            Columns as in `fit`.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), float64
+            Predictions in bps, never clipped.
+
+        Raises
+        ------
+        TrainingError
+            If the trainer is not fitted or the number of features differs.
+        """
+
+    @abstractmethod
+    def importances(self) -> pd.DataFrame:
+        """Return how much each feature matters.
+
+        Returns
+        -------
+        DataFrame of shape (n_features, 3), float64
+            A row for every feature in the order of `fit`, indexed by ``feature``, with
+            columns ``importance_gain``, ``importance_weight`` and
+            ``importance_coefficient``; NaN where the model has no such kind.
+        """
+
+    @abstractmethod
+    def save(self, path: Path) -> None:
+        """Write the fitted model to a local file."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, path: Path) -> Self:
+        """Read a fitted model from a local file that `save` wrote."""
+
+    @abstractmethod
+    def digest(self) -> str:
+        """Hash the fitted values (not a file) with SHA-256, in hexadecimal."""
+
+    def _require_fitted(self, X: NDArray[np.float32]) -> None:
+        if not self.feature_names:
+            raise TrainingError(f"{type(self).__name__} is not fitted; call fit first")
+        if X.ndim != 2 or X.shape[1] != len(self.feature_names):
+            raise TrainingError(
+                f"{type(self).__name__} was fitted on {len(self.feature_names)} features, "
+                f"got an array of shape {X.shape}"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class FoldModel:
+    """The model of one split.
+
+    Attributes
+    ----------
+    split_id : int
+        Column of the roles that it was trained by.
+    trainer : BaseModelTrainer
+        The fitted model.
+    n_train, n_test : int
+        Rows it was trained on, and rows it predicts.
+    seconds : float
+        Wall time of the fit.
+    """
+
+    split_id: int
+    trainer: BaseModelTrainer
+    n_train: int
+    n_test: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FoldProgress:
+    """How far cross-validation has come.
+
+    Attributes
+    ----------
+    split_id : int
+        The split just done.
+    done, total : int
+        Splits done, and all splits.
+    elapsed_s, remaining_s : float
+        Wall time so far, and what is left at the same pace, in seconds.
+    """
+
+    split_id: int
+    done: int
+    total: int
+    elapsed_s: float
+    remaining_s: float
+
+
+def cross_validate(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    *,
+    n_jobs: int = 1,
+    on_fold: Callable[[FoldProgress], None] | None = None,
+) -> tuple[FoldModel, ...]:
+    """Fit a fresh model on the train rows of every split.
+
+    Splits run concurrently in threads of this process (XGBoost and BLAS release the
+    interpreter lock), each on one BLAS thread, so the models are equal to the bit for
+    any `n_jobs`.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new, unfitted trainer each time.
+    data : TrainingData
+        Features, labels and roles.
+    n_jobs : int, default 1
+        Splits fitted at once.
+    on_fold : callable, optional
+        Called with a `FoldProgress`, in the calling thread, after each split.
+
+    Returns
+    -------
+    tuple of FoldModel
+        One a split, in the order of the splits.
+
+    Raises
+    ------
+    TrainingError
+        If a split has no train or no test rows, or its fit fails; the message names it.
+    """
+    started = time.monotonic()
+    # Built before the limit below: it reaches only BLAS libraries that are loaded already.
+    trainers = [make_trainer() for _ in range(data.n_splits)]
+    models: list[FoldModel] = []
+    with threadpool_limits(limits=1, user_api="blas"):
+        parallel = joblib.Parallel(
+            n_jobs=max(1, min(n_jobs, data.n_splits)),
+            backend="threading",
+            return_as="generator_unordered",
+        )
+        for model in parallel(
+            joblib.delayed(_fit_fold)(trainer, data, split_id)
+            for split_id, trainer in enumerate(trainers)
+        ):
+            models.append(model)
+            progress = _progress(model, len(models), data.n_splits, time.monotonic() - started)
+            _log_fold(model, progress)
+            if on_fold is not None:
+                on_fold(progress)
+    return tuple(sorted(models, key=lambda model: model.split_id))
+
+
+def fit_split(
+    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, split_id: int
+) -> FoldModel:
+    """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new, unfitted trainer.
+    data : TrainingData
+        Features, labels and roles.
+    split_id : int
+        The split.
+
+    Returns
+    -------
+    FoldModel
+        Equal to the bit to the one that `cross_validate` returns.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such split, it has no train or no test rows, or its fit fails.
+    """
+    if not 0 <= split_id < data.n_splits:
+        raise TrainingError(f"fold {split_id}: there are folds 0 to {data.n_splits - 1} only")
+    trainer = make_trainer()
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _fit_fold(trainer, data, split_id)
+
+
+def predict_rows(
+    trainer: BaseModelTrainer, data: TrainingData, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Predict rows in chunks, so that memory does not grow with their number.
+
+    Parameters
+    ----------
+    trainer : BaseModelTrainer
+        A fitted model.
+    data : TrainingData
+        The features.
+    rows : ndarray of shape (n_rows,), intp
+        Positions of the rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64
+        Predictions in bps. The same rows give the same bits each time.
+    """
+    predictions = np.empty(len(rows), dtype=np.float64)
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(rows), _PREDICT_CHUNK_ROWS):
+            chunk = slice(start, start + _PREDICT_CHUNK_ROWS)
+            predictions[chunk] = trainer.predict(data.X[rows[chunk]])
+    return predictions
+
+
+def _fit_fold(trainer: BaseModelTrainer, data: TrainingData, split_id: int) -> FoldModel:
+    train, n_test = data.train_rows(split_id), len(data.test_rows(split_id))
+    if not len(train) or not n_test:
+        raise TrainingError(
+            f"fold {split_id} has {len(train)} train and {n_test} test rows; lengthen the "
+            f"history, or lower n_groups or embargo_days"
+        )
+    started = time.monotonic()
+    try:
+        trainer.fit(data.X[train], data.y[train], feature_names=data.feature_names)
+    except Exception as error:
+        first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
+        raise TrainingError(
+            f"fold {split_id} ({len(train)} train rows, {first} to {last}): "
+            f"{type(trainer).__name__} failed: {error}"
+        ) from error
+    return FoldModel(
+        split_id=split_id,
+        trainer=trainer,
+        n_train=len(train),
+        n_test=n_test,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _progress(model: FoldModel, done: int, total: int, elapsed_s: float) -> FoldProgress:
+    return FoldProgress(
+        split_id=model.split_id,
+        done=done,
+        total=total,
+        elapsed_s=elapsed_s,
+        remaining_s=elapsed_s / done * (total - done),
+    )
+
+
+def _log_fold(model: FoldModel, progress: FoldProgress) -> None:
+    logger.info(
+        "%s fold %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
+        "%.0f s elapsed, about %.0f s remaining",
+        type(model.trainer).__name__,
+        model.split_id,
+        model.seconds,
+        model.n_train,
+        model.n_test,
+        progress.done,
+        progress.total,
+        progress.elapsed_s,
+        progress.remaining_s,
+    )
+
+
+def importance_frame(
+    feature_names: tuple[str, ...], kinds: Mapping[str, NDArray[np.float64]]
+) -> pd.DataFrame:
+    """Build what `BaseModelTrainer.importances` returns.
+
+    Parameters
+    ----------
+    feature_names : tuple of str
+        All features.
+    kinds : mapping of str to ndarray of shape (n_features,), float64
+        Values of the kinds that the model has; the others become NaN.
+
+    Returns
+    -------
+    DataFrame of shape (n_features, 3), float64
+        Indexed by ``feature``.
+    """
+    missing = np.full(len(feature_names), np.nan)
+    return pd.DataFrame(
+        {f"importance_{kind}": kinds.get(kind, missing) for kind in IMPORTANCE_KINDS},
+        index=pd.Index(feature_names, name="feature", dtype="str"),
+    )
+
+
+def hash_values(feature_names: tuple[str, ...], *arrays: object) -> str:
+    """Hash feature names and float64 arrays with SHA-256, in hexadecimal."""
+    digest = hashlib.sha256("\n".join(feature_names).encode())
+    for array in arrays:
+        values = np.ascontiguousarray(array, dtype="<f8")
+        digest.update(repr(values.shape).encode())
+        digest.update(values.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,155 @@
+"""From tables to the fold models of one horizon and model."""
+
+import logging
+from dataclasses import dataclass
+
+import pandas as pd
+
+from model2_assets.config import ExecutionConfig
+from model2_assets.provenance import (
+    INPUTS,
+    data_versions_of,
+    facts_of,
+    require_made_from,
+)
+from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._manifest import Provenance, models_digest
+from model2_assets.training._resources import fit_n_jobs_to_memory, measure_resources
+from model2_assets.training._training_data import (
+    TrainingData,
+    assemble_training_data,
+    hash_row_order,
+)
+from model2_assets.training.base_models import FoldModel, cross_validate, usable_cores
+from model2_assets.training.model_registry import ModelRegistry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class FittedModels:
+    """Fold models before they are stored.
+
+    Attributes
+    ----------
+    models : tuple of FoldModel
+        One a split.
+    n_splits : int
+        Splits that there are.
+    provenance : Provenance
+        Where the models come from.
+    """
+
+    models: tuple[FoldModel, ...]
+    n_splits: int
+    provenance: Provenance
+
+    @property
+    def data_version(self) -> str:
+        """Digest of the fitted values of every model."""
+        return models_digest({model.split_id: model.trainer.digest() for model in self.models})
+
+
+def assemble_current_data(
+    *, features: pd.DataFrame, labels: pd.DataFrame, cv_splits: pd.DataFrame, horizon: str
+) -> tuple[TrainingData, dict[str, str]]:
+    """Bring stored tables together, refusing splits that were made from others.
+
+    Parameters
+    ----------
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+    horizon : str
+        Such as ``21d``.
+
+    Returns
+    -------
+    TrainingData
+        Rows with features and a label of the horizon.
+    dict of str to str
+        Data version of every table.
+
+    Raises
+    ------
+    StoreError
+        If the splits were made from other features or labels.
+    """
+    versions = data_versions_of(features=features, labels=labels, cv_splits=cv_splits)
+    require_made_from("cv_splits", facts_of(cv_splits).get(INPUTS, {}), versions)
+    return assemble_training_data(features, labels, cv_splits, horizon=horizon), versions
+
+
+def fit_models(
+    registry: ModelRegistry,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+    horizon: str,
+    model: str,
+    region: str,
+    execution: ExecutionConfig,
+) -> FittedModels:
+    """Fit one model for one horizon on every split.
+
+    Parameters
+    ----------
+    registry : ModelRegistry
+        Makes the trainers.
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+    horizon, model, region : str
+        Such as ``21d``, ``ridge``, ``us``.
+    execution : ExecutionConfig
+        How many folds at once, and how much memory.
+
+    Returns
+    -------
+    FittedModels
+        One model a split, with what the manifest will say of them.
+
+    Raises
+    ------
+    StoreError
+        If the splits were made from other features or labels.
+    TrainingError
+        If a fold cannot be fitted, or memory does not suffice.
+    """
+    parameters = registry.parameters(model, horizon)
+    with measure_resources() as usage:
+        data, versions = assemble_current_data(
+            features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
+        )
+        n_jobs = fit_n_jobs_to_memory(
+            min(execution.n_jobs or usable_cores(), data.n_splits),
+            n_rows=data.n_rows,
+            n_features=len(data.feature_names),
+            max_rss_gb=execution.max_rss_gb,
+            fit_bytes_per_value=registry.trainer_class(model).fit_bytes_per_value,
+        )
+        logger.info(
+            "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",
+            horizon,
+            model,
+            data.n_splits,
+            n_jobs,
+            f"{data.n_rows:,}",
+            len(data.feature_names),
+        )
+        models = cross_validate(lambda: registry.trainer(model, horizon), data, n_jobs=n_jobs)
+    config = registry.model(model)
+    provenance = Provenance(
+        region=region,
+        horizon=horizon,
+        model=model,
+        trainer=config.trainer,
+        params=parameters,
+        seed=config.seed,
+        feature_names=data.feature_names,
+        data_versions=versions,
+        row_order_hash=hash_row_order(data.index),
+        blas_kernel=blas_kernel(),
+        seconds=usage.seconds,
+        peak_rss_bytes=usage.peak_rss_bytes,
+    )
+    return FittedModels(models=models, n_splits=data.n_splits, provenance=provenance)

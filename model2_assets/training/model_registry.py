@@ -1,0 +1,200 @@
+"""Named models: which trainer, with which parameters, for which horizon."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from model2_assets.config import Model2Config, ModelConfig
+from model2_assets.errors import ConfigError
+from model2_assets.import_path import load_object
+
+if TYPE_CHECKING:
+    from model2_assets.training.base_models import BaseModelTrainer
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
+_HORIZON = re.compile(r"[1-9]\d*d")
+
+
+class ModelRegistry:
+    """The models of a region, by name; their trainers are imported when first asked for.
+
+    Parameters
+    ----------
+    models : mapping of str to ModelConfig, optional
+        Models to begin with, in order.
+    key : str, default "models"
+        Configuration key that they stand under, for messages.
+
+    Examples
+    --------
+    >>> from model2_assets.config import parse_config
+    >>> registry = ModelRegistry.from_config(parse_config({}), "us")
+    >>> registry.names
+    ('ridge', 'xgboost')
+    >>> registry.trainer("ridge", "21d").seed
+    7
+    """
+
+    def __init__(
+        self, models: Mapping[str, ModelConfig] | None = None, *, key: str = "models"
+    ) -> None:
+        self._key = key
+        self._models: dict[str, ModelConfig] = {}
+        for name, model in (models or {}).items():
+            self.register(name, model)
+
+    @classmethod
+    def from_config(cls, config: Model2Config, region: str) -> "ModelRegistry":
+        """Return the models of a region.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such region.
+        """
+        own = isinstance(config.region(region).models, dict)
+        key = f"regions.{region}.models" if own else "models"
+        return cls(config.models_of(region), key=key)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the models, in the order of the configuration."""
+        return tuple(self._models)
+
+    def register(self, name: str, model: ModelConfig) -> None:
+        """Add a model.
+
+        Parameters
+        ----------
+        name : str
+            Lower-case letters, digits and underscores: it becomes a partition key and
+            a folder.
+        model : ModelConfig
+            Trainer, parameters, seed and overrides.
+
+        Raises
+        ------
+        ConfigError
+            If the name is taken or not usable.
+        """
+        if not _NAME.fullmatch(name):
+            raise ConfigError(
+                f"{self._key}.{name}: a model name is up to 40 lower-case letters, digits and "
+                f"underscores, a letter first"
+            )
+        if name in self._models:
+            raise ConfigError(f"{self._key}.{name}: is registered already; choose another name")
+        self._models[name] = model
+
+    def model(self, name: str) -> ModelConfig:
+        """Return the configuration of a model.
+
+        Raises
+        ------
+        ConfigError
+            If there is none of that name.
+        """
+        if name not in self._models:
+            known = ", ".join(self._models) or "none"
+            raise ConfigError(f"{self._key}: unknown model {name!r}; known: {known}")
+        return self._models[name]
+
+    def trainer_class(self, name: str) -> "type[BaseModelTrainer]":
+        """Import the trainer class of a model.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model, its import path leads nowhere, or to something
+            that is not a ``BaseModelTrainer``.
+        """
+        from model2_assets.training.base_models import BaseModelTrainer
+
+        path, key = self.model(name).trainer, f"{self._key}.{name}.trainer"
+        found = load_object(path, key=key)
+        if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
+            raise ConfigError(
+                f"{key}: {path!r} is not a class derived from "
+                f"model2_assets.training:BaseModelTrainer; derive it"
+            )
+        return found
+
+    def parameters(self, name: str, horizon: str) -> dict[str, Any]:
+        """Return every parameter of a model for a horizon.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        horizon : str
+            Such as ``21d``.
+
+        Returns
+        -------
+        dict
+            The trainer's defaults, under the model's ``params``, under its
+            ``overrides`` for the horizon.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model, or a parameter is unknown or impossible; the
+            message gives its full key.
+        """
+        return dict(self.trainer(name, horizon).params)
+
+    def trainer(self, name: str, horizon: str, *, n_threads: int = 1) -> "BaseModelTrainer":
+        """Return a new, unfitted trainer.
+
+        Parameters
+        ----------
+        name : str
+            The model.
+        horizon : str
+            Such as ``21d``.
+        n_threads : int, default 1
+            Threads that one fit may use.
+
+        Returns
+        -------
+        BaseModelTrainer
+            Another object each time.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model, its trainer cannot be imported, or a parameter is
+            unknown or impossible; the message gives its full key.
+        """
+        from model2_assets.training._params import ParameterError
+
+        model, trainer_class = self.model(name), self.trainer_class(name)
+        if not _HORIZON.fullmatch(horizon):
+            raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
+        overrides = model.overrides.get(horizon, {})
+        try:
+            return trainer_class(
+                params={**model.params, **overrides}, seed=model.seed, n_threads=n_threads
+            )
+        except ParameterError as error:
+            section = f"overrides.{horizon}" if error.key in overrides else "params"
+            raise ConfigError(
+                f"{self._key}.{name}.{section}.{error.key}: {error.reason}"
+            ) from error
+
+    def validate(self, horizons: Iterable[str]) -> None:
+        """Import every trainer and check its parameters for every horizon.
+
+        Parameters
+        ----------
+        horizons : iterable of str
+            Such as ``("21d", "63d")``.
+
+        Raises
+        ------
+        ConfigError
+            At the first model that cannot be made; the message gives the full key.
+        """
+        for horizon in horizons:
+            for name in self.names:
+                self.trainer(name, horizon)

@@ -1,0 +1,158 @@
+"""From stored fold models to out-of-fold predictions that can be trusted."""
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from model2_assets.data_version import table_digest
+from model2_assets.errors import StoreError
+from model2_assets.provenance import data_versions_of, require_made_from, with_provenance
+from model2_assets.training._determinism import refit_difference
+from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._out_of_fold import predict_out_of_fold
+from model2_assets.training._training_data import TrainingData, hash_row_order
+from model2_assets.training.fitting import assemble_current_data
+from model2_assets.training.model_registry import ModelRegistry
+from model2_assets.training.persistence import StoredFoldModels
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Out-of-fold predictions and the evidence that goes with them.
+
+    Attributes
+    ----------
+    oof : DataFrame of shape (n_rows, 2)
+        ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
+    label : Series of shape (n_rows,), float64
+        Labels of the same rows, in bps, in canonical order.
+    determinism_difference_bps : float
+        Largest difference that refitting one split made, bps.
+    determinism_tolerance_bps : float
+        What the trainer promises, bps.
+    refitted_split : int
+        The split that was refitted.
+    same_kernel : bool
+        Whether the models were fitted with this machine's linear algebra kernel.
+    """
+
+    oof: pd.DataFrame
+    label: pd.Series
+    determinism_difference_bps: float
+    determinism_tolerance_bps: float
+    refitted_split: int
+    same_kernel: bool
+
+    @property
+    def data_version(self) -> str:
+        """Digest of the predictions."""
+        return table_digest(self.oof)
+
+
+def make_out_of_fold(
+    registry: ModelRegistry,
+    stored: StoredFoldModels,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+) -> OutOfFold:
+    """Predict every row by the stored models that did not see it, and refit one of them.
+
+    Parameters
+    ----------
+    registry : ModelRegistry
+        Makes the trainer of the refit.
+    stored : StoredFoldModels
+        The fold models of one horizon and model.
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+
+    Returns
+    -------
+    OutOfFold
+        The predictions, with the evidence of determinism.
+
+    Raises
+    ------
+    StoreError
+        If the models were made from other tables, or are damaged.
+    """
+    manifest = stored.manifest
+    horizon, model = manifest.horizon, manifest.model
+    oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
+    split_id = smallest_split(data)
+    difference = refit_difference(
+        lambda: registry.trainer(model, horizon), data, stored, split_id=split_id
+    )
+    marked = with_provenance(
+        oof,
+        data_version=table_digest(oof),
+        inputs={
+            **data_versions_of(features=features, labels=labels, cv_splits=cv_splits),
+            "fitted_models": manifest.data_version,
+        },
+        region=manifest.region,
+        horizon=horizon,
+        model=model,
+        rows_with_label=data.n_rows,
+        determinism_difference_bps=difference,
+    )
+    return OutOfFold(
+        oof=marked,
+        label=pd.Series(data.y, index=data.index, name=f"label_{horizon}"),
+        determinism_difference_bps=difference,
+        determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
+        refitted_split=split_id,
+        same_kernel=manifest.blas_kernel == blas_kernel(),
+    )
+
+
+def predict_stored(
+    stored: StoredFoldModels,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+) -> tuple[pd.DataFrame, TrainingData]:
+    """Predict every row by the stored models that did not see it.
+
+    Parameters
+    ----------
+    stored : StoredFoldModels
+        The fold models of one horizon and model.
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 2)
+        ``prediction`` (bps) and ``fold_id``, sorted by instrument, then datetime.
+    TrainingData
+        What it was predicted from.
+
+    Raises
+    ------
+    StoreError
+        If the models were made from other tables than those given: they might have
+        seen the rows that they are to predict.
+    """
+    manifest = stored.manifest
+    data, versions = assemble_current_data(
+        features=features, labels=labels, cv_splits=cv_splits, horizon=manifest.horizon
+    )
+    require_made_from("fitted_models", manifest.data_versions, versions)
+    if manifest.row_order_hash != hash_row_order(data.index) or (
+        manifest.feature_names != data.feature_names
+    ):
+        raise StoreError(
+            "fitted_models was trained on other rows or features than those stored now; "
+            "materialize fitted_models again"
+        )
+    return predict_out_of_fold(stored, data), data
+
+
+def smallest_split(data: TrainingData) -> int:
+    """Return the split with the fewest train rows: the cheapest to refit."""
+    sizes = [len(data.train_rows(split_id)) for split_id in range(data.n_splits)]
+    return sizes.index(min(sizes))

@@ -1,0 +1,142 @@
+import ast
+import inspect
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model2_assets.config import CrossValidationConfig
+from model2_assets.cross_validation import _proof, build_cv_splits, prove_no_overlap
+from model2_assets.errors import CrossValidationError
+from model2_assets.panel import panel_index
+from model2_assets_tests.cross_validation._panels import full_panel, labels_table
+from model2_assets_tests.cross_validation.test_build import two_horizons
+
+
+def made(n_instruments=2, n_dates=20, **settings):
+    labels = two_horizons(n_instruments, n_dates)
+    config = CrossValidationConfig(**{"n_groups": 4, "embargo_days": 1} | settings)
+    return build_cv_splits(labels.index, labels, config), labels
+
+
+def test_proof_of_a_valid_table_counts_roles_and_distances():
+    splits, labels = made()
+    proof = prove_no_overlap(splits, labels)
+    assert (proof.n_overlaps, proof.first_overlap) == (0, None)
+    expected = pd.DataFrame(
+        {
+            "split_id": [0, 1, 2, 3],
+            "train": [20, 14, 14, 24],
+            "test": [10, 10, 10, 8],
+            "purged_before": [0, 6, 6, 6],
+            "purged_after": [6, 6, 6, 0],
+            "embargoed": [2, 2, 2, 0],
+            "overlaps": [0, 0, 0, 0],
+            "min_distance_bars": pd.array([2, 1, 1, 1], dtype="Int64"),
+        }
+    )
+    pd.testing.assert_frame_equal(proof.per_split, expected)
+
+
+@pytest.mark.parametrize("role", [2, 3])
+def test_one_purged_row_put_back_into_train_is_caught(role):
+    splits, labels = made()
+    for row in np.flatnonzero(splits["split_1"] == role):
+        faulty = splits.copy()
+        faulty.iloc[row, faulty.columns.get_loc("split_1")] = 0
+        proof = prove_no_overlap(faulty, labels)
+        assert proof.per_split["overlaps"].tolist() == [0, 1, 0, 0]
+        assert proof.per_split["min_distance_bars"].tolist() == [2, 0, 1, 1]
+        assert proof.n_overlaps == 1
+        instrument, date = splits.index[row]
+        assert f"split 1: train row {instrument} {date:%Y-%m-%d} (label to" in proof.first_overlap
+
+
+def test_the_first_overlap_names_both_rows_and_their_label_ends():
+    splits, labels = made()
+    faulty = splits.copy()
+    # S1 on the date before the test block of split 1, which begins on 2020-01-08.
+    faulty.loc[("S1", pd.Timestamp("2020-01-07")), "split_1"] = 0
+    assert prove_no_overlap(faulty, labels).first_overlap == (
+        "split 1: train row S1 2020-01-07 (label to 2020-01-10) overlaps test row "
+        "S0 2020-01-08 (label to 2020-01-13)"
+    )
+
+
+def test_an_embargoed_row_put_back_is_no_overlap_but_nearer():
+    splits, labels = made()
+    closer = splits.assign(split_0=splits["split_0"].where(splits["split_0"] != 4, 0))
+    proof = prove_no_overlap(closer, labels)
+    assert proof.n_overlaps == 0
+    assert proof.per_split["min_distance_bars"].tolist() == [1, 1, 1, 1]
+
+
+def test_the_longest_label_counts_even_where_the_splitter_used_the_shorter():
+    labels = two_horizons()
+    config = CrossValidationConfig(n_groups=4, embargo_days=0)
+    splits = build_cv_splits(labels.index, labels[["label_1d", "label_end_1d"]], config)
+    assert prove_no_overlap(splits, labels[["label_1d", "label_end_1d"]]).n_overlaps == 0
+    assert prove_no_overlap(splits, labels).per_split["overlaps"].tolist() == [4, 8, 8, 4]
+
+
+def test_touching_on_a_single_date_is_an_overlap():
+    dates = pd.date_range("2024-01-01", periods=4)
+    index = panel_index(["A"] * 4, dates)
+    labels = labels_table(index, end_1d=dates + pd.Timedelta(days=1))
+    roles = np.array([0, 2, 1, 1], dtype=np.int8)
+    splits = pd.DataFrame({"group_id": np.int16([0, 0, 1, 1]), "split_0": roles}, index=index)
+    assert prove_no_overlap(splits, labels).per_split.loc[0, "min_distance_bars"] == 1
+    splits["split_0"] = np.array([0, 0, 1, 1], dtype=np.int8)
+    proof = prove_no_overlap(splits, labels)
+    assert proof.n_overlaps == 1
+    assert proof.per_split.loc[0, "min_distance_bars"] == 0
+
+
+def test_distance_counts_dates_of_the_labels_table():
+    dates = pd.to_datetime(["2024-01-01", "2024-01-02", "2024-01-05", "2024-01-08", "2024-01-31"])
+    labels = labels_table(panel_index(["A"] * 5, dates), end_1d=[*dates[1:], None])
+    roles = np.array([1, 2, 2, 0], dtype=np.int8)
+    splits = pd.DataFrame({"group_id": np.int16(0), "split_0": roles}, index=labels.index[:4])
+    assert prove_no_overlap(splits, labels).per_split.loc[0, "min_distance_bars"] == 2
+
+
+def test_a_split_without_train_rows_has_no_distance():
+    splits, labels = made()
+    splits["split_0"] = splits["split_0"].where(splits["split_0"] == 1, 4).astype("int8")
+    proof = prove_no_overlap(splits, labels)
+    assert proof.per_split["min_distance_bars"].isna().tolist() == [True, False, False, False]
+
+
+def test_row_order_of_either_table_does_not_matter():
+    splits, labels = made(3, 30, n_test_groups=2)
+    order = np.random.default_rng(1).permutation(len(splits))
+    again = np.random.default_rng(2).permutation(len(labels))
+    found = prove_no_overlap(splits.iloc[order], labels.iloc[again])
+    pd.testing.assert_frame_equal(found.per_split, prove_no_overlap(splits, labels).per_split)
+
+
+def test_a_row_without_any_label_is_refused():
+    splits, labels = made()
+    row = splits.index[3]
+    labels.loc[row, ["label_end_1d", "label_end_3d"]] = pd.NaT
+    with pytest.raises(CrossValidationError, match="has instrument S1 on 2020-01-02, which has no"):
+        prove_no_overlap(splits, labels)
+
+
+def test_the_proof_imports_nothing_of_the_splitter():
+    tree = ast.parse(inspect.getsource(_proof))
+    modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    ours = {module for module in modules if module.startswith("model2_assets.cross_validation")}
+    assert ours == {
+        "model2_assets.cross_validation._label_ends",
+        "model2_assets.cross_validation._roles",
+    }
+
+
+def test_a_wide_panel_with_labels_beyond_the_last_date():
+    index, label_end = full_panel(3, 40, window=5)
+    labels = labels_table(index, end_5d=label_end)
+    config = CrossValidationConfig(n_groups=5, n_test_groups=2, embargo_days=3)
+    proof = prove_no_overlap(build_cv_splits(index, labels, config), labels)
+    assert proof.n_overlaps == 0
+    assert proof.per_split["min_distance_bars"].min() == 1

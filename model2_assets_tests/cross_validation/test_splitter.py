@@ -1,0 +1,242 @@
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.model_selection import cross_val_predict, cross_val_score
+
+from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, Role
+from model2_assets.errors import CrossValidationError
+from model2_assets.panel import panel_index
+from model2_assets_tests.cross_validation._panels import full_panel, one_series
+
+
+def pairs(splitter, index, label_end):
+    return [
+        (train.tolist(), test.tolist())
+        for train, test in splitter.split(index, label_end=label_end)
+    ]
+
+
+def test_three_folds_of_one_series_with_a_two_day_label():
+    index, label_end = one_series(12, window=2)
+    splitter = PurgedEmbargoedTimeSeriesSplit(3, embargo_days=1)
+    assert pairs(splitter, index, label_end) == [
+        ([7, 8, 9, 10, 11], [0, 1, 2, 3]),
+        ([0, 1, 11], [4, 5, 6, 7]),
+        ([0, 1, 2, 3, 4, 5], [8, 9, 10, 11]),
+    ]
+
+
+def test_roles_of_one_series_with_a_two_day_label():
+    index, label_end = one_series(12, window=2)
+    roles = PurgedEmbargoedTimeSeriesSplit(3, embargo_days=1).roles(index, label_end=label_end)
+    assert roles.dtype == np.int8
+    assert roles.T.tolist() == [
+        [1, 1, 1, 1, 3, 3, 4, 0, 0, 0, 0, 0],
+        [0, 0, 2, 2, 1, 1, 1, 1, 3, 3, 4, 0],
+        [0, 0, 0, 0, 0, 0, 2, 2, 1, 1, 1, 1],
+    ]
+
+
+def test_two_test_groups_merge_where_adjacent_and_free_the_rows_between_where_not():
+    index, label_end = one_series(12, window=1)
+    splitter = PurgedEmbargoedTimeSeriesSplit(4, n_test_groups=2, embargo_days=1)
+    roles = splitter.roles(index, label_end=label_end)
+    assert splitter.test_groups.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+    assert roles.T.tolist() == [
+        [1, 1, 1, 1, 1, 1, 3, 4, 0, 0, 0, 0],
+        [1, 1, 1, 3, 4, 2, 1, 1, 1, 3, 4, 0],
+        [1, 1, 1, 3, 4, 0, 0, 0, 2, 1, 1, 1],
+        [0, 0, 2, 1, 1, 1, 1, 1, 1, 3, 4, 0],
+        [0, 0, 2, 1, 1, 1, 3, 4, 2, 1, 1, 1],
+        [0, 0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 1],
+    ]
+
+
+def test_a_row_purged_from_both_sides_is_purged_after():
+    index, label_end = one_series(6, window=3)
+    splitter = PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2, embargo_days=0)
+    roles = splitter.roles(index, label_end=label_end)[:, 1]
+    assert roles.tolist() == [1, 1, 3, 3, 1, 1]
+
+
+def test_each_row_of_a_panel_is_purged_by_its_own_label_end():
+    dates = pd.date_range("2024-01-01", periods=6)
+    index = panel_index(["A", "B"] * 6, np.repeat(dates, 2))
+    label_end = pd.DatetimeIndex(np.repeat(dates, 2)) + pd.to_timedelta([1, 3] * 6, unit="D")
+    roles = PurgedEmbargoedTimeSeriesSplit(3, embargo_days=0).roles(index, label_end=label_end)
+    assert roles[:, 1].reshape(6, 2).tolist() == [[0, 2], [2, 2], [1, 1], [1, 1], [3, 3], [3, 3]]
+
+
+def test_label_ends_between_and_beyond_the_dates_of_the_panel():
+    dates = pd.to_datetime(["2024-01-02", "2024-01-05", "2024-01-09", "2024-01-12"])
+    index = panel_index(["A"] * 4, dates)
+    label_end = pd.to_datetime(["2024-01-08", "2024-01-10", "2024-01-30", "2024-02-28"])
+    roles = PurgedEmbargoedTimeSeriesSplit(2, embargo_days=0).roles(index, label_end=label_end)
+    assert roles[:, 0].tolist() == [1, 1, 3, 0]
+    assert roles[:, 1].tolist() == [0, 2, 1, 1]
+
+
+def test_the_embargo_counts_dates_of_the_panel_and_stops_at_its_end():
+    index, label_end = full_panel(3, 10, window=0)
+    splitter = PurgedEmbargoedTimeSeriesSplit(5, embargo_days=3)
+    roles = splitter.roles(index, label_end=label_end).reshape(10, 3, 5)
+    assert (roles == roles[:, :1]).all()
+    assert roles[:, 0, 0].tolist() == [1, 1, 4, 4, 4, 0, 0, 0, 0, 0]
+    assert roles[:, 0, 3].tolist() == [0, 0, 0, 0, 0, 0, 1, 1, 4, 4]
+    assert roles[:, 0, 4].tolist() == [0, 0, 0, 0, 0, 0, 0, 0, 1, 1]
+
+
+def test_group_sizes_differ_by_at_most_one_date_and_the_first_are_longer():
+    index, _ = full_panel(2, 11, window=0)
+    groups = PurgedEmbargoedTimeSeriesSplit(4).group_ids(index)
+    assert groups.dtype == np.int16
+    assert groups[::2].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
+    assert (groups[::2] == groups[1::2]).all()
+
+
+@pytest.mark.parametrize("unit", ["s", "us", "ns"])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_row_order_and_datetime_unit_do_not_matter(seed, unit):
+    index, label_end = full_panel(3, 20, window=3)
+    splitter = PurgedEmbargoedTimeSeriesSplit(4, n_test_groups=2, embargo_days=2)
+    expected = splitter.roles(index, label_end=label_end)
+    order = np.random.default_rng(seed).permutation(len(index))
+    shuffled = index[order]
+    rebuilt = pd.MultiIndex.from_arrays(
+        [
+            shuffled.get_level_values("datetime").as_unit(unit),
+            shuffled.get_level_values("instrument"),
+        ],
+        names=["datetime", "instrument"],
+    )
+    frame = pd.DataFrame({"x": 0.0}, index=rebuilt)
+    roles = splitter.roles(frame, label_end=label_end[order])
+    np.testing.assert_array_equal(roles, expected[order])
+
+
+def test_split_gives_the_positions_of_roles_for_a_frame_a_series_and_an_index():
+    index, label_end = full_panel(2, 12, window=2)
+    splitter = PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2, embargo_days=1)
+    roles = splitter.roles(index, label_end=label_end)
+    frame = pd.DataFrame({"x": np.arange(24.0)}, index=index)
+    for X in (index, frame, frame["x"]):
+        found = list(splitter.split(X, label_end=label_end))
+        assert len(found) == splitter.get_n_splits(X) == 3
+        for split_id, (train, test) in enumerate(found):
+            np.testing.assert_array_equal(train, np.flatnonzero(roles[:, split_id] == Role.TRAIN))
+            np.testing.assert_array_equal(test, np.flatnonzero(roles[:, split_id] == Role.TEST))
+
+
+def test_paths_of_six_choose_two_are_those_of_the_book():
+    splitter = PurgedEmbargoedTimeSeriesSplit(6, n_test_groups=2)
+    assert (splitter.n_splits, splitter.n_paths) == (15, 5)
+    groups, paths = splitter.test_groups, splitter.path_ids()
+    assert groups.shape == paths.shape == (15, 2)
+    # Figure 12.2 of Lopez de Prado (2018) numbers the splits that test a group 1, 2, ...
+    figure = np.zeros((6, 15), dtype=int)
+    for split_id in range(15):
+        figure[groups[split_id], split_id] = paths[split_id] + 1
+    assert [row[row > 0].tolist() for row in figure] == [[1, 2, 3, 4, 5]] * 6
+    assert np.flatnonzero(figure[0]).tolist() == [0, 1, 2, 3, 4]
+    assert np.flatnonzero(figure[1]).tolist() == [0, 5, 6, 7, 8]
+    assert np.flatnonzero(figure[5]).tolist() == [4, 8, 11, 13, 14]
+
+
+@pytest.mark.parametrize(("n_groups", "k"), [(2, 1), (5, 1), (5, 2), (6, 3), (7, 6)])
+def test_every_path_holds_every_group_once(n_groups, k):
+    splitter = PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=k)
+    groups, paths = splitter.test_groups.ravel(), splitter.path_ids().ravel()
+    cells = sorted(zip(paths.tolist(), groups.tolist(), strict=True))
+    assert cells == [(p, g) for p in range(splitter.n_paths) for g in range(n_groups)]
+
+
+def test_scikit_learn_takes_the_splits():
+    index, label_end = full_panel(4, 40, window=2)
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=len(index))}, index=index)
+    y = 3 * X["x"] + 1
+    cv = list(PurgedEmbargoedTimeSeriesSplit(4, embargo_days=1).split(X, y, label_end=label_end))
+    np.testing.assert_allclose(cross_val_score(LinearRegression(), X, y, cv=cv), 1.0)
+    np.testing.assert_allclose(cross_val_predict(LinearRegression(), X, y, cv=cv), y)
+
+
+def test_repr_can_be_evaluated():
+    splitter = PurgedEmbargoedTimeSeriesSplit(6, n_test_groups=2, embargo_days=3)
+    text = repr(splitter)
+    assert text == "PurgedEmbargoedTimeSeriesSplit(n_groups=6, n_test_groups=2, embargo_days=3)"
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"n_groups": 1}, "n_groups must be an integer of at least 2, got 1"),
+        ({"n_groups": 5.0}, "n_groups must be an integer"),
+        ({"n_groups": True}, "n_groups must be an integer"),
+        ({"n_test_groups": 0}, "n_test_groups must be an integer of at least 1"),
+        ({"n_test_groups": 5}, r"n_test_groups \(5\) must be below n_groups \(5\)"),
+        ({"embargo_days": -1}, "embargo_days must be an integer of at least 0"),
+        ({"n_groups": 60, "n_test_groups": 30}, "splits, each a model fit"),
+    ],
+)
+def test_impossible_settings_are_refused(settings, message):
+    with pytest.raises(CrossValidationError, match=message):
+        PurgedEmbargoedTimeSeriesSplit(**settings)
+
+
+def test_too_few_dates_name_the_groups_and_the_counts():
+    index, label_end = full_panel(50, 4, window=1)
+    with pytest.raises(CrossValidationError, match=r"n_groups is 5 .* only 4 distinct dates"):
+        PurgedEmbargoedTimeSeriesSplit(5).split(index, label_end=label_end)
+
+
+def test_a_missing_label_end_names_the_row():
+    index, label_end = full_panel(2, 6, window=1)
+    faulty = label_end.to_numpy().copy()
+    faulty[5] = np.datetime64("NaT")
+    message = r"row 5 \(instrument S1, 2020-01-03\) has no label end"
+    with pytest.raises(CrossValidationError, match=message):
+        PurgedEmbargoedTimeSeriesSplit(3).split(index, label_end=faulty)
+
+
+def test_a_label_end_before_its_row_names_the_row():
+    index, label_end = full_panel(2, 6, window=1)
+    faulty = label_end.to_numpy().copy()
+    faulty[4] = np.datetime64("2020-01-02T23:59")
+    message = r"row 4 \(instrument S0, 2020-01-03\) has a label end before its own date"
+    with pytest.raises(CrossValidationError, match=message):
+        PurgedEmbargoedTimeSeriesSplit(3).roles(index, label_end=faulty)
+
+
+def test_label_ends_of_other_rows_are_refused():
+    index, label_end = full_panel(2, 6, window=1)
+    elsewhere = pd.Series(label_end, index=index[::-1])
+    splitter = PurgedEmbargoedTimeSeriesSplit(3)
+    with pytest.raises(CrossValidationError, match="indexed by other rows than X"):
+        splitter.split(index, label_end=elsewhere)
+    with pytest.raises(CrossValidationError, match="each of the 12 rows of X, got 11"):
+        splitter.split(index, label_end=label_end[:-1])
+    with pytest.raises(CrossValidationError, match="one date per row"):
+        splitter.split(index, label_end=["soon"] * 12)
+    with pytest.raises(CrossValidationError, match="without time zone"):
+        splitter.split(index, label_end=label_end.tz_localize("UTC"))
+
+
+def test_other_indices_are_refused():
+    index, label_end = full_panel(2, 6, window=1)
+    splitter = PurgedEmbargoedTimeSeriesSplit(3)
+    with pytest.raises(CrossValidationError, match="X must be indexed by"):
+        splitter.split(np.zeros((12, 1)), label_end=label_end)
+    with pytest.raises(CrossValidationError, match="X must be indexed by"):
+        splitter.split(pd.DataFrame({"x": range(12)}), label_end=label_end)
+    with pytest.raises(CrossValidationError, match="no rows to split"):
+        splitter.split(index[:0], label_end=label_end[:0])
+    zoned = index.set_levels(index.levels[1].tz_localize("UTC"), level="datetime")
+    with pytest.raises(CrossValidationError, match="without time zone"):
+        splitter.split(zoned, label_end=label_end)
+    missing = pd.MultiIndex.from_arrays(
+        [["A", "B", "C"], pd.to_datetime(["2024-01-01", None, "2024-01-03"])],
+        names=["instrument", "datetime"],
+    )
+    with pytest.raises(CrossValidationError, match="no datetime in row 1"):
+        splitter.split(missing, label_end=label_end[:3])
