@@ -65,8 +65,8 @@ def retrain(
 
     import dagster as dg
 
-    from model2_assets.defs.retrain import close_dead_runs, execute_plan
     from model2_assets.definitions import defs
+    from model2_assets.defs.retrain import close_dead_runs, execute_plan
 
     with dg.DagsterInstance.get() as instance:
         closed = close_dead_runs(instance)
@@ -100,11 +100,11 @@ def validate_config(config: Model2Config, no_data: bool) -> None:
         models = ", ".join(config.models_of(name))
         click.echo(f"region {name}: horizons {horizons}; models {models}")
         if not no_data:
-            from model2_assets.labels import require_history
+            from model2_assets.builders import make_labels
             from model2_assets.market_data import load_market_data
 
             data = load_market_data(region.market_data)
-            require_history(data.panel, region.labels)
+            make_labels(data.panel, region.labels)
             click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
     click.echo("the configuration is valid")
 
@@ -186,7 +186,9 @@ def _print_outcome(finished: "Sequence[FinishedRun]", planned: int, home: Path) 
     good = sum(run.success for run in finished)
     click.echo(f"{good} of {planned} runs succeeded in {seconds:.0f} s")
     click.echo(f"files: {default_base()}")
-    click.echo(f"UI:    make ui    (or: DAGSTER_HOME={home} dagster dev -m model2_assets.definitions)")
+    click.echo(
+        f"UI:    make ui    (or: DAGSTER_HOME={home} dagster dev -m model2_assets.definitions)"
+    )
 
 
 if __name__ == "__main__":

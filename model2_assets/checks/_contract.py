@@ -23,7 +23,11 @@ def check_contract(frame: pd.DataFrame, contract_name: str) -> CheckOutcome:
     CheckOutcome
         Named ``contract``; a failure names the column and the first offending row.
     """
-    values = {"contract": contract_name, "rows": len(frame), "columns": frame.shape[1]}
+    values: dict[str, int | str] = {
+        "contract": contract_name,
+        "rows": len(frame),
+        "columns": frame.shape[1],
+    }
     try:
         require_conformity(frame, load_contract(contract_name), origin="candidate")
     except ContractError as error:

@@ -21,8 +21,8 @@ def check_coverage(oof: pd.DataFrame, expected: pd.MultiIndex) -> CheckOutcome:
     CheckOutcome
         Named ``coverage``.
     """
-    missing = expected.difference(oof.index)
-    extra = oof.index.difference(expected)
+    missing = expected[~expected.isin(oof.index)]
+    extra = oof.index[~oof.index.isin(expected)]
     repeated = int(oof.index.duplicated().sum())
     covered = 1 - len(missing) / max(len(expected), 1)
     problems = [

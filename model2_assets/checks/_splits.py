@@ -24,9 +24,7 @@ def check_no_label_overlap(proof: OverlapProof) -> CheckOutcome:
     return CheckOutcome(
         "no_label_overlap",
         passed=proof.n_overlaps == 0,
-        description=proof.first_overlap
-        if proof.n_overlaps
-        else f"0 overlapping rows in {splits} splits",
+        description=proof.first_overlap or f"0 overlapping rows in {splits} splits",
         values={"overlaps": proof.n_overlaps, "splits": splits},
     )
 

@@ -1,11 +1,13 @@
 """When an asset of the nightly retrain is due."""
 
+from typing import Any
+
 import dagster as dg
 
 from model2_assets.config import ScheduleConfig
 
 
-def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[dg.AssetKey]:
+def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[Any]:
     """Return the condition that renews an asset once a night, after its inputs.
 
     Parameters

@@ -1,5 +1,7 @@
 """Checks of what is on disk: they read it again and evaluate it afresh."""
 
+from typing import Any
+
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
@@ -20,13 +22,13 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
         partitions_def=region.partitions,
         additional_ins=region.inputs("fitted_models", "labels", "features", "cv_splits"),
     )
-    def stored_models_reproduce_oof(  # type: ignore[no-untyped-def]  # dagster binds by name
+    def stored_models_reproduce_oof(
         context: dg.AssetCheckExecutionContext,
-        oof_predictions,
-        fitted_models,
-        labels,
-        features,
-        cv_splits,
+        oof_predictions: Any,
+        fitted_models: Any,
+        labels: Any,
+        features: Any,
+        cv_splits: Any,
     ) -> dg.AssetCheckResult:
         from model2_assets.checks import check_reproduced
         from model2_assets.training import predict_stored

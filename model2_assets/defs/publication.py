@@ -44,10 +44,10 @@ def publish(
 
     Yields
     ------
-    AssetCheckResult
-        One per outcome.
     MaterializeResult
         The candidate, if no error-level check failed.
+    AssetCheckResult
+        One per outcome.
 
     Raises
     ------
@@ -57,22 +57,24 @@ def publish(
     from model2_assets.checks import failed_errors
 
     failed = failed_errors(outcomes)
-    rejected = {}
     if failed:
-        path = region.store.reject(region.address(context), value)
-        rejected = {"rejected_candidate": dg.MetadataValue.path(str(path))}
-    for outcome in outcomes:
-        yield check_result(outcome, **(rejected if outcome in failed else {}))
-    if failed:
+        path = dg.MetadataValue.path(str(region.store.reject(region.address(context), value)))
+        for outcome in outcomes:
+            yield check_result(
+                outcome, **({"rejected_candidate": path} if outcome in failed else {})
+            )
         reasons = "; ".join(f"check {outcome.name}: {outcome.description}" for outcome in failed)
         raise dg.Failure(
             description=f"not published, the last good result stays. {reasons}",
-            metadata=rejected,
+            metadata={"rejected_candidate": path},
             allow_retries=False,
         )
+    # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=value, metadata=dict(metadata), data_version=dg.DataVersion(data_version)
     )
+    for outcome in outcomes:
+        yield check_result(outcome)
 
 
 def check_result(outcome: "CheckOutcome", **metadata: Any) -> dg.AssetCheckResult:

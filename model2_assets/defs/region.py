@@ -1,6 +1,7 @@
 """One region of the configuration, as the asset builders see it."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -74,62 +75,71 @@ class Region:
         """Return the key of one of its assets."""
         return dg.AssetKey([self.name, asset])
 
-    def inputs(self, *assets: str, **metadata: Any) -> dict[str, dg.AssetIn]:
+    def inputs(self, *assets: str) -> dict[str, dg.AssetIn]:
         """Return the inputs of an asset body, by parameter name."""
-        return {asset: dg.AssetIn(key=self.key(asset), metadata=metadata) for asset in assets}
+        return {asset: dg.AssetIn(key=self.key(asset)) for asset in assets}
 
-    def options(
+    def asset(
         self,
-        asset: str,
+        name: str,
         *,
         description: str | None,
+        inputs: tuple[str, ...] = (),
         checks: Mapping[str, CheckText],
         partitioned: bool = False,
         kinds: tuple[str, ...] = (),
-    ) -> dict[str, Any]:
-        """Return the arguments of ``dagster.asset`` that all assets are given alike.
+        pool: str | None = None,
+    ) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
+        """Return ``dagster.asset`` with the policy that all assets of a region share.
 
         Parameters
         ----------
-        asset : str
-            Its name.
+        name : str
+            Name of the asset.
         description : str or None
             What it is: the docstring of its module.
+        inputs : tuple of str
+            Assets that its body takes, by parameter name.
         checks : mapping of str to CheckText
             Checks that its body evaluates before it publishes.
         partitioned : bool, default False
             Whether it has horizon × model partitions.
         kinds : tuple of str
             Kinds shown in the UI, besides that of the file.
+        pool : str, optional
+            Concurrency pool of the step.
 
         Returns
         -------
-        dict
-            Keyword arguments.
+        callable
+            Decorator of the asset's body.
         """
         partitions = self.partitions if partitioned else None
-        return {
-            "key": self.key(asset),
-            "group_name": self.name,
-            "description": description,
-            "owners": list(OWNERS),
-            "kinds": {*kinds, _FILE_KINDS[PRODUCTS[asset].format]},
-            "code_version": code_version(asset, self.config, self.name),
-            "metadata": self._definition_metadata(asset),
-            "io_manager_key": IO_MANAGER_KEY,
-            "automation_condition": nightly_condition(self.config.schedule),
-            "partitions_def": partitions,
-            "check_specs": [
+        decorate: Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition] = dg.asset(
+            key=self.key(name),
+            ins=self.inputs(*inputs),
+            group_name=self.name,
+            description=description,
+            owners=list(OWNERS),
+            kinds={*kinds, _FILE_KINDS[PRODUCTS[name].format]},
+            code_version=code_version(name, self.config, self.name),
+            metadata=self._definition_metadata(name),
+            io_manager_key=IO_MANAGER_KEY,
+            automation_condition=nightly_condition(self.config.schedule),
+            partitions_def=partitions,
+            pool=pool,
+            check_specs=[
                 dg.AssetCheckSpec(
-                    name,
-                    asset=self.key(asset),
+                    check,
+                    asset=self.key(name),
                     description=text.description,
                     blocking=text.blocking,
                     partitions_def=partitions,
                 )
-                for name, text in checks.items()
+                for check, text in checks.items()
             ],
-        }
+        )
+        return decorate
 
     def address(self, context: dg.AssetExecutionContext) -> Address:
         """Return where the result of the running step belongs."""
@@ -140,16 +150,25 @@ class Region:
         contract_name = PRODUCTS[asset].contract
         if contract_name is None:
             return {}
-        horizons = self.settings.labels.horizon_keys if asset == "labels" else ()
-        names = [
-            f"{column}_{horizon}"
-            for horizon in horizons
-            for column in ("forward_return", "label", "label_end")
-        ]
+        names = self._known_columns(asset)
         return {
-            "dagster/column_schema": column_schema(load_contract(contract_name), tuple(names)),
+            "dagster/column_schema": column_schema(load_contract(contract_name), names),
             "contract": contract_name,
         }
+
+    def _known_columns(self, asset: str) -> tuple[str, ...]:
+        """Return columns whose names follow from the configuration."""
+        if asset == "labels":
+            return tuple(
+                f"{column}_{horizon}"
+                for horizon in self.settings.labels.horizon_keys
+                for column in ("forward_return", "label", "label_end")
+            )
+        splits = self.settings.cross_validation
+        if asset == "cv_splits" and splits.splitter is None:
+            n_splits = math.comb(splits.n_groups, splits.n_test_groups)
+            return tuple(f"split_{split_id}" for split_id in range(n_splits))
+        return ()
 
 
 _FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file"}

@@ -62,7 +62,6 @@ class _RunRecords(logging.Filter):
 def console_logger(config: LoggingConfig) -> dg.LoggerDefinition:
     """Return the console logger of runs, in the format that the configuration asks for."""
 
-    @dg.logger(description="Lines for people, or JSON lines, on standard error.")
     def console(_context: dg.InitLoggerContext) -> logging.Logger:
         logger = logging.Logger("model2_assets.run", level=config.level)
         handler = stderr_handler(config.format)
@@ -70,4 +69,6 @@ def console_logger(config: LoggingConfig) -> dg.LoggerDefinition:
         logger.addHandler(handler)
         return logger
 
-    return console
+    return dg.LoggerDefinition(
+        console, config_schema={}, description="Lines for people, or JSON lines."
+    )

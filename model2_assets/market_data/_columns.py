@@ -1,5 +1,6 @@
 """Which column of a file is which of ours."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from model2_assets.errors import MarketDataError
@@ -94,5 +95,9 @@ def _likely(ours: str, found: Sequence[str]) -> str:
     by_lower_name = {name.strip().lower(): name for name in reversed(found)}
     for usual in _USUAL_NAMES.get(ours, (ours,)):
         if usual in by_lower_name:
-            return by_lower_name[usual]
+            return _yaml_text(by_lower_name[usual])
     return "<its name in the file>"
+
+
+def _yaml_text(name: str) -> str:
+    return name if re.fullmatch(r"\w+( \w+)*", name) else f'"{name}"'

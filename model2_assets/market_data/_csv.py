@@ -2,13 +2,12 @@
 
 import csv
 import io
-import warnings
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from pandas.errors import ParserError, ParserWarning
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS, resolve_columns
@@ -68,7 +67,7 @@ def read_csv_columns(
             found, mapping, origin=file.name, required=required, optional=optional
         )
         frame = _read(file, columns)
-    except (OSError, UnicodeDecodeError, ParserError, ParserWarning, csv.Error, EOFError) as error:
+    except (OSError, EOFError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
         raise MarketDataError(
             f"{file.name}: cannot be read as comma-separated UTF-8 text ({str(error).strip()}); "
             f"correct the path or write the file again"
@@ -91,43 +90,51 @@ def _header(file: InputFile) -> list[str]:
 
 def _read(file: InputFile, columns: Mapping[str, str]) -> pd.DataFrame:
     numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
-    kinds = dict.fromkeys(columns.values(), "str") | dict.fromkeys(numbers, "float64")
+    kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
     try:
-        raw = _parse(file, kinds)
-    except ValueError as error:
-        if isinstance(error, UnicodeDecodeError | ParserError):
-            raise
+        table = _parse(file, kinds)
+    except pa.ArrowInvalid:
         _refuse_text(file, numbers)
-        raise MarketDataError(f"{file.name}: {error}; correct the file") from error
-    return pd.DataFrame({ours: raw[theirs] for ours, theirs in columns.items()})
+        raise
+    return pd.DataFrame(
+        {ours: table.column(theirs).to_pandas() for ours, theirs in columns.items()}
+    )
 
 
-def _parse(file: InputFile, kinds: Mapping[str, str]) -> pd.DataFrame:
-    numbers = [name for name, kind in kinds.items() if kind == "float64"]
-    missing: Any = dict.fromkeys(numbers, _MISSING_NUMBERS)
-    with file.open(decompress=True) as handle, warnings.catch_warnings():
-        # Rows longer than the header would otherwise be cut off with no more than a warning.
-        warnings.simplefilter("error", ParserWarning)
-        return pd.read_csv(
+def _parse(file: InputFile, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+    # Unlike pandas, Arrow refuses a row longer than the header: `1,5` meant as 1.5 is one.
+    with file.open(decompress=True) as handle:
+        return pa_csv.read_csv(
             handle,
-            usecols=list(kinds),
-            dtype=dict(kinds),
-            index_col=False,
-            keep_default_na=False,
-            na_values=missing,
-            encoding="utf-8-sig",
-            float_precision="round_trip",
+            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
+            convert_options=pa_csv.ConvertOptions(
+                include_columns=list(kinds),
+                column_types=dict(kinds),
+                null_values=_MISSING_NUMBERS,
+                strings_can_be_null=False,
+            ),
         )
 
 
 def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
+    texts = _parse(file, dict.fromkeys(numbers, pa.string()))
     for name in numbers:
-        values = _parse(file, {name: "str"})[name]
-        present = ~values.isin(_MISSING_NUMBERS).to_numpy()
-        unread = pd.to_numeric(values, errors="coerce").isna().to_numpy() & present
-        if unread.any():
-            row = int(np.flatnonzero(unread)[0])
+        codes, distinct = pd.factorize(texts.column(name).to_pandas())
+        is_text = np.array([not _is_number(text) for text in distinct], dtype=bool)
+        offending = np.flatnonzero(is_text[codes])
+        if len(offending):
+            row = int(offending[0])
             raise MarketDataError(
-                f"{file.name}: column {name!r}, data row {row + 1}: {values.iloc[row]!r} is text, "
-                f"not a number; write numbers such as 1234.5"
+                f"{file.name}: column {name!r}, data row {row + 1}: {distinct[codes[row]]!r} is "
+                f"text, not a number; write numbers such as 1234.5"
             )
+
+
+def _is_number(text: str) -> bool:
+    if text in _MISSING_NUMBERS:
+        return True
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return "_" not in text

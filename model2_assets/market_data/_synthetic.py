@@ -3,6 +3,7 @@
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import numpy as np
@@ -158,13 +159,18 @@ def _refuse_bad_settings(settings: Mapping[str, Any]) -> None:
                 f"market_data.params: {name} must be {number} from {low:g} to {high:g}, "
                 f"got {value!r}"
             )
-    try:
-        pd.Timestamp(np.datetime64(settings["start"], "D"))
-    except (ValueError, TypeError) as error:
+    if not isinstance(settings["start"], str) or not _is_iso_date(settings["start"]):
         raise ConfigError(
             f"market_data.params: start must be an ISO date in quotes such as '2010-01-04', got "
             f"{settings['start']!r}"
-        ) from error
+        )
+
+
+def _is_iso_date(text: str) -> bool:
+    try:
+        return bool(date.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def _log_returns(

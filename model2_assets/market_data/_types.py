@@ -116,11 +116,13 @@ def _numbers(column: pd.Series, origin: str) -> pd.Series:
 def _not_a_number(column: pd.Series) -> str:
     offending = column.notna().to_numpy(dtype=bool)
     if is_object_dtype(column.dtype):
-        offending &= np.array([not isinstance(value, Number) for value in column], dtype=bool)
+        offending = offending & np.array(
+            [not isinstance(value, Number) for value in column], dtype=bool
+        )
     if not offending.any():
         return f"column {column.name!r} holds {column.dtype}, not numbers"
     row = _first(offending)
-    value = column.iloc[row - 1]
+    value = column.astype(object).iloc[row - 1]
     return (
         f"column {column.name!r}, data row {row}: {value!r} is {type(value).__name__}, not a number"
     )

@@ -37,6 +37,7 @@ class LinearTrainer(BaseModelTrainer):
     libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "joblib")
     is_version_bound: ClassVar[bool] = True
     determinism_tolerance_bps: ClassVar[float] = 1e-9
+    fit_bytes_per_value: ClassVar[int] = 24
 
     pipeline_: Pipeline
     """The fitted pipeline, with steps ``impute``, ``scale`` and ``model``."""

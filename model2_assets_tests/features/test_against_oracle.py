@@ -13,7 +13,7 @@ def assert_equal_to_oracle(features, expected, *, relative_to_sd=1e-6):
     expected = expected.loc[features.index, features.columns]
     got, want = features.to_numpy().astype(float), expected.to_numpy()
     np.testing.assert_array_equal(np.isnan(got), np.isnan(want))
-    sd = np.nanstd(want, axis=0)
+    sd = expected.std(ddof=0).fillna(0.0).to_numpy()
     allowed = relative_to_sd * sd + FLOAT32_ROUNDING * np.abs(want) * 1.001 + 1e-12
     beyond = np.abs(got - want) > allowed
     assert not beyond.any(), features.columns[beyond.any(axis=0)].tolist()
@@ -71,6 +71,16 @@ def test_low_volatility_at_any_price_level_is_exact(level):
     panel[["open", "high", "low", "close", "vwap"]] *= level
     columns = ["close", "volume"]
     features = raw_features(panel[columns])
+    assert_equal_to_oracle(features, oracle.alpha158(panel))
+
+
+@pytest.mark.parametrize("noise", [6e-5, 1e-7])
+def test_nearly_constant_volume_is_exact(noise):
+    panel = random_panel(1, 80, seed=10, daily_volatility=1e-4)
+    draws = np.random.default_rng(10).normal(0.0, noise, len(panel))
+    panel["volume"] = np.round(1e12 * (1.0 + draws))
+    features = raw_features(panel[["close", "volume"]])
+    assert features["CORR60"].iloc[60:].notna().all() == (noise > 2e-5)
     assert_equal_to_oracle(features, oracle.alpha158(panel))
 
 

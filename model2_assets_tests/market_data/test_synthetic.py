@@ -45,7 +45,7 @@ def test_bars_are_well_formed():
     assert all(counts[name] == 0 for name in findings)
     assert (frame["high"] >= frame[["open", "close", "low"]].max(axis=1)).all()
     assert (frame["low"] <= frame[["open", "close"]].min(axis=1)).all()
-    assert frame["datetime"].dt.dayofweek.max() == 4
+    assert frame["datetime"].dt.day_of_week.max() == 4
 
 
 def test_returns_have_heavy_tails():

@@ -205,7 +205,9 @@ def test_intraday_bars_are_refused():
 
 def test_times_before_1970_are_floored_downwards():
     frame = bars()
-    frame["datetime"] = pd.DatetimeIndex(["1969-12-30T23:59", "1969-12-31T16:00", "1970-01-01T00:00"] * 2)
+    frame["datetime"] = pd.DatetimeIndex(
+        ["1969-12-30T23:59", "1969-12-31T16:00", "1970-01-01T00:00"] * 2
+    )
     panel, counts = validate_panel(frame)
     assert counts["times_floored"] == 4
     assert list(panel.index.levels[1]) == list(pd.date_range("1969-12-30", periods=3))

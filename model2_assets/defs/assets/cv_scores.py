@@ -19,15 +19,13 @@ from model2_assets.defs.region import CheckText, Region
 def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``cv_scores`` asset."""
 
-    @dg.asset(
-        ins=region.inputs("oof_predictions", "labels"),
-        **region.options(
-            "cv_scores",
-            description=__doc__,
-            partitioned=True,
-            kinds=("pandas",),
-            checks={"contract": CheckText("Every line keeps CVScores.")},
-        ),
+    @region.asset(
+        "cv_scores",
+        description=__doc__,
+        inputs=("oof_predictions", "labels"),
+        partitioned=True,
+        kinds=("pandas",),
+        checks={"contract": CheckText("Every line keeps CVScores.")},
     )
     def cv_scores(
         context: dg.AssetExecutionContext, oof_predictions: Any, labels: Any
@@ -57,7 +55,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(scores),
                     "scores": scores_table(scores),
-                    **overall.dropna().to_dict(),
+                    **{str(name): value for name, value in overall.dropna().items()},
                 },
             )
 

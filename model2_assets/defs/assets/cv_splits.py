@@ -23,24 +23,22 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``cv_splits`` asset."""
     config = region.settings.cross_validation
 
-    @dg.asset(
-        ins=region.inputs("labels", "features"),
-        **region.options(
-            "cv_splits",
-            description=__doc__,
-            kinds=("numpy",),
-            checks={
-                "contract": CheckText("Names, types, ranges, key and order of CVSplits."),
-                "no_label_overlap": CheckText(
-                    "No train row's label interval touches a test row's; counted from the "
-                    "labels by an interval sweep, not by the splitter."
-                ),
-                "minimum_samples": CheckText(
-                    f"At least {config.min_samples} labelled rows in train and test of every "
-                    f"split, for every horizon."
-                ),
-            },
-        ),
+    @region.asset(
+        "cv_splits",
+        description=__doc__,
+        inputs=("labels", "features"),
+        kinds=("numpy",),
+        checks={
+            "contract": CheckText("Names, types, ranges, key and order of CVSplits."),
+            "no_label_overlap": CheckText(
+                "No train row's label interval touches a test row's; counted from the "
+                "labels by an interval sweep, not by the splitter."
+            ),
+            "minimum_samples": CheckText(
+                f"At least {config.min_samples} labelled rows in train and test of every "
+                f"split, for every horizon."
+            ),
+        },
     )
     def cv_splits(context: dg.AssetExecutionContext, labels: Any, features: Any) -> Iterator[Any]:
         from model2_assets.checks import (

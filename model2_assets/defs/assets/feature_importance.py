@@ -21,18 +21,16 @@ TOP = 20
 def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``feature_importance`` asset."""
 
-    @dg.asset(
-        ins=region.inputs("fitted_models"),
-        **region.options(
-            "feature_importance",
-            description=__doc__,
-            partitioned=True,
-            kinds=("pandas",),
-            checks={
-                "contract": CheckText("Names, types, ranges and key of FeatureImportance."),
-                "every_feature": CheckText("A row for every feature that the models were given."),
-            },
-        ),
+    @region.asset(
+        "feature_importance",
+        description=__doc__,
+        inputs=("fitted_models",),
+        partitioned=True,
+        kinds=("pandas",),
+        checks={
+            "contract": CheckText("Names, types, ranges and key of FeatureImportance."),
+            "every_feature": CheckText("A row for every feature that the models were given."),
+        },
     )
     def feature_importance(context: dg.AssetExecutionContext, fitted_models: Any) -> Iterator[Any]:
         from model2_assets.checks import check_contract, check_every_feature

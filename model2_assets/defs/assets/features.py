@@ -18,19 +18,17 @@ from model2_assets.defs.region import CheckText, Region
 def features_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``features`` asset."""
 
-    @dg.asset(
-        ins=region.inputs("market_data"),
-        **region.options(
-            "features",
-            description=__doc__,
-            kinds=("numba",),
-            checks={
-                "contract": CheckText("Names, types, key and order of Features."),
-                "consistent": CheckText(
-                    "At least one feature and row, rows of the universe only, nothing infinite."
-                ),
-            },
-        ),
+    @region.asset(
+        "features",
+        description=__doc__,
+        inputs=("market_data",),
+        kinds=("numba",),
+        checks={
+            "contract": CheckText("Names, types, key and order of Features."),
+            "consistent": CheckText(
+                "At least one feature and row, rows of the universe only, nothing infinite."
+            ),
+        },
     )
     def features(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.builders import make_features

@@ -19,16 +19,14 @@ from model2_assets.defs.region import CheckText, Region
 def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``fitted_models`` asset."""
 
-    @dg.asset(
-        ins=region.inputs("labels", "features", "cv_splits"),
+    @region.asset(
+        "fitted_models",
+        description=__doc__,
+        inputs=("labels", "features", "cv_splits"),
         pool="training",
-        **region.options(
-            "fitted_models",
-            description=__doc__,
-            partitioned=True,
-            kinds=("scikitlearn", "xgboost"),
-            checks={"complete": CheckText("A fitted model for every split.")},
-        ),
+        partitioned=True,
+        kinds=("scikitlearn", "xgboost"),
+        checks={"complete": CheckText("A fitted model for every split.")},
     )
     def fitted_models(
         context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any

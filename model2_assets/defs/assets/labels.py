@@ -21,20 +21,18 @@ from model2_assets.defs.region import CheckText, Region
 def labels_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``labels`` asset."""
 
-    @dg.asset(
-        ins=region.inputs("market_data"),
-        **region.options(
-            "labels",
-            description=__doc__,
-            kinds=("pandas",),
-            checks={
-                "contract": CheckText("Names, types, ranges, key and order of Labels."),
-                "consistent": CheckText(
-                    "Every horizon, rows of the universe only, a label end exactly where "
-                    "there is a label, and after the row's own date."
-                ),
-            },
-        ),
+    @region.asset(
+        "labels",
+        description=__doc__,
+        inputs=("market_data",),
+        kinds=("pandas",),
+        checks={
+            "contract": CheckText("Names, types, ranges, key and order of Labels."),
+            "consistent": CheckText(
+                "Every horizon, rows of the universe only, a label end exactly where "
+                "there is a label, and after the row's own date."
+            ),
+        },
     )
     def labels(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.builders import make_labels

@@ -20,22 +20,20 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``leaderboard`` asset."""
     limits = region.config.checks
 
-    @dg.asset(
-        ins=region.inputs("cv_scores", "oof_predictions", "fitted_models"),
-        **region.options(
-            "leaderboard",
-            description=__doc__,
-            kinds=("pandas",),
-            checks={
-                "contract": CheckText("Names, types, ranges and key of Leaderboard."),
-                "scores_complete": CheckText(
-                    "Every fold of every partition is scored; a missing partition warns."
-                ),
-                "models_size": CheckText(
-                    f"All fold models together stay below {limits.models_mb:g} MB."
-                ),
-            },
-        ),
+    @region.asset(
+        "leaderboard",
+        description=__doc__,
+        inputs=("cv_scores", "oof_predictions", "fitted_models"),
+        kinds=("pandas",),
+        checks={
+            "contract": CheckText("Names, types, ranges and key of Leaderboard."),
+            "scores_complete": CheckText(
+                "Every fold of every partition is scored; a missing partition warns."
+            ),
+            "models_size": CheckText(
+                f"All fold models together stay below {limits.models_mb:g} MB."
+            ),
+        },
     )
     def leaderboard(
         context: dg.AssetExecutionContext,

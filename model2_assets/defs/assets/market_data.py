@@ -18,13 +18,11 @@ from model2_assets.defs.region import CheckText, Region
 def market_data_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``market_data`` asset."""
 
-    @dg.asset(
-        **region.options(
-            "market_data",
-            description=__doc__,
-            kinds=(region.settings.market_data.source,),
-            checks={"contract": CheckText("Names, types, ranges, key and order of MarketData.")},
-        )
+    @region.asset(
+        "market_data",
+        description=__doc__,
+        kinds=(region.settings.market_data.source,),
+        checks={"contract": CheckText("Names, types, ranges, key and order of MarketData.")},
     )
     def market_data(context: dg.AssetExecutionContext) -> Iterator[Any]:
         from model2_assets.checks import check_contract

@@ -20,28 +20,26 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``oof_predictions`` asset."""
     limits = region.config.checks
 
-    @dg.asset(
-        ins=region.inputs("labels", "features", "cv_splits", "fitted_models"),
+    @region.asset(
+        "oof_predictions",
+        description=__doc__,
+        inputs=("labels", "features", "cv_splits", "fitted_models"),
         pool="training",
-        **region.options(
-            "oof_predictions",
-            description=__doc__,
-            partitioned=True,
-            kinds=("pandas",),
-            checks={
-                "contract": CheckText("Names, types, key and order of OOFPredictions."),
-                "coverage": CheckText("Every row with features and a label, exactly once."),
-                "finite": CheckText("Every prediction is a finite number."),
-                "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
-                "determinism": CheckText(
-                    "Refitting one fold from the stored inputs gives the same predictions."
-                ),
-                "rank_ic_plausible": CheckText(
-                    f"A mean rank IC above {limits.rank_ic_warn:g} warns of a leak.",
-                    blocking=False,
-                ),
-            },
-        ),
+        partitioned=True,
+        kinds=("pandas",),
+        checks={
+            "contract": CheckText("Names, types, key and order of OOFPredictions."),
+            "coverage": CheckText("Every row with features and a label, exactly once."),
+            "finite": CheckText("Every prediction is a finite number."),
+            "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
+            "determinism": CheckText(
+                "Refitting one fold from the stored inputs gives the same predictions."
+            ),
+            "rank_ic_plausible": CheckText(
+                f"A mean rank IC above {limits.rank_ic_warn:g} warns of a leak.",
+                blocking=False,
+            ),
+        },
     )
     def oof_predictions(
         context: dg.AssetExecutionContext,

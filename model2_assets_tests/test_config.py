@@ -1,0 +1,222 @@
+import pytest
+
+from model2_assets.config import (
+    CONFIG_VARIABLE,
+    FeaturesConfig,
+    LabelsConfig,
+    MarketDataConfig,
+    ModelConfig,
+    load_config,
+    parse_config,
+    parse_section,
+)
+from model2_assets.errors import ConfigError
+
+
+def region(**sections):
+    return {"regions": {"us": sections}}
+
+
+def refusal(values):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(values, origin="mine.yaml")
+    return str(caught.value)
+
+
+def test_defaults_are_one_region_of_demo_data_and_two_models():
+    config = parse_config({})
+    assert list(config.regions) == ["us"]
+    us = config.region("us")
+    assert us.market_data.source == "demo"
+    assert us.labels.horizons == (21, 63)
+    assert us.labels.horizon_keys == ("21d", "63d")
+    assert us.labels.execution_lag_days == 1
+    assert us.features.min_history_bars == 60
+    assert us.cross_validation.n_groups == 5
+    assert list(config.models_of("us")) == ["ridge", "xgboost"]
+
+
+def test_shipped_yaml_and_defaults_of_the_classes_agree():
+    us = parse_config({}).region("us")
+    assert us.market_data == MarketDataConfig()
+    assert us.labels == LabelsConfig()
+    assert us.features == FeaturesConfig()
+    assert us == parse_config({"regions": {"us": {}}}).region("us")
+
+
+def test_a_file_gives_only_what_differs(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "regions:\n"
+        "  eu:\n"
+        "    labels: {horizons: [63, 5]}\n"
+        "models:\n"
+        "  xgboost: null\n"
+        "  ridge: {params: {alpha: 2.0}}\n"
+        "  net: {trainer: 'mine.trainers:Net', overrides: {63d: {depth: 2}}}\n"
+    )
+    config = load_config(path)
+    assert list(config.regions) == ["eu"]
+    assert config.region("eu").labels.horizons == (5, 63)
+    assert config.region("eu").labels.winsorize == 0.10
+    models = config.models_of("eu")
+    assert list(models) == ["ridge", "net"]
+    assert models["ridge"].trainer == "model2_assets.training:RidgeTrainer"
+    assert models["ridge"].params["alpha"] == 2.0
+    assert models["net"].overrides == {"63d": {"depth": 2}}
+
+
+def test_environment_variable_names_the_file_and_an_argument_wins(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.yaml").write_text(f"regions: {{{name}: {{}}}}\n")
+    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "one.yaml"))
+    assert list(load_config().regions) == ["one"]
+    assert list(load_config(tmp_path / "two.yaml").regions) == ["two"]
+    monkeypatch.setenv(CONFIG_VARIABLE, "")
+    assert list(load_config().regions) == ["us"]
+
+
+def test_an_empty_file_means_the_defaults(tmp_path):
+    (tmp_path / "empty.yaml").write_text("# nothing\n")
+    assert load_config(tmp_path / "empty.yaml") == parse_config({})
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"regions: [", "not valid YAML"),
+        (b"regions: \xff", "not UTF-8"),
+        (b"- a\n- b\n", "expected keys such as regions.*got list"),
+    ],
+)
+def test_unreadable_files_are_named(tmp_path, content, message):
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=f"(?s)mine.yaml.*{message}"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("values", "key", "reason"),
+    [
+        ({"region": {}}, "region", "unknown key"),
+        (region(labls={}), "regions.us.labls", "unknown key"),
+        (region(labels={"horizon": [21]}), "regions.us.labels.horizon", "unknown key"),
+        (region(labels={"horizons": []}), "regions.us.labels.horizons", "at least 1 item"),
+        (region(labels={"horizons": [21, 21]}), "regions.us.labels.horizons", "give each once"),
+        (region(labels={"horizons": [5, 0]}), "regions.us.labels.horizons.1", "greater than"),
+        (region(labels={"horizons": 21}), "regions.us.labels.horizons", "valid list, got 21"),
+        (region(labels={"winsorize": 0.5}), "regions.us.labels.winsorize", "less than 0.5"),
+        (region(labels={"execution_lag_days": -1}), "labels.execution_lag_days", "got -1"),
+        (region(labels={"builder": "no_colon"}), "labels.builder", "'no_colon' is not allowed"),
+        (region(features={"normalization": "robust"}), "features.normalization", "'zscore'"),
+        (
+            region(cross_validation={"n_groups": 3, "n_test_groups": 3}),
+            "regions.us.cross_validation",
+            "n_test_groups (3) must be below n_groups (3)",
+        ),
+        (region(market_data={"source": "excel"}), "market_data.source", "'demo', 'parquet'"),
+        (region(market_data={"source": "csv"}), "market_data", "needs a path"),
+        (region(market_data={"path": "a.csv"}), "market_data", "takes no path"),
+        (region(market_data={"params": {"seed": 1}}), "market_data", "'synthetic' only"),
+        (region(market_data={"columns": {"close": "c"}}), "market_data", "reads no file"),
+        (region(market_data={"instrument_from_filename": True}), "market_data", "reads no file"),
+        (
+            region(market_data={"source": "csv", "path": "a", "columns": {"Close": "c"}}),
+            "market_data.columns",
+            "unknown column 'Close'",
+        ),
+        (
+            region(
+                market_data={
+                    "source": "csv",
+                    "path": "a",
+                    "columns": {"instrument": "x"},
+                    "instrument_from_filename": True,
+                }
+            ),
+            "market_data",
+            "exclude each other",
+        ),
+        (region(models=["ridg"]), "regions.us.models", "unknown model 'ridg'; known: ridge"),
+        (region(models=[]), "regions.us.models", "name at least one model"),
+        ({"regions": {"US": {}}}, "regions", "'US' is not allowed here"),
+        ({"regions": {}}, "regions", "at least 1 item"),
+        ({"models": {"ridge": None, "xgboost": None}}, "models", "at least 1 item"),
+        ({"models": {"lasso": {}}}, "models.lasso.trainer", "Field required"),
+        ({"models": {"ridge": {"overrides": {"5d": {}}}}}, "models.ridge.overrides", "'5d'"),
+        ({"checks": {"prediction_bps": float("inf")}}, "checks.prediction_bps", "finite"),
+        ({"checks": {"rank_ic_warn": 2}}, "checks.rank_ic_warn", "got 2"),
+        ({"execution": {"n_jobs": 0}}, "execution.n_jobs", "got 0"),
+        ({"schedule": {"cron": "nightly"}}, "schedule.cron", "not five fields"),
+        ({"schedule": {"cron": "0 2 * *"}}, "schedule.cron", "not five fields"),
+        ({"schedule": {"timezone": "Mars/Base"}}, "schedule.timezone", "no such IANA"),
+        ({"schedule": {"timezone": "../etc"}}, "schedule.timezone", "no such IANA"),
+        ({"logging": {"level": "LOUD"}}, "logging.level", "'DEBUG'"),
+    ],
+)
+def test_mistakes_name_the_file_the_key_and_the_remedy(values, key, reason):
+    message = refusal(values)
+    assert message.startswith("mine.yaml: ")
+    assert key in message
+    assert reason in message
+
+
+def test_all_mistakes_are_told_at_once_one_a_line():
+    lines = refusal(region(labels={"horizons": ["x"], "winsorize": 2})).splitlines()
+    assert len(lines) == 2
+    assert "labels.horizons.0" in lines[0]
+    assert "labels.winsorize" in lines[1]
+
+
+@pytest.mark.parametrize("cron", ["0 2 * * 2-6", "*/15 1,2 1-5 JAN mon-fri", "30 22 L * 5#3"])
+def test_cron_expressions_are_accepted(cron):
+    assert parse_config({"schedule": {"cron": cron}}).schedule.cron == cron
+
+
+def test_a_region_may_have_models_of_its_own():
+    own = {"trainer": "mine:Net", "seed": 3}
+    config = parse_config(
+        {"regions": {"us": {"models": {"net": own}}, "eu": {"models": ["ridge"]}}}
+    )
+    assert config.models_of("us") == {"net": ModelConfig.model_validate(own)}
+    assert list(config.models_of("eu")) == ["ridge"]
+
+
+def test_an_override_may_belong_to_another_region():
+    config = parse_config(
+        {
+            "regions": {"us": {}, "eu": {"labels": {"horizons": [5]}}},
+            "models": {"ridge": {"overrides": {"5d": {"alpha": 1.0}}}},
+        }
+    )
+    assert config.models["ridge"].overrides == {"5d": {"alpha": 1.0}}
+
+
+def test_unknown_region_lists_the_known():
+    with pytest.raises(ConfigError, match="unknown region 'mars'; known: us"):
+        parse_config({}).region("mars")
+
+
+def test_a_section_alone_is_validated_with_its_own_name():
+    assert parse_section(LabelsConfig, {"horizons": [5]}, origin="labels").horizons == (5,)
+    given = LabelsConfig()
+    assert parse_section(LabelsConfig, given, origin="labels") is given
+    with pytest.raises(ConfigError, match=r"labels: excees: unknown key"):
+        parse_section(LabelsConfig, {"excees": True}, origin="labels")
+
+
+def test_every_setting_says_what_it_means():
+    def undescribed(model, path):
+        for name, field in model.model_fields.items():
+            inner = getattr(field, "annotation", None)
+            if isinstance(inner, type) and hasattr(inner, "model_fields"):
+                yield from undescribed(inner, f"{path}.{name}")
+            elif name not in ("regions", "models") and not field.description:
+                yield f"{path}.{name}"
+
+    config = type(parse_config({}))
+    sections = [config, type(parse_config({}).region("us")), ModelConfig]
+    assert [path for section in sections for path in undescribed(section, section.__name__)] == []
