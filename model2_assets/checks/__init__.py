@@ -13,7 +13,11 @@ from model2_assets.checks._out_of_fold import (
     check_reproduced,
 )
 from model2_assets.checks._outcome import CheckOutcome, failed_errors
-from model2_assets.checks._scores import check_models_size, check_scores_complete
+from model2_assets.checks._scores import (
+    check_models_size,
+    check_same_inputs,
+    check_scores_complete,
+)
 from model2_assets.checks._splits import check_minimum_samples, check_no_label_overlap
 
 __all__ = [
@@ -33,6 +37,7 @@ __all__ = [
     "check_range",
     "check_rank_ic_plausible",
     "check_reproduced",
+    "check_same_inputs",
     "check_scores_complete",
     "failed_errors",
     "mean_rank_ic",

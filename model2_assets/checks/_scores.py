@@ -5,6 +5,9 @@ from collections.abc import Collection, Mapping
 import pandas as pd
 
 from model2_assets.checks._outcome import CheckOutcome
+from model2_assets.provenance import INPUTS, facts_of
+
+_SHARED_INPUTS = ("labels", "features", "cv_splits")
 
 
 def check_scores_complete(
@@ -42,6 +45,38 @@ def check_scores_complete(
         severity="error" if short else "warn",
         description="; ".join(problems) or f"{count} of {expected} fold scores",
         values={"fold_scores": count, "expected": expected, "missing_partitions": len(missing)},
+    )
+
+
+def check_same_inputs(oof: Mapping[str, pd.DataFrame]) -> CheckOutcome:
+    """Warn where partitions were made from different labels, features or splits.
+
+    Parameters
+    ----------
+    oof : mapping of str to DataFrame
+        Out-of-fold predictions by partition key, with their provenance.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``same_inputs``, of severity ``warn``: scores of different vintages do not
+        compare.
+    """
+    vintages = {
+        key: tuple(facts_of(frame).get(INPUTS, {}).get(name, "") for name in _SHARED_INPUTS)
+        for key, frame in oof.items()
+    }
+    newest = max(oof, key=lambda key: oof[key].index.get_level_values("datetime").max(), default="")
+    others = sorted(key for key in vintages if vintages[key] != vintages[newest])
+    return CheckOutcome(
+        "same_inputs",
+        passed=not others,
+        severity="warn",
+        description=f"{', '.join(others)}: not made from the labels, features and splits of "
+        f"{newest}; materialize the older of them again"
+        if others
+        else f"{len(oof)} partitions share labels, features and splits",
+        values={"vintages": len(set(vintages.values()))},
     )
 
 

@@ -39,7 +39,6 @@ def region_jobs(region: Region) -> list[Any]:
         dg.define_asset_job(
             names.training,
             selection=_selection(region, TRAINING),
-            partitions_def=region.partitions,
             description=f"One model and horizon of region {region.name}, with its products.",
         ),
         dg.define_asset_job(

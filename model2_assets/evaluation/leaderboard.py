@@ -50,6 +50,11 @@ def compare_partitions(
     )
 
 
+def folds_of(oof: Mapping[str, pd.DataFrame]) -> int:
+    """Return how many folds the splits of the partitions have, from their provenance."""
+    return max((int(facts_of(frame)["n_folds"]) for frame in oof.values()), default=0)
+
+
 def leaderboard_version(board: pd.DataFrame) -> str:
     """Digest a leaderboard, leaving out time and memory."""
     return table_digest(board.drop(columns=list(COSTS)))

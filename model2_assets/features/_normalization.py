@@ -80,16 +80,13 @@ def _standardize_dates(features: Float32s, date_starts: Int64s) -> None:
 
 @compiled
 def _standardize(values: Float32s) -> None:
-    # Centred on one of the values, a constant column has a variance of exactly zero.
-    base = np.nan
-    n = d_sum = 0.0
+    # Equal float32 values have an exact float64 sum, so their variance is exactly zero.
+    n = total = 0.0
     for row in range(len(values)):
         if not np.isnan(values[row]):
-            if n == 0.0:
-                base = float(values[row])
             n += 1.0
-            d_sum += float(values[row]) - base
-    mean = base + d_sum / n
+            total += float(values[row])
+    mean = total / n
     square_sum = 0.0
     for row in range(len(values)):
         if not np.isnan(values[row]):

@@ -52,6 +52,10 @@ def adjusted_prices(panel: pd.DataFrame) -> pd.DataFrame:
     prices = panel[names]
     if "adjusted_close" not in panel:
         return prices
-    ratio = panel["adjusted_close"] / panel["close"]
-    scaled = {name: prices[name] * ratio for name in _SCALED_COLUMNS if name in panel}
+    # Divided by the close first: a price equal to the close stays equal to it, to the bit.
+    scaled = {
+        name: prices[name] / panel["close"] * panel["adjusted_close"]
+        for name in _SCALED_COLUMNS
+        if name in panel
+    }
     return prices.assign(close=panel["adjusted_close"], **scaled)

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from model2_assets.errors import ConfigError
 
@@ -187,6 +186,9 @@ def _log_returns(
 
 
 def _drift(generator: np.random.Generator, shape: tuple[int, int], half_life: float) -> FloatArray:
+    # Imported here: scipy.signal takes long to load, and only generated markets need it.
+    from scipy.signal import lfilter
+
     persistence = 0.5 ** (1.0 / half_life)
     shocks = generator.standard_normal(shape)
     shocks[1:] *= np.sqrt(1.0 - persistence**2)

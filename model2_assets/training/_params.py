@@ -1,7 +1,7 @@
 """Hyper-parameters: named, known and in range, or refused by name."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 from model2_assets.errors import TrainingError
 
@@ -24,6 +24,9 @@ class ParameterError(TrainingError):
         super().__init__(f"params.{key}: {reason}")
         self.key = key
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
+        return type(self), (self.key, self.reason)
 
 
 def merge_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
 from model2_assets.training._params import ParameterError, merge_params

@@ -96,6 +96,7 @@ def make_out_of_fold(
         horizon=horizon,
         model=model,
         rows_with_label=data.n_rows,
+        n_folds=int(cv_splits["group_id"].nunique()),
         determinism_difference_bps=difference,
     )
     return OutOfFold(

@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model2_assets.features import build_features_from_config
-from model2_assets_tests.features.sample_panels import last_row, one_instrument, raw_features
+from model2_assets_tests.features.sample_panels import (
+    last_row,
+    one_instrument,
+    random_panel,
+    raw_features,
+    same_bits,
+)
 
 WINDOWS = (5, 10, 20, 30, 60)
 
@@ -112,6 +118,15 @@ def test_bars_with_no_value_at_all():
     counted = features.columns[features.columns.str.match(r"CNT[PND]\d")]
     assert (features[counted] == 0.0).all(axis=None)
     assert features.drop(columns=counted).isna().all(axis=None)
+
+
+def test_infinite_inputs_count_as_missing():
+    panel = random_panel(1, 70, seed=1)
+    infinite, missing = panel.copy(), panel.copy()
+    for column in ("open", "high", "low", "close", "volume", "vwap"):
+        infinite.iloc[30, panel.columns.get_loc(column)] = np.inf
+        missing.iloc[30, panel.columns.get_loc(column)] = np.nan
+    assert same_bits(raw_features(infinite), raw_features(missing))
 
 
 PRICES = st.sampled_from([np.nan, 0.0, 1e-300, 1e-9, 1.0, 1.0, 2.0, 100.0, 1e12, 1e300, np.inf])

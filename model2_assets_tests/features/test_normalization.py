@@ -95,6 +95,12 @@ def test_ties_are_decided_in_float32():
     assert got[0] == got[1]
 
 
+@pytest.mark.parametrize("n_rows", [3, 97, 4999])
+def test_a_constant_column_standardizes_to_zero(n_rows):
+    for value in (0.1, 1 / 3, -7e-30, 3e38):
+        assert not normalized([[value] * n_rows], [0, n_rows], "zscore").any()
+
+
 def test_a_date_of_one_row_is_neutral():
     for method in ("rank", "zscore"):
         assert normalized([[5.0]], [0, 1], method).tolist() == [[0.0]]

@@ -30,6 +30,10 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
             "scores_complete": CheckText(
                 "Every fold of every partition is scored; a missing partition warns."
             ),
+            "same_inputs": CheckText(
+                "All partitions were made from the same labels, features and splits.",
+                blocking=False,
+            ),
             "models_size": CheckText(
                 f"All fold models together stay below {limits.models_mb:g} MB."
             ),
@@ -44,9 +48,14 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import (
             check_contract,
             check_models_size,
+            check_same_inputs,
             check_scores_complete,
         )
-        from model2_assets.evaluation import compare_partitions, leaderboard_version
+        from model2_assets.evaluation import (
+            compare_partitions,
+            folds_of,
+            leaderboard_version,
+        )
 
         with core_call(context):
             board = compare_partitions(
@@ -64,8 +73,9 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                     check_scores_complete(
                         cv_scores,
                         partitions=region.partition_keys,
-                        n_folds=region.settings.cross_validation.n_groups,
+                        n_folds=folds_of(oof_predictions),
                     ),
+                    check_same_inputs(oof_predictions),
                     check_models_size(total, limit_mb=limits.models_mb),
                 ],
                 data_version=leaderboard_version(board),

@@ -1,0 +1,30 @@
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from model2_assets.defs.retrain import FinishedRun
+from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A workbench after one retrain; tests only look at it."""
+
+    bench: Workbench
+    runs: list[FinishedRun]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
+    bench = workbench(tmp_path_factory.mktemp("trained"), small_config())
+    with bench.instance:
+        yield Trained(bench, bench.retrain())
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Workbench]:
+    bench = workbench(tmp_path, small_config())
+    with bench.instance:
+        yield bench

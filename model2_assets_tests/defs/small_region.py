@@ -1,0 +1,79 @@
+"""A region small enough to train in seconds, and what it takes to run it for real."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from model2_assets.config import Model2Config, parse_config
+from model2_assets.definitions import build_definitions
+from model2_assets.defs.retrain import FinishedRun, execute_plan, plan_region
+from model2_assets.storage import Address, Store
+
+SMALL_REGION: dict[str, Any] = {
+    "market_data": {
+        "source": "synthetic",
+        "params": {"n_instruments": 12, "n_dates": 460, "seed": 11, "signal": 0.0},
+    },
+}
+SMALL_XGBOOST = {"n_estimators": 10, "min_child_weight_fraction": 0.02}
+
+
+def small_config(**changes: Any) -> Model2Config:
+    """Return the small configuration, with other top-level sections where given."""
+    values: dict[str, Any] = {
+        "regions": {"us": SMALL_REGION},
+        "models": {"xgboost": {"params": SMALL_XGBOOST}},
+        **changes,
+    }
+    return parse_config(values)
+
+
+def small_region(**sections: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the small region with other sections where given."""
+    return {"us": {**SMALL_REGION, **sections}}
+
+
+@dataclass(frozen=True)
+class Workbench:
+    """A real Dagster instance and store in a folder of the test's own."""
+
+    config: Model2Config
+    store: Store
+    instance: dg.DagsterInstance
+
+    @property
+    def definitions(self) -> dg.Definitions:
+        return build_definitions(self.config, self.store)
+
+    def with_config(self, config: Model2Config) -> "Workbench":
+        return Workbench(config, self.store, self.instance)
+
+    def retrain(
+        self, horizons: tuple[str, ...] | None = None, models: tuple[str, ...] | None = None
+    ) -> list[FinishedRun]:
+        plan = plan_region(
+            "us",
+            horizons=horizons or self.config.region("us").labels.horizon_keys,
+            models=models or tuple(self.config.models_of("us")),
+        )
+        return list(execute_plan(self.definitions, self.instance, plan))
+
+    def read(self, asset: str, horizon: str | None = None, model: str | None = None) -> Any:
+        return self.store.load(Address("us", asset, horizon, model))
+
+    def check_records(self, asset: str, check: str) -> list[Any]:
+        key = dg.AssetCheckKey(dg.AssetKey(["us", asset]), check)
+        storage = self.instance.event_log_storage
+        return list(storage.get_asset_check_execution_history(key, limit=20))
+
+
+def workbench(folder: Path, config: Model2Config) -> Workbench:
+    """Return a workbench on a new, real instance (SQLite) in a folder."""
+    home = folder / "dagster_home"
+    home.mkdir()
+    return Workbench(
+        config, Store(str(folder / "data")), dg.DagsterInstance.local_temp(str(home))
+    )

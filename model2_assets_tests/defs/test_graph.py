@@ -1,0 +1,133 @@
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from model2_assets.definitions import build_definitions
+from model2_assets.storage import PRODUCTS, Store
+from model2_assets_tests.defs.small_region import SMALL_REGION, small_config, small_region
+
+EDGES = {
+    "market_data": set(),
+    "labels": {"market_data"},
+    "features": {"market_data"},
+    "cv_splits": {"labels", "features"},
+    "fitted_models": {"labels", "features", "cv_splits"},
+    "oof_predictions": {"labels", "features", "cv_splits", "fitted_models"},
+    "feature_importance": {"fitted_models"},
+    "cv_scores": {"oof_predictions", "labels"},
+    "leaderboard": {"cv_scores", "oof_predictions", "fitted_models"},
+}
+
+
+def asset_graph(**changes: object) -> Any:
+    definitions = build_definitions(small_config(**changes), Store("memory://graph"))
+    return definitions.resolve_asset_graph()
+
+
+def test_every_asset_has_the_edges_of_the_design() -> None:
+    graph = asset_graph()
+
+    found = {
+        key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+
+    assert found == EDGES
+    assert tuple(EDGES) == tuple(PRODUCTS)
+
+
+def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizon_first() -> None:
+    graph = asset_graph()
+
+    partitioned = {
+        key.path[-1]: graph.get(key).partitions_def
+        for key in graph.get_all_asset_keys()
+        if graph.get(key).partitions_def is not None
+    }
+
+    assert set(partitioned) == {
+        "fitted_models",
+        "oof_predictions",
+        "feature_importance",
+        "cv_scores",
+    }
+    assert len(set(partitioned.values())) == 1
+    keys = next(iter(partitioned.values())).get_partition_keys()
+    assert keys == ["21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost"]
+
+
+def test_partition_keys_follow_the_configuration() -> None:
+    graph = asset_graph(
+        regions={"eu": {**SMALL_REGION, "labels": {"horizons": [5]}, "models": ["ridge"]}}
+    )
+
+    partitions_def = graph.get(dg.AssetKey(["eu", "cv_scores"])).partitions_def
+
+    assert partitions_def is not None
+    assert partitions_def.get_partition_keys() == ["5d|ridge"]
+
+
+def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
+    config = small_config(regions={"us": SMALL_REGION, "eu": SMALL_REGION})
+    definitions = build_definitions(config, Store("memory://graph"))
+    graph = definitions.resolve_asset_graph()
+
+    groups = {(key.path[0], graph.get(key).group_name) for key in graph.get_all_asset_keys()}
+    repository = definitions.get_repository_def()
+
+    assert groups == {("us", "us"), ("eu", "eu")}
+    assert {"us_preparation", "eu_training", "eu_summary"} <= set(repository.job_names)
+    assert {sensor.name for sensor in repository.sensor_defs} == {"us_nightly", "eu_nightly"}
+
+
+def test_nightly_retrain_is_off_until_switched_on() -> None:
+    definitions = build_definitions(small_config(), Store("memory://graph"))
+
+    sensor = definitions.resolve_sensor_def("us_nightly")
+
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+
+
+@pytest.mark.parametrize("asset", PRODUCTS)
+def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> None:
+    node = asset_graph().get(dg.AssetKey(["us", asset]))
+
+    assert node.description
+    assert len(node.description) > 60
+    assert node.owners == ["team:model2"]
+    assert node.code_version
+    assert node.check_keys
+
+
+@pytest.mark.parametrize(
+    ("asset", "column"),
+    [
+        ("market_data", "close"),
+        ("labels", "label_end_63d"),
+        ("cv_splits", "split_4"),
+        ("oof_predictions", "prediction"),
+        ("feature_importance", "importance_coefficient_std"),
+        ("cv_scores", "rank"),
+    ],
+)
+def test_columns_are_known_before_the_first_run(asset: str, column: str) -> None:
+    schema = asset_graph().get(dg.AssetKey(["us", asset])).metadata["dagster/column_schema"]
+
+    names = [item.name for item in schema.columns]
+
+    assert (column in names) == (column != "rank")
+    assert all(item.description and "Unit: " in item.description for item in schema.columns)
+
+
+def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> None:
+    before = asset_graph()
+    after = asset_graph(regions=small_region(labels={"winsorize": 0.05}))
+
+    changed = {
+        key.path[-1]
+        for key in before.get_all_asset_keys()
+        if before.get(key).code_version != after.get(key).code_version
+    }
+
+    assert changed == {"labels", "cv_scores"}

@@ -1,0 +1,96 @@
+"""A team's own labels, features, splitter and trainers, by the configuration alone."""
+
+from typing import Any
+
+import pytest
+
+from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
+
+pytestmark = pytest.mark.end_to_end
+
+HERE = "model2_assets_tests.defs.plugged_in"
+RIDGE_ONLY = {"xgboost": None}
+
+
+def retrain(bench: Workbench, models: Any = RIDGE_ONLY, **sections: Any) -> Any:
+    config = small_config(regions=small_region(**sections), models=models)
+    return bench.with_config(config).retrain(horizons=("21d",))
+
+
+def test_elastic_net_joins_the_registry(bench: Workbench) -> None:
+    models = {
+        "ridge": None,
+        "xgboost": None,
+        "elastic_net": {"trainer": f"{HERE}:ElasticNetTrainer", "params": {"alpha": 5.0}},
+    }
+
+    runs = retrain(bench, models)
+
+    assert all(run.success for run in runs)
+    importance = bench.read("feature_importance", "21d", "elastic_net")
+    assert importance["importance_coefficient"].notna().all()
+    assert bench.read("fitted_models", "21d", "elastic_net").manifest.params["alpha"] == 5.0
+
+
+def test_own_features_and_labels_replace_ours(bench: Workbench) -> None:
+    runs = retrain(
+        bench,
+        features={"builder": f"{HERE}:momentum_features", "params": {"window": 10}},
+        labels={"builder": f"{HERE}:raw_labels"},
+    )
+
+    assert all(run.success for run in runs)
+    assert list(bench.read("features").columns) == ["momentum", "reversal"]
+    labels = bench.read("labels")
+    assert labels["label_21d"].equals(labels["forward_return_21d"].rename("label_21d"))
+
+
+def test_own_splitter_serves_under_the_same_proof(bench: Workbench) -> None:
+    runs = retrain(
+        bench,
+        cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 64}},
+    )
+
+    assert [run.failures for run in runs] == [()] * len(runs)
+    splits = bench.read("cv_splits")
+    assert sorted(splits["group_id"].unique()) == [0, 1, 2]
+    assert len(bench.read("leaderboard")) == 1
+
+
+def test_leaking_splitter_is_refused_by_the_proof(bench: Workbench) -> None:
+    runs = retrain(
+        bench,
+        cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 20}},
+    )
+
+    assert [str(run.planned) for run in runs] == ["us preparation"]
+    assert any("check no_label_overlap" in failure for failure in runs[0].failures)
+    assert not (bench.store.base / "us" / "cv_splits.parquet").exists()
+
+
+def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench) -> None:
+    runs = retrain(bench, features={"builder": f"{HERE}:leaking_features"})
+
+    assert all(run.success for run in runs)
+    (warning,) = runs[1].warnings
+    assert "rank_ic_plausible" in warning
+    assert "look for a feature that knows the future" in warning
+    (record,) = bench.check_records("oof_predictions", "rank_ic_plausible")
+    assert record.evaluation.severity.value == "WARN"
+    assert record.evaluation.metadata["rank_ic"].value > 0.5
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"features": {"builder": f"{HERE}:strangers"}}, "not a row of the universe"),
+        ({"labels": {"builder": f"{HERE}:labels_without_end"}}, "are not missing together"),
+    ],
+)
+def test_own_tables_are_held_to_the_same_contracts(
+    bench: Workbench, sections: Any, message: str
+) -> None:
+    runs = retrain(bench, **sections)
+
+    assert any(message in failure for failure in runs[0].failures)
+    assert len(runs) == 1

@@ -1,0 +1,129 @@
+"""The commands of the README, as processes of their own."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from model2_assets_tests.defs.small_region import SMALL_REGION, SMALL_XGBOOST
+
+pytestmark = pytest.mark.end_to_end
+
+REPOSITORY = Path(__file__).parents[1]
+PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    config = {"regions": {"us": SMALL_REGION}, "models": {"xgboost": {"params": SMALL_XGBOOST}}}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    home = tmp_path / "home"
+    home.mkdir()
+    return {
+        **os.environ,
+        "MODEL2_CONFIG": str(path),
+        "MODEL2_STORAGE": str(tmp_path / "data"),
+        "DAGSTER_HOME": str(home),
+    }
+
+
+def execute(
+    *arguments: str, environment: Mapping[str, str], status: int = 0
+) -> subprocess.CompletedProcess[str]:
+    finished = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=REPOSITORY,
+        env=dict(environment),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert finished.returncode == status, finished.stdout + finished.stderr
+    return finished
+
+
+def oof(environment: Mapping[str, str], partition: str) -> pd.DataFrame:
+    horizon, model = partition.split("|")
+    base = Path(environment["MODEL2_STORAGE"])
+    return pd.read_parquet(base / "us" / "oof_predictions" / horizon / f"{model}.parquet")
+
+
+def test_retrain_in_two_processes_gives_the_same_bits(environment: dict[str, str]) -> None:
+    first = execute("model2_assets.cli", "retrain", environment=environment)
+    before = {partition: oof(environment, partition) for partition in PARTITIONS}
+    other = {**environment, "PYTHONHASHSEED": "1", "OMP_NUM_THREADS": "1"}
+
+    execute("model2_assets.cli", "retrain", environment=other)
+    scores = execute("model2_assets.cli", "scores", environment=environment)
+
+    for partition in PARTITIONS:
+        pd.testing.assert_frame_equal(
+            before[partition], oof(environment, partition), check_exact=True
+        )
+    assert "6 of 6 runs succeeded" in first.stdout
+    assert "fold 4 fitted in" in first.stderr
+    assert "remaining" in first.stderr
+    for text in ("rank IC", "ICIR", "R²", "MSE", "coverage", "peak RSS", "xgboost", "100.00%"):
+        assert text in first.stdout
+        assert text in scores.stdout
+
+
+def test_retrain_exits_with_one_where_a_check_failed(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    config = yaml.safe_load((tmp_path / "config.yaml").read_text(encoding="utf-8"))
+    config["checks"] = {"prediction_bps": 0.001}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    finished = execute(
+        *("model2_assets.cli", "retrain", "--horizon", "21d", "--model", "ridge"),
+        environment=environment,
+        status=1,
+    )
+
+    assert "FAILED: us 21d|ridge" in finished.stderr
+    assert "check range: largest absolute prediction" in finished.stderr
+    assert "Traceback" not in finished.stderr
+
+
+def materialize(environment: Mapping[str, str], selection: str, *arguments: str) -> None:
+    execute(
+        *("dagster", "asset", "materialize", "-m", "model2_assets.definitions"),
+        *("--select", selection, *arguments),
+        environment=environment,
+    )
+
+
+def test_dagster_materializes_each_partition(environment: dict[str, str]) -> None:
+    training = "us/fitted_models,us/oof_predictions,us/feature_importance,us/cv_scores"
+
+    materialize(environment, "us/market_data,us/labels,us/features,us/cv_splits")
+    for partition in PARTITIONS:
+        materialize(environment, training, "--partition", partition)
+    materialize(environment, "us/leaderboard")
+
+    board = pd.read_parquet(Path(environment["MODEL2_STORAGE"]) / "us" / "leaderboard.parquet")
+    assert {f"{row.horizon}|{row.model}" for row in board.itertuples()} == set(PARTITIONS)
+
+
+@pytest.mark.parametrize("source", [(), ("-w", "workspace.yaml"), ("-m", "model2_assets.definitions")])
+def test_every_way_to_load_the_code_location_is_valid_and_quiet(
+    environment: dict[str, str], source: tuple[str, ...]
+) -> None:
+    finished = execute("dagster", "definitions", "validate", *source, environment=environment)
+
+    output = finished.stdout + finished.stderr
+    assert "Validation successful for code location model2_assets" in output
+    ours = [
+        line
+        for line in output.splitlines()
+        if "Warning" in line and "definitions_validate_command" not in line
+    ]
+    assert ours == []

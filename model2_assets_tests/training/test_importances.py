@@ -1,0 +1,103 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from model2_assets.errors import TrainingError
+from model2_assets.training import (
+    FoldModel,
+    RidgeTrainer,
+    XGBoostTrainer,
+    aggregate_importances,
+    cross_validate,
+    top_importances,
+)
+from model2_assets.training.base_models import importance_frame
+from model2_assets_tests.training.panels import make_data
+from model2_assets_tests.training.trainers import ConstantTrainer
+
+
+def fold(split_id, names, **kinds):
+    class Fixed(ConstantTrainer):
+        def importances(self):
+            arrays = {kind: np.array(values, dtype=float) for kind, values in kinds.items()}
+            return importance_frame(names, arrays)
+
+    trainer = Fixed(params={}, seed=0)
+    return FoldModel(split_id=split_id, trainer=trainer, n_train=1, n_test=1, seconds=0.0)
+
+
+def test_mean_spread_and_folds_are_ranked_by_absolute_coefficient_then_name():
+    names = ("d", "c", "b", "a")
+    table = aggregate_importances(
+        [
+            fold(1, names, coefficient=[3.0, 1.0, -7.0, -1.0]),
+            fold(0, names, coefficient=[1.0, 1.0, -5.0, -1.0]),
+        ]
+    )
+    assert table["feature"].tolist() == ["b", "d", "a", "c"]
+    assert table["importance_coefficient"].tolist() == [-6.0, 2.0, -1.0, 1.0]
+    np.testing.assert_allclose(table["importance_coefficient_std"], [2**0.5, 2**0.5, 0.0, 0.0])
+    assert table["importance_coefficient_fold_0"].tolist() == [-5.0, 1.0, -1.0, 1.0]
+    assert table["importance_coefficient_fold_1"].tolist() == [-7.0, 3.0, -1.0, 1.0]
+    assert table.columns.tolist() == [
+        "feature",
+        "importance_gain",
+        "importance_gain_std",
+        "importance_weight",
+        "importance_weight_std",
+        "importance_coefficient",
+        "importance_coefficient_std",
+        "importance_coefficient_fold_0",
+        "importance_coefficient_fold_1",
+    ]
+    assert table[["importance_gain", "importance_gain_std"]].isna().all(axis=None)
+    assert table[["importance_weight", "importance_weight_std"]].isna().all(axis=None)
+    assert table.index.equals(pd.RangeIndex(4))
+
+
+def test_gain_ranks_before_weight():
+    table = aggregate_importances([fold(0, ("a", "b"), gain=[1.0, 2.0], weight=[9.0, 0.0])])
+    assert table["feature"].tolist() == ["b", "a"]
+    assert table["importance_weight"].tolist() == [0.0, 9.0]
+
+
+def test_a_single_fold_has_no_spread():
+    table = aggregate_importances([fold(0, ("a", "b"), gain=[1.0, 2.0], weight=[9.0, 0.0])])
+    assert table["importance_gain_std"].tolist() == [0.0, 0.0]
+    assert table["importance_coefficient_std"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("trainer_class", "kinds"),
+    [(RidgeTrainer, {"coefficient"}), (XGBoostTrainer, {"gain", "weight"})],
+)
+def test_every_feature_of_a_real_model_has_a_row(trainer_class, kinds):
+    data = make_data(n_features=9)
+    params = {} if trainer_class is RidgeTrainer else {"n_estimators": 5}
+    models = cross_validate(lambda: trainer_class(params=params, seed=0), data)
+    table = aggregate_importances(models)
+    assert sorted(table["feature"]) == sorted(data.feature_names)
+    for kind in ("gain", "weight", "coefficient"):
+        present = kind in kinds
+        assert table[f"importance_{kind}"].notna().all() == present
+        assert table[f"importance_{kind}_std"].notna().all() == present
+        assert (f"importance_{kind}_fold_4" in table) == present
+    assert table["feature"].iloc[0] == "F0"
+
+
+def test_the_top_leaves_out_folds_and_what_the_model_does_not_have():
+    table = aggregate_importances([fold(0, ("a", "b", "c"), coefficient=[1.0, 2.0, 3.0])])
+    top = top_importances(table, 2)
+    assert top["feature"].tolist() == ["c", "b"]
+    assert top.columns.tolist() == [
+        "feature",
+        "importance_coefficient",
+        "importance_coefficient_std",
+    ]
+
+
+def test_folds_of_different_features_are_refused():
+    with pytest.raises(TrainingError, match="folds 0 and 2 were fitted on different features"):
+        aggregate_importances([fold(2, ("a", "c"), gain=[1, 2]), fold(0, ("a", "b"), gain=[1, 2])])
+    with pytest.raises(TrainingError, match="no fold model"):
+        aggregate_importances([])

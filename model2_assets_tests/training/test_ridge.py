@@ -1,0 +1,122 @@
+import numpy as np
+import pytest
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from model2_assets.errors import TrainingError
+from model2_assets.training import RidgeTrainer, cross_validate
+from model2_assets_tests.training.panels import make_data
+
+NAMES = ("a", "b", "c")
+
+
+def fitted(X, y, **params):
+    X = np.ascontiguousarray(X, dtype=np.float32)
+    names = tuple(f"f{column}" for column in range(X.shape[1]))
+    return RidgeTrainer(params=params, seed=0).fit(
+        X, np.asarray(y, dtype=np.float64), feature_names=names
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.001, 1.0, 10_000.0])
+def test_every_fold_equals_scikit_learns_own_pipeline(alpha):
+    data = make_data()
+    models = cross_validate(lambda: RidgeTrainer(params={"alpha": alpha}, seed=7), data)
+    for model in models:
+        train, test = data.train_rows(model.split_id), data.test_rows(model.split_id)
+        oracle = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(alpha=alpha))
+        oracle.fit(data.X[train].astype(np.float64), data.y[train])
+        expected = oracle.predict(data.X[test].astype(np.float64))
+        np.testing.assert_allclose(model.trainer.predict(data.X[test]), expected, rtol=1e-9)
+        np.testing.assert_allclose(
+            model.trainer.importances()["importance_coefficient"], oracle[-1].coef_, rtol=1e-9
+        )
+
+
+def test_the_coefficient_is_in_bps_per_standard_deviation_of_the_feature():
+    # x has a standard deviation of 2, y = 10 + 3 x; with w = n·6 / (n + alpha), n = 4, alpha = 4.
+    trainer = fitted([[-2], [2], [-2], [2]], [4, 16, 4, 16], alpha=4.0)
+    assert trainer.importances()["importance_coefficient"].tolist() == [pytest.approx(3.0)]
+    np.testing.assert_allclose(trainer.predict(np.array([[4.0]], dtype=np.float32)), [16.0])
+
+
+def test_a_missing_value_is_replaced_by_the_mean_of_the_train_rows():
+    trainer = fitted([[0], [4], [np.nan]], [-10, 10, 0], alpha=0.001)
+    missing, mean = np.array([[np.nan]], dtype=np.float32), np.array([[2.0]], dtype=np.float32)
+    assert trainer.predict(missing) == trainer.predict(mean)
+
+
+def test_without_an_intercept_the_mean_feature_predicts_zero():
+    trainer = fitted([[0], [4]], [100, 120], fit_intercept=False)
+    assert trainer.predict(np.array([[2.0]], dtype=np.float32)).tolist() == [0.0]
+
+
+def test_a_feature_without_any_value_keeps_its_place_and_counts_nothing():
+    X = np.random.default_rng(0).normal(size=(50, 3))
+    y = 100 * X[:, 0]
+    with_hole = X.copy()
+    with_hole[:, 1] = np.nan
+    trainer = fitted(with_hole, y, alpha=1.0)
+    assert trainer.importances().loc["f1", "importance_coefficient"] == 0.0
+    without = fitted(np.delete(X, 1, axis=1), y, alpha=1.0)
+    np.testing.assert_allclose(
+        trainer.predict(X.astype(np.float32)),
+        without.predict(np.delete(X, 1, axis=1).astype(np.float32)),
+        rtol=1e-12,
+    )
+
+
+def test_collinear_and_constant_features_at_the_smallest_penalty_do_not_warn():
+    X = np.random.default_rng(0).normal(size=(500, 1))
+    trainer = fitted(np.hstack([X, X, 1e6 * X, np.ones_like(X)]), 50 * X[:, 0], alpha=1e-3)
+    assert np.isfinite(trainer.predict(np.ones((1, 4), dtype=np.float32))).all()
+
+
+def test_the_input_is_not_changed():
+    X = np.array([[1.0], [np.nan], [3.0]], dtype=np.float32)
+    before = X.copy()
+    trainer = fitted(X, [1, 2, 3])
+    trainer.predict(X)
+    np.testing.assert_array_equal(X, before)
+
+
+def test_the_model_survives_its_file(tmp_path):
+    data = make_data()
+    trainer = RidgeTrainer(params={"alpha": 5.0}, seed=3).fit(
+        data.X, data.y, feature_names=data.feature_names
+    )
+    path = tmp_path / f"model{RidgeTrainer.file_extension}"
+    trainer.save(path)
+    loaded = RidgeTrainer.load(path)
+    assert (loaded.params, loaded.seed) == (trainer.params, 3)
+    assert loaded.feature_names == data.feature_names
+    assert loaded.digest() == trainer.digest()
+    np.testing.assert_array_equal(loaded.predict(data.X), trainer.predict(data.X))
+
+
+def test_the_digest_changes_with_any_fitted_value_and_with_nothing_else():
+    data = make_data()
+
+    def digest(y=data.y, names=data.feature_names, **params):
+        return RidgeTrainer(params=params, seed=1).fit(data.X, y, feature_names=names).digest()
+
+    assert digest() == digest()
+    renamed = ("other", *data.feature_names[1:])
+    assert len({digest(), digest(data.y + 1), digest(alpha=1.0), digest(names=renamed)}) == 4
+
+
+@pytest.mark.parametrize("alpha", [0, -1.0, "1e3", True])
+def test_an_impossible_alpha_is_refused(alpha):
+    with pytest.raises(TrainingError, match=r"params\.alpha: must be a number at least 0\.001"):
+        RidgeTrainer(params={"alpha": alpha}, seed=0)
+
+
+def test_predicting_before_the_fit_or_on_other_features_is_refused():
+    with pytest.raises(TrainingError, match="RidgeTrainer is not fitted"):
+        RidgeTrainer(params={}, seed=0).predict(np.ones((1, 2), dtype=np.float32))
+    with pytest.raises(
+        TrainingError, match=r"fitted on 1 features, got an array of shape \(1, 2\)"
+    ):
+        fitted([[1], [2]], [1, 2]).predict(np.ones((1, 2), dtype=np.float32))

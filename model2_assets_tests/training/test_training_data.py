@@ -1,0 +1,171 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model2_assets.errors import TrainingError
+from model2_assets.panel import is_canonical, panel_index
+from model2_assets.training import TrainingData, assemble_training_data, hash_row_order
+from model2_assets_tests.training.panels import make_data, make_tables
+
+
+def tiny_tables():
+    index = panel_index(
+        ["A", "B", "A", "B", "A"],
+        pd.to_datetime(["2024-01-02", "2024-01-02", "2024-01-03", "2024-01-03", "2024-01-04"]),
+    )
+    features = pd.DataFrame(
+        {"f": [1, 2, 3, 4, 5], "g": [10, 20, np.nan, 40, 50]}, index=index, dtype=np.float32
+    )
+    labels = pd.DataFrame(
+        {
+            "label_21d": [1.0, -1.0, np.nan, 4.0, 5.0],
+            "label_63d": [np.nan, 7.0, 8.0, np.nan, np.nan],
+        },
+        index=index,
+    )
+    splits = pd.DataFrame(
+        {"group_id": [0, 0, 1, 1, 2], "split_0": [1, 1, 2, 0, 0], "split_1": [0, 3, 1, 1, 4]},
+        index=index,
+    )
+    return features, labels, splits
+
+
+def test_rows_with_a_label_of_the_horizon_are_kept_in_order():
+    data = assemble_training_data(*tiny_tables(), horizon="21d")
+    assert data.X.tolist() == [[1, 10], [2, 20], [4, 40], [5, 50]]
+    assert data.y.tolist() == [1.0, -1.0, 4.0, 5.0]
+    assert data.roles.tolist() == [[1, 0], [1, 3], [0, 1], [0, 4]]
+    assert data.group_id.tolist() == [0, 0, 1, 2]
+    assert data.feature_names == ("f", "g")
+    assert [str(data.X.dtype), str(data.y.dtype), str(data.roles.dtype)] == [
+        "float32",
+        "float64",
+        "int8",
+    ]
+    assert data.train_rows(0).tolist() == [2, 3]
+    assert data.test_rows(0).tolist() == [0, 1]
+    assert data.train_rows(1).tolist() == [0]
+
+
+def test_the_other_horizon_has_its_own_rows_and_keeps_missing_features():
+    data = assemble_training_data(*tiny_tables(), horizon="63d")
+    np.testing.assert_array_equal(data.X, np.array([[2, 20], [3, np.nan]], dtype=np.float32))
+    assert data.y.tolist() == [7.0, 8.0]
+
+
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.randoms(use_true_random=False))
+def test_the_order_of_the_rows_given_does_not_matter(random):
+    features, labels, splits = make_tables(n_dates=12, n_instruments=3)
+    shuffled = [
+        table.iloc[random.sample(range(len(table)), len(table))]
+        for table in (features, labels, splits)
+    ]
+    expected = make_data(n_dates=12, n_instruments=3)
+    data = assemble_training_data(*shuffled, horizon="21d")
+    assert is_canonical(data.index)
+    assert data.index.equals(expected.index)
+    assert data.X.flags.c_contiguous
+    np.testing.assert_array_equal(data.X, expected.X)
+    np.testing.assert_array_equal(data.y, expected.y)
+    np.testing.assert_array_equal(data.roles, expected.roles)
+
+
+def test_more_rows_than_a_chunk_are_copied_row_for_row(monkeypatch):
+    monkeypatch.setattr("model2_assets.training._training_data._CHUNK_ROWS", 7)
+    features, _, _ = make_tables(n_dates=20, n_instruments=3)
+    data = make_data(n_dates=20, n_instruments=3)
+    np.testing.assert_array_equal(data.X, features.to_numpy())
+
+
+def test_rows_without_features_are_refused_by_name():
+    features, labels, splits = tiny_tables()
+    with pytest.raises(
+        TrainingError, match="features lack 1 rows of cv_splits, first B 2024-01-03"
+    ):
+        assemble_training_data(
+            features.drop(index=features.index[3]), labels, splits, horizon="21d"
+        )
+
+
+def test_rows_unknown_to_the_labels_are_refused_by_name():
+    features, labels, splits = tiny_tables()
+    with pytest.raises(TrainingError, match="labels lack 1 rows of cv_splits, first A 2024-01-02"):
+        assemble_training_data(features, labels.iloc[1:], splits, horizon="21d")
+
+
+def test_an_unknown_horizon_is_refused_with_the_known_ones():
+    with pytest.raises(TrainingError, match=r"'label_5d'; they have label_21d, label_63d"):
+        assemble_training_data(*tiny_tables(), horizon="5d")
+
+
+def test_a_horizon_without_any_label_is_refused():
+    features, labels, splits = tiny_tables()
+    labels["label_21d"] = np.nan
+    with pytest.raises(TrainingError, match="no row has a label of horizon 21d"):
+        assemble_training_data(features, labels, splits, horizon="21d")
+
+
+def test_a_gap_in_the_split_columns_is_refused():
+    features, labels, splits = tiny_tables()
+    with pytest.raises(TrainingError, match="no column 'split_0'"):
+        assemble_training_data(features, labels, splits.drop(columns="split_0"), horizon="21d")
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, 1e39])
+def test_infinity_is_refused_with_feature_and_first_row(value):
+    features, labels, splits = tiny_tables()
+    features = features.astype(np.float64)
+    features.iloc[3, 1] = value
+    features.iloc[4, 0] = value
+    with pytest.raises(TrainingError, match="feature 'g' is infinite at B 2024-01-03"):
+        assemble_training_data(features, labels, splits, horizon="21d")
+
+
+def changed(data, **changes):
+    fields = {
+        name: getattr(data, name)
+        for name in ("index", "X", "y", "feature_names", "roles", "group_id")
+    }
+    return TrainingData(**{**fields, **changes})
+
+
+def test_what_cannot_be_trained_on_is_refused():
+    data = make_data(n_dates=10, n_instruments=2)
+    with pytest.raises(TrainingError, match="not in canonical order"):
+        changed(data, index=data.index[::-1])
+    with pytest.raises(TrainingError, match=r"X must be float32 of shape \(20, 6\), got float64"):
+        changed(data, X=data.X.astype(np.float64))
+    with pytest.raises(TrainingError, match=r"y must be float64 of shape \(20,\)"):
+        changed(data, y=data.y[1:])
+    with pytest.raises(TrainingError, match="C-contiguous"):
+        changed(data, X=np.asfortranarray(data.X))
+    with pytest.raises(TrainingError, match="feature 'F1' appears twice"):
+        changed(data, feature_names=("F0", "F1", "F1", "F2", "F3", "F4"))
+    y = data.y.copy()
+    y[3] = np.nan
+    with pytest.raises(TrainingError, match="label is nan at S01 2020-01-02"):
+        changed(data, y=y)
+
+
+def test_the_row_order_hash_sees_values_and_order_alone():
+    index = make_data(n_dates=5, n_instruments=3).index
+    rebuilt = panel_index(
+        index.get_level_values("instrument").astype(object),
+        index.get_level_values("datetime").as_unit("ns"),
+    )
+    assert hash_row_order(rebuilt) == hash_row_order(index)
+    reference = pd.MultiIndex.from_arrays(
+        [
+            index.get_level_values("instrument").astype(object),
+            index.get_level_values("datetime").as_unit("ns"),
+        ],
+        names=index.names,
+    )
+    assert hash_row_order(reference) == hash_row_order(index)
+    wider = make_data(n_dates=6, n_instruments=3).index
+    assert hash_row_order(wider[: len(index)]) == hash_row_order(index)
+    others = {hash_row_order(index[::-1]), hash_row_order(index[1:]), hash_row_order(wider)}
+    assert len(others | {hash_row_order(index)}) == 4

@@ -1,0 +1,175 @@
+import numpy as np
+import pytest
+import xgboost as xgb
+
+from model2_assets.errors import TrainingError
+from model2_assets.training import XGBoostTrainer, cross_validate
+from model2_assets_tests.training.panels import make_data
+
+FAST = {"n_estimators": 25, "learning_rate": 0.2}
+
+
+def fit(data, seed=7, **params):
+    trainer = XGBoostTrainer(params={**FAST, **params}, seed=seed)
+    return trainer.fit(data.X, data.y, feature_names=data.feature_names)
+
+
+def test_every_fold_equals_plain_xgboost_to_the_bit():
+    data = make_data()
+    params = {**FAST, "subsample": 0.7, "colsample_bytree": 0.5}
+    for model in cross_validate(lambda: XGBoostTrainer(params=params, seed=11), data):
+        train, test = data.train_rows(model.split_id), data.test_rows(model.split_id)
+        native = {
+            "objective": "reg:squarederror",
+            "tree_method": "hist",
+            "eta": 0.2,
+            "max_depth": 3,
+            "min_child_weight": 0.05 * len(train),
+            "subsample": 0.7,
+            "colsample_bytree": 0.5,
+            "seed": 11,
+            "nthread": 1,
+        }
+        booster = xgb.train(native, xgb.QuantileDMatrix(data.X[train], label=data.y[train]), 25)
+        expected = booster.predict(xgb.DMatrix(data.X[test]))
+        np.testing.assert_array_equal(model.trainer.predict(data.X[test]), expected)
+
+
+def test_every_fold_equals_the_scikit_learn_interface_to_the_bit():
+    data = make_data()
+    for model in cross_validate(lambda: XGBoostTrainer(params=FAST, seed=7), data):
+        train, test = data.train_rows(model.split_id), data.test_rows(model.split_id)
+        oracle = xgb.XGBRegressor(
+            n_estimators=25,
+            learning_rate=0.2,
+            max_depth=3,
+            min_child_weight=0.05 * len(train),
+            tree_method="hist",
+            random_state=7,
+            n_jobs=1,
+        ).fit(data.X[train], data.y[train])
+        np.testing.assert_array_equal(
+            model.trainer.predict(data.X[test]), oracle.predict(data.X[test])
+        )
+
+
+def test_with_subsampling_the_seed_and_nothing_else_changes_the_trees():
+    data = make_data()
+    assert fit(data, 1, subsample=0.5).digest() == fit(data, 1, subsample=0.5).digest()
+    assert fit(data, 1, subsample=0.5).digest() != fit(data, 2, subsample=0.5).digest()
+    assert fit(data, 1).digest() == fit(data, 2).digest()
+
+
+def test_no_leaf_is_smaller_than_its_share_of_the_train_rows():
+    data = make_data()
+    trainer = fit(data, min_child_weight_fraction=0.2)
+    leaves = trainer.booster_.trees_to_dataframe().query("Feature == 'Leaf'")
+    assert leaves["Cover"].min() >= 0.2 * data.n_rows
+    assert fit(data).booster_.trees_to_dataframe()["Cover"].min() < 0.2 * data.n_rows
+
+
+def test_a_constant_label_is_predicted_as_it_is():
+    data = make_data()
+    trainer = XGBoostTrainer(params=FAST, seed=0).fit(
+        data.X, np.full(data.n_rows, 25.0), feature_names=data.feature_names
+    )
+    np.testing.assert_allclose(trainer.predict(data.X), 25.0, rtol=1e-6)
+
+
+def test_importances_name_every_feature_and_are_zero_where_unused():
+    data = make_data()
+    X = data.X.copy()
+    X[:, 4] = np.nan
+    names = ("F[0]", "F<1", "F 2", "F3", "F4", "F5")
+    trainer = XGBoostTrainer(params=FAST, seed=0).fit(X, data.y, feature_names=names)
+    table = trainer.importances()
+    assert tuple(table.index) == names
+    assert table.loc["F4", ["importance_gain", "importance_weight"]].tolist() == [0.0, 0.0]
+    assert table["importance_gain"].idxmax() == "F[0]"
+    assert table["importance_coefficient"].isna().all()
+    splits = trainer.booster_.trees_to_dataframe().query("Feature != 'Leaf'")
+    assert table["importance_weight"].sum() == len(splits)
+    first = splits[splits["Feature"] == "f0"]
+    np.testing.assert_allclose(
+        table.loc["F[0]", "importance_gain"], first["Gain"].mean(), rtol=1e-5
+    )
+
+
+def test_the_model_survives_its_file_in_xgboosts_own_format(tmp_path):
+    data = make_data()
+    trainer = fit(data, 3, subsample=0.5)
+    path = tmp_path / f"model{XGBoostTrainer.file_extension}"
+    trainer.save(path)
+    loaded = XGBoostTrainer.load(path)
+    assert (loaded.params, loaded.seed) == (trainer.params, 3)
+    assert loaded.feature_names == data.feature_names
+    assert loaded.digest() == trainer.digest()
+    np.testing.assert_array_equal(loaded.predict(data.X), trainer.predict(data.X))
+    assert loaded.importances().equals(trainer.importances())
+    plain = xgb.Booster(model_file=path)
+    np.testing.assert_array_equal(plain.inplace_predict(data.X), trainer.predict(data.X))
+
+
+def test_a_damaged_or_foreign_file_is_refused(tmp_path):
+    data = make_data(n_dates=10)
+    path = tmp_path / "model.ubj"
+    fit(data).save(path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(TrainingError, match=r"model\.ubj: not an XGBoost model"):
+        XGBoostTrainer.load(path)
+    foreign = xgb.train({"nthread": 1}, xgb.DMatrix(data.X, label=data.y), 1)
+    foreign.save_model(path)
+    with pytest.raises(TrainingError, match=r"model\.ubj: was not written by XGBoostTrainer"):
+        XGBoostTrainer.load(path)
+
+
+def test_xgboosts_own_error_becomes_one_line():
+    data = make_data(n_dates=10)
+    y = data.y.copy()
+    y[0] = np.nan
+    with pytest.raises(TrainingError, match=r"^XGBoost: ") as caught:
+        XGBoostTrainer(params=FAST, seed=0).fit(data.X, y, feature_names=data.feature_names)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_gpu_that_is_not_there_is_refused_instead_of_training_on_the_cpu(monkeypatch):
+    data = make_data(n_dates=10)
+    trainer = XGBoostTrainer(params={**FAST, "device": "cuda"}, seed=0)
+    real = xgb.train
+    monkeypatch.setattr(
+        xgb, "train", lambda params, *a, **k: real({**params, "device": "cpu"}, *a, **k)
+    )
+    with pytest.raises(TrainingError, match=r"params\.device: 'cuda' is not available"):
+        trainer.fit(data.X, data.y, feature_names=data.feature_names)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("n_estimators", 0),
+        ("n_estimators", 10.0),
+        ("max_depth", 0),
+        ("learning_rate", 0),
+        ("learning_rate", 1.5),
+        ("min_child_weight_fraction", 0.6),
+        ("subsample", 0.0),
+        ("reg_lambda", -1),
+        ("max_bin", 1),
+        ("device", "gpu"),
+    ],
+)
+def test_an_impossible_parameter_is_refused_by_name(key, value):
+    with pytest.raises(TrainingError, match=rf"^params\.{key}: must be "):
+        XGBoostTrainer(params={key: value}, seed=0)
+
+
+def test_predicting_on_another_number_of_features_is_refused():
+    data = make_data(n_dates=10)
+    with pytest.raises(TrainingError, match="fitted on 6 features"):
+        fit(data).predict(data.X[:, :5])
+
+
+def test_nothing_is_printed(capfd):
+    data = make_data(n_dates=10)
+    fit(data).predict(data.X)
+    assert capfd.readouterr() == ("", "")

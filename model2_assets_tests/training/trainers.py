@@ -1,0 +1,49 @@
+"""Trainers of a user's own, to be named in a configuration by import path."""
+
+from sklearn.linear_model import ElasticNet
+
+from model2_assets.training import LinearTrainer
+
+
+class ElasticNetTrainer(LinearTrainer):
+    DEFAULT_PARAMS = {"alpha": 1.0, "l1_ratio": 0.5}  # noqa: RUF012
+
+    def make_estimator(self):
+        return ElasticNet(alpha=self.params["alpha"], l1_ratio=self.params["l1_ratio"])
+
+
+class PlainTrainer(LinearTrainer):
+    """A linear trainer that writes another kind of file name and never fails."""
+
+    file_extension = ".plain.joblib"
+
+    def make_estimator(self):
+        return ElasticNet()
+
+
+class FailingTrainer(ElasticNetTrainer):
+    """Fails wherever the first label of the train rows is the given one."""
+
+    DEFAULT_PARAMS = {"alpha": 1.0, "l1_ratio": 0.5, "fails_at": 0.0}  # noqa: RUF012
+
+    def fit(self, X, y, *, feature_names):
+        if y[0] == self.params["fails_at"]:
+            raise ZeroDivisionError("nothing to divide by")
+        return super().fit(X, y, feature_names=feature_names)
+
+
+class ConstantTrainer(LinearTrainer):
+    """Predicts one number that a test chooses."""
+
+    def make_estimator(self):
+        raise NotImplementedError
+
+    def fit(self, X, y, *, feature_names):
+        self.feature_names = tuple(feature_names)
+        self.value = float(y.mean())
+        return self
+
+    def predict(self, X):
+        import numpy as np
+
+        return np.full(len(X), self.value)
