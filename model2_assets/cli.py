@@ -65,14 +65,15 @@ def retrain(
 
     import dagster as dg
 
-    from model2_assets.definitions import defs
+    from model2_assets.defs.build import build_definitions
     from model2_assets.defs.retrain import close_dead_runs, execute_plan
 
+    definitions = build_definitions(config, default_store())
     with dg.DagsterInstance.get() as instance:
         closed = close_dead_runs(instance)
         if closed:
             click.echo(f"closed {closed} runs whose process was killed", err=True)
-        finished = list(execute_plan(defs, instance, plan))
+        finished = list(execute_plan(definitions, instance, plan))
     regions = dict.fromkeys(run.region for run in plan)
     _print_scores(list(regions))
     _print_outcome(finished, len(plan), home)

@@ -76,9 +76,7 @@ def test_validation_reads_the_market_data(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_in_the_configuration_are_named(
-    tmp_path: Path, values: Any, message: str
-) -> None:
+def test_mistakes_in_the_configuration_are_named(tmp_path: Path, values: Any, message: str) -> None:
     result = run("--config", config_file(tmp_path, values), "validate-config")
 
     assert result.exit_code == 2

@@ -113,7 +113,9 @@ def test_dagster_materializes_each_partition(environment: dict[str, str]) -> Non
     assert {f"{row.horizon}|{row.model}" for row in board.itertuples()} == set(PARTITIONS)
 
 
-@pytest.mark.parametrize("source", [(), ("-w", "workspace.yaml"), ("-m", "model2_assets.definitions")])
+@pytest.mark.parametrize(
+    "source", [(), ("-w", "workspace.yaml"), ("-m", "model2_assets.definitions")]
+)
 def test_every_way_to_load_the_code_location_is_valid_and_quiet(
     environment: dict[str, str], source: tuple[str, ...]
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config import Model2Config, parse_config
-from model2_assets.definitions import build_definitions
+from model2_assets.defs.build import build_definitions
 from model2_assets.defs.retrain import FinishedRun, execute_plan, plan_region
 from model2_assets.storage import Address, Store
 
@@ -74,6 +74,4 @@ def workbench(folder: Path, config: Model2Config) -> Workbench:
     """Return a workbench on a new, real instance (SQLite) in a folder."""
     home = folder / "dagster_home"
     home.mkdir()
-    return Workbench(
-        config, Store(str(folder / "data")), dg.DagsterInstance.local_temp(str(home))
-    )
+    return Workbench(config, Store(str(folder / "data")), dg.DagsterInstance.local_temp(str(home)))

@@ -41,7 +41,7 @@ def test_check_result_yielded_before_a_failure_is_stored_with_its_partition() ->
         spec = dg.AssetCheckSpec("good", asset="asset", partitions_def=partitions, blocking=True)
 
     @dg.asset(partitions_def=partitions, check_specs=[spec])
-    def asset():  # noqa: ANN202 -- dagster reads annotations
+    def asset():
         yield dg.AssetCheckResult(check_name="good", passed=False)
         raise dg.Failure("rejected", allow_retries=False)
 
@@ -66,7 +66,7 @@ def test_check_result_yielded_before_a_failure_is_stored_with_its_partition() ->
 
 def test_check_result_yielded_after_the_result_targets_that_very_materialization() -> None:
     @dg.asset(check_specs=[dg.AssetCheckSpec("good", asset="asset")])
-    def asset():  # noqa: ANN202 -- dagster reads annotations
+    def asset():
         yield dg.MaterializeResult(value=1)
         yield dg.AssetCheckResult(check_name="good", passed=True)
 

@@ -3,7 +3,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets.definitions import build_definitions
+from model2_assets.defs.build import build_definitions
 from model2_assets.storage import PRODUCTS, Store
 from model2_assets_tests.defs.small_region import SMALL_REGION, small_config, small_region
 

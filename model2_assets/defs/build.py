@@ -1,0 +1,45 @@
+"""All definitions of a configuration."""
+
+import dagster as dg
+
+from model2_assets.config import Model2Config
+from model2_assets.defs.assets import ASSET_BUILDERS
+from model2_assets.defs.checks import stored_models_check
+from model2_assets.defs.io_manager import StoreIOManager
+from model2_assets.defs.jobs import region_jobs
+from model2_assets.defs.previews import accepted_previews
+from model2_assets.defs.region import IO_MANAGER_KEY, Region
+from model2_assets.defs.run_log import console_logger
+from model2_assets.defs.schedules import nightly_sensor
+from model2_assets.storage import Store
+
+
+def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
+    """Build the assets, checks, jobs and sensors of every region.
+
+    Parameters
+    ----------
+    config : Model2Config
+        The configuration.
+    store : Store
+        Where results are.
+
+    Returns
+    -------
+    Definitions
+        One asset group per region. Runs execute their steps in one process: starting a
+        process costs seconds, and training uses every core by itself.
+    """
+    regions = [Region(name=name, config=config, store=store) for name in config.regions]
+    with accepted_previews():
+        assets = [build(region) for region in regions for build in ASSET_BUILDERS]
+        checks = [stored_models_check(region) for region in regions]
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=checks,
+        jobs=[job for region in regions for job in region_jobs(region)],
+        sensors=[nightly_sensor(region) for region in regions],
+        resources={IO_MANAGER_KEY: StoreIOManager(store)},
+        loggers={"console": console_logger(config.logging)},
+        executor=dg.in_process_executor,
+    )
