@@ -55,16 +55,28 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
         {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     )
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=3)
+    pq.write_table(
+        table, buffer, compression="zstd", compression_level=3, write_page_checksum=True
+    )
     return buffer.getvalue()
 
 
 def encode_anything(frame: pd.DataFrame) -> bytes:
-    """Encode a table as Parquet whatever its contract says, to be looked at by a person."""
+    """Encode a table as Parquet whatever its contract says, to be looked at by a person.
+
+    Where a column mixes types that Parquet cannot hold, all values become text.
+    """
     bare = frame.copy(deep=False)
     bare.attrs = {}
+    try:
+        return _plain_parquet(bare)
+    except (TypeError, ValueError):
+        return _plain_parquet(bare.reset_index().astype("str"))
+
+
+def _plain_parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    bare.to_parquet(buffer, compression="zstd")
+    frame.to_parquet(buffer, compression="zstd")
     return buffer.getvalue()
 
 
@@ -88,21 +100,27 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
     Raises
     ------
     StoreError
-        If the bytes are not a readable Parquet file.
+        If the bytes are not a readable Parquet file, or a page does not fit its checksum.
     ContractError
         If the table breaks the contract.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        frame, metadata = _read_parquet(data)
+    except Exception as error:  # a damaged footer can fail anywhere in Arrow and pandas
         raise StoreError(
             f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
         ) from error
-    frame: pd.DataFrame = table.to_pandas()
     require_conformity(frame, contract, origin=origin)
-    metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     frame.attrs[PROVENANCE] = metadata.get(PROVENANCE, {})
     return frame
+
+
+def _read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
+    table = pq.read_table(
+        pa.BufferReader(data), use_threads=False, page_checksum_verification=True
+    )
+    metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    return table.to_pandas(), metadata
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
