@@ -13,7 +13,7 @@ train: environment
 	$(BIN)/model2 retrain
 
 test: environment
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 ui: environment
 	$(BIN)/dagster dev -m model2_assets.definitions

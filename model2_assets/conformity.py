@@ -11,8 +11,15 @@ from pandas.api import types as pandas_types
 from model2_assets.contracts import Column, Contract
 from model2_assets.errors import ContractError
 
+
+def _is_text(values: pd.Index | pd.Series) -> bool:
+    if values.dtype == np.dtype(object):
+        return pandas_types.infer_dtype(values, skipna=True) in ("string", "empty")
+    return bool(pandas_types.is_string_dtype(values.dtype))
+
+
 _TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
-    "string": lambda values: _is_text(values),
+    "string": _is_text,
     "timestamp[us]": lambda values: values.dtype == np.dtype("datetime64[us]"),
     "double": lambda values: values.dtype == np.float64,
     "float": lambda values: values.dtype == np.float32,
@@ -107,12 +114,6 @@ def _require_type(
             f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires {needed}, "
             f"convert it"
         )
-
-
-def _is_text(values: pd.Index | pd.Series) -> bool:
-    if values.dtype == np.dtype(object):
-        return pandas_types.infer_dtype(values, skipna=True) in ("string", "empty")
-    return bool(pandas_types.is_string_dtype(values.dtype))
 
 
 def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, NDArray[np.bool_]]]:

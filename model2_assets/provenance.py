@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
 from model2_assets.tables import PROVENANCE
 
@@ -50,8 +51,12 @@ def facts_of(frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def data_versions_of(**frames: pd.DataFrame) -> dict[str, str]:
-    """Return the data version of every table given by asset name."""
-    return {asset: data_version_of(frame) for asset, frame in frames.items()}
+    """Return the data version of every table given by asset name.
+
+    It is computed where a table states none, so that hand-made tables are told apart as
+    stored ones are.
+    """
+    return {asset: data_version_of(frame) or table_digest(frame) for asset, frame in frames.items()}
 
 
 def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[str, str]) -> None:

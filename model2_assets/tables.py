@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,9 +56,7 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
         {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     )
     buffer = io.BytesIO()
-    pq.write_table(
-        table, buffer, compression="zstd", compression_level=3, write_page_checksum=True
-    )
+    pq.write_table(table, buffer, compression="zstd", compression_level=3, write_page_checksum=True)
     return buffer.getvalue()
 
 
@@ -116,9 +115,7 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
 
 
 def _read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
-    table = pq.read_table(
-        pa.BufferReader(data), use_threads=False, page_checksum_verification=True
-    )
+    table = pq.read_table(pa.BufferReader(data), use_threads=False, page_checksum_verification=True)
     metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     return table.to_pandas(), metadata
 
@@ -174,17 +171,18 @@ def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.Dat
     Raises
     ------
     StoreError
-        If a line is not JSON.
+        If a line is not JSON in UTF-8.
     ContractError
         If a line breaks the contract.
     """
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
     documents = []
-    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
-            documents.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            documents.append(json.loads(line.decode()))
+        except ValueError as error:
             raise StoreError(
-                f"{origin}: line {number} is not JSON ({error.msg}); materialize the asset again"
+                f"{origin}: line {number} is not JSON ({error}); materialize the asset again"
             ) from error
     _validate_documents(documents, contract, origin)
     frame = pd.DataFrame(documents, columns=[column.name for column in contract.columns])
@@ -227,3 +225,8 @@ def _validate_documents(
             raise ContractError(
                 f"{origin}: line {number}: {where}: {problem.message} ({contract.name})"
             )
+        for name, value in document.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ContractError(
+                    f"{origin}: line {number}: {name}: {value} is no JSON number ({contract.name})"
+                )

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks._outcome import CheckOutcome
 
@@ -42,10 +44,12 @@ def check_labels_consistent(
             np.asarray(label.notna() != end.notna()),
             f"{names[1]} and {names[2]} are not missing together",
         )
-        problems += _first(
-            labels.index, np.asarray(end <= dates), f"{names[2]} is not after the row's own date"
-        )
-        problems += _first(labels.index, np.isinf(label.to_numpy()), f"{names[1]} is infinite")
+        if is_datetime64_dtype(end.dtype):
+            early = np.asarray(end <= dates)
+            problems += _first(labels.index, early, f"{names[2]} is not after the row's own date")
+        else:
+            problems.append(f"{names[2]} is {end.dtype}, not a date without time zone")
+        problems += _first(labels.index, _infinite(label), f"{names[1]} is infinite")
         if not label.notna().any():
             problems.append(f"{names[1]} has no value at all; shorten the horizon")
     return CheckOutcome(
@@ -79,11 +83,12 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
     problems = _foreign_rows(features, panel)
     if features.empty:
         problems.append(f"there are {len(features)} rows and {features.shape[1]} features")
-    infinite = [name for name in features.columns if np.isinf(features[name].to_numpy()).any()]
+    infinite = [name for name in features.columns if _infinite(features[name]).any()]
     if infinite:
-        bad = np.isinf(features[infinite[0]].to_numpy())
+        bad = _infinite(features[infinite[0]])
         problems += _first(features.index, bad, f"feature {infinite[0]!r} is infinite")
-    missing = float(np.mean([features[name].isna().mean() for name in features.columns] or [1.0]))
+    shares = [features[name].isna().mean() for name in features.columns if len(features)]
+    missing = float(np.mean(shares or [1.0]))
     return CheckOutcome(
         "consistent",
         passed=not problems,
@@ -98,9 +103,15 @@ def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
     return _first(frame.index, ~frame.index.isin(members), "not a row of the universe")
 
 
-def _first(
-    index: pd.Index, rows: np.ndarray[tuple[int], np.dtype[np.bool_]], text: str
-) -> list[str]:
+def _infinite(values: pd.Series) -> NDArray[np.bool_]:
+    """Return which values are infinite; none where they are no numbers."""
+    if not is_numeric_dtype(values.dtype):
+        return np.zeros(len(values), dtype=bool)
+    infinite: NDArray[np.bool_] = np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return infinite
+
+
+def _first(index: pd.Index, rows: NDArray[np.bool_], text: str) -> list[str]:
     if not rows.any():
         return []
     instrument, date = index[int(np.argmax(rows))]

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from model2_assets.data_version import table_digest
+from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import StoreError
 from model2_assets.provenance import data_versions_of, require_made_from, with_provenance
 from model2_assets.training._determinism import refit_difference
 from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._manifest import Manifest
 from model2_assets.training._out_of_fold import predict_out_of_fold
 from model2_assets.training._training_data import TrainingData, hash_row_order
 from model2_assets.training.fitting import assemble_current_data
@@ -76,10 +77,11 @@ def make_out_of_fold(
     Raises
     ------
     StoreError
-        If the models were made from other tables, or are damaged.
+        If the models were made from other tables or with other settings, or are damaged.
     """
     manifest = stored.manifest
     horizon, model = manifest.horizon, manifest.model
+    _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
     split_id = smallest_split(data)
     difference = refit_difference(
@@ -151,6 +153,29 @@ def predict_stored(
             "materialize fitted_models again"
         )
     return predict_out_of_fold(stored, data), data
+
+
+def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
+    """Refuse models of other settings: a refit with the present ones cannot equal them."""
+    config = registry.model(manifest.model)
+    fitted = {"trainer": manifest.trainer, "seed": manifest.seed, **manifest.params}
+    configured = {
+        "trainer": config.trainer,
+        "seed": config.seed,
+        **registry.parameters(manifest.model, manifest.horizon),
+    }
+    changed = sorted(
+        name
+        for name in {*fitted, *configured}
+        if document_digest({name: fitted.get(name)})
+        != document_digest({name: configured.get(name)})
+    )
+    if changed:
+        raise StoreError(
+            f"fitted_models of {manifest.horizon}|{manifest.model} was trained with another "
+            f"{', '.join(changed)} than the configuration now gives; materialize fitted_models "
+            f"again"
+        )
 
 
 def smallest_split(data: TrainingData) -> int:
