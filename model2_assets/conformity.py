@@ -101,8 +101,13 @@ def _require_names(columns: Mapping[str, object], contract: Contract, origin: st
     for name in columns:
         if contract.column(name) is None:
             raise ContractError(
-                f"{origin}: column {name!r} is not part of {contract.name}; drop it"
+                f"{origin}: column {name!r} is not part of {contract.name}; {_advice(contract)}"
             )
+
+
+def _advice(contract: Contract) -> str:
+    patterns = " or ".join(column.name for column in contract.patterns)
+    return f"drop it, or name it to match {patterns}" if patterns else "drop it"
 
 
 def _require_type(

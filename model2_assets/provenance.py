@@ -85,3 +85,29 @@ def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[
                 f"{asset} was made from {name} of version {made_from[name][:12]}, but {name} "
                 f"is now of version {inputs[name][:12]}; materialize {asset} again"
             )
+
+
+def require_same_origin(asset: str, **frames: pd.DataFrame) -> None:
+    """Refuse tables that were made from different versions of one asset.
+
+    Parameters
+    ----------
+    asset : str
+        The asset that all were made from.
+    **frames : DataFrame
+        The tables, by asset name.
+
+    Raises
+    ------
+    StoreError
+        If two of them state different versions.
+    """
+    versions = {
+        name: facts_of(frame).get(INPUTS, {}).get(asset, "") for name, frame in frames.items()
+    }
+    if len(set(versions.values())) > 1:
+        stated = ", ".join(f"{name} from {version[:12]}" for name, version in versions.items())
+        raise StoreError(
+            f"made from different versions of {asset}: {stated}; materialize "
+            f"{' and '.join(versions)} again"
+        )

@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model2_assets.checksum import fits_checksum, write_with_checksum
 from model2_assets.conformity import require_conformity
 from model2_assets.contracts import Contract
 from model2_assets.errors import ContractError, StoreError
@@ -55,9 +56,7 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=3, write_page_checksum=True)
-    return buffer.getvalue()
+    return write_with_checksum(table, compression_level=3)
 
 
 def encode_anything(frame: pd.DataFrame) -> bytes:
@@ -99,7 +98,7 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
     Raises
     ------
     StoreError
-        If the bytes are not a readable Parquet file, or a page does not fit its checksum.
+        If the bytes are not a readable Parquet file, or do not fit its checksum.
     ContractError
         If the table breaks the contract.
     """
@@ -115,7 +114,9 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
 
 
 def _read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
-    table = pq.read_table(pa.BufferReader(data), use_threads=False, page_checksum_verification=True)
+    if not fits_checksum(data):
+        raise ValueError("its bytes do not fit its checksum")
+    table = pq.read_table(pa.BufferReader(data), use_threads=False)
     metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     return table.to_pandas(), metadata
 

@@ -11,7 +11,11 @@ from model2_assets.checks._outcome import CheckOutcome
 
 
 def check_labels_consistent(
-    labels: pd.DataFrame, panel: pd.DataFrame, *, horizons: Sequence[str]
+    labels: pd.DataFrame,
+    panel: pd.DataFrame,
+    *,
+    horizons: Sequence[str],
+    execution_lag_days: int,
 ) -> CheckOutcome:
     """Check that labels cover every horizon and say how far each looks ahead.
 
@@ -23,15 +27,18 @@ def check_labels_consistent(
         The market data that it was made from.
     horizons : sequence of str
         Such as ``("21d", "63d")``.
+    execution_lag_days : int
+        Own bars from signal to entry.
 
     Returns
     -------
     CheckOutcome
         Named ``consistent``: all columns of all horizons, rows of the universe only, a
-        label end exactly where there is a label, and after the row's own date.
+        label end exactly where there is a label, and no earlier than the instrument's
+        own bar at which the position is left. An end that is too early would let train
+        rows through the purge.
     """
     problems = _foreign_rows(labels, panel)
-    dates = labels.index.get_level_values("datetime")
     for horizon in horizons:
         names = [f"forward_return_{horizon}", f"label_{horizon}", f"label_end_{horizon}"]
         absent = [name for name in names if name not in labels.columns]
@@ -45,8 +52,11 @@ def check_labels_consistent(
             f"{names[1]} and {names[2]} are not missing together",
         )
         if is_datetime64_dtype(end.dtype):
-            early = np.asarray(end <= dates)
-            problems += _first(labels.index, early, f"{names[2]} is not after the row's own date")
+            exits = _exit_dates(panel, labels.index, int(horizon[:-1]) + execution_lag_days)
+            early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
+            problems += _first(
+                labels.index, early, f"{names[2]} is before the own bar at which the position ends"
+            )
         else:
             problems.append(f"{names[2]} is {end.dtype}, not a date without time zone")
         problems += _first(labels.index, _infinite(label), f"{names[1]} is infinite")
@@ -96,6 +106,13 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
         or f"{features.shape[1]} features, {len(features):,} rows, {missing:.2%} missing",
         values={"features": features.shape[1], "rows": len(features), "missing_share": missing},
     )
+
+
+def _exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
+    """Return the date of each instrument's own bar so many bars later; NaT where none is."""
+    dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
+    exits = dates.groupby(level="instrument").shift(-bars)
+    return exits.reindex(index).to_numpy(dtype="datetime64[us]")
 
 
 def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:

@@ -169,9 +169,11 @@ def check_rank_ic_plausible(rank_ic: float, *, limit: float) -> CheckOutcome:
     CheckOutcome
         Named ``rank_ic_plausible``, of severity ``warn``.
     """
-    passed = not rank_ic > limit
+    passed = bool(rank_ic <= limit)
     description = f"mean rank IC {rank_ic:.4f}, suspicious above {limit:.2f}"
-    if not passed:
+    if np.isnan(rank_ic):
+        description = "rank IC cannot be evaluated: no date has three different predictions"
+    elif not passed:
         description += ": look for a feature that knows the future"
     return CheckOutcome(
         "rank_ic_plausible",

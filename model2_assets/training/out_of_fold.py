@@ -25,8 +25,9 @@ class OutOfFold:
     ----------
     oof : DataFrame of shape (n_rows, 2)
         ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
-    label : Series of shape (n_rows,), float64
-        Labels of the same rows, in bps, in canonical order.
+    label : Series of shape (n_expected,), float64
+        Labels in bps of every row that has features and a label, found in those two
+        tables and not in the splits: the rows that must be predicted.
     determinism_difference_bps : float
         Largest difference that refitting one split made, bps.
     determinism_tolerance_bps : float
@@ -83,6 +84,7 @@ def make_out_of_fold(
     horizon, model = manifest.horizon, manifest.model
     _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
+    label = labels_with_features(labels[f"label_{horizon}"], features)
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon), data, stored, split_id=split_id
@@ -97,13 +99,13 @@ def make_out_of_fold(
         region=manifest.region,
         horizon=horizon,
         model=model,
-        rows_with_label=data.n_rows,
+        rows_with_label=len(label),
         n_folds=int(cv_splits["group_id"].nunique()),
         determinism_difference_bps=difference,
     )
     return OutOfFold(
         oof=marked,
-        label=pd.Series(data.y, index=data.index, name=f"label_{horizon}"),
+        label=label,
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -176,6 +178,12 @@ def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
             f"{', '.join(changed)} than the configuration now gives; materialize fitted_models "
             f"again"
         )
+
+
+def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:
+    """Return the labels, in bps, of the rows that have features."""
+    known = label.dropna()
+    return known[known.index.isin(features.index)]
 
 
 def smallest_split(data: TrainingData) -> int:

@@ -77,4 +77,8 @@ def workbench(folder: Path, config: Model2Config) -> Workbench:
     """Return a workbench on a new, real instance (SQLite) in a folder."""
     home = folder / "dagster_home"
     home.mkdir()
-    return Workbench(config, Store(str(folder / "data")), dg.DagsterInstance.local_temp(str(home)))
+    return Workbench(
+        config,
+        Store(str(folder / "data")),
+        dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}),
+    )
