@@ -71,6 +71,13 @@ def test_unknown_column_is_named():
     assert message == "column 'score' is not part of OOFPredictions; drop it"
 
 
+def test_unknown_column_beside_families_is_told_how_families_are_named():
+    message = refusal(cv_splits().assign(fold_0=0), "CVSplits")
+    assert message == (
+        "column 'fold_0' is not part of CVSplits; drop it, or name it to match ^split_[0-9]+$"
+    )
+
+
 def test_named_but_unknown_index_is_refused():
     frame = feature_importance().rename_axis("row")
     assert refusal(frame, "FeatureImportance").startswith("column 'row' is not part of")
