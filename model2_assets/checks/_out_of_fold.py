@@ -5,7 +5,6 @@ import pandas as pd
 
 from model2_assets.checks._outcome import CheckOutcome, Severity
 
-
 OTHER_KERNEL_BPS = 1e-5
 """Largest difference in bps that another processor's rounding explains."""
 
