@@ -11,9 +11,13 @@ _SHARED_INPUTS = ("labels", "features", "cv_splits")
 
 
 def check_scores_complete(
-    scores: Mapping[str, pd.DataFrame], *, partitions: Collection[str], n_folds: int
+    scores: Mapping[str, pd.DataFrame],
+    *,
+    partitions: Collection[str],
+    n_folds: int,
+    n_splits: Mapping[str, int],
 ) -> CheckOutcome:
-    """Check that every partition that exists has every fold's scores.
+    """Check that every partition that exists has the scores of every fold and split.
 
     Parameters
     ----------
@@ -23,22 +27,30 @@ def check_scores_complete(
         Partition keys of the region.
     n_folds : int
         Folds that each partition must have been scored in.
+    n_splits : mapping of str to int
+        Splits that each partition has models of.
 
     Returns
     -------
     CheckOutcome
         Named ``scores_complete``. A missing partition warns; a partition without
-        some of its folds is an error.
+        some of its folds or splits is an error.
     """
-    found = {
-        key: int(frame.loc[frame["scope"] == "fold", "fold_id"].nunique())
-        for key, frame in scores.items()
-    }
+    found = {key: _count(frame, "fold") for key, frame in scores.items()}
     missing = sorted(set(partitions) - set(found))
-    short = sorted(key for key, folds in found.items() if folds != n_folds)
     count, expected = sum(found.values()), n_folds * len(partitions)
-    problems = [f"partition {key} is missing; materialize it" for key in missing]
-    problems += [f"partition {key} has {found[key]} of {n_folds} folds" for key in short]
+    short = [
+        f"partition {key} has {found[key]} of {n_folds} folds"
+        for key in sorted(found)
+        if found[key] != n_folds
+    ]
+    short += [
+        f"partition {key} has scores of {_count(scores[key], 'split')} of {n_splits[key]} "
+        f"splits; materialize its cv_scores again"
+        for key in sorted(set(scores) & set(n_splits))
+        if _count(scores[key], "split") != n_splits[key]
+    ]
+    problems = [f"partition {key} is missing; materialize it" for key in missing] + short
     return CheckOutcome(
         "scores_complete",
         passed=not problems,
@@ -46,6 +58,10 @@ def check_scores_complete(
         description="; ".join(problems) or f"{count} of {expected} fold scores",
         values={"fold_scores": count, "expected": expected, "missing_partitions": len(missing)},
     )
+
+
+def _count(scores: pd.DataFrame, scope: str) -> int:
+    return int(scores.loc[scores["scope"] == scope, f"{scope}_id"].nunique())
 
 
 def check_same_inputs(oof: Mapping[str, pd.DataFrame]) -> CheckOutcome:

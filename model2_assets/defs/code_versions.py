@@ -56,6 +56,9 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     if asset == "fitted_models":
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}
+    if asset == "cv_scores":
+        # A Sharpe ratio is deflated by the number of models and horizons tried.
+        parts["trials"] = [sorted(config.models_of(region)), settings["labels"]["horizons"]]
     sources = {source: _source_digest(source) for source in _SOURCES[asset]}
     return document_digest({"sources": sources, "settings": parts})[:12]
 
