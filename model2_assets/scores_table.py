@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ def scores_table(region: str, board: "pd.DataFrame") -> Table:
     """
     several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
     columns = [column for column in _COLUMNS if several_paths or column.heading != _PATHS]
-    table = Table(title=f"region {region}: out-of-fold scores", caption=_caption(board))
+    table = Table(
+        title=f"region {region}: out-of-fold scores",
+        caption=_caption(board),
+        box=box.SIMPLE_HEAD,
+        padding=0 if several_paths else (0, 0, 0, 1),
+    )
     table.add_column("model", overflow="fold")
     table.add_column("horizon", justify="right")
     for column in columns:

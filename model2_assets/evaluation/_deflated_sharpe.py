@@ -64,9 +64,9 @@ def deflated_sharpe_ratio(
     --------
     >>> returns = [0.02, 0.01, -0.01, 0.03, 0.00, 0.02, 0.01, -0.02]
     >>> round(deflated_sharpe_ratio(returns, n_trials=1), 3)
-    0.892
+    0.867
     >>> round(deflated_sharpe_ratio(returns, n_trials=8), 3)
-    0.447
+    0.435
     """
     from scipy.special import ndtr
 
@@ -113,7 +113,7 @@ def expected_maximum_sharpe(n_trials: int, *, sharpe_variance: float) -> float:
     Examples
     --------
     >>> round(expected_maximum_sharpe(4, sharpe_variance=1.0), 3)
-    1.045
+    1.052
     """
     from scipy.special import ndtri
 

@@ -15,6 +15,9 @@ Statistic = Literal["mean", "sharpe"]
 MOST_BLOCKS = 24
 """C(24, 12) is 2.7 million combinations; more blocks take gigabytes."""
 
+_ROUNDING = 1e-7
+"""A standard deviation below this share of the largest value is rounding, not variation."""
+
 Values = NDArray[np.float64]
 
 
@@ -97,11 +100,12 @@ def probability_of_backtest_overfitting(
     # Differences from each model's mean keep the sums of squares from cancelling.
     center = table.mean(axis=0)
     counts = np.array([len(block) for block in blocks], dtype=np.float64)
-    sums = np.array([(block - center).sum(axis=0) for block in blocks])
+    sums = np.array([block.sum(axis=0) for block in blocks])
     squares = np.array([((block - center) ** 2).sum(axis=0) for block in blocks])
+    largest = np.abs(table).max(axis=0)
     in_sample = _half_of_blocks(n_blocks)
     halves = [
-        _statistic(chosen, counts, sums, squares, center, statistic)
+        _statistic(chosen, counts, sums, squares, center, largest, statistic)
         for chosen in (in_sample, ~in_sample)
     ]
     best = halves[0].argmax(axis=1)
@@ -158,17 +162,18 @@ def _statistic(
     sums: Values,
     squares: Values,
     center: Values,
+    largest: Values,
     statistic: str,
 ) -> Values:
     """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
     n = _add_up(chosen, counts[:, np.newaxis])
-    shift = _add_up(chosen, sums) / n
-    mean: Values = center + shift
+    mean: Values = _add_up(chosen, sums) / n
     if statistic == "mean":
         return mean
-    deviation = np.sqrt((_add_up(chosen, squares) / n - shift**2).clip(0) * n / (n - 1).clip(1))
+    variance = (_add_up(chosen, squares) / n - (mean - center) ** 2).clip(0)
+    deviation = np.sqrt(variance * n / (n - 1).clip(1))
     ratio = np.zeros_like(mean)
-    np.divide(mean, deviation, out=ratio, where=deviation > 0)
+    np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * largest)
     return ratio
 
 
