@@ -3,7 +3,7 @@ import pytest
 from rich.console import Console
 
 from model2_assets.contracts import load_contract
-from model2_assets.scores_table import scores_table
+from model2_assets.scores_table import WIDE, scores_table
 
 
 def board(**changes):
@@ -34,10 +34,10 @@ def board(**changes):
     return pd.DataFrame([row | changes, row | {"horizon": "21d"}])
 
 
-def shown(frame, width=150):
+def shown(frame, width=WIDE, *, wide=True):
     console = Console(width=width, record=True, file=None, quiet=False)
     with console.capture() as capture:
-        console.print(scores_table("us", frame))
+        console.print(scores_table("us", frame, wide=wide))
     return capture.get()
 
 
@@ -49,7 +49,9 @@ def test_large_figures_are_whole_within_150_columns():
         "-0.0123",
         "-12.34",
         "1,235",
-        "-0.0111 -0.0222 +0.0333",
+        "-0.0111",
+        "-0.0222",
+        "+0.0333",
         "-0.123",
         "1,234,567",
         "-123.4",
@@ -63,21 +65,32 @@ def test_large_figures_are_whole_within_150_columns():
         "23,456",
     ):
         assert figure in text
-    assert "never a backtest" in text
+    assert "never a backtest" in " ".join(text.split())
     assert "withheld" not in text
+
+
+def test_narrow_terminals_get_one_column_for_each_partition():
+    text = shown(board(), width=80, wide=False)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["model", "xgboost", "xgboost"] in lines
+    assert ["horizon", "63d", "21d"] in lines
+    assert ["path", "median", "-0.0222", "-0.0222"] in lines
+    assert ["MSE", "bps²", "1,234,567", "1,234,567"] in lines
 
 
 def test_one_path_has_no_range():
     same = dict.fromkeys(("rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"), -0.01234)
     text = shown(board(**same).iloc[:1])
-    assert "paths" not in text
-    assert "over paths" in shown(board())
+    assert "median" not in text
+    assert "median" in shown(board())
 
 
 def test_withheld_overfitting_is_said():
     text = shown(board(pbo=float("nan")))
     assert "–" in text
-    assert "withheld (–) below four models" in text
+    assert "withheld (–) below four models" in " ".join(text.split())
 
 
 @pytest.mark.parametrize("column", ["deflated_sharpe", "decile_spread_bps", "rank_ic_t"])

@@ -23,25 +23,29 @@ def check_coverage(oof: pd.DataFrame, expected: pd.MultiIndex) -> CheckOutcome:
     """
     missing = expected[~expected.isin(oof.index)]
     extra = oof.index[~oof.index.isin(expected)]
-    repeated = int(oof.index.duplicated().sum())
+    repeated = oof.index[oof.index.duplicated()]
     covered = 1 - len(missing) / max(len(expected), 1)
     problems = [
         f"{len(rows):,} {text}, first {_row(rows)}"
-        for rows, text in ((missing, "rows lack a prediction"), (extra, "rows have no label"))
+        for rows, text in (
+            (missing, "rows lack a prediction"),
+            (extra, "rows have no label"),
+            (repeated, "rows repeat an earlier one"),
+        )
         if len(rows)
     ]
-    if repeated:
-        problems.append(f"{repeated:,} rows are predicted more than once")
+    if not len(expected):
+        problems.append("no row has both features and a label; lengthen the history")
     return CheckOutcome(
         "coverage",
-        passed=not problems and len(expected) > 0,
+        passed=not problems,
         description="; ".join(problems) or f"{len(oof):,} of {len(expected):,} rows, each once",
         values={
             "coverage": covered,
             "rows": len(oof),
             "missing_rows": len(missing),
             "extra_rows": len(extra),
-            "repeated_rows": repeated,
+            "repeated_rows": len(repeated),
         },
     )
 
@@ -165,9 +169,11 @@ def check_rank_ic_plausible(rank_ic: float, *, limit: float) -> CheckOutcome:
     CheckOutcome
         Named ``rank_ic_plausible``, of severity ``warn``.
     """
-    passed = not rank_ic > limit
+    passed = bool(rank_ic <= limit)
     description = f"mean rank IC {rank_ic:.4f}, suspicious above {limit:.2f}"
-    if not passed:
+    if np.isnan(rank_ic):
+        description = "rank IC cannot be evaluated: no date has three different predictions"
+    elif not passed:
         description += ": look for a feature that knows the future"
     return CheckOutcome(
         "rank_ic_plausible",
@@ -193,18 +199,22 @@ def check_reproduced(oof: pd.DataFrame, predicted: pd.DataFrame) -> CheckOutcome
     CheckOutcome
         Named ``stored_models_reproduce_oof``.
     """
+    from model2_assets.training import largest_difference
+
     same_rows = oof.index.equals(predicted.index)
     difference = (
-        float(np.max(np.abs(oof["prediction"].to_numpy() - predicted["prediction"].to_numpy())))
-        if same_rows and len(oof)
+        largest_difference(oof["prediction"].to_numpy(), predicted["prediction"].to_numpy())
+        if same_rows
         else float("inf")
     )
     same_folds = same_rows and bool((oof["fold_id"] == predicted["fold_id"]).all())
-    description = (
-        f"largest difference {difference:.3g} bps"
-        if same_rows
-        else "the stored models predict other rows than those stored; materialize both again"
-    )
+    description = f"largest difference {difference:.3g} bps"
+    if not same_rows:
+        description = "the stored models predict other rows than those stored"
+    elif not same_folds:
+        description += "; rows are stored in other folds than they are tested in"
+    if difference or not same_folds:
+        description += "; materialize fitted_models and oof_predictions again"
     return CheckOutcome(
         "stored_models_reproduce_oof",
         passed=same_folds and difference == 0,

@@ -14,8 +14,8 @@ def check_scores_complete(
     scores: Mapping[str, pd.DataFrame],
     *,
     partitions: Collection[str],
-    n_folds: int,
-    n_splits: Mapping[str, int],
+    n_folds: Mapping[str, int],
+    n_splits: Mapping[str, int] | None = None,
 ) -> CheckOutcome:
     """Check that every partition that exists has the scores of every fold and split.
 
@@ -25,10 +25,10 @@ def check_scores_complete(
         Scores per partition key, such as ``21d|ridge``.
     partitions : collection of str
         Partition keys of the region.
-    n_folds : int
-        Folds that each partition must have been scored in.
-    n_splits : mapping of str to int
-        Splits that each partition has models of.
+    n_folds : mapping of str to int
+        Folds that each partition's splits have.
+    n_splits : mapping of str to int, optional
+        Splits that each partition has models of; without it, splits are not counted.
 
     Returns
     -------
@@ -36,20 +36,22 @@ def check_scores_complete(
         Named ``scores_complete``. A missing partition warns; a partition without
         some of its folds or splits is an error.
     """
+    splits_of = n_splits or {}
     found = {key: _count(frame, "fold") for key, frame in scores.items()}
     missing = sorted(set(partitions) - set(found))
-    count, expected = sum(found.values()), n_folds * len(partitions)
     short = [
-        f"partition {key} has {found[key]} of {n_folds} folds"
+        f"partition {key} has {found[key]} of {n_folds.get(key, 0)} folds"
         for key in sorted(found)
-        if found[key] != n_folds
+        if found[key] != n_folds.get(key)
     ]
+    splits = {key: _count(scores[key], "split") for key in sorted(set(scores) & set(splits_of))}
     short += [
-        f"partition {key} has scores of {_count(scores[key], 'split')} of {n_splits[key]} "
-        f"splits; materialize its cv_scores again"
-        for key in sorted(set(scores) & set(n_splits))
-        if _count(scores[key], "split") != n_splits[key]
+        f"partition {key} has scores of {count} of {splits_of[key]} splits; materialize "
+        f"its cv_scores again"
+        for key, count in splits.items()
+        if count != splits_of[key]
     ]
+    count, expected = sum(found.values()), max(n_folds.values(), default=0) * len(partitions)
     problems = [f"partition {key} is missing; materialize it" for key in missing] + short
     return CheckOutcome(
         "scores_complete",
@@ -64,35 +66,41 @@ def _count(scores: pd.DataFrame, scope: str) -> int:
     return int(scores.loc[scores["scope"] == scope, f"{scope}_id"].nunique())
 
 
-def check_same_inputs(oof: Mapping[str, pd.DataFrame]) -> CheckOutcome:
-    """Warn where partitions were made from different labels, features or splits.
+def check_same_inputs(
+    oof: Mapping[str, pd.DataFrame], *, models: Mapping[str, str]
+) -> CheckOutcome:
+    """Warn where partitions do not compare: of other inputs, or of models since replaced.
 
     Parameters
     ----------
     oof : mapping of str to DataFrame
         Out-of-fold predictions by partition key, with their provenance.
+    models : mapping of str to str
+        Data version of the stored fold models by partition key.
 
     Returns
     -------
     CheckOutcome
-        Named ``same_inputs``, of severity ``warn``: scores of different vintages do not
-        compare.
+        Named ``same_inputs``, of severity ``warn``.
     """
-    vintages = {
-        key: tuple(facts_of(frame).get(INPUTS, {}).get(name, "") for name in _SHARED_INPUTS)
-        for key, frame in oof.items()
-    }
-    newest = max(oof, key=lambda key: oof[key].index.get_level_values("datetime").max(), default="")
-    others = sorted(key for key in vintages if vintages[key] != vintages[newest])
+    inputs = {key: facts_of(frame).get(INPUTS, {}) for key, frame in oof.items()}
+    vintages: dict[tuple[str, ...], list[str]] = {}
+    for key, versions in inputs.items():
+        vintage = tuple(versions.get(name, "") for name in _SHARED_INPUTS)
+        vintages.setdefault(vintage, []).append(key)
+    replaced = sorted(key for key in oof if inputs[key].get("fitted_models") != models.get(key))
+    problems = [f"{key}: its models were replaced since it was predicted" for key in replaced]
+    if len(vintages) > 1:
+        groups = " and ".join(f"({', '.join(keys)})" for keys in vintages.values())
+        problems.append(f"made from different labels, features or splits: {groups}")
     return CheckOutcome(
         "same_inputs",
-        passed=not others,
+        passed=not problems,
         severity="warn",
-        description=f"{', '.join(others)}: not made from the labels, features and splits of "
-        f"{newest}; materialize the older of them again"
-        if others
-        else f"{len(oof)} partitions share labels, features and splits",
-        values={"vintages": len(set(vintages.values()))},
+        description="; ".join(problems) + "; materialize the older ones again"
+        if problems
+        else f"{len(oof)} partitions share labels, features and splits, and are of their models",
+        values={"vintages": len(vintages), "replaced_models": len(replaced)},
     )
 
 

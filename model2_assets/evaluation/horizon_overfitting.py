@@ -11,7 +11,7 @@ from model2_assets.evaluation._label_overlap import label_overlap_days
 from model2_assets.evaluation._label_panel import NO_LABEL, LabelPanel, label_panel
 from model2_assets.evaluation._metrics import daily_ic
 from model2_assets.evaluation._overfitting import probability_of_backtest_overfitting
-from model2_assets.provenance import INPUTS, data_version_of, facts_of
+from model2_assets.provenance import INPUTS, data_versions_of, facts_of
 
 FEWEST_MODELS = 4
 """Models below which a rank among them says next to nothing."""
@@ -62,7 +62,7 @@ def overfitting_by_horizon(
         By horizon, such as ``21d``. Withheld below four models, or where history is shorter
         than six blocks.
     """
-    version = data_version_of(labels)
+    version = data_versions_of(labels=labels)["labels"]
     current: dict[str, list[pd.DataFrame]] = {}
     for frame in oof.values():
         of_horizon = current.setdefault(facts_of(frame)["horizon"], [])

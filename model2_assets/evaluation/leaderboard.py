@@ -38,7 +38,7 @@ def compare_partitions(
 
     Returns
     -------
-    DataFrame of shape (n_partitions, 20)
+    DataFrame of shape (n_partitions, 21)
         Columns of the contract Leaderboard, best rank IC first within a horizon; only
         partitions that have all three inputs.
     """
@@ -58,9 +58,9 @@ def compare_partitions(
     )
 
 
-def folds_of(oof: Mapping[str, pd.DataFrame]) -> int:
-    """Return how many folds the splits of the partitions have, from their provenance."""
-    return max((int(facts_of(frame)["n_folds"]) for frame in oof.values()), default=0)
+def folds_of(oof: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Return how many folds the splits of each partition have, from their provenance."""
+    return {key: int(facts_of(frame)["n_folds"]) for key, frame in oof.items()}
 
 
 def leaderboard_version(board: pd.DataFrame) -> str:

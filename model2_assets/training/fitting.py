@@ -46,8 +46,12 @@ class FittedModels:
 
     @property
     def data_version(self) -> str:
-        """Digest of the fitted values of every model."""
-        return models_digest({model.split_id: model.trainer.digest() for model in self.models})
+        """Digest of every model, as the manifest will state it."""
+        return models_digest(
+            {model.split_id: model.trainer.digest() for model in self.models},
+            trainer=self.provenance.trainer,
+            params=self.provenance.params,
+        )
 
 
 def assemble_current_data(

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from model2_assets.data_version import table_digest
+from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import StoreError
 from model2_assets.provenance import data_versions_of, require_made_from, with_provenance
 from model2_assets.training._determinism import refit_difference
 from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._manifest import Manifest
 from model2_assets.training._out_of_fold import predict_out_of_fold
 from model2_assets.training._training_data import TrainingData, hash_row_order
 from model2_assets.training.fitting import assemble_current_data
@@ -24,8 +25,9 @@ class OutOfFold:
     ----------
     oof : DataFrame of shape (n_rows, 2)
         ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
-    label : Series of shape (n_rows,), float64
-        Labels of the same rows, in bps, in canonical order.
+    label : Series of shape (n_expected,), float64
+        Labels in bps of every row that has features and a label, found in those two
+        tables and not in the splits: the rows that must be predicted.
     determinism_difference_bps : float
         Largest difference that refitting one split made, bps.
     determinism_tolerance_bps : float
@@ -76,11 +78,13 @@ def make_out_of_fold(
     Raises
     ------
     StoreError
-        If the models were made from other tables, or are damaged.
+        If the models were made from other tables or with other settings, or are damaged.
     """
     manifest = stored.manifest
     horizon, model = manifest.horizon, manifest.model
+    _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
+    label = labels_with_features(labels[f"label_{horizon}"], features)
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon), data, stored, split_id=split_id
@@ -95,13 +99,13 @@ def make_out_of_fold(
         region=manifest.region,
         horizon=horizon,
         model=model,
-        rows_with_label=data.n_rows,
+        rows_with_label=len(label),
         n_folds=int(cv_splits["group_id"].nunique()),
         determinism_difference_bps=difference,
     )
     return OutOfFold(
         oof=marked,
-        label=pd.Series(data.y, index=data.index, name=f"label_{horizon}"),
+        label=label,
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -151,6 +155,35 @@ def predict_stored(
             "materialize fitted_models again"
         )
     return predict_out_of_fold(stored, data), data
+
+
+def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
+    """Refuse models of other settings: a refit with the present ones cannot equal them."""
+    config = registry.model(manifest.model)
+    fitted = {"trainer": manifest.trainer, "seed": manifest.seed, **manifest.params}
+    configured = {
+        "trainer": config.trainer,
+        "seed": config.seed,
+        **registry.parameters(manifest.model, manifest.horizon),
+    }
+    changed = sorted(
+        name
+        for name in {*fitted, *configured}
+        if document_digest({name: fitted.get(name)})
+        != document_digest({name: configured.get(name)})
+    )
+    if changed:
+        raise StoreError(
+            f"fitted_models of {manifest.horizon}|{manifest.model} was trained with another "
+            f"{', '.join(changed)} than the configuration now gives; materialize fitted_models "
+            f"again"
+        )
+
+
+def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:
+    """Return the labels, in bps, of the rows that have features."""
+    known = label.dropna()
+    return known[known.index.isin(features.index)]
 
 
 def smallest_split(data: TrainingData) -> int:

@@ -1,103 +1,210 @@
-from dataclasses import dataclass
-from math import isnan
-
+import numpy as np
+import pandas as pd
 import pytest
 
-from model2_assets.checks import check_contract, check_scores_complete
+from model2_assets.conformity import require_conformity
+from model2_assets.contracts import load_contract
 from model2_assets.evaluation import (
     HorizonOverfitting,
     compare_partitions,
+    folds_of,
     leaderboard_version,
-    score_partition,
 )
 from model2_assets.provenance import with_provenance
-from model2_assets_tests.evaluation.paths_example import example, stored
+from model2_assets.training import FoldFile, Manifest, Provenance
+from model2_assets_tests.sample_tables import oof_predictions
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a leaderboard reads of a manifest."""
+def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10**8) -> Manifest:
+    folds = tuple(
+        FoldFile(
+            split_id=split_id,
+            file=f"fold_{split_id}-{'0' * 12}.joblib",
+            sha256="0" * 64,
+            bytes=size,
+            digest="1" * 64,
+            n_train=10,
+            n_test=5,
+            seconds=0.1,
+        )
+        for split_id, size in enumerate(sizes)
+    )
+    provenance = Provenance(
+        region="us",
+        horizon=horizon,
+        model=model,
+        trainer="model2_assets.training:RidgeTrainer",
+        params={},
+        seed=7,
+        feature_names=("a",),
+        data_versions={},
+        row_order_hash="",
+        seconds=seconds,
+        peak_rss_bytes=rss,
+    )
+    return Manifest.of(provenance, folds=folds, library_versions={})
 
-    horizon: str
-    model: str
-    total_bytes: int = 1000
-    seconds: float = 2.0
-    peak_rss_bytes: int = 10**8
+
+def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:
+    overall = {
+        "rank_ic": rank_ic,
+        "rank_ic_t": 1.25,
+        "n_effective": 40.0,
+        "icir": 0.5,
+        "r2": -0.01,
+        "mse": 900.0,
+        "decile_spread_bps": 12.0,
+        "deflated_sharpe": 0.75,
+    }
+    rows = [("fold", name, 99.0) for name in overall] + [("split", "rank_ic", 88.0)]
+    rows += [("path", "rank_ic", value) for value in of_paths]
+    rows += [("path", "rank_ic_t", 77.0) for _ in of_paths]
+    rows += [("all", name, value) for name, value in overall.items()]
+    return pd.DataFrame(rows, columns=["scope", "metric", "value"])
 
 
-def board(pbo=float("nan"), **settings):
-    scores, oof, manifests = {}, {}, {}
-    for horizon in ("5d", "21d"):
-        for model, signal in (("weak", 0.05), ("strong", 0.4)):
-            key = f"{horizon}|{model}"
-            made = example(signal=signal, **settings)
-            frame, paths, labels = stored(made, horizon=horizon, model=model)
-            scores[key] = score_partition(
-                frame,
-                paths,
-                labels,
-                horizon=horizon,
-                model=model,
-                execution_lag_days=1,
-                n_trials=4,
-            )
-            facts = {"rows_with_label": len(frame), "determinism_difference_bps": 0.0}
-            oof[key] = with_provenance(frame, data_version="o", inputs={}, **facts)
-            manifests[key] = Manifest(horizon, model)
-    overfitting = {h: HorizonOverfitting(pbo, "as told") for h in ("5d", "21d")}
-    return scores, compare_partitions(
-        scores=scores, oof=oof, manifests=manifests, overfitting=overfitting
+OVERFITTING = {horizon: HorizonOverfitting(0.25, "") for horizon in ("5d", "21d", "63d", "126d")}
+
+
+def oof(*, rows_with_label: int = 4, n_folds: int = 5, version: str = "v") -> pd.DataFrame:
+    return with_provenance(
+        oof_predictions(),
+        data_version=version,
+        inputs={},
+        rows_with_label=rows_with_label,
+        n_folds=n_folds,
+        determinism_difference_bps=1e-12,
     )
 
 
-def test_best_rank_ic_comes_first_within_a_horizon_under_contract():
-    _, found = board()
-    assert found["horizon"].tolist() == ["5d", "5d", "21d", "21d"]
-    assert found["model"].tolist() == ["strong", "weak"] * 2
-    assert check_contract(found, "Leaderboard").passed
-    assert found["pbo"].map(isnan).all()
-    assert board(pbo=0.25)[1]["pbo"].tolist() == [0.25] * 4
+def board(**rank_ics: float) -> pd.DataFrame:
+    """Compare partitions given as ``ridge_21d=0.01``."""
+    parts = {name: name.rsplit("_", 1)[::-1] for name in rank_ics}
+    keys = {name: "|".join(part) for name, part in parts.items()}
+    return compare_partitions(
+        scores={keys[name]: scores(value) for name, value in rank_ics.items()},
+        oof={key: oof(version=key) for key in keys.values()},
+        manifests={keys[name]: manifest(*part) for name, part in parts.items()},
+        overfitting=OVERFITTING,
+    )
 
 
-def test_figures_are_those_of_the_scores():
-    scores, found = board()
-    row = found.set_index(["horizon", "model"]).loc[("21d", "strong")]
-    of = scores["21d|strong"]
-    overall = of[of["scope"] == "all"].set_index("metric")["value"]
-    for metric in ("rank_ic", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"):
-        assert row[metric] == overall[metric] or isnan(row[metric])
-    paths = of[(of["scope"] == "path") & (of["metric"] == "rank_ic")]["value"].tolist()
-    low, middle, high = sorted(paths)
-    assert (row["rank_ic_path_min"], row["rank_ic_path_median"]) == (low, middle)
-    assert row["rank_ic_path_max"] == high < row["rank_ic"]
+def test_row_of_a_partition():
+    (row,) = board(ridge_21d=0.02).to_dict("records")
+    assert row == {
+        "horizon": "21d",
+        "model": "ridge",
+        "rank_ic": 0.02,
+        "rank_ic_t": 1.25,
+        "n_effective": 40.0,
+        "rank_ic_path_min": -0.01,
+        "rank_ic_path_median": 0.015,
+        "rank_ic_path_max": 0.03,
+        "icir": 0.5,
+        "r2": -0.01,
+        "mse": 900.0,
+        "decile_spread_bps": 12.0,
+        "deflated_sharpe": 0.75,
+        "pbo": 0.25,
+        "coverage": 0.75,
+        "largest_prediction": 3.25,
+        "determinism_difference": 1e-12,
+        "models_bytes": 350.0,
+        "seconds": 1.5,
+        "peak_rss_bytes": 1e8,
+        "data_version": "21d|ridge",
+    }
+
+
+def test_board_keeps_its_contract():
+    require_conformity(
+        board(ridge_21d=0.02, ridge_63d=np.nan), load_contract("Leaderboard"), origin="board"
+    )
+
+
+def test_best_rank_ic_comes_first_within_a_horizon_and_horizons_count_as_numbers():
+    table = board(
+        ridge_21d=-0.01, xgboost_21d=0.03, lasso_21d=0.01, ridge_5d=0.0, ridge_126d=0.9,
+        broken_21d=np.nan,
+    )  # fmt: skip
+    assert list(zip(table["horizon"], table["model"], strict=True)) == [
+        ("5d", "ridge"),
+        ("21d", "xgboost"),
+        ("21d", "lasso"),
+        ("21d", "ridge"),
+        ("21d", "broken"),
+        ("126d", "ridge"),
+    ]
+    assert table.index.tolist() == list(range(6))
+
+
+def test_equal_scores_are_ordered_by_name_whatever_the_order_of_the_input():
+    one = board(xgboost_21d=0.01, ridge_21d=0.01, lasso_21d=0.01)
+    other = board(lasso_21d=0.01, xgboost_21d=0.01, ridge_21d=0.01)
+    assert one["model"].tolist() == ["lasso", "ridge", "xgboost"]
+    pd.testing.assert_frame_equal(one, other)
+
+
+@pytest.mark.parametrize("absent", ["scores", "oof", "manifests"])
+def test_partition_that_lacks_an_input_is_left_out(absent):
+    keys = {"21d|ridge": ("21d", "ridge"), "21d|xgboost": ("21d", "xgboost")}
+    inputs = {
+        "scores": {key: scores(0.01) for key in keys},
+        "oof": {key: oof() for key in keys},
+        "manifests": {key: manifest(*part) for key, part in keys.items()},
+    }
+    del inputs[absent]["21d|xgboost"]
+    assert compare_partitions(**inputs, overfitting=OVERFITTING)["model"].tolist() == ["ridge"]
+
+
+def test_board_without_partitions_is_empty_and_keeps_its_contract():
+    table = compare_partitions(scores={}, oof={}, manifests={}, overfitting={})
+    assert table.shape == (0, 21)
+    require_conformity(table, load_contract("Leaderboard"), origin="board")
+    assert leaderboard_version(table) == leaderboard_version(table.copy())
+
+
+def test_version_leaves_out_time_and_memory_and_nothing_else():
+    table = board(ridge_21d=0.02, xgboost_21d=0.01)
+    version = leaderboard_version(table)
+    for column in table.columns:
+        changed = table.copy()
+        value = "9d" if column in ("horizon", "model", "data_version") else 123.0
+        changed.loc[1, column] = value
+        is_cost = column in ("seconds", "peak_rss_bytes")
+        assert (leaderboard_version(changed) == version) == is_cost, column
+
+
+def test_folds_of_each_partition_come_from_its_provenance():
+    assert folds_of({"21d|ridge": oof(n_folds=5), "63d|ridge": oof(n_folds=4)}) == {
+        "21d|ridge": 5,
+        "63d|ridge": 4,
+    }
+    assert folds_of({}) == {}
+
+
+def test_overfitting_is_that_of_the_horizon_and_empty_where_it_is_withheld():
+    keys = {"21d|ridge": ("21d", "ridge"), "63d|ridge": ("63d", "ridge")}
+    table = compare_partitions(
+        scores={key: scores(0.01) for key in keys},
+        oof={key: oof() for key in keys},
+        manifests={key: manifest(*part) for key, part in keys.items()},
+        overfitting={
+            "21d": HorizonOverfitting(0.5, "as told"),
+            "63d": HorizonOverfitting(np.nan, "withheld"),
+        },
+    )
+    assert table["pbo"].fillna(-1).tolist() == [0.5, -1]
+    require_conformity(table, load_contract("Leaderboard"), origin="board")
 
 
 def test_one_path_is_the_whole_distribution():
-    _, found = board(n_groups=5, k=1)
-    for name in ("rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"):
-        assert found[name].tolist() == found["rank_ic"].tolist()
-
-
-def test_time_and_memory_are_no_part_of_the_version():
-    _, found = board()
-    version = leaderboard_version(found)
-    assert leaderboard_version(found.assign(seconds=9.0, peak_rss_bytes=1.0)) == version
-    assert leaderboard_version(found.assign(pbo=0.5)) != version
-
-
-@pytest.mark.parametrize(
-    ("change", "severity", "text"),
-    [
-        ({}, "warn", "16 of 16 fold scores"),
-        ({"partitions": ["5d|weak", "63d|weak"]}, "warn", "partition 63d|weak is missing"),
-        ({"n_folds": 5}, "error", "partition 5d|weak has 4 of 5 folds"),
-        ({"n_splits": {"5d|weak": 15}}, "error", "scores of 6 of 15 splits; materialize its"),
-    ],
-)
-def test_scores_complete(change, severity, text):
-    scores, _ = board()
-    given = {"partitions": list(scores), "n_folds": 4, "n_splits": dict.fromkeys(scores, 6)}
-    found = check_scores_complete(scores, **given | change)
-    assert found.passed == (not change)
-    assert found.severity == severity
-    assert text in found.description
+    key = "21d|ridge"
+    table = compare_partitions(
+        scores={key: scores(0.01, of_paths=(0.01,))},
+        oof={key: oof()},
+        manifests={key: manifest("21d", "ridge")},
+        overfitting=OVERFITTING,
+    )
+    names = ["rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"]
+    assert table[names].iloc[0].tolist() == [0.01] * 3

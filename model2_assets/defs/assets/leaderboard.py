@@ -92,7 +92,10 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                         n_folds=folds_of(oof_predictions),
                         n_splits={key: len(kept.folds) for key, kept in manifests.items()},
                     ),
-                    check_same_inputs(oof_predictions),
+                    check_same_inputs(
+                        oof_predictions,
+                        models={key: m.data_version for key, m in manifests.items()},
+                    ),
                     check_models_size(total, limit_mb=limits.models_mb),
                 ],
                 data_version=leaderboard_version(board),
