@@ -69,19 +69,23 @@ def feature_importance() -> pd.DataFrame:
 
 
 def cv_scores(folds=(0, 1), *, model="ridge", horizon="21d", metrics=("rank_ic", "r2")):
-    keys = [("fold", fold) for fold in folds] + [("all", None)]
+    keys = [("fold", fold, None, None) for fold in folds] + [("all", None, None, None)]
     rows = [
-        (model, horizon, scope, fold, metric, position / 8)
-        for position, (scope, fold) in enumerate(keys)
+        (model, horizon, *key, metric, position / 8)
+        for position, key in enumerate(keys)
         for metric in metrics
     ]
-    columns = ["model", "horizon", "scope", "fold_id", "metric", "value"]
-    return pd.DataFrame(rows, columns=columns).astype({"fold_id": "Int16", "value": "float64"})
+    ids = ["fold_id", "split_id", "path_id"]
+    columns = ["model", "horizon", "scope", *ids, "metric", "value"]
+    types = dict.fromkeys(ids, "Int16") | {"value": "float64"}
+    return pd.DataFrame(rows, columns=columns).astype(types)
 
 
 def leaderboard() -> pd.DataFrame:
-    numbers = ("rank_ic", "rank_ic_t", "icir", "r2", "mse", "coverage", "largest_prediction")
-    numbers += ("determinism_difference", "models_bytes", "seconds", "peak_rss_bytes")
+    numbers = ("rank_ic", "rank_ic_t", "n_effective", "rank_ic_path_min", "rank_ic_path_median")
+    numbers += ("rank_ic_path_max", "icir", "r2", "mse", "decile_spread_bps", "deflated_sharpe")
+    numbers += ("pbo", "coverage", "largest_prediction", "determinism_difference", "models_bytes")
+    numbers += ("seconds", "peak_rss_bytes")
     values = {name: [0.5, np.nan] for name in numbers}
     return pd.DataFrame(
         {"horizon": ["21d", "63d"], "model": "ridge", **values, "data_version": ["a1", "b2"]}

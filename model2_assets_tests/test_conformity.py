@@ -176,11 +176,12 @@ def test_first_row_out_of_range_is_named_by_instrument_and_date(contract, column
 @pytest.mark.parametrize(
     ("column", "value", "breach"),
     [
-        ("scope", "split", "column 'scope' is none of fold, all"),
+        ("scope", "row", "column 'scope' is none of fold, split, path, all"),
         ("horizon", "d21", "column 'horizon' does not match ^[0-9]+d$"),
         ("model", "", "column 'model' is empty"),
         ("metric", None, "column 'metric' is missing"),
         ("fold_id", -1, "column 'fold_id' is below 0"),
+        ("path_id", -1, "column 'path_id' is below 0"),
     ],
 )
 def test_first_offending_score_is_named_by_its_key(column, value, breach):
@@ -247,7 +248,7 @@ def test_repeated_key_with_a_missing_part_is_named():
     twice = pd.concat([scores, scores.tail(1)], ignore_index=True)
     message = refusal(twice, "CVScores")
     assert message.startswith("repeats the key of an earlier row (CVScores): first at row 6 ")
-    assert "scope=all, fold_id=<NA>, metric=r2" in message
+    assert "scope=all, fold_id=<NA>, split_id=<NA>, path_id=<NA>, metric=r2" in message
 
 
 @pytest.mark.parametrize(

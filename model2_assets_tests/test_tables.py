@@ -238,9 +238,9 @@ def test_json_lines_are_one_document_a_score():
     frame = cv_scores((0,), metrics=("rank_ic",)).assign(value=[0.25, np.nan])
     assert lines_of(frame).decode().splitlines() == [
         '{"model": "ridge", "horizon": "21d", "scope": "fold", "fold_id": 0, '
-        '"metric": "rank_ic", "value": 0.25}',
+        '"split_id": null, "path_id": null, "metric": "rank_ic", "value": 0.25}',
         '{"model": "ridge", "horizon": "21d", "scope": "all", "fold_id": null, '
-        '"metric": "rank_ic", "value": null}',
+        '"split_id": null, "path_id": null, "metric": "rank_ic", "value": null}',
     ]
 
 

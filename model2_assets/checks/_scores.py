@@ -15,8 +15,9 @@ def check_scores_complete(
     *,
     partitions: Collection[str],
     n_folds: Mapping[str, int],
+    n_splits: Mapping[str, int] | None = None,
 ) -> CheckOutcome:
-    """Check that every partition that exists has every fold's scores.
+    """Check that every partition that exists has the scores of every fold and split.
 
     Parameters
     ----------
@@ -26,24 +27,32 @@ def check_scores_complete(
         Partition keys of the region.
     n_folds : mapping of str to int
         Folds that each partition's splits have.
+    n_splits : mapping of str to int, optional
+        Splits that each partition has models of; without it, splits are not counted.
 
     Returns
     -------
     CheckOutcome
         Named ``scores_complete``. A missing partition warns; a partition without
-        some of its folds is an error.
+        some of its folds or splits is an error.
     """
-    found = {
-        key: int(frame.loc[frame["scope"] == "fold", "fold_id"].nunique())
-        for key, frame in scores.items()
-    }
+    splits_of = n_splits or {}
+    found = {key: _count(frame, "fold") for key, frame in scores.items()}
     missing = sorted(set(partitions) - set(found))
-    short = sorted(key for key, folds in found.items() if folds != n_folds.get(key))
-    count, expected = sum(found.values()), max(n_folds.values(), default=0) * len(partitions)
-    problems = [f"partition {key} is missing; materialize it" for key in missing]
-    problems += [
-        f"partition {key} has {found[key]} of {n_folds.get(key, 0)} folds" for key in short
+    short = [
+        f"partition {key} has {found[key]} of {n_folds.get(key, 0)} folds"
+        for key in sorted(found)
+        if found[key] != n_folds.get(key)
     ]
+    splits = {key: _count(scores[key], "split") for key in sorted(set(scores) & set(splits_of))}
+    short += [
+        f"partition {key} has scores of {count} of {splits_of[key]} splits; materialize "
+        f"its cv_scores again"
+        for key, count in splits.items()
+        if count != splits_of[key]
+    ]
+    count, expected = sum(found.values()), max(n_folds.values(), default=0) * len(partitions)
+    problems = [f"partition {key} is missing; materialize it" for key in missing] + short
     return CheckOutcome(
         "scores_complete",
         passed=not problems,
@@ -51,6 +60,10 @@ def check_scores_complete(
         description="; ".join(problems) or f"{count} of {expected} fold scores",
         values={"fold_scores": count, "expected": expected, "missing_partitions": len(missing)},
     )
+
+
+def _count(scores: pd.DataFrame, scope: str) -> int:
+    return int(scores.loc[scores["scope"] == scope, f"{scope}_id"].nunique())
 
 
 def check_same_inputs(

@@ -60,6 +60,9 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     if asset == "fitted_models":
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}
+    if asset == "cv_scores":
+        # A Sharpe ratio is deflated by the number of models and horizons tried.
+        parts["trials"] = len(config.models_of(region)) * len(settings["labels"]["horizons"])
     sources = {source: _source_digest(source) for source in _SOURCES[asset]}
     plugged_in = {path: _module_digest(path) for path in sorted(_import_paths(parts))}
     document = {"sources": sources, "settings": parts, "plugged_in": plugged_in}

@@ -43,7 +43,7 @@ def features_left_out(left_out: Mapping[str, Sequence[str]]) -> str:
 
 
 def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
-    """Return scores with a row per fold and a column per metric."""
+    """Return scores with a row per fold, split, path and for all, a column per metric."""
     from model2_assets.evaluation import wide_scores
 
     return table(wide_scores(scores))

@@ -1,9 +1,32 @@
 """Scores of out-of-fold predictions, inference for overlapping labels, and pictures."""
 
+from model2_assets.evaluation._decile_spread import decile_spread
+from model2_assets.evaluation._deflated_sharpe import (
+    deflated_sharpe_ratio,
+    expected_maximum_sharpe,
+)
 from model2_assets.evaluation._fold_timeline import plot_fold_timeline
+from model2_assets.evaluation._label_overlap import label_overlap_days
 from model2_assets.evaluation._metrics import daily_ic
 from model2_assets.evaluation._newey_west import MeanInference, mean_ic_inference
-from model2_assets.evaluation._scores import INFERENCE_METRICS, SCORE_METRICS, score_predictions
+from model2_assets.evaluation._overfitting import (
+    BacktestOverfitting,
+    probability_of_backtest_overfitting,
+)
+from model2_assets.evaluation._score_distribution import (
+    has_several_paths,
+    plot_score_distribution,
+)
+from model2_assets.evaluation._scores import (
+    HISTORY_METRICS,
+    SCOPES,
+    SCORE_METRICS,
+    score_predictions,
+)
+from model2_assets.evaluation.horizon_overfitting import (
+    HorizonOverfitting,
+    overfitting_by_horizon,
+)
 from model2_assets.evaluation.leaderboard import (
     compare_partitions,
     folds_of,
@@ -16,16 +39,27 @@ from model2_assets.evaluation.partition_scores import (
 )
 
 __all__ = [
-    "INFERENCE_METRICS",
+    "HISTORY_METRICS",
+    "SCOPES",
     "SCORE_METRICS",
+    "BacktestOverfitting",
+    "HorizonOverfitting",
     "MeanInference",
     "compare_partitions",
     "daily_ic",
+    "decile_spread",
+    "deflated_sharpe_ratio",
     "describe_scores",
+    "expected_maximum_sharpe",
     "folds_of",
+    "has_several_paths",
+    "label_overlap_days",
     "leaderboard_version",
     "mean_ic_inference",
+    "overfitting_by_horizon",
     "plot_fold_timeline",
+    "plot_score_distribution",
+    "probability_of_backtest_overfitting",
     "score_partition",
     "score_predictions",
     "wide_scores",

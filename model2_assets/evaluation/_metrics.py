@@ -1,20 +1,20 @@
 """Per-date information coefficients, for all dates of a panel at once."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.evaluation._date_blocks import (
+    Values,
+    average_ranks,
+    chunks_of_dates,
+    filled_cells,
+    lay_out,
+)
 from model2_assets.panel import date_codes
 
 MIN_NAMES = 3
 """Fewest names of a date with a correlation: two always correlate by plus or minus one."""
-
-_CHUNK_CELLS = 1 << 18
-"""Cells of a dates by names array that fit a core's cache (2 MiB of float64)."""
-
-Wide = NDArray[np.float64]
 
 
 def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
@@ -51,22 +51,41 @@ def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> p
     y = np.asarray(label, dtype=np.float64)
     usable = np.isfinite(x) & np.isfinite(y)
     codes, x, y = _by_date(dates.codes, x, y, usable)
-    counts = np.bincount(codes, minlength=len(dates.values))
-    ic, rank_ic = np.full((2, len(counts)), np.nan)
-    for chunk, names, rows in _chunks(counts):
-        filled = np.arange(names.max())[np.newaxis, :] < names[:, np.newaxis]
-        a, b = _spread(x[rows], filled), _spread(y[rows], filled)
-        ic[chunk] = _correlate(a, b, filled)
-        rank_ic[chunk] = _correlate(_average_ranks(a), _average_ranks(b), filled)
+    counts = np.bincount(codes, minlength=len(dates.values)).astype(np.int64)
+    ic, rank_ic = correlate_dates(x, y, counts)
     return pd.DataFrame(
-        {"ic": ic, "rank_ic": rank_ic, "n": counts.astype(np.int64)},
+        {"ic": ic, "rank_ic": rank_ic, "n": counts},
         index=pd.DatetimeIndex(dates.values, name="datetime"),
     )
 
 
+def correlate_dates(x: Values, y: Values, counts: NDArray[np.int64]) -> tuple[Values, Values]:
+    """Correlate two columns over the rows of every date.
+
+    Parameters
+    ----------
+    x, y : ndarray of shape (n_rows,), float64
+        Finite values, date after date.
+    counts : ndarray of shape (n_dates,), int64
+        Rows of every date.
+
+    Returns
+    -------
+    ic, rank_ic : ndarray of shape (n_dates,), float64
+        Pearson and Spearman correlations, NaN where undefined.
+    """
+    ic, rank_ic = np.full((2, len(counts)), np.nan)
+    for dates, names, rows in chunks_of_dates(counts):
+        filled = filled_cells(names)
+        a, b = lay_out(x[rows], filled), lay_out(y[rows], filled)
+        ic[dates] = _correlate(a, b, filled)
+        rank_ic[dates] = _correlate(average_ranks(a), average_ranks(b), filled)
+    return ic, rank_ic
+
+
 def _by_date(
-    codes: NDArray[np.int64], x: Wide, y: Wide, usable: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], Wide, Wide]:
+    codes: NDArray[np.int64], x: Values, y: Values, usable: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], Values, Values]:
     if not usable.all():
         codes, x, y = codes[usable], x[usable], y[usable]
     if np.any(codes[1:] < codes[:-1]):
@@ -75,39 +94,7 @@ def _by_date(
     return codes, x, y
 
 
-def _chunks(counts: NDArray[np.int64]) -> Iterator[tuple[slice, NDArray[np.int64], slice]]:
-    """Yield runs of dates, their numbers of names, and their rows."""
-    step = max(1, _CHUNK_CELLS // max(int(counts.max(initial=0)), 1))
-    last_row = np.concatenate([[0], np.cumsum(counts)])
-    for first in range(0, len(counts), step):
-        stop = min(first + step, len(counts))
-        if last_row[stop] > last_row[first]:
-            yield slice(first, stop), counts[first:stop], slice(last_row[first], last_row[stop])
-
-
-def _spread(values: Wide, filled: NDArray[np.bool_]) -> Wide:
-    wide = np.full(filled.shape, np.nan)
-    wide[filled] = values
-    return wide
-
-
-def _average_ranks(wide: Wide) -> Wide:
-    """Rank each row from 0, ties sharing their average; the NaN that pad a row rank last."""
-    order = np.argsort(wide, axis=1)
-    values = np.take_along_axis(wide, order, axis=1)
-    column = np.arange(wide.shape[1])
-    changes = values[:, 1:] != values[:, :-1]
-    edge = np.ones((len(wide), 1), dtype=bool)
-    first = np.where(np.hstack([edge, changes]), column, 0)
-    last = np.where(np.hstack([changes, edge]), column, wide.shape[1])
-    np.maximum.accumulate(first, axis=1, out=first)
-    np.minimum.accumulate(last[:, ::-1], axis=1, out=last[:, ::-1])
-    ranks = np.empty_like(wide)
-    np.put_along_axis(ranks, order, (first + last) / 2, axis=1)
-    return ranks
-
-
-def _correlate(a: Wide, b: Wide, filled: NDArray[np.bool_]) -> NDArray[np.float64]:
+def _correlate(a: Values, b: Values, filled: NDArray[np.bool_]) -> Values:
     """Return the Pearson correlation of each row pair over its filled cells."""
     counts = filled.sum(axis=1)
     a, a_varies = _standardize(a, filled, counts)
@@ -121,8 +108,8 @@ def _correlate(a: Wide, b: Wide, filled: NDArray[np.bool_]) -> NDArray[np.float6
 
 
 def _standardize(
-    wide: Wide, filled: NDArray[np.bool_], counts: NDArray[np.int64]
-) -> tuple[Wide, NDArray[np.bool_]]:
+    wide: Values, filled: NDArray[np.bool_], counts: NDArray[np.int64]
+) -> tuple[Values, NDArray[np.bool_]]:
     """Center each row and scale it to 1 at most, so that no square overflows or vanishes."""
     low = np.where(filled, wide, np.inf).min(axis=1)
     high = np.where(filled, wide, -np.inf).max(axis=1)
@@ -133,5 +120,5 @@ def _standardize(
     return centered / _largest(np.abs(centered).max(axis=1), varies), varies
 
 
-def _largest(magnitude: NDArray[np.float64], varies: NDArray[np.bool_]) -> Wide:
+def _largest(magnitude: Values, varies: NDArray[np.bool_]) -> Values:
     return np.where(varies & (magnitude > 0), magnitude, 1.0)[:, np.newaxis]

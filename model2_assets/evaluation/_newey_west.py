@@ -57,7 +57,8 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
     series : Series or array-like of shape (n_dates,), float
         Daily values in the order of dates; NaN where there is none.
     lag : int
-        Dates over which labels overlap: horizon - 1 at least.
+        Dates over which to look for correlation: horizon - 1 at least, and better twice that,
+        since the weights of the largest lags are small.
 
     Returns
     -------

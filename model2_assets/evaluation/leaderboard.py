@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from model2_assets.data_version import table_digest
+from model2_assets.evaluation.horizon_overfitting import HorizonOverfitting
 from model2_assets.provenance import data_version_of, facts_of
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def compare_partitions(
     scores: Mapping[str, pd.DataFrame],
     oof: Mapping[str, pd.DataFrame],
     manifests: Mapping[str, "Manifest"],
+    overfitting: Mapping[str, HorizonOverfitting],
 ) -> pd.DataFrame:
     """Put the partitions of a region in one table.
 
@@ -31,15 +33,21 @@ def compare_partitions(
         Out-of-fold predictions by partition key, with their provenance.
     manifests : mapping of str to Manifest
         Manifests of the fold models by partition key.
+    overfitting : mapping of str to HorizonOverfitting
+        By horizon, from `overfitting_by_horizon`.
 
     Returns
     -------
-    DataFrame of shape (n_partitions, 14)
+    DataFrame of shape (n_partitions, 21)
         Columns of the contract Leaderboard, best rank IC first within a horizon; only
         partitions that have all three inputs.
     """
     keys = [key for key in scores if key in oof and key in manifests]
-    rows = [_row(scores[key], oof[key], manifests[key]) for key in keys]
+    rows = [
+        _row(scores[key], oof[key], manifests[key])
+        | {"pbo": overfitting[manifests[key].horizon].pbo}
+        for key in keys
+    ]
     board = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
     days = board["horizon"].str.removesuffix("d").astype("int64")
     return (
@@ -65,9 +73,16 @@ _TYPES = {
     "model": "str",
     "rank_ic": "float64",
     "rank_ic_t": "float64",
+    "n_effective": "float64",
+    "rank_ic_path_min": "float64",
+    "rank_ic_path_median": "float64",
+    "rank_ic_path_max": "float64",
     "icir": "float64",
     "r2": "float64",
     "mse": "float64",
+    "decile_spread_bps": "float64",
+    "deflated_sharpe": "float64",
+    "pbo": "float64",
     "coverage": "float64",
     "largest_prediction": "float64",
     "determinism_difference": "float64",
@@ -78,13 +93,29 @@ _TYPES = {
 }
 
 
+_OVERALL = (
+    "rank_ic",
+    "rank_ic_t",
+    "n_effective",
+    "icir",
+    "r2",
+    "mse",
+    "decile_spread_bps",
+    "deflated_sharpe",
+)
+
+
 def _row(scores: pd.DataFrame, oof: pd.DataFrame, manifest: "Manifest") -> dict[str, Any]:
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
+    of_paths = scores[(scores["scope"] == "path") & (scores["metric"] == "rank_ic")]["value"]
     facts = facts_of(oof)
     return {
         "horizon": manifest.horizon,
         "model": manifest.model,
-        **{name: overall[name] for name in ("rank_ic", "rank_ic_t", "icir", "r2", "mse")},
+        **{name: overall[name] for name in _OVERALL},
+        "rank_ic_path_min": of_paths.min(),
+        "rank_ic_path_median": of_paths.median(),
+        "rank_ic_path_max": of_paths.max(),
         "coverage": len(oof) / facts["rows_with_label"],
         "largest_prediction": oof["prediction"].abs().max(),
         "determinism_difference": facts["determinism_difference_bps"],

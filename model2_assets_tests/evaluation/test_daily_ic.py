@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from model2_assets.evaluation import _metrics, daily_ic
+from model2_assets.evaluation import _date_blocks, daily_ic
 from model2_assets.panel import panel_index
 
 
@@ -61,7 +61,7 @@ def test_chunks_do_not_matter(cells, monkeypatch):
     index, rng = ragged([5, 9, 3, 0, 12, 1, 4])
     x, y = rng.integers(0, 6, size=(2, len(index)))
     expected = daily_ic(x, y, index)
-    monkeypatch.setattr(_metrics, "_CHUNK_CELLS", cells)
+    monkeypatch.setattr(_date_blocks, "_CHUNK_CELLS", cells)
     pd.testing.assert_frame_equal(daily_ic(x, y, index), expected)
 
 

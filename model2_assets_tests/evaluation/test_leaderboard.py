@@ -4,7 +4,12 @@ import pytest
 
 from model2_assets.conformity import require_conformity
 from model2_assets.contracts import load_contract
-from model2_assets.evaluation import compare_partitions, folds_of, leaderboard_version
+from model2_assets.evaluation import (
+    HorizonOverfitting,
+    compare_partitions,
+    folds_of,
+    leaderboard_version,
+)
 from model2_assets.provenance import with_provenance
 from model2_assets.training import FoldFile, Manifest, Provenance
 from model2_assets_tests.sample_tables import oof_predictions
@@ -40,12 +45,25 @@ def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10*
     return Manifest.of(provenance, folds=folds, library_versions={})
 
 
-def scores(rank_ic: float) -> pd.DataFrame:
-    overall = {"rank_ic": rank_ic, "rank_ic_t": 1.25, "icir": 0.5, "r2": -0.01, "mse": 900.0}
-    rows = [("fold", 0, name, 99.0) for name in overall]
-    rows += [("all", None, name, value) for name, value in overall.items()]
-    frame = pd.DataFrame(rows, columns=["scope", "fold_id", "metric", "value"])
-    return frame.astype({"fold_id": "Int16"})
+def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:
+    overall = {
+        "rank_ic": rank_ic,
+        "rank_ic_t": 1.25,
+        "n_effective": 40.0,
+        "icir": 0.5,
+        "r2": -0.01,
+        "mse": 900.0,
+        "decile_spread_bps": 12.0,
+        "deflated_sharpe": 0.75,
+    }
+    rows = [("fold", name, 99.0) for name in overall] + [("split", "rank_ic", 88.0)]
+    rows += [("path", "rank_ic", value) for value in of_paths]
+    rows += [("path", "rank_ic_t", 77.0) for _ in of_paths]
+    rows += [("all", name, value) for name, value in overall.items()]
+    return pd.DataFrame(rows, columns=["scope", "metric", "value"])
+
+
+OVERFITTING = {horizon: HorizonOverfitting(0.25, "") for horizon in ("5d", "21d", "63d", "126d")}
 
 
 def oof(*, rows_with_label: int = 4, n_folds: int = 5, version: str = "v") -> pd.DataFrame:
@@ -67,6 +85,7 @@ def board(**rank_ics: float) -> pd.DataFrame:
         scores={keys[name]: scores(value) for name, value in rank_ics.items()},
         oof={key: oof(version=key) for key in keys.values()},
         manifests={keys[name]: manifest(*part) for name, part in parts.items()},
+        overfitting=OVERFITTING,
     )
 
 
@@ -77,9 +96,16 @@ def test_row_of_a_partition():
         "model": "ridge",
         "rank_ic": 0.02,
         "rank_ic_t": 1.25,
+        "n_effective": 40.0,
+        "rank_ic_path_min": -0.01,
+        "rank_ic_path_median": 0.015,
+        "rank_ic_path_max": 0.03,
         "icir": 0.5,
         "r2": -0.01,
         "mse": 900.0,
+        "decile_spread_bps": 12.0,
+        "deflated_sharpe": 0.75,
+        "pbo": 0.25,
         "coverage": 0.75,
         "largest_prediction": 3.25,
         "determinism_difference": 1e-12,
@@ -128,12 +154,12 @@ def test_partition_that_lacks_an_input_is_left_out(absent):
         "manifests": {key: manifest(*part) for key, part in keys.items()},
     }
     del inputs[absent]["21d|xgboost"]
-    assert compare_partitions(**inputs)["model"].tolist() == ["ridge"]
+    assert compare_partitions(**inputs, overfitting=OVERFITTING)["model"].tolist() == ["ridge"]
 
 
 def test_board_without_partitions_is_empty_and_keeps_its_contract():
-    table = compare_partitions(scores={}, oof={}, manifests={})
-    assert table.shape == (0, 14)
+    table = compare_partitions(scores={}, oof={}, manifests={}, overfitting={})
+    assert table.shape == (0, 21)
     require_conformity(table, load_contract("Leaderboard"), origin="board")
     assert leaderboard_version(table) == leaderboard_version(table.copy())
 
@@ -155,3 +181,30 @@ def test_folds_of_each_partition_come_from_its_provenance():
         "63d|ridge": 4,
     }
     assert folds_of({}) == {}
+
+
+def test_overfitting_is_that_of_the_horizon_and_empty_where_it_is_withheld():
+    keys = {"21d|ridge": ("21d", "ridge"), "63d|ridge": ("63d", "ridge")}
+    table = compare_partitions(
+        scores={key: scores(0.01) for key in keys},
+        oof={key: oof() for key in keys},
+        manifests={key: manifest(*part) for key, part in keys.items()},
+        overfitting={
+            "21d": HorizonOverfitting(0.5, "as told"),
+            "63d": HorizonOverfitting(np.nan, "withheld"),
+        },
+    )
+    assert table["pbo"].fillna(-1).tolist() == [0.5, -1]
+    require_conformity(table, load_contract("Leaderboard"), origin="board")
+
+
+def test_one_path_is_the_whole_distribution():
+    key = "21d|ridge"
+    table = compare_partitions(
+        scores={key: scores(0.01, of_paths=(0.01,))},
+        oof={key: oof()},
+        manifests={key: manifest("21d", "ridge")},
+        overfitting=OVERFITTING,
+    )
+    names = ["rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"]
+    assert table[names].iloc[0].tolist() == [0.01] * 3

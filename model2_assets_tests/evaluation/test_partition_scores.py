@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
+from model2_assets.checks import check_contract
 from model2_assets.contracts import load_contract
 from model2_assets.data_version import table_digest
 from model2_assets.errors import ContractError, StoreError
@@ -15,7 +16,9 @@ from model2_assets.evaluation import (
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.provenance import data_versions_of, with_provenance
 from model2_assets.tables import decode_json_lines, encode_json_lines
+from model2_assets_tests.evaluation.paths_example import example, stored
 
+HISTORY = ["rank_ic_se", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"]
 METRICS = ["rank_ic", "ic", "icir", "r2", "mse", "rmse", "mae", "hit_rate", "samples", "dates"]
 N_FOLDS, N_DATES, N_NAMES = 5, 60, 6
 
@@ -35,8 +38,24 @@ def tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     return with_provenance(oof, data_version=table_digest(oof), inputs=inputs), labels
 
 
-def score(oof, labels, *, horizon="21d", lag=1) -> pd.DataFrame:
-    return score_partition(oof, labels, horizon=horizon, model="ridge", execution_lag_days=lag)
+def paths_of(oof: pd.DataFrame) -> pd.DataFrame:
+    """Return the single predictions of splits that test one fold each."""
+    paths = oof.reset_index().rename(columns={"fold_id": "group_id"})
+    paths = paths.assign(split_id=paths["group_id"], path_id=np.int16(0))
+    paths.attrs = oof.attrs
+    return paths
+
+
+def score(oof, labels, paths=None, *, horizon="21d", lag=1) -> pd.DataFrame:
+    return score_partition(
+        oof,
+        paths_of(oof) if paths is None else paths,
+        labels,
+        horizon=horizon,
+        model="ridge",
+        execution_lag_days=lag,
+        n_trials=4,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,17 +69,21 @@ def test_scores_keep_their_contract_on_disk(scores):
         encode_json_lines(scores, contract, origin="scores"), contract, origin="scores"
     )
     pd.testing.assert_frame_equal(back, scores, check_exact=True)
-    assert scores["fold_id"].dtype == "Int16"
+    ids = ["fold_id", "split_id", "path_id"]
+    assert scores[ids].dtypes.astype(str).tolist() == ["Int16"] * 3
 
 
-def test_every_fold_and_all_rows_have_every_metric(scores):
+def test_every_fold_split_path_and_all_rows_have_every_metric(scores):
     assert set(scores["model"]) == {"ridge"}
     assert set(scores["horizon"]) == {"21d"}
-    keys = [*zip(scores["scope"], scores["fold_id"].fillna(-1), strict=True)]
-    expected = [("fold", fold) for fold in range(N_FOLDS) for _ in METRICS]
-    assert keys == [*expected, *[("all", -1)] * (len(METRICS) + 2)]
+    ids = scores[["fold_id", "split_id", "path_id"]].fillna(-1)
+    keys = [*zip(scores["scope"], *ids.to_numpy().T.tolist(), strict=True)]
+    expected = [("fold", fold, -1, -1) for fold in range(N_FOLDS) for _ in METRICS]
+    expected += [("split", -1, split, -1) for split in range(N_FOLDS) for _ in METRICS]
+    expected += [("path", -1, -1, 0)] * (len(METRICS) + len(HISTORY))
+    assert keys == [*expected, *[("all", -1, -1, -1)] * (len(METRICS) + len(HISTORY))]
     assert scores["metric"].tolist() == [
-        *METRICS * (N_FOLDS + 1), "rank_ic_se", "rank_ic_t"
+        *METRICS * (2 * N_FOLDS), *METRICS, *HISTORY, *METRICS, *HISTORY
     ]  # fmt: skip
 
 
@@ -83,26 +106,28 @@ def test_rank_ic_is_the_mean_daily_spearman_correlation(scores):
 @pytest.mark.parametrize(
     ("horizon", "lag", "overlap"), [("21d", 1, 21), ("21d", 0, 20), ("5d", 3, 7)]
 )
-def test_standard_error_covers_horizon_and_lag(horizon, lag, overlap):
+def test_standard_error_looks_back_twice_over_horizon_and_lag(horizon, lag, overlap):
     oof, labels = tables()
     scores = score(oof, labels, horizon=horizon, lag=lag)
     joined = oof.join(labels[f"label_{horizon}"])
     daily = joined.groupby("datetime").apply(
         lambda rows: spearmanr(rows["prediction"], rows[f"label_{horizon}"]).statistic
     )
-    expected = mean_ic_inference(daily, lag=overlap)
+    expected = mean_ic_inference(daily, lag=2 * overlap)
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
     assert overall["rank_ic_se"] == pytest.approx(expected.standard_error)
     assert overall["rank_ic_t"] == pytest.approx(expected.t_statistic)
-    other = mean_ic_inference(daily, lag=overlap + 1)
+    other = mean_ic_inference(daily, lag=2 * overlap + 1)
     assert overall["rank_ic_se"] != pytest.approx(other.standard_error)
 
 
 def test_each_horizon_is_scored_with_its_own_label():
     oof, labels = tables()
     long, short = score(oof, labels), score(oof, labels, horizon="5d")
-    rank_ic = [frame.loc[frame["metric"] == "rank_ic", "value"].iloc[-1] for frame in (long, short)]
-    assert rank_ic[0] == pytest.approx(-rank_ic[1])
+    overall = [
+        frame[frame["scope"] == "all"].set_index("metric")["value"] for frame in (long, short)
+    ]
+    assert overall[0]["rank_ic"] == pytest.approx(-overall[1]["rank_ic"])
     assert set(short["horizon"]) == {"5d"}
 
 
@@ -131,14 +156,44 @@ def test_row_without_a_label_is_named():
         score(oof, fewer)
 
 
-def test_wide_scores_have_a_row_per_fold_and_one_for_all(scores):
+def test_paths_of_other_models_or_labels_are_refused():
+    oof, labels = tables()
+    version = data_versions_of(labels=labels)["labels"]
+    mark = {"data_version": "v", "inputs": {"labels": version, "fitted_models": "new"}}
+    made = with_provenance(oof, **mark)
+    old = with_provenance(paths_of(oof), data_version="v", inputs={"fitted_models": "old"})
+    with pytest.raises(StoreError, match=r"^oof_paths was made from fitted_models of version old"):
+        score(made, labels, old)
+    old = with_provenance(paths_of(oof), data_version="v", inputs={"labels": "old"})
+    with pytest.raises(StoreError, match=r"^oof_paths was made from labels of version old"):
+        score(made, labels, old)
+
+
+def several_paths() -> pd.DataFrame:
+    made = stored(example())
+    return score_partition(*made, horizon="5d", model="ridge", execution_lag_days=1, n_trials=4)
+
+
+def test_a_repeated_score_breaks_the_contract():
+    scores = several_paths()
+    repeated = pd.concat([scores, scores[scores["scope"] == "split"].iloc[[3]]])
+    assert check_contract(scores, "CVScores").passed
+    assert not check_contract(repeated, "CVScores").passed
+
+
+def test_wide_scores_have_a_row_for_every_unit():
+    scores = several_paths()
     wide = wide_scores(scores)
-    assert wide["fold"].tolist() == ["0", "1", "2", "3", "4", "all"]
-    assert wide.columns.tolist() == ["fold", *METRICS, "rank_ic_se", "rank_ic_t"]
-    assert wide["rank_ic_t"].isna().tolist() == [True] * 5 + [False]
-    for row in scores.itertuples():
-        fold = "all" if row.scope == "all" else str(row.fold_id)
-        assert wide.set_index("fold").loc[fold, row.metric] == row.value
+    assert wide.columns.tolist() == ["scope", "id", *METRICS, *HISTORY]
+    assert wide["scope"].tolist() == ["fold"] * 4 + ["split"] * 6 + ["path"] * 3 + ["all"]
+    assert wide["id"].tolist()[:-1] == [*range(4), *range(6), *range(3)]
+    assert wide["id"].isna().tolist() == [False] * 13 + [True]
+    assert wide["rank_ic_t"].notna().tolist() == [False] * 10 + [True] * 4
+    by_unit = wide.assign(id=wide["id"].fillna(-1)).set_index(["scope", "id"])
+    for row in scores.fillna({"fold_id": -1, "split_id": -1, "path_id": -1}).itertuples():
+        unit = max(row.fold_id, row.split_id, row.path_id)
+        value = by_unit.loc[(row.scope, unit), row.metric]
+        assert value == row.value or (np.isnan(value) and np.isnan(row.value))
 
 
 def test_wide_scores_keep_metrics_that_are_undefined_everywhere(scores):
@@ -146,22 +201,20 @@ def test_wide_scores_keep_metrics_that_are_undefined_everywhere(scores):
     wide = wide_scores(undefined)
     assert wide.columns.tolist() == wide_scores(scores).columns.tolist()
     assert wide["icir"].isna().all()
-    assert wide["fold"].tolist() == ["0", "1", "2", "3", "4", "all"]
+    assert len(wide) == 2 * N_FOLDS + 2
 
 
 def test_ten_folds_stay_in_their_order():
-    frames = [
-        pd.DataFrame({"scope": "fold", "fold_id": [fold], "metric": "r2", "value": float(fold)})
-        for fold in range(11)
-    ]
-    wide = wide_scores(pd.concat(frames, ignore_index=True).astype({"fold_id": "Int16"}))
-    assert wide["fold"].tolist() == [str(fold) for fold in range(11)]
+    columns = ["scope", "fold_id", "split_id", "path_id", "metric", "value"]
+    rows = [("fold", fold, None, None, "r2", float(fold)) for fold in range(11)]
+    ids = dict.fromkeys(columns[1:4], "Int16")
+    wide = wide_scores(pd.DataFrame(rows, columns=columns).astype(ids))
+    assert wide["id"].tolist() == list(range(11))
     assert wide["r2"].tolist() == list(map(float, range(11)))
 
 
 def test_scores_are_described_line_by_line(scores):
     lines = describe_scores(scores)
-    assert len(lines) == N_FOLDS + 1
     assert [line.split(":")[0] for line in lines] == [
         *(f"fold {fold}" for fold in range(N_FOLDS)), "all folds"
     ]  # fmt: skip
@@ -170,3 +223,11 @@ def test_scores_are_described_line_by_line(scores):
     wide = wide_scores(scores).iloc[-1]
     assert f"rank IC {wide['rank_ic']:.4f}, IC {wide['ic']:.4f}" in lines[-1]
     assert f"RMSE {wide['rmse']:,.0f} bps" in lines[-1]
+
+
+def test_the_log_names_paths_where_there_are_several():
+    assert [line.split(":")[0] for line in describe_scores(several_paths())] == [
+        *(f"fold {fold}" for fold in range(4)),
+        *(f"path {path}" for path in range(3)),
+        "all folds, mean over paths",
+    ]

@@ -8,18 +8,22 @@ from sklearn import metrics
 
 from model2_assets.errors import ContractError
 from model2_assets.evaluation import (
-    INFERENCE_METRICS,
+    HISTORY_METRICS,
     SCORE_METRICS,
     daily_ic,
+    decile_spread,
+    deflated_sharpe_ratio,
     mean_ic_inference,
     score_predictions,
 )
 from model2_assets.panel import panel_index
 
 
-def values(scores, fold=None):
-    chosen = scores["fold_id"].isna() if fold is None else scores["fold_id"] == fold
-    return scores[chosen.fillna(False)].set_index("metric")["value"]
+def values(scores, scope="all", unit=None):
+    chosen = scores[scores["scope"] == scope]
+    if unit is not None:
+        chosen = chosen[chosen[f"{scope}_id"] == unit]
+    return chosen.set_index("metric")["value"]
 
 
 def example():
@@ -49,16 +53,19 @@ def random_example(n_dates=60, n_names=15, seed=0):
 
 def test_hand_worked_scores():
     oof, label = example()
-    scores = score_predictions(oof, label, overlap_days=0)
-    assert list(scores.columns) == ["scope", "fold_id", "metric", "value"]
-    assert scores.dtypes.astype(str).tolist() == ["str", "Int64", "str", "float64"]
+    scores = score_predictions(oof, label, horizon_days=1, overlap_days=0)
+    ids = ["fold_id", "split_id", "path_id"]
+    assert list(scores.columns) == ["scope", *ids, "metric", "value"]
+    types = ["str", "Int64", "Int64", "Int64", "str", "float64"]
+    assert scores.dtypes.astype(str).tolist() == types
+    assert scores[["split_id", "path_id"]].isna().all(axis=None)
     keys = list(zip(scores["scope"], scores["fold_id"].fillna(-1), scores["metric"], strict=True))
     assert keys == [
         *[("fold", 0, metric) for metric in SCORE_METRICS],
         *[("fold", 1, metric) for metric in SCORE_METRICS],
-        *[("all", -1, metric) for metric in SCORE_METRICS + INFERENCE_METRICS],
+        *[("all", -1, metric) for metric in SCORE_METRICS + HISTORY_METRICS],
     ]
-    first = values(scores, 0)
+    first = values(scores, "fold", 0)
     # Rank ICs of the two dates are 0.5 and -1; errors 0, 1, 1, 3, 0, 3; labels sum to 6.
     assert first["rank_ic"] == pytest.approx(-0.25)
     assert first["icir"] == pytest.approx(-0.25 / (1.5 / sqrt(2)))
@@ -68,7 +75,7 @@ def test_hand_worked_scores():
     assert first["r2"] == pytest.approx(1 - 20 / 16)
     assert first["hit_rate"] == pytest.approx(3 / 5)
     assert (first["samples"], first["dates"]) == (6, 2)
-    second = values(scores, 1)
+    second = values(scores, "fold", 1)
     assert second["rank_ic"] == pytest.approx(1.0)
     assert isnan(second["icir"])
     assert second["hit_rate"] == 1.0
@@ -77,15 +84,17 @@ def test_hand_worked_scores():
     assert overall["hit_rate"] == pytest.approx(5 / 7)
     assert overall["rank_ic_se"] == pytest.approx(stats.sem([0.5, -1.0, 1.0]))
     assert overall["rank_ic_t"] == pytest.approx(stats.ttest_1samp([0.5, -1.0, 1.0], 0).statistic)
+    assert overall["n_effective"] == pytest.approx(3)
+    assert overall[["decile_spread_bps", "deflated_sharpe"]].isna().all()
 
 
 def test_scores_agree_with_scikit_learn_and_daily_ic():
     oof, label = random_example()
-    scores = score_predictions(oof, label, overlap_days=5)
+    scores = score_predictions(oof, label, horizon_days=6, overlap_days=5, n_trials=3)
     for fold in [None, 0, 1, 2, 3]:
         rows = np.full(len(oof), True) if fold is None else oof["fold_id"].to_numpy() == fold
         x, y = oof["prediction"].to_numpy()[rows], label.to_numpy()[rows]
-        found = values(scores, fold)
+        found = values(scores) if fold is None else values(scores, "fold", fold)
         daily = daily_ic(x, y, oof.index[rows])
         expected = {
             "rank_ic": daily["rank_ic"].mean(),
@@ -100,44 +109,50 @@ def test_scores_agree_with_scikit_learn_and_daily_ic():
             "dates": rows.sum() / 15,
         }
         if fold is None:
-            inference = mean_ic_inference(daily["rank_ic"], lag=5)
+            inference = mean_ic_inference(daily["rank_ic"], lag=10)
+            spread = decile_spread(x, y, oof.index)
             expected["rank_ic_se"] = inference.standard_error
             expected["rank_ic_t"] = inference.t_statistic
+            expected["n_effective"] = inference.n_effective
+            expected["decile_spread_bps"] = spread.mean()
+            expected["deflated_sharpe"] = deflated_sharpe_ratio(spread[::6], n_trials=3)
         np.testing.assert_allclose(found[list(expected)], list(expected.values()), rtol=1e-12)
         assert len(found) == len(expected)
 
 
 def test_labels_are_aligned_by_index():
     oof, label = random_example()
-    expected = score_predictions(oof, label, overlap_days=5)
+    expected = score_predictions(oof, label, horizon_days=5, overlap_days=5)
     extra = panel_index(["Z"], pd.to_datetime(["2030-01-01"]))
     longer = pd.concat([label, pd.Series([np.nan], index=extra)])
     order = np.random.default_rng(3).permutation(len(longer))
     by_instrument = oof.sort_index()
     assert not by_instrument.index.equals(oof.index)
-    found = score_predictions(by_instrument, longer.iloc[order], overlap_days=5)
+    found = score_predictions(by_instrument, longer.iloc[order], horizon_days=5, overlap_days=5)
     pd.testing.assert_frame_equal(found, expected, rtol=1e-10)
 
 
 def test_noise_has_a_rank_ic_within_three_standard_errors_of_zero():
     oof, label = random_example(n_dates=250)
     noise = oof.assign(prediction=np.random.default_rng(9).normal(size=len(oof)))
-    overall = values(score_predictions(noise, label, overlap_days=20))
+    overall = values(score_predictions(noise, label, horizon_days=20, overlap_days=20))
     assert abs(overall["rank_ic_t"]) < 3
-    assert values(score_predictions(oof, label, overlap_days=20))["rank_ic_t"] > 10
+    assert values(score_predictions(oof, label, horizon_days=20, overlap_days=20))["rank_ic_t"] > 10
 
 
 def test_constant_predictions_have_errors_but_no_correlations():
     oof, label = example()
-    scores = values(score_predictions(oof.assign(prediction=0.0), label, overlap_days=1))
-    undefined = ["rank_ic", "ic", "icir", "hit_rate", "rank_ic_se", "rank_ic_t"]
+    scores = values(
+        score_predictions(oof.assign(prediction=0.0), label, horizon_days=1, overlap_days=1)
+    )
+    undefined = ["rank_ic", "ic", "icir", "hit_rate", *HISTORY_METRICS]
     assert scores[undefined].isna().all()
     assert scores["mse"] == pytest.approx((label**2).mean())
 
 
 def test_a_single_row_has_no_r2():
     oof, label = example()
-    scores = values(score_predictions(oof.iloc[:1], label, overlap_days=1))
+    scores = values(score_predictions(oof.iloc[:1], label, horizon_days=1, overlap_days=1))
     assert isnan(scores["r2"])
     assert (scores["samples"], scores["dates"], scores["mse"]) == (1, 1, 0)
 
@@ -147,7 +162,7 @@ def test_faulty_rows_are_named():
 
     def refused(oof, label, message):
         with pytest.raises(ContractError, match=message):
-            score_predictions(oof, label, overlap_days=1)
+            score_predictions(oof, label, horizon_days=1, overlap_days=1)
 
     row = "row of instrument B on 2024-01-03"
     refused(oof, label.drop(oof.index[4]), f"{row} has no label")

@@ -1,7 +1,9 @@
-"""Scores of the out-of-fold predictions, fold by fold and over all rows.
+"""Scores of the out-of-fold predictions: per fold, split and path, and over all rows.
 
-Combinatorial cross-validation trains on the future of its test blocks: these scores
-validate a forecaster and are never a backtest.
+Folds and all rows are scored by a row's mean prediction, splits and paths by the
+predictions as they were made: means flatter. With one test group a split, splits are folds
+and the one path is all. Combinatorial cross-validation trains on the future of its test
+blocks: these scores validate a forecaster and are never a backtest.
 """
 
 from collections.abc import Iterator
@@ -10,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
-from model2_assets.defs.metadata import scores_table
+from model2_assets.defs.metadata import picture, scores_table
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
@@ -22,29 +24,39 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
     @region.asset(
         "cv_scores",
         description=__doc__,
-        inputs=("oof_predictions", "labels"),
+        inputs=("oof_predictions", "oof_paths", "labels"),
         partitioned=True,
         kinds=("pandas",),
         checks={"contract": CheckText("Every line keeps CVScores.")},
     )
     def cv_scores(
-        context: dg.AssetExecutionContext, oof_predictions: Any, labels: Any
+        context: dg.AssetExecutionContext, oof_predictions: Any, oof_paths: Any, labels: Any
     ) -> Iterator[Any]:
         from model2_assets.checks import check_contract
         from model2_assets.data_version import table_digest
-        from model2_assets.evaluation import describe_scores, score_partition
+        from model2_assets.evaluation import (
+            describe_scores,
+            has_several_paths,
+            plot_score_distribution,
+            score_partition,
+        )
 
         horizon, model = split_partition_key(context.partition_key)
         with core_call(context):
             scores = score_partition(
                 oof_predictions,
+                oof_paths,
                 labels,
                 horizon=horizon,
                 model=model,
                 execution_lag_days=region.settings.labels.execution_lag_days,
+                n_trials=len(region.partition_keys),
             )
             for line in describe_scores(scores):
                 context.log.info(line)
+            pictures = {}
+            if has_several_paths(scores):
+                pictures["distribution"] = picture(plot_score_distribution(scores))
             overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
             yield from publish(
                 context,
@@ -55,6 +67,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(scores),
                     "scores": scores_table(scores),
+                    **pictures,
                     **{str(name): value for name, value in overall.dropna().items()},
                 },
             )

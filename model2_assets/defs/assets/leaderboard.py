@@ -1,7 +1,10 @@
 """Every model and horizon of the region, side by side.
 
 Combinatorial cross-validation trains on the future of its test blocks: these scores
-validate a forecaster and are never a backtest. A partition that has not been
+validate a forecaster and are never a backtest. `rank_ic` is that of a row's mean
+prediction, beside it the range over complete paths of single predictions: means flatter.
+The probability of backtest overfitting says how often choosing the best of a horizon's
+models would have failed; below four models it is withheld. A partition that has not been
 materialized is named by the check `scores_complete`.
 """
 
@@ -23,12 +26,12 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     @region.asset(
         "leaderboard",
         description=__doc__,
-        inputs=("cv_scores", "oof_predictions", "fitted_models"),
+        inputs=("labels", "cv_scores", "oof_predictions", "fitted_models"),
         kinds=("pandas",),
         checks={
             "contract": CheckText("Names, types, ranges and key of Leaderboard."),
             "scores_complete": CheckText(
-                "Every fold of every partition is scored; a missing partition warns."
+                "Every fold and split of every partition is scored; a missing partition warns."
             ),
             "same_inputs": CheckText(
                 "All partitions were made from the same labels, features and splits.",
@@ -41,6 +44,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     )
     def leaderboard(
         context: dg.AssetExecutionContext,
+        labels: Any,
         cv_scores: Any,
         oof_predictions: Any,
         fitted_models: Any,
@@ -55,11 +59,26 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
             compare_partitions,
             folds_of,
             leaderboard_version,
+            overfitting_by_horizon,
         )
 
         with core_call(context):
             manifests = {key: stored.manifest for key, stored in fitted_models.items()}
-            board = compare_partitions(scores=cv_scores, oof=oof_predictions, manifests=manifests)
+            overfitting = overfitting_by_horizon(
+                oof_predictions,
+                labels,
+                execution_lag_days=region.settings.labels.execution_lag_days,
+            )
+            for horizon, found in overfitting.items():
+                context.log.info(
+                    f"{horizon}: probability of backtest overfitting {found.description}"
+                )
+            board = compare_partitions(
+                scores=cv_scores,
+                oof=oof_predictions,
+                manifests=manifests,
+                overfitting=overfitting,
+            )
             total = int(board["models_bytes"].sum())
             yield from publish(
                 context,
@@ -71,6 +90,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                         cv_scores,
                         partitions=region.partition_keys,
                         n_folds=folds_of(oof_predictions),
+                        n_splits={key: len(kept.folds) for key, kept in manifests.items()},
                     ),
                     check_same_inputs(
                         oof_predictions,
@@ -83,6 +103,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                     "dagster/row_count": len(board),
                     "leaderboard": table(board.drop(columns="data_version")),
                     "models_mb": total / 1e6,
+                    **{f"pbo_{horizon}": f.description for horizon, f in overfitting.items()},
                 },
             )
 

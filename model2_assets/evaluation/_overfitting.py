@@ -1,0 +1,185 @@
+"""How often the best model of one half of history is below average in the other."""
+
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.errors import Model2Error
+from model2_assets.evaluation._date_blocks import average_ranks
+
+Statistic = Literal["mean", "sharpe"]
+
+MOST_BLOCKS = 24
+"""C(24, 12) is 2.7 million combinations; more blocks take gigabytes."""
+
+_ROUNDING = 1e-7
+"""A standard deviation below this share of the largest value is rounding, not variation."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestOverfitting:
+    """The probability of backtest overfitting, and what it was estimated from.
+
+    Attributes
+    ----------
+    pbo : float
+        Share of the combinations in which the model that was best in sample ranks below the
+        median out of sample. 0.5 is chance.
+    logits : ndarray of shape (n_combinations,), float64
+        Log odds of its relative rank out of sample; negative where it ranks below the median.
+    n_models, n_blocks, n_dates : int
+        Models compared, blocks of dates, and dates in them.
+    """
+
+    pbo: float
+    logits: Values
+    n_models: int
+    n_blocks: int
+    n_dates: int
+
+
+def probability_of_backtest_overfitting(
+    performance: ArrayLike,
+    *,
+    n_blocks: int = 16,
+    overlap_days: int = 0,
+    statistic: Statistic = "mean",
+) -> BacktestOverfitting:
+    """Estimate the probability of backtest overfitting by CSCV.
+
+    Combinatorially symmetric cross-validation [1]_: dates are cut into an even number of
+    contiguous blocks; in every choice of half of them, the model that is best on the chosen
+    half (in sample) is ranked among all models on the other (out of sample).
+
+    Parameters
+    ----------
+    performance : array-like of shape (n_dates, n_models), float
+        Daily performance, larger is better, such as rank ICs; dates in order.
+    n_blocks : int, default 16
+        Even number of blocks; sizes differ by one date at most.
+    overlap_days : int, default 0
+        Dates left out at the end of every block. With as many as labels overlap, no label of
+        one block touches the next block.
+    statistic : {"mean", "sharpe"}, default "mean"
+        What a model is chosen and ranked by: its mean performance, or mean over standard
+        deviation (ddof 1; 0 without variation). A leaderboard ordered by mean rank IC
+        chooses by the mean.
+
+    Returns
+    -------
+    BacktestOverfitting
+        Equal performances share their average rank; the first of equally good models counts
+        as the best in sample.
+
+    Raises
+    ------
+    Model2Error
+        If `performance` is not a table of finite numbers with two models or more, or there
+        are too few dates for the blocks.
+
+    References
+    ----------
+    .. [1] D. H. Bailey, J. M. Borwein, M. López de Prado and Q. J. Zhu, "The Probability of
+       Backtest Overfitting", Journal of Computational Finance 20(4), 2017.
+
+    Examples
+    --------
+    One of two models is better on every date, so choosing it never fails:
+
+    >>> performance = [[0.1, 0.2], [0.0, 0.1], [-0.1, 0.0], [0.3, 0.4]]
+    >>> probability_of_backtest_overfitting(performance, n_blocks=4).pbo
+    0.0
+    """
+    table = _checked(performance, n_blocks, overlap_days, statistic)
+    blocks = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
+    # Differences from each model's mean keep the sums of squares from cancelling.
+    center = table.mean(axis=0)
+    counts = np.array([len(block) for block in blocks], dtype=np.float64)
+    sums = np.array([block.sum(axis=0) for block in blocks])
+    squares = np.array([((block - center) ** 2).sum(axis=0) for block in blocks])
+    largest = np.abs(table).max(axis=0)
+    in_sample = _half_of_blocks(n_blocks)
+    halves = [
+        _statistic(chosen, counts, sums, squares, center, largest, statistic)
+        for chosen in (in_sample, ~in_sample)
+    ]
+    best = halves[0].argmax(axis=1)
+    n_models = table.shape[1]
+    rank = average_ranks(halves[1])[np.arange(len(best)), best] + 1
+    share = rank / (n_models + 1)
+    return BacktestOverfitting(
+        pbo=float(np.mean(2 * rank < n_models + 1)),
+        logits=np.log(share / (1 - share)),
+        n_models=n_models,
+        n_blocks=n_blocks,
+        n_dates=int(counts.sum()),
+    )
+
+
+def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic: str) -> Values:
+    table = np.asarray(performance, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise Model2Error(
+            f"performance must be of shape (n_dates, n_models) with two models or more, got "
+            f"{table.shape}"
+        )
+    if not np.isfinite(table).all():
+        date, model = np.argwhere(~np.isfinite(table))[0]
+        raise Model2Error(
+            f"performance of model {model} on date {date} is {table[date, model]}; leave out "
+            f"dates that not all models have"
+        )
+    if n_blocks % 2 or not 2 <= n_blocks <= MOST_BLOCKS:
+        raise Model2Error(f"n_blocks must be even, from 2 to {MOST_BLOCKS}, got {n_blocks!r}")
+    if overlap_days < 0:
+        raise Model2Error(f"overlap_days must be 0 or more, got {overlap_days!r}")
+    if statistic not in ("mean", "sharpe"):
+        raise Model2Error(f"statistic must be 'mean' or 'sharpe', got {statistic!r}")
+    if len(table) < n_blocks * (overlap_days + 1):
+        raise Model2Error(
+            f"{len(table)} dates are too few for {n_blocks} blocks of which {overlap_days} dates "
+            f"each are left out; lower n_blocks"
+        )
+    return table
+
+
+def _half_of_blocks(n_blocks: int) -> NDArray[np.bool_]:
+    """Return every choice of half of the blocks, shape (n_combinations, n_blocks)."""
+    chosen = np.array(list(combinations(range(n_blocks), n_blocks // 2)))
+    mask = np.zeros((len(chosen), n_blocks), dtype=bool)
+    np.put_along_axis(mask, chosen, True, axis=1)
+    return mask
+
+
+def _statistic(
+    chosen: NDArray[np.bool_],
+    counts: Values,
+    sums: Values,
+    squares: Values,
+    center: Values,
+    largest: Values,
+    statistic: str,
+) -> Values:
+    """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
+    n = _add_up(chosen, counts[:, np.newaxis])
+    mean: Values = _add_up(chosen, sums) / n
+    if statistic == "mean":
+        return mean
+    variance = (_add_up(chosen, squares) / n - (mean - center) ** 2).clip(0)
+    deviation = np.sqrt(variance * n / (n - 1).clip(1))
+    ratio = np.zeros_like(mean)
+    np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * largest)
+    return ratio
+
+
+def _add_up(chosen: NDArray[np.bool_], of_blocks: Values) -> Values:
+    """Add up blocks in their order: equal models get equal bits, as no matrix product gives."""
+    total = np.zeros((len(chosen), of_blocks.shape[1]))
+    for block, values in enumerate(of_blocks):
+        total += chosen[:, block, np.newaxis] * values
+    return total

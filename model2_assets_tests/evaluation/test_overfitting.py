@@ -1,0 +1,132 @@
+import numpy as np
+import purgedcv
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from purgedcv._pbo import sharpe
+
+from model2_assets.errors import Model2Error
+from model2_assets.evaluation import probability_of_backtest_overfitting
+
+METRICS = {"mean": np.mean, "sharpe": sharpe}
+
+
+def trimmed(table, n_blocks, overlap):
+    blocks = np.array_split(table, n_blocks)
+    return np.concatenate([block[: len(block) - overlap] for block in blocks])
+
+
+def test_hand_worked_four_blocks_of_one_date():
+    # Of the six halves, model 0 is best on those with date 0 or 1 but for {1, 2} and so on.
+    table = np.array([[4.0, 0.0, 1.0], [0.0, 3.0, 1.0], [0.0, 1.0, 1.5], [1.0, 0.0, 0.0]])
+    # in sample   best   out of sample sums   rank of best
+    # {0,1} 4,3,2   0    1, 1, 1.5            1.5 (ties)
+    # {0,2} 4,1,2.5 0    1, 3, 1              1.5
+    # {0,3} 5,0,1   0    0, 4, 2.5            1
+    # {1,2} 0,4,2.5 1    5, 0, 1              1
+    # {1,3} 1,3,1   1    4, 1, 2.5            1
+    # {2,3} 1,1,1.5 2    4, 3, 2              1
+    found = probability_of_backtest_overfitting(table, n_blocks=4)
+    ranks = np.array([1.5, 1.5, 1, 1, 1, 1])
+    np.testing.assert_allclose(found.logits, np.log(ranks / (4 - ranks)))
+    assert found.pbo == 1
+    assert (found.n_models, found.n_blocks, found.n_dates) == (3, 4, 4)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    data=st.data(),
+    n_models=st.integers(2, 6),
+    n_blocks=st.sampled_from([2, 4, 6, 8]),
+    overlap=st.integers(0, 3),
+    statistic=st.sampled_from(sorted(METRICS)),
+)
+def test_agrees_with_purgedcv(data, n_models, n_blocks, overlap, statistic):
+    n_dates = data.draw(st.integers(n_blocks * (overlap + 2), 60))
+    # Multiples of 1/8 add up exactly in any order, so that ties are ties in both.
+    values = st.integers(-8, 8).map(lambda number: number / 8)
+    table = data.draw(hnp.arrays(np.float64, (n_dates, n_models), elements=values))
+    if statistic == "sharpe":
+        table += np.random.default_rng(0).normal(size=table.shape) * 0.01
+    found = probability_of_backtest_overfitting(
+        table, n_blocks=n_blocks, overlap_days=overlap, statistic=statistic
+    )
+    expected = purgedcv.probability_of_backtest_overfitting(
+        trimmed(table, n_blocks, overlap).T, n_blocks, metric=METRICS[statistic]
+    )
+    # purgedcv goes through the halves by what is out of sample.
+    np.testing.assert_allclose(np.sort(found.logits), np.sort(expected.logits), atol=1e-12)
+    assert found.pbo == expected.pbo
+    assert len(found.logits) == expected.n_combos
+
+
+def test_a_model_that_is_really_better_is_not_overfitted_and_noise_is():
+    rng = np.random.default_rng(0)
+    noise = [
+        probability_of_backtest_overfitting(rng.normal(size=(320, 10)), n_blocks=8).pbo
+        for _ in range(60)
+    ]
+    error = np.std(noise, ddof=1) / np.sqrt(60)
+    # With a fixed history, good luck in one half is bad luck in the other: not below chance.
+    assert np.mean(noise) > 0.5 - 3 * error
+    better = rng.normal(size=(320, 10))
+    better[:, 3] += 0.5
+    assert probability_of_backtest_overfitting(better, n_blocks=8).pbo < 0.01
+
+
+def test_performance_that_turns_from_half_to_half_is_overfitted():
+    n_dates, n_models = 400, 8
+    drift = np.linspace(-1, 1, n_models)
+    sign = np.where(np.arange(n_dates) < n_dates // 2, 1, -1)
+    table = sign[:, np.newaxis] * drift
+    table += np.random.default_rng(1).normal(size=table.shape) * 0.1
+    assert probability_of_backtest_overfitting(table, n_blocks=2).pbo == 1
+
+
+def test_equal_models_tie():
+    column = np.random.default_rng(2).normal(size=(160, 1))
+    found = probability_of_backtest_overfitting(np.repeat(column, 5, axis=1), n_blocks=16)
+    assert (found.logits == 0).all()
+    assert found.pbo == 0
+
+
+def test_a_model_without_variation_has_a_sharpe_ratio_of_zero():
+    table = np.random.default_rng(4).normal(size=(161, 4))
+    table[:, 2] = 0.1
+    found = probability_of_backtest_overfitting(table, n_blocks=8, statistic="sharpe")
+    expected = purgedcv.probability_of_backtest_overfitting(table.T, 8)
+    np.testing.assert_allclose(np.sort(found.logits), np.sort(expected.logits), atol=1e-12)
+
+
+def test_labels_that_reach_into_the_next_block_are_left_out():
+    # Persistent luck that spans a block's edge makes choosing look better than it is.
+    rng = np.random.default_rng(3)
+    window, biased, clean = 20, [], []
+    for _ in range(40):
+        draws = rng.normal(size=(16 * window * 2 + window, 6))
+        smooth = np.apply_along_axis(np.convolve, 0, draws, np.ones(window), mode="valid")
+        biased.append(probability_of_backtest_overfitting(smooth, n_blocks=16).pbo)
+        clean.append(
+            probability_of_backtest_overfitting(smooth, n_blocks=16, overlap_days=window).pbo
+        )
+    assert np.mean(clean) > np.mean(biased)
+
+
+@pytest.mark.parametrize(
+    ("table", "settings", "message"),
+    [
+        (np.zeros(10), {}, r"shape \(n_dates, n_models\) with two models or more, got \(10,\)"),
+        (np.zeros((20, 1)), {}, r"two models or more, got \(20, 1\)"),
+        (np.array([[0.0, 1.0], [0.0, np.nan]]), {}, "model 1 on date 1 is nan"),
+        (np.zeros((20, 2)), {"n_blocks": 5}, "n_blocks must be even"),
+        (np.zeros((80, 2)), {"n_blocks": 40}, "n_blocks must be even, from 2 to 24"),
+        (np.zeros((20, 2)), {"overlap_days": -1}, "overlap_days must be 0 or more"),
+        (np.zeros((20, 2)), {"statistic": "median"}, "statistic must be 'mean' or 'sharpe'"),
+        (np.zeros((15, 2)), {}, "15 dates are too few for 16 blocks"),
+        (np.zeros((30, 2)), {"overlap_days": 1}, "30 dates are too few .* 1 dates each"),
+    ],
+)
+def test_impossible_inputs_are_refused(table, settings, message):
+    with pytest.raises(Model2Error, match=message):
+        probability_of_backtest_overfitting(table, **settings)

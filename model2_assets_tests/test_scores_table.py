@@ -1,0 +1,98 @@
+import pandas as pd
+import pytest
+from rich.console import Console
+
+from model2_assets.contracts import load_contract
+from model2_assets.scores_table import WIDE, scores_table
+
+
+def board(**changes):
+    row = {
+        "horizon": "63d",
+        "model": "xgboost",
+        "rank_ic": -0.01234,
+        "rank_ic_t": -12.34,
+        "n_effective": 1234.6,
+        "rank_ic_path_min": -0.01111,
+        "rank_ic_path_median": -0.02222,
+        "rank_ic_path_max": 0.03333,
+        "icir": -0.123,
+        "r2": -0.0123,
+        "mse": 1234567.0,
+        "decile_spread_bps": -123.4,
+        "deflated_sharpe": 0.97,
+        "pbo": 0.31,
+        "coverage": 1.0,
+        "largest_prediction": 987.6,
+        "determinism_difference": 1.4e-11,
+        "models_bytes": 123.456e6,
+        "seconds": 6543.2,
+        "peak_rss_bytes": 23456e6,
+        "data_version": "0" * 32,
+    }
+    assert list(row) == [column.name for column in load_contract("Leaderboard").columns]
+    return pd.DataFrame([row | changes, row | {"horizon": "21d"}])
+
+
+def shown(frame, width=WIDE, *, wide=True):
+    console = Console(width=width, record=True, file=None, quiet=False)
+    with console.capture() as capture:
+        console.print(scores_table("us", frame, wide=wide))
+    return capture.get()
+
+
+def test_large_figures_are_whole_within_150_columns():
+    text = shown(board())
+    assert max(len(line) for line in text.splitlines()) <= 150
+    assert "…" not in text
+    for figure in (
+        "-0.0123",
+        "-12.34",
+        "1,235",
+        "-0.0111",
+        "-0.0222",
+        "+0.0333",
+        "-0.123",
+        "1,234,567",
+        "-123.4",
+        "0.97",
+        "0.31",
+        "100.00",
+        "988",
+        "1e-11",
+        "123.46",
+        "6543.2",
+        "23,456",
+    ):
+        assert figure in text
+    assert "never a backtest" in " ".join(text.split())
+    assert "withheld" not in text
+
+
+def test_narrow_terminals_get_one_column_for_each_partition():
+    text = shown(board(), width=80, wide=False)
+    assert max(len(line) for line in text.splitlines()) <= 80
+    assert "…" not in text
+    lines = [line.split() for line in text.splitlines()]
+    assert ["model", "xgboost", "xgboost"] in lines
+    assert ["horizon", "63d", "21d"] in lines
+    assert ["path", "median", "-0.0222", "-0.0222"] in lines
+    assert ["MSE", "bps²", "1,234,567", "1,234,567"] in lines
+
+
+def test_one_path_has_no_range():
+    same = dict.fromkeys(("rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"), -0.01234)
+    text = shown(board(**same).iloc[:1])
+    assert "median" not in text
+    assert "median" in shown(board())
+
+
+def test_withheld_overfitting_is_said():
+    text = shown(board(pbo=float("nan")))
+    assert "–" in text
+    assert "withheld (–) below four models" in " ".join(text.split())
+
+
+@pytest.mark.parametrize("column", ["deflated_sharpe", "decile_spread_bps", "rank_ic_t"])
+def test_undefined_figures_are_dashes(column):
+    assert shown(board(**{column: float("nan")})).count("–") >= 1
