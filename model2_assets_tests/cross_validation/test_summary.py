@@ -11,6 +11,7 @@ def test_summary_names_blocks_and_counts_rows_and_dates():
     summary = split_summary(build_cv_splits(labels.index, labels, config))
     assert len(summary) == 6
     expected = {
+        "horizon": "longest",
         "split_id": 1,
         "test_groups": "0, 2",
         "test_blocks": "2020-01-01 to 2020-01-07; 2020-01-15 to 2020-01-21",
@@ -21,6 +22,7 @@ def test_summary_names_blocks_and_counts_rows_and_dates():
         "purged_before": 4,
         "purged_after": 12,
         "embargoed": 2,
+        "unused": 0,
     }
     assert summary.iloc[1].to_dict() == expected
     assert summary.loc[0, "test_blocks"] == "2020-01-01 to 2020-01-14"
