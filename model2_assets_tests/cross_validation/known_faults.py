@@ -174,6 +174,7 @@ def purging_the_convex_hull() -> Fault:
     in_hull = (start <= end[test].max()) & (end >= start[test].min())
     faulty_train = without(np.arange(30), test, np.flatnonzero(in_hull))
     harmless = np.flatnonzero(~touching(index, label_end)[:, test].any(axis=1))
+    assert count_leaks(index, label_end, train, test) == 0
     return Fault(
         7,
         "purging the convex hull of separate test blocks",

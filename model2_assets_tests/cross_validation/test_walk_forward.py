@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 from purgedcv import WalkForwardSplit as PurgedcvWalkForward
-from sklearn.model_selection import TimeSeriesSplit
 from skfolio.model_selection import WalkForward as SkfolioWalkForward
+from sklearn.model_selection import TimeSeriesSplit
 
 from model2_assets.cross_validation import WalkForwardSplit
 from model2_assets.errors import CrossValidationError
@@ -49,9 +49,10 @@ def test_a_rolling_window_leaves_older_groups_unused():
     ]
     shorter = WalkForwardSplit(4, window="rolling", train_groups=1)
     index, label_end = one_series(12, window=1)
-    assert shorter.roles(index, label_end=label_end)[:, 1].tolist() == [5] * 3 + [0, 0, 2] + [
-        1
-    ] * 3 + [5] * 3
+    assert (
+        shorter.roles(index, label_end=label_end)[:, 1].tolist()
+        == [5] * 3 + [0, 0, 2] + [1] * 3 + [5] * 3
+    )
 
 
 def test_an_embargo_changes_nothing_since_nothing_after_the_test_group_trains():
@@ -152,5 +153,5 @@ def test_too_few_dates_and_missing_label_ends_are_refused():
         WalkForwardSplit(5).split(index, label_end=label_end)
     missing = label_end.to_numpy().copy()
     missing[7] = np.datetime64("NaT")
-    with pytest.raises(CrossValidationError, match="row 7 .* has no label end"):
+    with pytest.raises(CrossValidationError, match=r"row 7 .* has no label end"):
         WalkForwardSplit(3).roles(index, label_end=missing)
