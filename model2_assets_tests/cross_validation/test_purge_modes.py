@@ -215,11 +215,8 @@ def test_the_checks_say_what_per_horizon_purging_does_not_give_and_how_much_is_t
         "0 overlapping rows in 8 splits; purged per horizon, 45 train rows overlap the longest "
         "window of a test row: do not put predictions of different horizons side by side"
     )
-    assert dict(found.values.items()) == {
-        "overlaps": 0,
-        "overlaps_of_longest_window": 45,
-        "splits": 8,
-    }
+    expected = {"overlaps": 0, "overlaps_of_longest_window": 45, "splits": 8}
+    assert {name: found.values[name] for name in expected} == expected  # noqa: PD011
 
 
 def test_roles_are_asked_for_by_horizon_where_they_differ_and_by_split_alone_where_not():
