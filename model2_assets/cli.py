@@ -106,6 +106,64 @@ def validate_config(no_data: bool) -> None:
     click.echo("the configuration is valid")
 
 
+@main.command("propose-splits")
+@click.option("--region", help="Propose for this region only.")
+@click.option("--dates", type=click.IntRange(2), help="Labelled dates; else the region's own.")
+@click.option(
+    "--train-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.6,
+    show_default=True,
+    help="Wanted dates to train on, as a share of all dates.",
+)
+@click.option(
+    "--paths",
+    type=click.IntRange(1),
+    default=5,
+    show_default=True,
+    help="Wanted number of complete out-of-fold histories.",
+)
+@click.option(
+    "--max-splits",
+    type=click.IntRange(2),
+    default=100,
+    show_default=True,
+    help="Most splits: each is a fit of every model and horizon.",
+)
+def propose_splits(
+    region: str | None,
+    dates: int | None,
+    train_share: float,
+    paths: int,
+    max_splits: int,
+) -> None:
+    """Propose n_groups and n_test_groups, and say what purging costs."""
+    from rich.console import Console
+
+    from model2_assets.cross_validation import propose_cpcv
+    from model2_assets.proposal_table import labelled_dates, proposal_table
+
+    config = _load_config()
+    console = Console(width=None if sys.stdout.isatty() else 150)
+    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    for name in names:
+        settings = config.regions[name]
+        proposal = propose_cpcv(
+            dates or labelled_dates(settings),
+            label_window=max(settings.labels.horizons) + settings.labels.execution_lag_days,
+            embargo_days=settings.cross_validation.embargo_days,
+            train_share=train_share,
+            n_paths=paths,
+            max_splits=max_splits,
+        )
+        console.print(proposal_table(name, proposal))
+        click.echo(f"{name}: {proposal.text}")
+        click.echo(
+            f"cross_validation: {{n_groups: {proposal.n_groups}, "
+            f"n_test_groups: {proposal.n_test_groups}}}"
+        )
+
+
 @main.command("close-runs")
 def close_runs() -> None:
     """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""

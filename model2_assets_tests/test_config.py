@@ -117,6 +117,43 @@ def test_unreadable_files_are_named(tmp_path, content, message):
             "regions.us.cross_validation",
             "n_test_groups (3) must be below n_groups (3)",
         ),
+        (
+            region(cross_validation={"n_groups": 60, "n_test_groups": 30}),
+            "regions.us.cross_validation",
+            "splits, each a model fit; keep to 10000",
+        ),
+        (
+            region(cross_validation={"scheme": "walk_forward", "n_test_groups": 2}),
+            "regions.us.cross_validation",
+            "n_test_groups must be 1 in scheme walk_forward",
+        ),
+        (
+            region(cross_validation={"scheme": "walk_forward", "window": "rolling"}),
+            "regions.us.cross_validation",
+            "window rolling needs train_groups",
+        ),
+        (
+            region(cross_validation={"scheme": "walk_forward", "train_groups": 5}),
+            "regions.us.cross_validation",
+            "train_groups (5) must be below n_groups (5)",
+        ),
+        (
+            region(cross_validation={"train_groups": 2}),
+            "regions.us.cross_validation",
+            "train_groups belongs to scheme walk_forward",
+        ),
+        (
+            region(cross_validation={"window": "rolling"}),
+            "regions.us.cross_validation",
+            "window belongs to scheme walk_forward",
+        ),
+        (region(cross_validation={"scheme": "kfold"}), "cross_validation.scheme", "'walk_forward'"),
+        (region(cross_validation={"purge": "none"}), "cross_validation.purge", "'per_horizon'"),
+        (
+            region(cross_validation={"purge": "per_horizon", "splitter": "mine:Split"}),
+            "regions.us.cross_validation",
+            "purge per_horizon and splitter exclude each other",
+        ),
         (region(market_data={"source": "excel"}), "market_data.source", "'demo', 'parquet'"),
         (region(market_data={"source": "csv"}), "market_data", "needs a path"),
         (region(market_data={"path": "a.csv"}), "market_data", "takes no path"),
@@ -162,6 +199,21 @@ def test_mistakes_name_the_file_the_key_and_the_remedy(values, key, reason):
     assert message.startswith("mine.yaml: ")
     assert key in message
     assert reason in message
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_splits"),
+    [
+        ({}, 5),
+        ({"n_groups": 6, "n_test_groups": 2}, 15),
+        ({"scheme": "walk_forward"}, 4),
+        ({"scheme": "walk_forward", "n_groups": 8, "window": "rolling", "train_groups": 3}, 5),
+    ],
+)
+def test_the_number_of_splits_follows_from_the_configuration(settings, n_splits):
+    chosen = parse_config(region(cross_validation=settings)).region("us").cross_validation
+    assert chosen.n_splits == n_splits
+    assert chosen.role_column_names(("21d",))[-1] == f"split_{n_splits - 1}"
 
 
 def test_all_mistakes_are_told_at_once_one_a_line():

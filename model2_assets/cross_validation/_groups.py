@@ -1,10 +1,10 @@
-"""Groups of whole dates, and the combinations of them that are tested together."""
+"""Groups of whole dates, the combinations tested together, and the paths they make."""
 
 from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.errors import CrossValidationError
 
@@ -67,8 +67,9 @@ def test_group_combinations(n_groups: int, n_test_groups: int) -> NDArray[np.int
 def path_ids(test_groups: NDArray[np.int64]) -> NDArray[np.int64]:
     """Assign every tested group of every split to a path.
 
-    The n-th split that tests a group gives that group's part of path n, so each of the
-    ``C(n_groups - 1, n_test_groups - 1)`` paths covers all groups once [1]_.
+    The n-th split that tests a group gives that group's part of path n, so with all
+    combinations each of the ``C(n_groups - 1, n_test_groups - 1)`` paths covers all groups
+    once [1]_.
 
     Parameters
     ----------
@@ -97,3 +98,48 @@ def path_ids(test_groups: NDArray[np.int64]) -> NDArray[np.int64]:
     paths = np.empty(len(flat), dtype=np.int64)
     paths[order] = within_group
     return paths.reshape(test_groups.shape)
+
+
+def path_of_group(
+    test_groups: NDArray[np.int64], split_ids: ArrayLike, group_ids: ArrayLike
+) -> NDArray[np.int64]:
+    """Return the path that each pair of a split and a group that it tests belongs to.
+
+    Parameters
+    ----------
+    test_groups : ndarray of shape (n_splits, n_test_groups), int64
+        Groups that each split tests.
+    split_ids, group_ids : array-like of int, shape (n_pairs,)
+        The pairs.
+
+    Returns
+    -------
+    ndarray of shape (n_pairs,), int64
+        Path ids.
+
+    Raises
+    ------
+    CrossValidationError
+        If there is no such split, or it does not test that group.
+
+    Examples
+    --------
+    >>> path_of_group(test_group_combinations(3, 2), [0, 2, 2], [1, 1, 2])
+    array([0, 1, 1])
+    """
+    splits = np.asarray(split_ids, dtype=np.int64)
+    groups = np.asarray(group_ids, dtype=np.int64)
+    n_splits, n_groups = len(test_groups), int(test_groups.max()) + 1
+    path_of = np.full((n_splits, n_groups), -1, dtype=np.int64)
+    path_of[np.arange(n_splits)[:, None], test_groups] = path_ids(test_groups)
+    known = (splits >= 0) & (splits < n_splits) & (groups >= 0) & (groups < n_groups)
+    paths = np.full(splits.shape, -1, dtype=np.int64)
+    paths[known] = path_of[splits[known], groups[known]]
+    strange = np.flatnonzero(paths < 0)
+    if len(strange):
+        split_id, group_id = splits[strange[0]], groups[strange[0]]
+        raise CrossValidationError(
+            f"there is no split {split_id} that tests group {group_id} (and {len(strange) - 1} "
+            f"more such predictions); pass the splitter that made them, of {n_splits} splits"
+        )
+    return paths

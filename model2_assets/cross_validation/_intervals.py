@@ -23,7 +23,7 @@ class RowIntervals:
     start : ndarray of shape (n_rows,), int64
         Code of the row's own date.
     end : ndarray of shape (n_rows,), int64
-        Code of the last date not after the row's label end.
+        Code of the last date not after the row's label end; -1 where it has no label.
     n_dates : int
         Number of distinct dates.
     """
@@ -31,6 +31,11 @@ class RowIntervals:
     start: NDArray[np.int64]
     end: NDArray[np.int64]
     n_dates: int
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Whether each row has a label, shape (n_rows,)."""
+        return self.end >= 0
 
 
 def panel_index_of(X: object) -> pd.MultiIndex:
@@ -65,7 +70,9 @@ def panel_index_of(X: object) -> pd.MultiIndex:
     return index
 
 
-def row_intervals(X: object, label_end: ArrayLike | pd.Series | pd.Index) -> RowIntervals:
+def row_intervals(
+    X: object, label_end: ArrayLike | pd.Series | pd.Index, *, allow_missing: bool = False
+) -> RowIntervals:
     """Return the closed intervals [datetime, label end] of the rows of a panel.
 
     Parameters
@@ -74,6 +81,8 @@ def row_intervals(X: object, label_end: ArrayLike | pd.Series | pd.Index) -> Row
         Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
     label_end : array-like of datetime64, shape (n_rows,)
         Last date that the label of each row looks at.
+    allow_missing : bool, default False
+        Whether rows may have none; their dates count all the same.
 
     Returns
     -------
@@ -90,11 +99,13 @@ def row_intervals(X: object, label_end: ArrayLike | pd.Series | pd.Index) -> Row
     ends = _label_end_values(index, label_end)
     dates = date_codes(index)
     moments = pd.DatetimeIndex(dates.values).as_unit("us").to_numpy()
-    _refuse_first(index, np.isnat(ends), "has no label end", "drop rows without a label")
+    missing = np.isnat(ends)
+    if not allow_missing:
+        _refuse_first(index, missing, "has no label end", "drop rows without a label")
     end = np.searchsorted(moments, ends, side="right").astype(np.int64) - 1
-    _refuse_first(
-        index, end < dates.codes, "has a label end before its own date", "correct label_end"
-    )
+    early = (end < dates.codes) & ~missing
+    _refuse_first(index, early, "has a label end before its own date", "correct label_end")
+    end[missing] = -1
     return RowIntervals(start=dates.codes, end=end, n_dates=len(moments))
 
 

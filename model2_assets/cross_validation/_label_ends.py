@@ -74,6 +74,36 @@ def longest_label_end(labels: pd.DataFrame) -> pd.Series:
     return pd.Series(longest, index=labels.index, name="label_end")
 
 
+def label_end_of(labels: pd.DataFrame, horizon: str) -> pd.Series:
+    """Return the last date that each row's label of one horizon looks at.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_rows, n_columns)
+        Table with ``label_<h>d`` and ``label_end_<h>d``.
+    horizon : str
+        Such as ``21d``.
+
+    Returns
+    -------
+    Series of shape (n_rows,), datetime64[us]
+        Named ``label_end``, indexed like `labels`; NaT where there is no such label.
+
+    Raises
+    ------
+    CrossValidationError
+        If the table does not have that horizon.
+    """
+    known = horizon_keys(labels)
+    if horizon not in known:
+        raise CrossValidationError(
+            f"the labels table has no horizon {horizon}, only {', '.join(known)}; materialize "
+            f"cv_splits again from these labels"
+        )
+    ends = labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")
+    return pd.Series(ends, index=labels.index, name="label_end")
+
+
 def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.intp]:
     """Return the row of `labels` for each row of `index`, shape (n_rows,).
 

@@ -26,7 +26,10 @@ def roles_of_own_splitter(
     that has the panel index, and `label_end` where its signature takes it. A row in neither
     train nor test is purged where its interval [datetime, label end] touches a test row's
     (after, where a test row's interval contains the row's date; before, where it only
-    reaches one that starts later), and embargoed where it touches none.
+    reaches one that starts later), and embargoed where it touches none. Walking forward,
+    no train row may be dated on or after the first test date of its split; rows need not
+    all be tested; and a row left out is purged before where it is dated earlier and
+    reaches a test row, unused otherwise.
 
     Parameters
     ----------
@@ -40,7 +43,7 @@ def roles_of_own_splitter(
     Returns
     -------
     group_id : ndarray of shape (n_rows,), int16
-        First split that tests each row.
+        First split that tests each row; -1 where none does.
     roles : ndarray of shape (n_rows, n_splits), int8
         A `Role`.
 
@@ -50,19 +53,26 @@ def roles_of_own_splitter(
         If the class cannot be imported.
     CrossValidationError
         If the class refuses its settings or the rows, yields anything but valid row
-        positions, trains on a row that it tests, or does not test every row equally often.
+        positions, trains on a row that it tests, does not test every row equally often, or
+        walks forward and trains on the future.
     """
     rows = row_intervals(index, label_end)
     pairs = _yielded_pairs(index, label_end, config)
-    columns = [_roles_of_pair(rows, pair, split_id=split_id) for split_id, pair in enumerate(pairs)]
+    forward = config.scheme == "walk_forward"
+    columns = [
+        _roles_of_pair(rows, pair, split_id=split_id, forward=forward)
+        for split_id, pair in enumerate(pairs)
+    ]
     if not columns:
         raise CrossValidationError(f"{SPLITTER_KEY} {config.splitter} yields no split")
     roles = np.empty((len(index), len(columns)), dtype=np.int8, order="F")
     for split_id, column in enumerate(columns):
         roles[:, split_id] = column
     tests = roles == Role.TEST
-    _require_equal_tests(index, tests.sum(axis=1), str(config.splitter))
-    return tests.argmax(axis=1).astype(np.int16), roles
+    n_tests = tests.sum(axis=1)
+    _require_equal_tests(index, n_tests, str(config.splitter), forward=forward)
+    group_id = np.where(n_tests > 0, tests.argmax(axis=1), -1).astype(np.int16)
+    return group_id, roles
 
 
 def _yielded_pairs(
@@ -90,7 +100,9 @@ def _takes_label_end(splitter: Any, X: pd.DataFrame, label_end: pd.Series) -> bo
     return True
 
 
-def _roles_of_pair(rows: RowIntervals, pair: Any, *, split_id: int) -> NDArray[np.int8]:
+def _roles_of_pair(
+    rows: RowIntervals, pair: Any, *, split_id: int, forward: bool
+) -> NDArray[np.int8]:
     try:
         train, test = pair
     except (TypeError, ValueError) as error:
@@ -106,7 +118,11 @@ def _roles_of_pair(rows: RowIntervals, pair: Any, *, split_id: int) -> NDArray[n
             f"{SPLITTER_KEY}: split {split_id} trains on {int(both.sum())} of the rows that it "
             f"tests, first row {int(np.argmax(both))}; keep train and test apart"
         )
-    roles = _roles_of_left_out(rows, test_rows)
+    if forward:
+        _require_past(rows, train_rows, test_rows, split_id=split_id)
+        roles = _roles_left_behind(rows, test_rows)
+    else:
+        roles = _roles_of_left_out(rows, test_rows)
     roles[train_rows] = Role.TRAIN
     roles[test_rows] = Role.TEST
     return roles
@@ -143,13 +159,44 @@ def _roles_of_left_out(rows: RowIntervals, test_rows: NDArray[np.bool_]) -> NDAr
     return roles
 
 
-def _require_equal_tests(index: pd.MultiIndex, n_tests: NDArray[np.int64], splitter: str) -> None:
-    uneven = n_tests != max(int(n_tests[0]), 1)
+def _roles_left_behind(rows: RowIntervals, test_rows: NDArray[np.bool_]) -> NDArray[np.int8]:
+    roles = np.full(len(rows.start), Role.UNUSED, dtype=np.int8)
+    if test_rows.any():
+        first = rows.start[test_rows].min()
+        roles[(rows.start < first) & (rows.end >= first)] = Role.PURGED_BEFORE
+    return roles
+
+
+def _require_past(
+    rows: RowIntervals,
+    train_rows: NDArray[np.bool_],
+    test_rows: NDArray[np.bool_],
+    *,
+    split_id: int,
+) -> None:
+    first = rows.start[test_rows].min(initial=rows.n_dates)
+    late = int(np.count_nonzero(train_rows & (rows.start >= first)))
+    if late:
+        raise CrossValidationError(
+            f"{SPLITTER_KEY}: split {split_id} trains on {late} rows dated on or after its "
+            f"first test date; correct the class, or set cross_validation.scheme to cpcv"
+        )
+
+
+def _require_equal_tests(
+    index: pd.MultiIndex, n_tests: NDArray[np.int64], splitter: str, *, forward: bool
+) -> None:
+    most = max(int(n_tests.max()), 1)
+    uneven = n_tests != most
+    if forward and n_tests.any():
+        uneven &= n_tests > 0
     if uneven.any():
         row = int(np.argmax(uneven))
         where = dict(zip(index.names, index[row], strict=True))
+        rule = "every row that it tests equally often" if forward else "every row equally often"
+        scheme = "" if forward else ", or set cross_validation.scheme to walk_forward"
         raise CrossValidationError(
-            f"{SPLITTER_KEY} {splitter} must test every row equally often and at least once, "
-            f"but tests instrument {where['instrument']} on {where['datetime']:%Y-%m-%d} "
-            f"{int(n_tests[row])} times and the first row {int(n_tests[0])} times; cover all dates"
+            f"{SPLITTER_KEY} {splitter} must test {rule} and at least once, but tests "
+            f"instrument {where['instrument']} on {where['datetime']:%Y-%m-%d} "
+            f"{int(n_tests[row])} times and others {most} times; correct the class{scheme}"
         )

@@ -1,5 +1,7 @@
 """Roles that a row can play in a split, and the columns that store them."""
 
+import re
+from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
@@ -9,6 +11,11 @@ from numpy.typing import NDArray
 from model2_assets.errors import CrossValidationError
 
 SPLIT_PREFIX = "split_"
+
+LONGEST = "longest"
+"""Stands for a horizon where rows are purged with the longest label that they have."""
+
+_COLUMN = re.compile(rf"{SPLIT_PREFIX}(0|[1-9][0-9]*)(?:_([1-9][0-9]*d))?")
 
 
 class Role(IntEnum):
@@ -23,6 +30,10 @@ class Role(IntEnum):
         lies after it, or before it. A row that does both is purged after.
     EMBARGOED : int
         The row's date is one of those that follow the latest label end of a test block.
+    UNUSED : int
+        The row lies outside the train window of a walk-forward split: after its test
+        group, or before a rolling window. Or it has no label of the horizon that the
+        column is purged for.
     """
 
     TRAIN = 0
@@ -30,6 +41,69 @@ class Role(IntEnum):
     PURGED_BEFORE = 2
     PURGED_AFTER = 3
     EMBARGOED = 4
+    UNUSED = 5
+
+
+@dataclass(frozen=True)
+class RoleColumn:
+    """One column of roles in a cv_splits table.
+
+    Attributes
+    ----------
+    horizon : str or None
+        Horizon whose models it is for, such as ``21d``; None where it is for all.
+    split_id : int
+        Number of the split.
+    """
+
+    horizon: str | None
+    split_id: int
+
+    @property
+    def name(self) -> str:
+        """Name of the column: ``split_3``, or ``split_3_21d``."""
+        suffix = f"_{self.horizon}" if self.horizon else ""
+        return f"{SPLIT_PREFIX}{self.split_id}{suffix}"
+
+    @property
+    def purged_with(self) -> str:
+        """Horizon of the label that rows are purged with; ``longest`` where it is for all."""
+        return self.horizon or LONGEST
+
+    def roles(self, splits: pd.DataFrame) -> NDArray[np.int8]:
+        """Return the role of every row of a cv_splits table, shape (n_rows,)."""
+        roles: NDArray[np.int8] = splits[self.name].to_numpy(dtype=np.int8)
+        return roles
+
+
+def role_columns(splits: pd.DataFrame) -> tuple[RoleColumn, ...]:
+    """Return the columns of roles in a cv_splits table, by horizon, then split.
+
+    Raises
+    ------
+    CrossValidationError
+        If there is none, some are for one horizon and others for all, or a horizon lacks a
+        split that another has.
+    """
+    names = [str(column) for column in splits.columns]
+    matches = [match for match in map(_COLUMN.fullmatch, names) if match]
+    columns = [RoleColumn(horizon=match[2], split_id=int(match[1])) for match in matches]
+    if not columns:
+        raise CrossValidationError(
+            f"the cv_splits table has no column {SPLIT_PREFIX}0, only {', '.join(names)}; "
+            f"materialize cv_splits again"
+        )
+    ids = sorted({column.split_id for column in columns})
+    horizons = sorted({column.horizon for column in columns}, key=_days)
+    expected = [RoleColumn(horizon, split_id) for horizon in horizons for split_id in ids]
+    absent = [column.name for column in expected if column not in columns]
+    if absent or (None in horizons and len(horizons) > 1):
+        culprit = absent[0] if absent else f"{SPLIT_PREFIX}{ids[0]} beside others per horizon"
+        raise CrossValidationError(
+            f"the cv_splits table has {'no ' if absent else ''}column {culprit}; every horizon "
+            f"needs every split: materialize cv_splits again"
+        )
+    return tuple(expected)
 
 
 def split_ids(splits: pd.DataFrame) -> tuple[int, ...]:
@@ -38,25 +112,62 @@ def split_ids(splits: pd.DataFrame) -> tuple[int, ...]:
     Raises
     ------
     CrossValidationError
-        If the table has no column ``split_<number>``.
+        As `role_columns`.
     """
-    names = [str(column) for column in splits.columns]
-    numbers = [name.removeprefix(SPLIT_PREFIX) for name in names if name.startswith(SPLIT_PREFIX)]
-    found = tuple(sorted(int(number) for number in numbers if number.isdecimal()))
-    if not found:
+    return tuple(dict.fromkeys(column.split_id for column in role_columns(splits)))
+
+
+def split_horizons(splits: pd.DataFrame) -> tuple[str, ...]:
+    """Return the horizons that have roles of their own; empty where all share the same.
+
+    Raises
+    ------
+    CrossValidationError
+        As `role_columns`.
+    """
+    horizons = dict.fromkeys(column.horizon for column in role_columns(splits))
+    return tuple(horizon for horizon in horizons if horizon is not None)
+
+
+def split_roles(
+    splits: pd.DataFrame, split_id: int, horizon: str | None = None
+) -> NDArray[np.int8]:
+    """Return the role of every row in one split, shape (n_rows,).
+
+    Parameters
+    ----------
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
+        The cv_splits table.
+    split_id : int
+        Number of the split.
+    horizon : str, optional
+        Whose models the roles are for, such as ``21d``. Needed where every horizon is purged
+        with its own label end; without effect where all share one set of splits.
+
+    Raises
+    ------
+    CrossValidationError
+        If the table has no such split, or roles per horizon but not of this one.
+    """
+    horizons = split_horizons(splits)
+    column = RoleColumn(horizon if horizons else None, split_id)
+    if horizons and horizon not in horizons:
         raise CrossValidationError(
-            f"the cv_splits table has no column {SPLIT_PREFIX}0, only {', '.join(names)}; "
-            f"materialize cv_splits again"
+            f"the cv_splits table has roles per horizon ({', '.join(horizons)}), none for "
+            f"{horizon!r}; name one of them"
         )
-    return found
-
-
-def split_roles(splits: pd.DataFrame, split_id: int) -> NDArray[np.int8]:
-    """Return the role of every row in one split, shape (n_rows,)."""
-    roles: NDArray[np.int8] = splits[f"{SPLIT_PREFIX}{split_id}"].to_numpy(dtype=np.int8)
-    return roles
+    if column.name not in splits:
+        raise CrossValidationError(
+            f"the cv_splits table has no column {column.name}, only splits "
+            f"{', '.join(map(str, split_ids(splits)))}; name one of them"
+        )
+    return column.roles(splits)
 
 
 def count_roles(roles: NDArray[np.int8]) -> dict[str, int]:
     """Return the number of rows in each role, keyed by the role's lower-case name."""
     return {role.name.lower(): int(np.count_nonzero(roles == role)) for role in Role}
+
+
+def _days(horizon: str | None) -> int:
+    return int(horizon.removesuffix("d")) if horizon else 0

@@ -13,7 +13,7 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    splits : DataFrame of shape (n_rows, 1 + n_splits)
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
         The cv_splits table.
     labels : DataFrame of shape (n_label_rows, n_columns)
         The labels table; has every row of `splits`.
@@ -33,7 +33,7 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     for horizon in horizon_keys(labels):
         labelled = labels[f"label_{horizon}"].notna().to_numpy()[positions]
         for split_id in split_ids(splits):
-            roles = split_roles(splits, split_id)[labelled]
+            roles = split_roles(splits, split_id, horizon)[labelled]
             train = int(np.count_nonzero(roles == Role.TRAIN))
             test = int(np.count_nonzero(roles == Role.TEST))
             counts.append((horizon, split_id, train, test))
@@ -47,7 +47,7 @@ def check_min_samples(
 
     Parameters
     ----------
-    splits : DataFrame of shape (n_rows, 1 + n_splits)
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
         The cv_splits table.
     labels : DataFrame of shape (n_label_rows, n_columns)
         The labels table; has every row of `splits`.
@@ -67,12 +67,13 @@ def check_min_samples(
     counts = count_samples(splits, labels)
     short = counts[(counts["train"] < min_samples) | (counts["test"] < min_samples)]
     if len(short):
-        split_id = int(short["split_id"].iloc[0])
-        tested = splits["group_id"][split_roles(splits, split_id) == Role.TEST].unique()
+        horizon, split_id = str(short["horizon"].iloc[0]), int(short["split_id"].iloc[0])
+        roles = split_roles(splits, split_id, horizon)
+        tested = splits["group_id"][roles == Role.TEST].unique()
         groups = ", ".join(str(group) for group in sorted(tested)) or "none"
         others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
         raise CrossValidationError(
-            f"horizon {short['horizon'].iloc[0]}, split {split_id} testing fold {groups}: "
+            f"horizon {horizon}, split {split_id} testing fold {groups}: "
             f"{short['train'].iloc[0]} labelled train rows and {short['test'].iloc[0]} labelled "
             f"test rows, but cross_validation.min_samples is {min_samples}{others}; give more "
             f"history or instruments, or lower cross_validation.n_groups, embargo_days, "

@@ -1,30 +1,19 @@
 """The splitter: combinatorial, purged and embargoed, on panels."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-import pandas as pd
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from model2_assets.config import MAX_SPLITS
-from model2_assets.cross_validation._groups import (
-    group_of_date,
-    path_ids,
-    test_group_combinations,
-)
-from model2_assets.cross_validation._intervals import (
-    RowIntervals,
-    panel_index_of,
-    row_intervals,
-)
+from model2_assets.cross_validation._calendar import Block, GroupedCalendar
+from model2_assets.cross_validation._date_groups import DateGroupsSplit, as_integer
+from model2_assets.cross_validation._groups import test_group_combinations
 from model2_assets.cross_validation._roles import Role
 from model2_assets.errors import CrossValidationError
-from model2_assets.panel import date_codes
 
 
-class PurgedEmbargoedTimeSeriesSplit:
+class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
     """Combinatorial purged cross-validation of an (instrument, datetime) panel.
 
     The distinct dates are cut into `n_groups` contiguous groups of whole dates; every
@@ -43,7 +32,7 @@ class PurgedEmbargoedTimeSeriesSplit:
     never calendar durations, so weekends, holidays and gaps need no care.
 
     The splits train on the future of their test blocks. They validate a forecaster; they
-    are not a backtest.
+    are not a backtest. `WalkForwardSplit` trains on the past alone.
 
     Parameters
     ----------
@@ -72,6 +61,7 @@ class PurgedEmbargoedTimeSeriesSplit:
     --------
     One instrument, six days, labels that look one day ahead:
 
+    >>> import pandas as pd
     >>> dates = pd.date_range("2024-01-01", periods=6)
     >>> index = pd.MultiIndex.from_product([["A"], dates], names=["instrument", "datetime"])
     >>> cv = PurgedEmbargoedTimeSeriesSplit(3, embargo_days=0)
@@ -84,9 +74,9 @@ class PurgedEmbargoedTimeSeriesSplit:
     """
 
     def __init__(self, n_groups: int = 5, *, n_test_groups: int = 1, embargo_days: int = 5) -> None:
-        self.n_groups = _integer("n_groups", n_groups, minimum=2)
-        self.n_test_groups = _integer("n_test_groups", n_test_groups, minimum=1)
-        self.embargo_days = _integer("embargo_days", embargo_days, minimum=0)
+        self.n_groups = as_integer("n_groups", n_groups, minimum=2)
+        self.n_test_groups = as_integer("n_test_groups", n_test_groups, minimum=1)
+        self.embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
         if self.n_test_groups >= self.n_groups:
             raise CrossValidationError(
                 f"n_test_groups ({n_test_groups}) must be below n_groups ({n_groups}), else "
@@ -119,182 +109,38 @@ class PurgedEmbargoedTimeSeriesSplit:
         """Groups that each split tests: ndarray of shape (n_splits, n_test_groups)."""
         return test_group_combinations(self.n_groups, self.n_test_groups)
 
-    def path_ids(self) -> NDArray[np.int64]:
-        """Return the path that each tested group of each split belongs to.
-
-        Returns
-        -------
-        ndarray of shape (n_splits, n_test_groups), int64
-            In the order of `test_groups`; each path covers every group once.
-        """
-        return path_ids(self.test_groups)
-
-    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
-        """Return the number of splits; the arguments are scikit-learn's and not used."""
-        del X, y, groups
-        return self.n_splits
-
-    def group_ids(self, X: pd.DataFrame | pd.Series | pd.MultiIndex) -> NDArray[np.int16]:
-        """Return the group of dates that each row belongs to.
-
-        Parameters
-        ----------
-        X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
-            Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), int16
-            Group id, ascending in time.
-
-        Raises
-        ------
-        CrossValidationError
-            If the index is of another kind, or has fewer dates than groups.
-        """
-        dates = date_codes(panel_index_of(X))
-        return group_of_date(len(dates.values), self.n_groups)[dates.codes]
-
-    def split(
-        self,
-        X: pd.DataFrame | pd.Series | pd.MultiIndex,
-        y: object = None,
-        groups: object = None,
-        *,
-        label_end: ArrayLike | pd.Series | pd.Index,
-    ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the train and test rows of every split, as scikit-learn does.
-
-        Parameters
-        ----------
-        X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
-            Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
-        y, groups : object, optional
-            Not used; there for scikit-learn.
-        label_end : array-like of datetime64, shape (n_rows,)
-            Last date that the label of each row of `X` looks at. Dates beyond those of `X`
-            are fine.
-
-        Yields
-        ------
-        train : ndarray of shape (n_train,), intp
-            Positions of train rows in `X`, ascending.
-        test : ndarray of shape (n_test,), intp
-            Positions of test rows in `X`, ascending.
-
-        Raises
-        ------
-        CrossValidationError
-            If the index is not a panel's, has fewer dates than groups, or a label end is
-            missing or precedes its row.
-        """
-        del y, groups
-        calendar = self._calendar(row_intervals(X, label_end))
-
-        def positions() -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp]]]:
-            for tested in self.test_groups:
-                roles = self._roles_of_split(calendar, tested)
-                yield np.flatnonzero(roles == Role.TRAIN), np.flatnonzero(roles == Role.TEST)
-
-        return positions()
-
-    def roles(
-        self,
-        X: pd.DataFrame | pd.Series | pd.MultiIndex,
-        *,
-        label_end: ArrayLike | pd.Series | pd.Index,
+    def _roles_of_split(
+        self, calendar: GroupedCalendar, tested: NDArray[np.int64]
     ) -> NDArray[np.int8]:
-        """Return what every row does in every split.
-
-        Parameters
-        ----------
-        X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
-            Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
-        label_end : array-like of datetime64, shape (n_rows,)
-            Last date that the label of each row of `X` looks at.
-
-        Returns
-        -------
-        ndarray of shape (n_rows, n_splits), int8
-            A `Role`, in Fortran order, so that one split is contiguous.
-
-        Raises
-        ------
-        CrossValidationError
-            As `split`.
-        """
-        calendar = self._calendar(row_intervals(X, label_end))
-        roles = np.empty((len(calendar.rows.start), self.n_splits), dtype=np.int8, order="F")
-        for split_id, tested in enumerate(self.test_groups):
-            roles[:, split_id] = self._roles_of_split(calendar, tested)
-        return roles
-
-    def _calendar(self, rows: RowIntervals) -> "_Calendar":
-        latest_end = np.zeros(rows.n_dates, dtype=np.int64)
-        np.maximum.at(latest_end, rows.start, rows.end)
-        return _Calendar(
-            rows=rows, group=group_of_date(rows.n_dates, self.n_groups), latest_end=latest_end
-        )
-
-    def _roles_of_split(self, calendar: "_Calendar", tested: NDArray[np.int64]) -> NDArray[np.int8]:
-        blocks = calendar.blocks(tested)
-        date_roles = calendar.date_roles(blocks, self.embargo_days)
-        roles: NDArray[np.int8] = date_roles[calendar.rows.start]
-        reaches_next = calendar.rows.end >= calendar.next_block(blocks)[calendar.rows.start]
+        rows, blocks = calendar.rows, calendar.test_blocks(tested)
+        date_roles = _roles_by_date(calendar, tested, blocks, self.embargo_days)
+        roles: NDArray[np.int8] = date_roles[rows.start]
+        reaches_next = rows.end >= _start_of_next(blocks, rows.n_dates)[rows.start]
         trains = (roles == Role.TRAIN) | (roles == Role.EMBARGOED)
         roles[reaches_next & trains] = Role.PURGED_BEFORE
         return roles
 
 
-@dataclass(frozen=True)
-class _Calendar:
-    """Rows and the distinct dates they are cut by.
+def _roles_by_date(
+    calendar: GroupedCalendar,
+    tested: NDArray[np.int64],
+    blocks: tuple[Block, ...],
+    embargo_days: int,
+) -> NDArray[np.int8]:
+    """Return the role of each date's rows by where the date lies, shape (n_dates,)."""
+    roles = np.full(calendar.rows.n_dates, Role.TRAIN, dtype=np.int8)
+    for block in blocks:
+        roles[block.end + 1 : block.end + 1 + embargo_days] = Role.EMBARGOED
+    for block in blocks:
+        roles[block.last + 1 : block.end + 1] = Role.PURGED_AFTER
+    roles[np.isin(calendar.group, tested)] = Role.TEST
+    return roles
 
-    Attributes
-    ----------
-    rows : RowIntervals
-        Closed intervals of the rows, as date codes.
-    group : ndarray of shape (n_dates,), int16
-        Group of each date.
-    latest_end : ndarray of shape (n_dates,), int64
-        Latest label end among the rows of each date, as date code.
+
+def _start_of_next(blocks: tuple[Block, ...], n_dates: int) -> NDArray[np.int64]:
+    """Return where the interval of the next block after each date starts, shape (n_dates,).
+
+    ``n_dates`` where none follows. A row that reaches any later block reaches the next.
     """
-
-    rows: RowIntervals
-    group: NDArray[np.int16]
-    latest_end: NDArray[np.int64]
-
-    def blocks(self, tested: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the merged test blocks: shape (n_blocks, 2), first and last date codes."""
-        is_test = np.isin(self.group, tested).astype(np.int8)
-        edges = np.diff(is_test, prepend=0, append=0)
-        return np.column_stack([np.flatnonzero(edges == 1), np.flatnonzero(edges == -1) - 1])
-
-    def date_roles(self, blocks: NDArray[np.int64], embargo_days: int) -> NDArray[np.int8]:
-        """Return the role of each date's rows by where the date lies, shape (n_dates,)."""
-        roles = np.full(self.rows.n_dates, Role.TRAIN, dtype=np.int8)
-        ends = [int(self.latest_end[first : last + 1].max()) for first, last in blocks]
-        for end in ends:
-            roles[end + 1 : end + 1 + embargo_days] = Role.EMBARGOED
-        for (_, last), end in zip(blocks, ends, strict=True):
-            roles[last + 1 : end + 1] = Role.PURGED_AFTER
-        for first, last in blocks:
-            roles[first : last + 1] = Role.TEST
-        return roles
-
-    def next_block(self, blocks: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the first date code of the next block after each date, shape (n_dates,).
-
-        ``n_dates`` where none follows. A row that reaches any later block reaches the next.
-        """
-        firsts = np.append(blocks[:, 0], self.rows.n_dates)
-        return firsts[np.searchsorted(blocks[:, 0], np.arange(self.rows.n_dates), side="right")]
-
-
-def _integer(name: str, value: object, *, minimum: int) -> int:
-    is_integer = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not is_integer or int(value) < minimum:  # type: ignore[call-overload]
-        raise CrossValidationError(
-            f"{name} must be an integer of at least {minimum}, got {value!r}"
-        )
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    starts = np.array([*(block.first for block in blocks), n_dates], dtype=np.int64)
+    return starts[np.searchsorted(starts[:-1], np.arange(n_dates), side="right")]

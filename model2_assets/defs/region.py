@@ -1,6 +1,5 @@
 """One region of the configuration, as the asset builders see it."""
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -164,10 +163,10 @@ class Region:
                 for horizon in self.settings.labels.horizon_keys
                 for column in ("forward_return", "label", "label_end")
             )
-        splits = self.settings.cross_validation
-        if asset == "cv_splits" and splits.splitter is None:
-            n_splits = math.comb(splits.n_groups, splits.n_test_groups)
-            return tuple(f"split_{split_id}" for split_id in range(n_splits))
+        if asset == "cv_splits":
+            return self.settings.cross_validation.role_column_names(
+                self.settings.labels.horizon_keys
+            )
         return ()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.cross_validation import Role, split_ids, split_roles
+from model2_assets.cross_validation import Role, role_columns
 from model2_assets.panel import date_codes
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ COLOURS = {
     Role.PURGED_BEFORE: "#F0C000",
     Role.PURGED_AFTER: "#D55E00",
     Role.EMBARGOED: "#111111",
+    Role.UNUSED: "#F1F3F5",
 }
 """Hues after Okabe and Ito (2008), told apart by lightness alone as well."""
 
@@ -35,11 +36,12 @@ def plot_fold_timeline(splits: pd.DataFrame) -> bytes:
 
     A date has the colour of most of its rows. The axis counts dates with rows, so gaps in
     the calendar take no room. A run of dates is drawn at least two pixels wide, since a
-    five-day embargo in thirty years would vanish.
+    five-day embargo in thirty years would vanish. Where every horizon has splits of its
+    own, they follow one another, horizon by horizon.
 
     Parameters
     ----------
-    splits : DataFrame of shape (n_rows, 1 + n_splits)
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
         The cv_splits table.
 
     Returns
@@ -52,16 +54,19 @@ def plot_fold_timeline(splits: pd.DataFrame) -> bytes:
     index = splits.index
     assert isinstance(index, pd.MultiIndex)
     dates = date_codes(index)
-    ids = split_ids(splits)
+    columns = role_columns(splits)
+    names = [f"{column.horizon or ''} {column.split_id}".strip() for column in columns]
     width = WIDTH_PX / 100
-    height = min(1.15 + _BAR_INCHES * len(ids), _TALLEST_INCHES)
+    height = min(1.15 + _BAR_INCHES * len(columns), _TALLEST_INCHES)
     figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
     axes = figure.add_subplot()
-    for row, split_id in enumerate(ids):
-        roles = _roles_by_date(split_roles(splits, split_id), dates.codes, len(dates.values))
+    seen: set[int] = set()
+    for row, column in enumerate(columns):
+        roles = _roles_by_date(column.roles(splits), dates.codes, len(dates.values))
         _draw_split(axes, row, roles)
-    _label_axes(axes, pd.DatetimeIndex(dates.values), ids)
-    _add_legend(figure_axes=axes)
+        seen.update(np.unique(roles).tolist())
+    _label_axes(axes, pd.DatetimeIndex(dates.values), names)
+    _add_legend(axes, [role for role in COLOURS if role != Role.UNUSED or role in seen])
     picture = BytesIO()
     figure.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
@@ -90,13 +95,13 @@ def _draw_split(axes: "Axes", row: int, roles: NDArray[np.int8]) -> None:
         axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=colour, linewidth=0)
 
 
-def _label_axes(axes: "Axes", calendar: pd.DatetimeIndex, ids: tuple[int, ...]) -> None:
+def _label_axes(axes: "Axes", calendar: pd.DatetimeIndex, names: list[str]) -> None:
     axes.set_xlim(0, len(calendar))
-    axes.set_ylim(len(ids) - 0.5, -0.5)
+    axes.set_ylim(len(names) - 0.5, -0.5)
     ticks, labels = _date_ticks(calendar)
     axes.set_xticks(ticks, labels)
-    step = max(1, -(-len(ids) // 40))
-    axes.set_yticks(range(0, len(ids), step), [str(split_id) for split_id in ids[::step]])
+    step = max(1, -(-len(names) // 40))
+    axes.set_yticks(range(0, len(names), step), names[::step])
     axes.set_ylabel("split")
     axes.tick_params(length=3, labelsize=9)
     axes.tick_params(axis="y", length=0)
@@ -118,14 +123,13 @@ def _first_of_each(calendar: pd.DatetimeIndex, unit: str) -> NDArray[np.int64]:
     return np.flatnonzero(periods[1:] != periods[:-1]) + 1
 
 
-def _add_legend(*, figure_axes: "Axes") -> None:
+def _add_legend(axes: "Axes", shown: list[Role]) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=colour, label=role.name.lower().replace("_", " "))
-        for role, colour in COLOURS.items()
+        Patch(facecolor=COLOURS[role], label=role.name.lower().replace("_", " ")) for role in shown
     ]
-    figure_axes.legend(
+    axes.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),

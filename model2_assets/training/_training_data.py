@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,8 @@ TEST = 1
 """Role of a row that a split predicts."""
 
 _CHUNK_ROWS = 65_536
+
+_ROLES = re.compile(r"split_\d+(_\d+d)?")
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,6 +116,15 @@ class TrainingData:
         """Number of splits."""
         return int(self.roles.shape[1])
 
+    @property
+    def tested_rows(self) -> NDArray[np.intp]:
+        """Ascending positions of the rows that at least one split predicts.
+
+        All rows in cross-validation; walking forward, those of the groups that are tested.
+        Out-of-fold predictions, coverage and scores speak of these.
+        """
+        return np.flatnonzero((self.roles == TEST).any(axis=1))
+
     def train_rows(self, split_id: int) -> NDArray[np.intp]:
         """Return the ascending positions of the rows that a split trains on."""
         return np.flatnonzero(self.roles[:, split_id] == TRAIN)
@@ -134,14 +146,16 @@ def assemble_training_data(
     labels : DataFrame
         Panel frame with a column ``label_{horizon}`` in bps, NaN where there is none.
     cv_splits : DataFrame
-        Panel frame with columns ``group_id`` and ``split_0``, ``split_1`` and so on.
+        Panel frame with columns ``group_id`` and ``split_0``, ``split_1`` and so on, or
+        ``split_0_21d`` and so on where every horizon has roles of its own.
     horizon : str
         Such as ``21d``.
 
     Returns
     -------
     TrainingData
-        The rows of `cv_splits` that have a label of this horizon, in canonical order.
+        The rows of `cv_splits` that have a label of this horizon, in canonical order, with
+        the roles that are for this horizon.
 
     Raises
     ------
@@ -165,7 +179,7 @@ def assemble_training_data(
         X=_take_rows(features, feature_rows),
         y=y[labelled],
         feature_names=tuple(str(name) for name in features.columns),
-        roles=_roles(cv_splits)[labelled],
+        roles=_roles(cv_splits, horizon)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
     )
 
@@ -227,12 +241,13 @@ def _take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.flo
     return X
 
 
-def _roles(cv_splits: pd.DataFrame) -> NDArray[np.int8]:
-    n_splits = sum(str(name).startswith("split_") for name in cv_splits.columns)
-    names = [f"split_{split_id}" for split_id in range(n_splits)]
+def _roles(cv_splits: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
+    columns = [match for match in map(_ROLES.fullmatch, map(str, cv_splits.columns)) if match]
+    suffix = f"_{horizon}" if any(match[1] for match in columns) else ""
+    n_splits = sum((match[1] or "") == suffix for match in columns)
+    names = [f"split_{split_id}{suffix}" for split_id in range(n_splits)]
     absent = [name for name in names if name not in cv_splits]
     if absent or not names:
-        raise TrainingError(
-            f"cv_splits have no column {(absent or ['split_0'])[0]!r}; rebuild them"
-        )
+        culprit = (absent or [f"split_0{suffix}"])[0]
+        raise TrainingError(f"cv_splits have no column {culprit!r}; rebuild them")
     return np.ascontiguousarray(cv_splits[names].to_numpy(dtype=np.int8))

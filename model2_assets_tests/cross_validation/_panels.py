@@ -1,11 +1,13 @@
 """Small panels, and the rules of the splits restated row by row as an oracle."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from hypothesis import strategies as st
 
+from model2_assets.config import CrossValidationConfig
 from model2_assets.panel import panel_index, to_canonical
 
 
@@ -88,36 +90,68 @@ def _embargoed_dates(
     tested: tuple[int, ...],
     embargo_days: int,
 ) -> np.ndarray:
-    calendar = np.unique(start)
-    found: list[np.ndarray] = []
+    calendar = np.concatenate(groups)
+    found = [calendar[:0]]
     for group in tested:
+        if group - 1 in tested:
+            continue
         block = [group]
         while block[-1] + 1 in tested:
             block.append(block[-1] + 1)
         in_block = np.isin(start, np.concatenate([groups[g] for g in block]))
-        found.append(calendar[calendar > end[in_block].max()][:embargo_days])
-        if group - 1 in tested:
-            found.pop()
+        if in_block.any():
+            found.append(calendar[calendar > end[in_block].max()][:embargo_days])
     return np.concatenate(found)
+
+
+def brute_force_forward_roles(
+    index: pd.MultiIndex,
+    label_end: object,
+    *,
+    groups: list[np.ndarray],
+    tested: int,
+    train_groups: int | None,
+) -> np.ndarray:
+    """Return the roles of one walk-forward split; `train_groups` None: all earlier ones."""
+    start = dates_of(index)
+    group_of = {date: group for group, dates in enumerate(groups) for date in dates}
+    group = [group_of[date] for date in start]
+    oldest = 0 if train_groups is None else tested - train_groups
+    touches_test = touching(index, label_end)[:, np.equal(group, tested)]
+    roles = np.full(len(start), 5, dtype=np.int8)
+    for row in range(len(start)):
+        if group[row] == tested:
+            roles[row] = 1
+        elif oldest <= group[row] < tested:
+            roles[row] = 2 if touches_test[row].any() else 0
+    return roles
 
 
 @dataclass(frozen=True)
 class RandomCase:
-    """A ragged panel, its labels for two horizons, and settings of a splitter."""
+    """A ragged panel, its labels for two horizons, and settings of its splits."""
 
     index: pd.MultiIndex
     ends: dict[str, pd.DatetimeIndex]
-    n_groups: int
-    n_test_groups: int
-    embargo_days: int
+    config: CrossValidationConfig
 
-    @property
+    @cached_property
     def labels(self) -> pd.DataFrame:
         return labels_table(self.index, **{f"end_{key}": ends for key, ends in self.ends.items()})
 
+    @cached_property
+    def longest_end(self) -> pd.Series:
+        """Longest label ends of the rows that have one, in canonical order."""
+        return self.labels.filter(like="label_end_").max(axis=1).dropna()
+
 
 @st.composite
-def random_cases(draw: st.DrawFn) -> RandomCase:
+def random_cases(
+    draw: st.DrawFn,
+    *,
+    schemes: tuple[str, ...] = ("cpcv",),
+    purges: tuple[str, ...] = ("longest_horizon",),
+) -> RandomCase:
     """Draw panels with gaps, late listings, delistings and an uneven calendar."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     n_dates, n_instruments = draw(st.integers(6, 26)), draw(st.integers(1, 4))
@@ -132,19 +166,36 @@ def random_cases(draw: st.DrawFn) -> RandomCase:
     present[0, rng.integers(0, 2) :: 2] = True
     rows = [(f"S{i}", day) for i in range(n_instruments) for day in np.flatnonzero(present[i])]
     index = panel_index([name for name, _ in rows], calendar[[day for _, day in rows]])
+    # Named from 1d on, since 0d is no horizon: a window of no bars is worth trying.
     ends = {
-        f"{h}d": _own_bar_ends(present, calendar, h, lag, across=draw(st.booleans()))
+        f"{h + 1}d": _own_bar_ends(present, calendar, h, lag, across=draw(st.booleans()))
         for h in horizons
     }
-    n_groups = draw(st.integers(2, 6))
     order = rng.permutation(len(index))
     return RandomCase(
         index=index[order],
         ends={key: pd.DatetimeIndex(values[order]) for key, values in ends.items()},
-        n_groups=n_groups,
-        n_test_groups=draw(st.integers(1, n_groups - 1)),
-        embargo_days=draw(st.sampled_from([0, 1, 2, 5, 40])),
+        config=draw(_configs(schemes, purges)),
     )
+
+
+@st.composite
+def _configs(
+    draw: st.DrawFn, schemes: tuple[str, ...], purges: tuple[str, ...]
+) -> CrossValidationConfig:
+    n_groups = draw(st.integers(2, 6))
+    settings = {
+        "n_groups": n_groups,
+        "embargo_days": draw(st.sampled_from([0, 1, 2, 5, 40])),
+        "scheme": draw(st.sampled_from(schemes)),
+        "purge": draw(st.sampled_from(purges)),
+    }
+    if settings["scheme"] == "cpcv":
+        settings["n_test_groups"] = draw(st.integers(1, n_groups - 1))
+    else:
+        settings["window"] = draw(st.sampled_from(["expanding", "rolling"]))
+        settings["train_groups"] = draw(st.integers(1, n_groups - 1))
+    return CrossValidationConfig(**settings)
 
 
 def _own_bar_ends(

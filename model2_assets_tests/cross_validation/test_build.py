@@ -7,6 +7,7 @@ from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
     build_cv_splits,
     longest_label_end,
+    make_splitter,
     prove_no_overlap,
 )
 from model2_assets.errors import ConfigError, CrossValidationError
@@ -151,6 +152,79 @@ def test_rows_left_out_are_told_apart_by_whether_they_touch_a_test_interval():
     assert splits["group_id"].tolist() == [0] * 10 + [1] * 9
     assert splits["split_0"].tolist() == [1] * 10 + [3, 3, 3, 4] + [0] * 5
     assert splits["split_1"].tolist() == [0] * 6 + [4] + [2] * 3 + [1] * 9
+
+
+def test_scikit_learns_time_series_split_is_taken_walking_forward():
+    labels = two_horizons(1, 20)
+    config = CrossValidationConfig(
+        scheme="walk_forward",
+        splitter="sklearn.model_selection:TimeSeriesSplit",
+        params={"n_splits": 2, "gap": 3},
+    )
+    splits = build_cv_splits(labels.index, labels, config)
+    # 19 rows: tests of 6 each, and no train row in the 3 before.
+    assert splits["group_id"].tolist() == [-1] * 7 + [0] * 6 + [1] * 6
+    assert splits["split_0"].tolist() == [0] * 4 + [2] * 3 + [1] * 6 + [5] * 6
+    assert splits["split_1"].tolist() == [0] * 10 + [2] * 3 + [1] * 6
+    assert prove_no_overlap(splits, labels).n_overlaps == 0
+    with pytest.raises(CrossValidationError, match=r"2020-01-01 0 times and others 1 times; .* or"):
+        build_cv_splits(labels.index, labels, config.model_copy(update={"scheme": "cpcv"}))
+
+
+def test_a_walk_forward_that_trains_on_the_future_or_tests_nothing_is_refused():
+    labels = two_horizons(1, 20)
+    forward = {"scheme": "walk_forward"}
+    with pytest.raises(CrossValidationError, match="split 0 trains on 5 rows dated on or after"):
+        build_cv_splits(labels.index, labels, own("Leaves").model_copy(update=forward))
+    for name in ("Untested", "Uneven"):
+        with pytest.raises(CrossValidationError, match="every row that it tests equally often"):
+            build_cv_splits(labels.index, labels, own(name).model_copy(update=forward))
+
+
+class Untested:
+    def split(self, X):
+        yield np.arange(3), np.arange(0)
+
+
+class Uneven:
+    def split(self, X):
+        yield np.arange(3), np.arange(10, 12)
+        yield np.arange(3), np.arange(11, 13)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"n_groups": 4}, "PurgedEmbargoedTimeSeriesSplit(n_groups=4, n_test_groups=1, "),
+        (
+            {"scheme": "walk_forward", "window": "rolling", "train_groups": 2},
+            "WalkForwardSplit(n_groups=5, window='rolling', train_groups=2, ",
+        ),
+    ],
+)
+def test_the_configured_splitter_is_made_and_knows_its_splits(settings, text):
+    config = CrossValidationConfig(**settings, embargo_days=3)
+    cv = make_splitter(config)
+    assert repr(cv) == text + "embargo_days=3)"
+    assert cv.n_splits == config.n_splits
+    labels = two_horizons(1, 30)
+    table = build_cv_splits(labels.index, labels, config)
+    assert tuple(table.columns[1:]) == config.role_column_names(("1d", "3d"))
+
+
+def test_per_horizon_columns_follow_from_the_configuration():
+    config = CrossValidationConfig(n_groups=4, n_test_groups=2, purge="per_horizon")
+    labels = two_horizons(1, 30)
+    table = build_cv_splits(labels.index, labels, config)
+    assert tuple(table.columns[1:]) == config.role_column_names(("1d", "3d"))
+    assert len(table.columns) == 13
+
+
+def test_a_splitter_of_the_users_own_is_not_ours_to_make():
+    with pytest.raises(CrossValidationError, match="replaces our splitter; leave it out"):
+        make_splitter(own("Leaves"))
+    assert own("Leaves").n_splits is None
+    assert own("Leaves").role_column_names(("1d",)) == ()
 
 
 class Overlapping:

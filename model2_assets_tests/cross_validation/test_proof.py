@@ -25,14 +25,17 @@ def test_proof_of_a_valid_table_counts_roles_and_distances():
     assert (proof.n_overlaps, proof.first_overlap) == (0, None)
     expected = pd.DataFrame(
         {
+            "horizon": ["longest"] * 4,
             "split_id": [0, 1, 2, 3],
             "train": [20, 14, 14, 24],
             "test": [10, 10, 10, 8],
             "purged_before": [0, 6, 6, 6],
             "purged_after": [6, 6, 6, 0],
             "embargoed": [2, 2, 2, 0],
+            "unused": [0, 0, 0, 0],
             "overlaps": [0, 0, 0, 0],
             "min_distance_bars": pd.array([2, 1, 1, 1], dtype="Int64"),
+            "overlaps_longest": [0, 0, 0, 0],
         }
     )
     pd.testing.assert_frame_equal(proof.per_split, expected)

@@ -1,7 +1,7 @@
 import pandas as pd
 
 from model2_assets.config import CrossValidationConfig
-from model2_assets.cross_validation import build_cv_splits, split_summary
+from model2_assets.cross_validation import build_cv_splits, split_coverage, split_summary
 from model2_assets_tests.cross_validation.test_build import two_horizons
 
 
@@ -11,6 +11,7 @@ def test_summary_names_blocks_and_counts_rows_and_dates():
     summary = split_summary(build_cv_splits(labels.index, labels, config))
     assert len(summary) == 6
     expected = {
+        "horizon": "longest",
         "split_id": 1,
         "test_groups": "0, 2",
         "test_blocks": "2020-01-01 to 2020-01-07; 2020-01-15 to 2020-01-21",
@@ -21,8 +22,47 @@ def test_summary_names_blocks_and_counts_rows_and_dates():
         "purged_before": 4,
         "purged_after": 12,
         "embargoed": 2,
+        "unused": 0,
     }
     assert summary.iloc[1].to_dict() == expected
     assert summary.loc[0, "test_blocks"] == "2020-01-01 to 2020-01-14"
     assert (summary.loc[:, "train":].sum(axis=1) == 38).all()
     assert isinstance(summary.index, pd.RangeIndex)
+
+
+def coverage(**settings):
+    labels = two_horizons(2, 20)
+    config = CrossValidationConfig(**{"n_groups": 4, "embargo_days": 1} | settings)
+    (found,) = split_coverage(build_cv_splits(labels.index, labels, config))
+    return found
+
+
+def test_coverage_says_how_often_all_rows_are_tested():
+    assert coverage().text == "all 38 rows are tested, each in 1 split"
+    assert coverage(n_test_groups=2).text == "all 38 rows are tested, each in 3 splits"
+
+
+def test_coverage_of_a_walk_forward_says_how_many_rows_are_never_tested():
+    found = coverage(scheme="walk_forward", train_groups=2)
+    assert (found.horizon, found.rows, found.tested_rows, found.times_tested) == (
+        "longest",
+        38,
+        18,
+        1,
+    )
+    assert found.first_tested == pd.Timestamp("2020-01-15")
+    assert found.text == (
+        "18 of 38 rows (47.4%) are tested, each in 1 split, from 2020-01-15 on; 20 are never "
+        "tested, and scores and coverage do not speak of them"
+    )
+
+
+def test_summary_of_a_walk_forward_counts_unused_rows():
+    labels = two_horizons(2, 20)
+    config = CrossValidationConfig(n_groups=4, scheme="walk_forward")
+    summary = split_summary(build_cv_splits(labels.index, labels, config))
+    assert summary["test_groups"].tolist() == ["1", "2", "3"]
+    assert summary["train"].tolist() == [4, 14, 24]
+    assert summary["purged_before"].tolist() == [6, 6, 6]
+    assert summary["unused"].tolist() == [18, 8, 0]
+    assert (summary["embargoed"] == 0).all()

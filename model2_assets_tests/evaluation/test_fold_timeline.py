@@ -9,7 +9,7 @@ from matplotlib.image import imread
 from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import Role, build_cv_splits
 from model2_assets.evaluation import plot_fold_timeline
-from model2_assets.evaluation._fold_timeline import COLOURS, _roles_by_date
+from model2_assets.evaluation._fold_timeline import _BAR_INCHES, _DPI, COLOURS, _roles_by_date
 from model2_assets_tests.cross_validation._panels import full_panel, labels_table
 
 
@@ -56,6 +56,23 @@ def test_a_short_embargo_in_a_long_history_stays_visible():
 @pytest.mark.parametrize("n_dates", [12, 80])
 def test_short_histories_and_many_splits_can_be_drawn(n_dates, settings):
     assert plot_fold_timeline(made(n_dates=n_dates, window=1, **settings)).startswith(b"\x89PNG")
+
+
+def test_unused_dates_of_a_walk_forward_are_drawn_and_named_only_there():
+    forward = shares(plot_fold_timeline(made(scheme="walk_forward")))
+    # Splits of 4 test 1 group of 5, and leave 3, 2, 1 and none of them unused.
+    assert forward[Role.UNUSED] / forward[Role.TEST] == pytest.approx(6 / 4, rel=0.05)
+    assert shares(plot_fold_timeline(made()))[Role.UNUSED] < forward[Role.UNUSED] / 100
+
+
+def test_splits_per_horizon_are_drawn_below_each_other():
+    index, label_end = full_panel(2, 300, window=30)
+    labels = labels_table(index, end_5d=label_end, end_30d=label_end)
+    config = CrossValidationConfig(purge="per_horizon")
+    per_horizon = plot_fold_timeline(build_cv_splits(index, labels, config))
+    once = plot_fold_timeline(build_cv_splits(index, labels, CrossValidationConfig()))
+    height = imread(BytesIO(per_horizon)).shape[0] - imread(BytesIO(once)).shape[0]
+    assert height == pytest.approx(5 * _BAR_INCHES * _DPI, abs=1)
 
 
 def test_a_date_has_the_role_of_most_of_its_rows():

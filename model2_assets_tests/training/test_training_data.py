@@ -55,6 +55,35 @@ def test_the_other_horizon_has_its_own_rows_and_keeps_missing_features():
     assert data.y.tolist() == [7.0, 8.0]
 
 
+def test_roles_per_horizon_are_those_of_the_horizon():
+    features, labels, splits = tiny_tables()
+    roles = splits[["split_0", "split_1"]]
+    per_horizon = pd.concat(
+        [splits[["group_id"]], roles.add_suffix("_21d"), (4 - roles).add_suffix("_63d")], axis=1
+    )
+    data = assemble_training_data(features, labels, per_horizon, horizon="21d")
+    assert data.roles.tolist() == [[1, 0], [1, 3], [0, 1], [0, 4]]
+    data = assemble_training_data(features, labels, per_horizon, horizon="63d")
+    assert data.roles.tolist() == [[3, 1], [2, 3]]
+    faulty = per_horizon.rename(columns={"split_1_63d": "split_2_63d"})
+    with pytest.raises(TrainingError, match="no column 'split_1_63d'"):
+        assemble_training_data(features, labels, faulty, horizon="63d")
+    only = per_horizon.drop(columns=["split_0_63d", "split_1_63d"])
+    with pytest.raises(TrainingError, match="no column 'split_0_63d'"):
+        assemble_training_data(features, labels, only, horizon="63d")
+
+
+def test_tested_rows_are_those_that_any_split_predicts():
+    features, labels, splits = tiny_tables()
+    data = assemble_training_data(features, labels, splits, horizon="21d")
+    assert data.tested_rows.tolist() == [0, 1, 2]
+    assert data.tested_rows.dtype == np.intp
+    none = assemble_training_data(features, labels, splits * 0, horizon="21d")
+    assert none.tested_rows.tolist() == []
+    every = make_data(n_test_groups=2)
+    assert every.tested_rows.tolist() == list(range(every.n_rows))
+
+
 @settings(deadline=None, derandomize=True, max_examples=25)
 @given(st.randoms(use_true_random=False))
 def test_the_order_of_the_rows_given_does_not_matter(random):

@@ -4,8 +4,13 @@ Groups are contiguous blocks of whole dates. Train rows whose label interval tou
 test block are purged on both sides of it, by each row's longest label end, and the
 `embargo_days` dates that follow the block's latest label end are dropped besides. So no
 out-of-fold value of a row comes from a model that saw a label overlapping the row's
-longest window. Combinatorial cross-validation trains on the future of its test blocks:
-it validates a forecaster and is never a backtest.
+longest window. With `purge: per_horizon` each horizon has splits of its own, purged with
+its own label ends, and that holds for the horizon's own window alone.
+
+Combinatorial cross-validation (`scheme: cpcv`) trains on the future of its test blocks:
+it validates a forecaster and is never a backtest. Walk-forward (`scheme: walk_forward`)
+trains on the past alone; its first groups are never tested, and scores and coverage speak
+of the rows that are.
 """
 
 from collections.abc import Iterator
@@ -32,7 +37,8 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             "contract": CheckText("Names, types, ranges, key and order of CVSplits."),
             "no_label_overlap": CheckText(
                 "No train row's label interval touches a test row's; counted from the "
-                "labels by an interval sweep, not by the splitter."
+                "labels by an interval sweep, not by the splitter. Purged per horizon, the "
+                "intervals are those of the horizon's own labels."
             ),
             "minimum_samples": CheckText(
                 f"At least {config.min_samples} labelled rows in train and test of every "
@@ -50,6 +56,8 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             build_cv_splits,
             count_samples,
             prove_no_overlap,
+            split_coverage,
+            split_ids,
             split_summary,
         )
         from model2_assets.data_version import table_digest
@@ -84,8 +92,10 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 data_version=version,
                 metadata={
                     "dagster/row_count": len(splits),
-                    "splits": len(proof.per_split),
+                    "splits": len(split_ids(splits)),
+                    "coverage": "; ".join(found.text for found in split_coverage(splits)),
                     "label_overlaps": proof.n_overlaps,
+                    "overlaps_of_longest_window": proof.n_overlaps_longest,
                     "proof": table(proof.per_split),
                     "test_blocks": table(split_summary(splits)),
                     "samples": table(samples),
