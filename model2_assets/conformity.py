@@ -140,8 +140,10 @@ def _require_key(
     )
     if not contract.order:
         return
-    codes = [pd.factorize(keys[name], sort=True)[0] for name in contract.order]
-    ranked = codes[0].astype(np.int64) * (codes[1].max(initial=0) + 1) + codes[1]
+    ranked = np.zeros(len(keys), dtype=np.int64)
+    for name in contract.order:
+        codes = pd.factorize(keys[name], sort=True)[0]
+        ranked = ranked * (codes.max(initial=0) + 1) + codes
     unsorted = np.concatenate([[False], np.diff(ranked) < 0]) if len(ranked) else ranked < 0
     order = ", ".join(contract.order)
     _refuse_rows(unsorted, f"breaks the order {order}; sort the rows", columns, contract, origin)
