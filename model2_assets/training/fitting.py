@@ -243,6 +243,7 @@ def fit_models(
         data_versions=versions,
         row_order_hash=hash_row_order(data.index),
         blas_kernel=blas_kernel(),
+        sample_weights=config.sample_weights,
         seconds=usage.seconds,
         peak_rss_bytes=usage.peak_rss_bytes,
     )

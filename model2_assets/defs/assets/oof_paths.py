@@ -74,7 +74,7 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
                     "dagster/row_count": len(made.paths),
                     "splits": facts["n_splits"],
                     "paths": facts["n_paths"],
-                    **({"mean_prediction_std_bps": spread.mean()} if len(spread) else {}),
+                    **({"mean_prediction_std_bps": float(spread.mean())} if len(spread) else {}),
                 },
             )
 
