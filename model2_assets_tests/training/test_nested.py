@@ -13,7 +13,12 @@ from sklearn.preprocessing import StandardScaler
 from model2_assets.config import CrossValidationConfig, ExecutionConfig, parse_config
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.data_version import table_digest
-from model2_assets.errors import CrossValidationError, StoreError, TrainingError
+from model2_assets.errors import (
+    ConfigError,
+    CrossValidationError,
+    StoreError,
+    TrainingError,
+)
 from model2_assets.provenance import facts_of, with_provenance
 from model2_assets.training import (
     ModelRegistry,
@@ -213,3 +218,20 @@ def test_splits_of_another_configuration_or_vintage_are_refused():
         made(tables, CONFIG.model_copy(update={"n_groups": 4}))
     with pytest.raises(StoreError, match="cv_splits was made from labels"):
         made({**tables, "labels": with_provenance(tables["labels"], data_version="x", inputs={})})
+
+
+@pytest.mark.parametrize(
+    ("settings", "culprit"),
+    [
+        ({"n_groups": 6, "n_test_groups": 2}, "n_test_groups 2"),
+        ({"n_groups": 2}, "n_groups 2"),
+        ({"splitter": "my.module:Splitter"}, "splitter my.module:Splitter"),
+    ],
+)
+def test_nested_is_refused_where_it_has_no_meaning(settings, culprit):
+    region = {"cross_validation": {**settings, "nested": True}}
+    with pytest.raises(ConfigError) as caught:
+        parse_config({"regions": {"us": region}})
+    message = str(caught.value)
+    assert "regions.us.cross_validation: nested needs scheme cpcv" in message
+    assert f"but there is {culprit}; change that, or set nested to false" in message
