@@ -221,6 +221,30 @@ class CrossValidationConfig(_Section):
         default=None, description="class that replaces our splitter"
     )
     params: dict[str, Any] = Field(default_factory=dict, description="settings of your splitter")
+    nested: bool = Field(
+        default=False,
+        description="also make nested_oof, for an unbiased score of a stacker: "
+        "n_groups x (n_groups - 1) / 2 more fits per model and horizon",
+    )
+
+    @model_validator(mode="after")
+    def _nested_needs_pairs_of_groups(self) -> Self:
+        if not self.nested:
+            return self
+        breaches = {
+            f"scheme {self.scheme}": self.scheme == "cpcv",
+            f"n_test_groups {self.n_test_groups}": self.n_test_groups == 1,
+            f"n_groups {self.n_groups}": self.n_groups >= 3,
+            f"splitter {self.splitter}": self.splitter is None,
+        }
+        wrong = [setting for setting, fits in breaches.items() if not fits]
+        if wrong:
+            raise ValueError(
+                f"nested needs scheme cpcv, n_test_groups 1, n_groups of at least 3 and no "
+                f"splitter of your own, but there is {', '.join(wrong)}; change that, or set "
+                f"nested to false"
+            )
+        return self
 
     @property
     def n_splits(self) -> int | None:
@@ -298,6 +322,10 @@ class ModelConfig(_Section):
     )
     overrides: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="per horizon, such as 63d: parameters that differ there"
+    )
+    sample_weights: Literal["none", "uniqueness"] = Field(
+        default="none",
+        description="uniqueness: train rows weigh by how little their labels overlap others",
     )
 
 

@@ -57,11 +57,13 @@ PRODUCTS: Mapping[str, Product] = {
     "cv_splits": Product("parquet", "CVSplits"),
     "fitted_models": Product("fold_models", None),
     "oof_predictions": Product("parquet", "OOFPredictions"),
+    "oof_paths": Product("parquet", "OOFPaths"),
+    "nested_oof": Product("parquet", "NestedOOF"),
     "feature_importance": Product("parquet", "FeatureImportance"),
     "cv_scores": Product("json_lines", "CVScores"),
     "leaderboard": Product("parquet", "Leaderboard"),
 }
-"""Every asset, in the order of the graph."""
+"""Every asset, in the order of the graph; not every configuration has all of them."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
 from model2_assets.checks._models import check_every_feature, check_models_complete
+from model2_assets.checks._nested import check_nested, check_nested_coverage
 from model2_assets.checks._out_of_fold import (
     check_coverage,
     check_determinism,
@@ -13,6 +14,13 @@ from model2_assets.checks._out_of_fold import (
     check_reproduced,
 )
 from model2_assets.checks._outcome import CheckOutcome, failed_errors
+from model2_assets.checks._paths import (
+    check_mean_is_oof,
+    check_paths,
+    check_paths_complete,
+    check_predictions_per_row,
+    row_positions,
+)
 from model2_assets.checks._scores import (
     check_models_size,
     check_same_inputs,
@@ -29,11 +37,17 @@ __all__ = [
     "check_features_consistent",
     "check_finite",
     "check_labels_consistent",
+    "check_mean_is_oof",
     "check_minimum_samples",
     "check_models_complete",
     "check_models_size",
+    "check_nested",
+    "check_nested_coverage",
     "check_no_label_overlap",
     "check_out_of_fold",
+    "check_paths",
+    "check_paths_complete",
+    "check_predictions_per_row",
     "check_range",
     "check_rank_ic_plausible",
     "check_reproduced",
@@ -41,4 +55,5 @@ __all__ = [
     "check_scores_complete",
     "failed_errors",
     "mean_rank_ic",
+    "row_positions",
 ]

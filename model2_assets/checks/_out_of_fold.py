@@ -2,6 +2,7 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model2_assets.checks._outcome import CheckOutcome, Severity
 
@@ -9,15 +10,21 @@ OTHER_KERNEL_BPS = 1e-5
 """Largest difference in bps that another processor's rounding explains."""
 
 
-def check_coverage(oof: pd.DataFrame, expected: pd.MultiIndex) -> CheckOutcome:
-    """Check that every row that has features and a label is predicted exactly once.
+def check_coverage(
+    oof: pd.DataFrame, expected: pd.MultiIndex, *, n_labelled: int | None = None
+) -> CheckOutcome:
+    """Check that every row that has to be predicted is predicted exactly once.
 
     Parameters
     ----------
     oof : DataFrame of shape (n_predictions, 2)
         Out-of-fold predictions, indexed by ``(instrument, datetime)``.
     expected : MultiIndex of shape (n_rows,)
-        The rows that have features and a label of the horizon.
+        The rows that have features and a label of the horizon; under a walk-forward,
+        those of them that a split tests.
+    n_labelled : int, optional
+        Rows that have features and a label, where those are more: the description says
+        how many are never tested.
 
     Returns
     -------
@@ -39,16 +46,24 @@ def check_coverage(oof: pd.DataFrame, expected: pd.MultiIndex) -> CheckOutcome:
     ]
     if not len(expected):
         problems.append("no row has both features and a label; lengthen the history")
+    description = "; ".join(problems) or f"{len(oof):,} of {len(expected):,} rows, each once"
+    never = (n_labelled or len(expected)) - len(expected)
+    if never:
+        description += (
+            f"; {never:,} rows with features and a label are in groups that no split tests, and "
+            f"are not covered"
+        )
     return CheckOutcome(
         "coverage",
         passed=not problems,
-        description="; ".join(problems) or f"{len(oof):,} of {len(expected):,} rows, each once",
+        description=description,
         values={
             "coverage": covered,
             "rows": len(oof),
             "missing_rows": len(missing),
             "extra_rows": len(extra),
             "repeated_rows": len(repeated),
+            "rows_never_tested": never,
         },
     )
 
@@ -58,8 +73,9 @@ def check_finite(oof: pd.DataFrame) -> CheckOutcome:
 
     Parameters
     ----------
-    oof : DataFrame of shape (n_predictions, 2)
-        With the column ``prediction`` in bps.
+    oof : DataFrame of shape (n_predictions, n_columns)
+        With the column ``prediction`` in bps; ``instrument`` and ``datetime`` are index
+        levels or columns.
 
     Returns
     -------
@@ -68,7 +84,7 @@ def check_finite(oof: pd.DataFrame) -> CheckOutcome:
     """
     bad = ~np.isfinite(oof["prediction"].to_numpy())
     count = int(bad.sum())
-    where = f"{count:,} predictions are not finite, first {_row(oof.index[bad])}" if count else ""
+    where = f"{count:,} predictions are not finite, first {_first_of(oof, bad)}" if count else ""
     return CheckOutcome(
         "finite",
         passed=count == 0,
@@ -82,8 +98,9 @@ def check_range(oof: pd.DataFrame, *, limit_bps: float) -> CheckOutcome:
 
     Parameters
     ----------
-    oof : DataFrame of shape (n_predictions, 2)
-        With the column ``prediction`` in bps.
+    oof : DataFrame of shape (n_predictions, n_columns)
+        With the column ``prediction`` in bps; ``instrument`` and ``datetime`` are index
+        levels or columns.
     limit_bps : float
         Largest absolute prediction allowed, bps.
 
@@ -99,7 +116,7 @@ def check_range(oof: pd.DataFrame, *, limit_bps: float) -> CheckOutcome:
     description = f"largest absolute prediction {largest:,.1f} bps, limit {limit_bps:,.0f} bps"
     if count:
         description += (
-            f"; {count:,} rows beyond it, first {_row(oof.index[beyond])}: regularize the model "
+            f"; {count:,} rows beyond it, first {_first_of(oof, beyond)}: regularize the model "
             f"more strongly or winsorize the labels harder"
         )
     return CheckOutcome(
@@ -226,6 +243,12 @@ def check_reproduced(oof: pd.DataFrame, predicted: pd.DataFrame) -> CheckOutcome
         description=description,
         values={"difference_bps": difference, "same_rows": same_rows, "same_folds": same_folds},
     )
+
+
+def _first_of(frame: pd.DataFrame, rows: NDArray[np.bool_]) -> str:
+    if isinstance(frame.index, pd.MultiIndex):
+        return _row(frame.index[rows])
+    return _row(pd.MultiIndex.from_frame(frame.loc[rows, ["instrument", "datetime"]].head(1)))
 
 
 def _row(rows: pd.Index) -> str:

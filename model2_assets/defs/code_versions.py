@@ -24,6 +24,8 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "cv_splits": ("cross_validation", "panel.py"),
     "fitted_models": ("training", "panel.py"),
     "oof_predictions": ("training", "panel.py"),
+    "oof_paths": ("training", "panel.py"),
+    "nested_oof": ("training", "cross_validation", "panel.py"),
     "feature_importance": ("training",),
     "cv_scores": ("evaluation", "panel.py"),
     "leaderboard": ("evaluation",),
@@ -35,7 +37,11 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "features": ("features",),
     "cv_splits": ("cross_validation",),
     "cv_scores": ("labels",),
+    "nested_oof": ("cross_validation",),
 }
+
+_FITTING = ("fitted_models", "nested_oof")
+"""Assets whose values depend on the models' settings."""
 
 
 def code_version(asset: str, config: Model2Config, region: str) -> str:
@@ -57,7 +63,12 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     """
     settings = config.region(region).model_dump(mode="json")
     parts: dict[str, object] = {name: settings[name] for name in _SETTINGS.get(asset, ())}
-    if asset == "fitted_models":
+    if "cross_validation" in parts:
+        # Whether nested_oof is there changes no split, and none of its values.
+        parts["cross_validation"] = {
+            name: value for name, value in settings["cross_validation"].items() if name != "nested"
+        }
+    if asset in _FITTING:
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}
     if asset == "cv_scores":

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.assets import PREPARATION, SUMMARY, TRAINING
+from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
 from model2_assets.defs.region import Region
 
 
@@ -38,7 +38,7 @@ def region_jobs(region: Region) -> list[Any]:
         ),
         dg.define_asset_job(
             names.training,
-            selection=_selection(region, TRAINING),
+            selection=_selection(region, training_assets(region)),
             description=f"One model and horizon of region {region.name}, with its products.",
         ),
         dg.define_asset_job(

@@ -116,7 +116,7 @@ def _row(scores: pd.DataFrame, oof: pd.DataFrame, manifest: "Manifest") -> dict[
         "rank_ic_path_min": of_paths.min(),
         "rank_ic_path_median": of_paths.median(),
         "rank_ic_path_max": of_paths.max(),
-        "coverage": len(oof) / facts["rows_with_label"],
+        "coverage": len(oof) / facts["rows_tested"],
         "largest_prediction": oof["prediction"].abs().max(),
         "determinism_difference": facts["determinism_difference_bps"],
         "models_bytes": manifest.total_bytes,

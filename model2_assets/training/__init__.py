@@ -11,7 +11,16 @@ if TYPE_CHECKING:
     from model2_assets.training._determinism import largest_difference, refit_difference
     from model2_assets.training._importances import aggregate_importances, top_importances
     from model2_assets.training._manifest import FoldFile, Manifest, Provenance
-    from model2_assets.training._out_of_fold import FittedSplit, predict_out_of_fold
+    from model2_assets.training._nested import predict_nested
+    from model2_assets.training._out_of_fold import (
+        FittedSplit,
+        SplitPredictions,
+        average_splits,
+        mean_by_row,
+        predict_out_of_fold,
+        predict_splits,
+    )
+    from model2_assets.training._paths import recombine_predictions
     from model2_assets.training._resources import (
         ResourceUsage,
         estimate_training_bytes,
@@ -19,6 +28,7 @@ if TYPE_CHECKING:
         measure_resources,
     )
     from model2_assets.training._training_data import hash_row_order
+    from model2_assets.training._uniqueness import LabelSpans, label_spans
     from model2_assets.training.base_models import (
         BaseModelTrainer,
         FoldModel,
@@ -32,11 +42,13 @@ if TYPE_CHECKING:
     )
     from model2_assets.training.fitting import FittedModels, fit_models
     from model2_assets.training.model_registry import ModelRegistry
+    from model2_assets.training.nested import NestedOutOfFold, build_nested_splits, make_nested
     from model2_assets.training.out_of_fold import (
         OutOfFold,
         make_out_of_fold,
         predict_stored,
     )
+    from model2_assets.training.paths import OutOfFoldPaths, PathPlan, make_paths
     from model2_assets.training.persistence import (
         StoredFoldModels,
         open_fold_models,
@@ -52,34 +64,48 @@ _MODULES = {
     "FoldFile": "_manifest",
     "FoldModel": "base_models",
     "FoldProgress": "base_models",
+    "LabelSpans": "_uniqueness",
     "LinearTrainer": "ridge",
     "Manifest": "_manifest",
     "ModelRegistry": "model_registry",
-    "ParameterError": "base_models",
+    "NestedOutOfFold": "nested",
     "OutOfFold": "out_of_fold",
+    "OutOfFoldPaths": "paths",
+    "ParameterError": "base_models",
+    "PathPlan": "paths",
     "Provenance": "_manifest",
     "ResourceUsage": "_resources",
     "RidgeTrainer": "ridge",
+    "SplitPredictions": "_out_of_fold",
     "StoredFoldModels": "persistence",
     "TrainingData": "base_models",
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "_importances",
     "assemble_training_data": "base_models",
+    "average_splits": "_out_of_fold",
+    "build_nested_splits": "nested",
     "cross_validate": "base_models",
     "estimate_training_bytes": "_resources",
     "fit_models": "fitting",
     "fit_n_jobs_to_memory": "_resources",
     "fit_split": "base_models",
     "hash_row_order": "_training_data",
+    "label_spans": "_uniqueness",
     "largest_difference": "_determinism",
+    "make_nested": "nested",
     "make_out_of_fold": "out_of_fold",
+    "make_paths": "paths",
+    "mean_by_row": "_out_of_fold",
     "measure_resources": "_resources",
     "open_fold_models": "persistence",
+    "predict_nested": "_nested",
     "predict_out_of_fold": "_out_of_fold",
+    "predict_splits": "_out_of_fold",
     "predict_stored": "out_of_fold",
-    "top_importances": "_importances",
+    "recombine_predictions": "_paths",
     "refit_difference": "_determinism",
     "save_fold_models": "persistence",
+    "top_importances": "_importances",
     "usable_cores": "base_models",
 }
 
@@ -90,31 +116,45 @@ __all__ = [
     "FoldFile",
     "FoldModel",
     "FoldProgress",
+    "LabelSpans",
     "LinearTrainer",
     "Manifest",
     "ModelRegistry",
+    "NestedOutOfFold",
     "OutOfFold",
+    "OutOfFoldPaths",
     "ParameterError",
+    "PathPlan",
     "Provenance",
     "ResourceUsage",
     "RidgeTrainer",
+    "SplitPredictions",
     "StoredFoldModels",
     "TrainingData",
     "XGBoostTrainer",
     "aggregate_importances",
     "assemble_training_data",
+    "average_splits",
+    "build_nested_splits",
     "cross_validate",
     "estimate_training_bytes",
     "fit_models",
     "fit_n_jobs_to_memory",
     "fit_split",
     "hash_row_order",
+    "label_spans",
     "largest_difference",
+    "make_nested",
     "make_out_of_fold",
+    "make_paths",
+    "mean_by_row",
     "measure_resources",
     "open_fold_models",
+    "predict_nested",
     "predict_out_of_fold",
+    "predict_splits",
     "predict_stored",
+    "recombine_predictions",
     "refit_difference",
     "save_fold_models",
     "top_importances",

@@ -8,7 +8,12 @@ from numpy.typing import NDArray
 from model2_assets.errors import TrainingError
 from model2_assets.training._out_of_fold import FittedSplit
 from model2_assets.training._training_data import TrainingData
-from model2_assets.training.base_models import BaseModelTrainer, fit_split, predict_rows
+from model2_assets.training.base_models import (
+    BaseModelTrainer,
+    RowWeights,
+    fit_split,
+    predict_rows,
+)
 
 
 def refit_difference(
@@ -17,6 +22,7 @@ def refit_difference(
     models: Iterable[FittedSplit],
     *,
     split_id: int,
+    row_weights: RowWeights | None = None,
 ) -> float:
     """Refit one split afresh and compare its test predictions with a given model's.
 
@@ -30,6 +36,8 @@ def refit_difference(
         Holds the model of the split.
     split_id : int
         The split to refit.
+    row_weights : callable, optional
+        Returns the weights of the train rows at given positions.
 
     Returns
     -------
@@ -46,7 +54,7 @@ def refit_difference(
     if model is None:
         raise TrainingError(f"fold {split_id} has no model to compare a refit with; retrain")
     rows = data.test_rows(split_id)
-    refitted = fit_split(make_trainer, data, split_id)
+    refitted = fit_split(make_trainer, data, split_id, row_weights=row_weights)
     return largest_difference(
         predict_rows(refitted.trainer, data, rows), predict_rows(model.trainer, data, rows)
     )

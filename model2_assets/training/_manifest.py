@@ -48,6 +48,8 @@ class Provenance:
     blas_kernel : str
         Linear algebra kernel that they were fitted with, see `blas_kernel`; empty if
         unknown.
+    sample_weights : str
+        Which weights the train rows had, as the configuration names them.
     """
 
     region: str
@@ -62,6 +64,7 @@ class Provenance:
     seconds: float
     peak_rss_bytes: int
     blas_kernel: str = ""
+    sample_weights: str = "none"
 
 
 def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[str, Any]) -> str:
@@ -123,6 +126,7 @@ class Manifest(_Document):
     seconds: _Seconds = Field(description="wall time of training")
     peak_rss_bytes: _Count = Field(description="largest resident memory while training")
     blas_kernel: str = Field("", description="linear algebra kernel they were fitted with")
+    sample_weights: str = Field("none", description="weights of the train rows")
 
     @model_validator(mode="after")
     def _folds_are_consistent(self) -> Self:

@@ -1,6 +1,7 @@
 """Out-of-fold predictions: every row predicted by models that never saw it."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -27,8 +28,27 @@ class FittedSplit(Protocol):
         ...
 
 
-def predict_out_of_fold(models: Iterable[FittedSplit], data: TrainingData) -> pd.DataFrame:
-    """Predict every row by the models of the splits that test it.
+@dataclass(frozen=True, eq=False)
+class SplitPredictions:
+    """Every prediction that every split makes, split after split.
+
+    Attributes
+    ----------
+    row : ndarray of shape (n_predictions,), intp
+        Position of the predicted row in the training data; ascending within a split.
+    split_id : ndarray of shape (n_predictions,), int16
+        Split whose model predicts; ascending.
+    prediction : ndarray of shape (n_predictions,), float64
+        bps.
+    """
+
+    row: NDArray[np.intp]
+    split_id: NDArray[np.int16]
+    prediction: NDArray[np.float64]
+
+
+def predict_splits(models: Iterable[FittedSplit], data: TrainingData) -> SplitPredictions:
+    """Predict the test rows of every split by its model, in one pass over the models.
 
     Parameters
     ----------
@@ -39,41 +59,14 @@ def predict_out_of_fold(models: Iterable[FittedSplit], data: TrainingData) -> pd
 
     Returns
     -------
-    DataFrame of shape (n_rows, 2)
-        Indexed by ``(instrument, datetime)``, sorted by instrument, then datetime.
-        ``prediction`` (float64, bps) is the mean over the splits that test the row: one
-        split where one group is tested at a time, C(N-1, k-1) where k groups are.
-        ``fold_id`` (int16) is the group of the row's date.
+    SplitPredictions
+        In the order of the splits, whatever the order of the models.
 
     Raises
     ------
     TrainingError
-        If the model of a split is missing or given twice, or no split tests a row.
+        If the model of a split is missing or given twice.
     """
-    predictions = _predict_splits(models, data)
-    tested = np.zeros(data.n_rows, dtype=np.int64)
-    total = np.zeros(data.n_rows, dtype=np.float64)
-    for split_id in range(data.n_splits):
-        rows = data.test_rows(split_id)
-        tested[rows] += 1
-        total[rows] += predictions[split_id]
-    never = np.flatnonzero(tested == 0)
-    if never.size:
-        raise TrainingError(
-            f"no fold predicts {never.size} rows, first {row_name(data.index, never[0])}; "
-            f"rebuild cv_splits"
-        )
-    order = np.lexsort((date_codes(data.index).codes, instrument_codes(data.index).codes))
-    return pd.DataFrame(
-        {"prediction": (total / tested)[order], "fold_id": data.group_id[order]},
-        index=data.index[order],
-    )
-
-
-def _predict_splits(
-    models: Iterable[FittedSplit], data: TrainingData
-) -> dict[int, NDArray[np.float64]]:
-    """Predict the test rows of every split, to be added up in the order of the splits."""
     predictions: dict[int, NDArray[np.float64]] = {}
     for model in models:
         if model.split_id in predictions or not 0 <= model.split_id < data.n_splits:
@@ -87,4 +80,110 @@ def _predict_splits(
     missing = sorted(set(range(data.n_splits)) - set(predictions))
     if missing:
         raise TrainingError(f"fold {missing[0]} has no model; retrain the model on these cv_splits")
-    return predictions
+    ordered = [predictions[split_id] for split_id in range(data.n_splits)]
+    return SplitPredictions(
+        row=np.concatenate([data.test_rows(split_id) for split_id in range(data.n_splits)]),
+        split_id=np.repeat(np.arange(data.n_splits, dtype=np.int16), [len(p) for p in ordered]),
+        prediction=np.concatenate(ordered),
+    )
+
+
+def predict_out_of_fold(models: Iterable[FittedSplit], data: TrainingData) -> pd.DataFrame:
+    """Predict every row by the models of the splits that test it.
+
+    Parameters
+    ----------
+    models : iterable of FittedSplit
+        The model of every split of `data`, in any order; one is held at a time.
+    data : TrainingData
+        Features and roles.
+
+    Returns
+    -------
+    DataFrame of shape (n_tested_rows, 2)
+        As `average_splits` returns it.
+
+    Raises
+    ------
+    TrainingError
+        If the model of a split is missing or given twice, or no split tests a row whose
+        group is tested.
+    """
+    return average_splits(predict_splits(models, data), data)
+
+
+def average_splits(predictions: SplitPredictions, data: TrainingData) -> pd.DataFrame:
+    """Average the predictions of every row that is tested.
+
+    Parameters
+    ----------
+    predictions : SplitPredictions
+        Of every split of `data`.
+    data : TrainingData
+        Rows and groups.
+
+    Returns
+    -------
+    DataFrame of shape (n_tested_rows, 2)
+        Indexed by ``(instrument, datetime)``, sorted by instrument, then datetime.
+        ``prediction`` (float64, bps) is the mean over the splits that test the row: one
+        split where one group is tested at a time, C(N-1, k-1) where k groups are.
+        ``fold_id`` (int16) is the group of the row's date. Groups that no split tests,
+        the first ones of a walk-forward, have no rows.
+
+    Raises
+    ------
+    TrainingError
+        If no split tests a row, though others of its group are tested.
+    """
+    n_tests = np.bincount(predictions.row, minlength=data.n_rows)
+    _refuse_holes(n_tests, data)
+    mean = mean_by_row(predictions.row, predictions.prediction, data.n_rows)
+    order = output_order(data)
+    order = order[n_tests[order] > 0]
+    return pd.DataFrame(
+        {"prediction": mean[order], "fold_id": data.group_id[order]}, index=data.index[order]
+    )
+
+
+def mean_by_row(
+    row: NDArray[np.intp], prediction: NDArray[np.float64], n_rows: int
+) -> NDArray[np.float64]:
+    """Return the mean prediction of every row, NaN where it has none.
+
+    Parameters
+    ----------
+    row : ndarray of shape (n_predictions,), intp
+        The row of each prediction.
+    prediction : ndarray of shape (n_predictions,), float64
+        Its value. A row's values are added up in this order, one after the other, so two
+        callers with the same order per row get the same bits.
+    n_rows : int
+        Number of rows.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), float64
+        The means.
+    """
+    total = np.bincount(row, weights=prediction, minlength=n_rows)
+    count = np.bincount(row, minlength=n_rows)
+    mean = np.full(n_rows, np.nan)
+    np.divide(total, count, out=mean, where=count > 0)
+    return mean
+
+
+def output_order(data: TrainingData) -> NDArray[np.intp]:
+    """Return the positions of all rows sorted by instrument, then datetime."""
+    return np.lexsort((date_codes(data.index).codes, instrument_codes(data.index).codes))
+
+
+def _refuse_holes(n_tests: NDArray[np.intp], data: TrainingData) -> None:
+    is_tested_group = np.zeros(int(data.group_id.max(initial=0)) + 1, dtype=bool)
+    is_tested_group[data.group_id[n_tests > 0]] = True
+    never = np.flatnonzero((n_tests == 0) & is_tested_group[data.group_id])
+    if never.size:
+        raise TrainingError(
+            f"no fold predicts {never.size} rows, first {row_name(data.index, never[0])}; "
+            f"rebuild cv_splits"
+        )

@@ -1,6 +1,7 @@
 """What a base model is, and the one cross-validation loop that trains them all."""
 
 import hashlib
+import inspect
 import logging
 import time
 from abc import ABC, abstractmethod
@@ -30,6 +31,7 @@ __all__ = [
     "FoldModel",
     "FoldProgress",
     "ParameterError",
+    "RowWeights",
     "TrainingData",
     "assemble_training_data",
     "cross_validate",
@@ -41,6 +43,10 @@ logger = logging.getLogger(__name__)
 
 IMPORTANCE_KINDS = ("gain", "weight", "coefficient")
 """Kinds of feature importance; a trainer has some of them."""
+
+RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
+"""Weights of train rows, from their positions alone: what a split does not train on
+cannot reach its weights."""
 
 _PREDICT_CHUNK_ROWS = 32_768
 
@@ -108,7 +114,12 @@ class BaseModelTrainer(ABC):
 
     @abstractmethod
     def fit(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.float64],
+        *,
+        feature_names: tuple[str, ...],
+        sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
         """Fit on the train rows of one split, and on nothing else.
 
@@ -120,6 +131,10 @@ class BaseModelTrainer(ABC):
             Labels in bps.
         feature_names : tuple of str
             Names of the columns of `X`.
+        sample_weight : ndarray of shape (n_rows,), float64, optional
+            Weights of the rows, with a mean of 1. Handed over only where the model's
+            ``sample_weights`` are on, so a trainer without this argument works without
+            them.
 
         Returns
         -------
@@ -131,6 +146,10 @@ class BaseModelTrainer(ABC):
         TrainingError
             If the model cannot be fitted.
         """
+
+    def takes_sample_weight(self) -> bool:
+        """Tell whether `fit` takes weights of rows."""
+        return "sample_weight" in inspect.signature(self.fit).parameters
 
     @abstractmethod
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -237,6 +256,7 @@ def cross_validate(
     *,
     n_jobs: int = 1,
     on_fold: Callable[[FoldProgress], None] | None = None,
+    row_weights: RowWeights | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit a fresh model on the train rows of every split.
 
@@ -254,6 +274,8 @@ def cross_validate(
         Splits fitted at once.
     on_fold : callable, optional
         Called with a `FoldProgress`, in the calling thread, after each split.
+    row_weights : callable, optional
+        Returns the weights of the train rows at given positions.
 
     Returns
     -------
@@ -276,7 +298,7 @@ def cross_validate(
             return_as="generator_unordered",
         )
         for model in parallel(
-            joblib.delayed(_fit_fold)(trainer, data, split_id)
+            joblib.delayed(_fit_fold)(trainer, data, split_id, row_weights)
             for split_id, trainer in enumerate(trainers)
         ):
             models.append(model)
@@ -288,7 +310,11 @@ def cross_validate(
 
 
 def fit_split(
-    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, split_id: int
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    split_id: int,
+    *,
+    row_weights: RowWeights | None = None,
 ) -> FoldModel:
     """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
 
@@ -300,6 +326,8 @@ def fit_split(
         Features, labels and roles.
     split_id : int
         The split.
+    row_weights : callable, optional
+        Returns the weights of the train rows at given positions.
 
     Returns
     -------
@@ -315,7 +343,7 @@ def fit_split(
         raise TrainingError(f"fold {split_id}: there are folds 0 to {data.n_splits - 1} only")
     trainer = make_trainer()
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fit_fold(trainer, data, split_id)
+        return _fit_fold(trainer, data, split_id, row_weights)
 
 
 def predict_rows(
@@ -351,7 +379,9 @@ def predict_rows(
     return predictions
 
 
-def _fit_fold(trainer: BaseModelTrainer, data: TrainingData, split_id: int) -> FoldModel:
+def _fit_fold(
+    trainer: BaseModelTrainer, data: TrainingData, split_id: int, row_weights: RowWeights | None
+) -> FoldModel:
     train, n_test = data.train_rows(split_id), len(data.test_rows(split_id))
     if not len(train) or not n_test:
         raise TrainingError(
@@ -360,7 +390,8 @@ def _fit_fold(trainer: BaseModelTrainer, data: TrainingData, split_id: int) -> F
         )
     started = time.monotonic()
     try:
-        trainer.fit(data.X[train], data.y[train], feature_names=data.feature_names)
+        weights = {} if row_weights is None else {"sample_weight": row_weights(train)}
+        trainer.fit(data.X[train], data.y[train], feature_names=data.feature_names, **weights)
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
         raise TrainingError(

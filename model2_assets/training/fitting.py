@@ -20,7 +20,13 @@ from model2_assets.training._training_data import (
     assemble_training_data,
     hash_row_order,
 )
-from model2_assets.training.base_models import FoldModel, cross_validate, usable_cores
+from model2_assets.training._uniqueness import label_spans
+from model2_assets.training.base_models import (
+    FoldModel,
+    RowWeights,
+    cross_validate,
+    usable_cores,
+)
 from model2_assets.training.model_registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -83,6 +89,97 @@ def assemble_current_data(
     return assemble_training_data(features, labels, cv_splits, horizon=horizon), versions
 
 
+def row_weights_of(
+    registry: ModelRegistry,
+    data: TrainingData,
+    labels: pd.DataFrame,
+    *,
+    horizon: str,
+    model: str,
+    execution_lag_days: int,
+) -> RowWeights | None:
+    """Return what weighs the train rows of a model, if anything does.
+
+    Parameters
+    ----------
+    registry : ModelRegistry
+        Knows the model's ``sample_weights``.
+    data : TrainingData
+        The rows.
+    labels : DataFrame of shape (n_label_rows, n_columns)
+        The labels table.
+    horizon, model : str
+        Such as ``21d`` and ``ridge``.
+    execution_lag_days : int
+        Own bars from a row to its entry.
+
+    Returns
+    -------
+    callable or None
+        Returns the weights of the train rows at given positions: their average
+        uniqueness among themselves, scaled to a mean of 1. None where rows count alike.
+    """
+    if registry.model(model).sample_weights == "none":
+        return None
+    spans = label_spans(data.index, labels, horizon=horizon, execution_lag_days=execution_lag_days)
+    return spans.weights
+
+
+def fit_every_split(
+    registry: ModelRegistry,
+    data: TrainingData,
+    *,
+    horizon: str,
+    model: str,
+    execution: ExecutionConfig,
+    row_weights: RowWeights | None,
+) -> tuple[FoldModel, ...]:
+    """Fit one model for one horizon on every split, as many at once as memory allows.
+
+    Parameters
+    ----------
+    registry : ModelRegistry
+        Makes the trainers.
+    data : TrainingData
+        Features, labels and roles.
+    horizon, model : str
+        Such as ``21d`` and ``ridge``.
+    execution : ExecutionConfig
+        How many folds at once, and how much memory.
+    row_weights : callable or None
+        Returns the weights of the train rows at given positions.
+
+    Returns
+    -------
+    tuple of FoldModel
+        One a split.
+
+    Raises
+    ------
+    TrainingError
+        If a fold cannot be fitted, or memory does not suffice.
+    """
+    n_jobs = fit_n_jobs_to_memory(
+        min(execution.n_jobs or usable_cores(), data.n_splits),
+        n_rows=data.n_rows,
+        n_features=len(data.feature_names),
+        max_rss_gb=execution.max_rss_gb,
+        fit_bytes_per_value=registry.trainer_class(model).fit_bytes_per_value,
+    )
+    logger.info(
+        "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",
+        horizon,
+        model,
+        data.n_splits,
+        n_jobs,
+        f"{data.n_rows:,}",
+        len(data.feature_names),
+    )
+    return cross_validate(
+        lambda: registry.trainer(model, horizon), data, n_jobs=n_jobs, row_weights=row_weights
+    )
+
+
 def fit_models(
     registry: ModelRegistry,
     *,
@@ -93,6 +190,7 @@ def fit_models(
     model: str,
     region: str,
     execution: ExecutionConfig,
+    execution_lag_days: int,
 ) -> FittedModels:
     """Fit one model for one horizon on every split.
 
@@ -106,6 +204,8 @@ def fit_models(
         Such as ``21d``, ``ridge``, ``us``.
     execution : ExecutionConfig
         How many folds at once, and how much memory.
+    execution_lag_days : int
+        Own bars from a row to its entry; matters to weights of rows alone.
 
     Returns
     -------
@@ -124,23 +224,17 @@ def fit_models(
         data, versions = assemble_current_data(
             features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
         )
-        n_jobs = fit_n_jobs_to_memory(
-            min(execution.n_jobs or usable_cores(), data.n_splits),
-            n_rows=data.n_rows,
-            n_features=len(data.feature_names),
-            max_rss_gb=execution.max_rss_gb,
-            fit_bytes_per_value=registry.trainer_class(model).fit_bytes_per_value,
+        weights = row_weights_of(
+            registry,
+            data,
+            labels,
+            horizon=horizon,
+            model=model,
+            execution_lag_days=execution_lag_days,
         )
-        logger.info(
-            "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",
-            horizon,
-            model,
-            data.n_splits,
-            n_jobs,
-            f"{data.n_rows:,}",
-            len(data.feature_names),
+        models = fit_every_split(
+            registry, data, horizon=horizon, model=model, execution=execution, row_weights=weights
         )
-        models = cross_validate(lambda: registry.trainer(model, horizon), data, n_jobs=n_jobs)
     config = registry.model(model)
     provenance = Provenance(
         region=region,
@@ -153,6 +247,7 @@ def fit_models(
         data_versions=versions,
         row_order_hash=hash_row_order(data.index),
         blas_kernel=blas_kernel(),
+        sample_weights=config.sample_weights,
         seconds=usage.seconds,
         peak_rss_bytes=usage.peak_rss_bytes,
     )

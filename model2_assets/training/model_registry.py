@@ -163,8 +163,9 @@ class ModelRegistry:
         Raises
         ------
         ConfigError
-            If there is no such model, its trainer cannot be imported, or a parameter is
-            unknown or impossible; the message gives its full key.
+            If there is no such model, its trainer cannot be imported, a parameter is
+            unknown or impossible, or weights are on and the trainer takes none; the message
+            gives the full key.
         """
         from model2_assets.training._params import ParameterError
 
@@ -173,7 +174,7 @@ class ModelRegistry:
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})
         try:
-            return trainer_class(
+            trainer = trainer_class(
                 params={**model.params, **overrides}, seed=model.seed, n_threads=n_threads
             )
         except ParameterError as error:
@@ -181,6 +182,12 @@ class ModelRegistry:
             raise ConfigError(
                 f"{self._key}.{name}.{section}.{error.key}: {error.reason}"
             ) from error
+        if model.sample_weights != "none" and not trainer.takes_sample_weight():
+            raise ConfigError(
+                f"{self._key}.{name}.sample_weights: {model.trainer} takes no weights; give its "
+                f"fit an argument sample_weight, or set sample_weights to none"
+            )
+        return trainer
 
     def validate(self, horizons: Iterable[str]) -> None:
         """Import every trainer and check its parameters for every horizon.

@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import StoreError
@@ -10,9 +12,13 @@ from model2_assets.provenance import data_versions_of, require_made_from, with_p
 from model2_assets.training._determinism import refit_difference
 from model2_assets.training._kernel import blas_kernel
 from model2_assets.training._manifest import Manifest
-from model2_assets.training._out_of_fold import predict_out_of_fold
+from model2_assets.training._out_of_fold import (
+    SplitPredictions,
+    average_splits,
+    predict_splits,
+)
 from model2_assets.training._training_data import TrainingData, hash_row_order
-from model2_assets.training.fitting import assemble_current_data
+from model2_assets.training.fitting import assemble_current_data, row_weights_of
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.persistence import StoredFoldModels
 
@@ -25,9 +31,12 @@ class OutOfFold:
     ----------
     oof : DataFrame of shape (n_rows, 2)
         ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
-    label : Series of shape (n_expected,), float64
+    label : Series of shape (n_labelled_rows,), float64
         Labels in bps of every row that has features and a label, found in those two
-        tables and not in the splits: the rows that must be predicted.
+        tables and not in the splits.
+    expected : MultiIndex of shape (n_rows,)
+        Rows that must be predicted: all of those, or where the scheme does not cover
+        history those from the first tested date on.
     determinism_difference_bps : float
         Largest difference that refitting one split made, bps.
     determinism_tolerance_bps : float
@@ -40,6 +49,7 @@ class OutOfFold:
 
     oof: pd.DataFrame
     label: pd.Series
+    expected: pd.MultiIndex
     determinism_difference_bps: float
     determinism_tolerance_bps: float
     refitted_split: int
@@ -58,6 +68,8 @@ def make_out_of_fold(
     features: pd.DataFrame,
     labels: pd.DataFrame,
     cv_splits: pd.DataFrame,
+    execution_lag_days: int,
+    covers_history: bool = True,
 ) -> OutOfFold:
     """Predict every row by the stored models that did not see it, and refit one of them.
 
@@ -69,6 +81,11 @@ def make_out_of_fold(
         The fold models of one horizon and model.
     features, labels, cv_splits : DataFrame
         Stored tables, with their provenance.
+    execution_lag_days : int
+        Own bars from a row to its entry; matters to weights of rows alone.
+    covers_history : bool, default True
+        Whether every labelled row must be predicted. False for a walk-forward, whose first
+        groups no split tests.
 
     Returns
     -------
@@ -85,9 +102,22 @@ def make_out_of_fold(
     _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
     label = labels_with_features(labels[f"label_{horizon}"], features)
+    tested = tested_rows(data)
+    expected = _rows_to_predict(label, data, tested, covers_history=covers_history)
     split_id = smallest_split(data)
     difference = refit_difference(
-        lambda: registry.trainer(model, horizon), data, stored, split_id=split_id
+        lambda: registry.trainer(model, horizon),
+        data,
+        stored,
+        split_id=split_id,
+        row_weights=row_weights_of(
+            registry,
+            data,
+            labels,
+            horizon=horizon,
+            model=model,
+            execution_lag_days=execution_lag_days,
+        ),
     )
     marked = with_provenance(
         oof,
@@ -100,12 +130,14 @@ def make_out_of_fold(
         horizon=horizon,
         model=model,
         rows_with_label=len(label),
-        n_folds=int(cv_splits["group_id"].nunique()),
+        rows_tested=len(expected),
+        n_folds=len(np.unique(data.group_id[tested])),
         determinism_difference_bps=difference,
     )
     return OutOfFold(
         oof=marked,
         label=label,
+        expected=expected,
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -142,6 +174,40 @@ def predict_stored(
         If the models were made from other tables than those given: they might have
         seen the rows that they are to predict.
     """
+    predictions, data = predict_stored_splits(
+        stored, features=features, labels=labels, cv_splits=cv_splits
+    )
+    return average_splits(predictions, data), data
+
+
+def predict_stored_splits(
+    stored: StoredFoldModels,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+) -> tuple[SplitPredictions, TrainingData]:
+    """Predict the test rows of every split by its stored model.
+
+    Parameters
+    ----------
+    stored : StoredFoldModels
+        The fold models of one horizon and model.
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+
+    Returns
+    -------
+    SplitPredictions
+        Of every split.
+    TrainingData
+        What it was predicted from.
+
+    Raises
+    ------
+    StoreError
+        If the models were made from other tables than those given.
+    """
     manifest = stored.manifest
     data, versions = assemble_current_data(
         features=features, labels=labels, cv_splits=cv_splits, horizon=manifest.horizon
@@ -154,7 +220,7 @@ def predict_stored(
             "fitted_models was trained on other rows or features than those stored now; "
             "materialize fitted_models again"
         )
-    return predict_out_of_fold(stored, data), data
+    return predict_splits(stored, data), data
 
 
 def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
@@ -186,7 +252,28 @@ def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:
     return known[known.index.isin(features.index)]
 
 
+def _rows_to_predict(
+    label: pd.Series, data: TrainingData, tested: NDArray[np.intp], *, covers_history: bool
+) -> pd.MultiIndex:
+    rows = label.index
+    assert isinstance(rows, pd.MultiIndex)
+    if covers_history or not len(tested):
+        return rows
+    first = data.index.get_level_values("datetime")[tested].min()
+    later = rows[rows.get_level_values("datetime") >= first]
+    assert isinstance(later, pd.MultiIndex)
+    return later
+
+
 def smallest_split(data: TrainingData) -> int:
     """Return the split with the fewest train rows: the cheapest to refit."""
     sizes = [len(data.train_rows(split_id)) for split_id in range(data.n_splits)]
     return sizes.index(min(sizes))
+
+
+def tested_rows(data: TrainingData) -> NDArray[np.intp]:
+    """Return the ascending positions of the rows that at least one split tests."""
+    is_tested = np.zeros(data.n_rows, dtype=bool)
+    for split_id in range(data.n_splits):
+        is_tested[data.test_rows(split_id)] = True
+    return np.flatnonzero(is_tested)

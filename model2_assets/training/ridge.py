@@ -12,6 +12,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.validation import has_fit_parameter
 
 from model2_assets.training._params import require_choice, require_number
 from model2_assets.training.base_models import BaseModelTrainer, hash_values, importance_frame
@@ -47,9 +48,17 @@ class LinearTrainer(BaseModelTrainer):
         """Return an unfitted scikit-learn regressor, from `params` and `seed`."""
 
     def fit(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.float64],
+        *,
+        feature_names: tuple[str, ...],
+        sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Fit the pipeline; see `BaseModelTrainer.fit`."""
+        """Fit the pipeline; see `BaseModelTrainer.fit`.
+
+        Weights go to the estimator alone: means and scales describe the features.
+        """
         # The steps work in place on one private float64 copy.
         pipeline = Pipeline(
             [
@@ -58,9 +67,15 @@ class LinearTrainer(BaseModelTrainer):
                 ("model", self.make_estimator()),
             ]
         )
-        self.pipeline_ = pipeline.fit(X.astype(np.float64), y)
+        weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
+        self.pipeline_ = pipeline.fit(X.astype(np.float64), y, **weights)
         self.feature_names = tuple(feature_names)
         return self
+
+    def takes_sample_weight(self) -> bool:
+        """Tell whether the estimator's own ``fit`` takes weights of rows."""
+        own = super().takes_sample_weight()
+        return own and has_fit_parameter(self.make_estimator(), "sample_weight")
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict labels in bps; see `BaseModelTrainer.predict`."""

@@ -108,15 +108,25 @@ class XGBoostTrainer(BaseModelTrainer):
         }
 
     def fit(
-        self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
+        self,
+        X: NDArray[np.float32],
+        y: NDArray[np.float64],
+        *,
+        feature_names: tuple[str, ...],
+        sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Grow the trees; see `BaseModelTrainer.fit`."""
+        """Grow the trees; see `BaseModelTrainer.fit`.
+
+        A row's hessian is its weight; weights have a mean of 1, so the smallest leaf stays
+        a share of the train rows.
+        """
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
                 train = xgb.QuantileDMatrix(
                     X,
                     label=y,
+                    weight=sample_weight,
                     max_bin=self.params["max_bin"],
                     nthread=self.n_threads,
                 )

@@ -67,6 +67,9 @@ class Workbench:
     def read(self, asset: str, horizon: str | None = None, model: str | None = None) -> Any:
         return self.store.load(Address("us", asset, horizon, model))
 
+    def key(self, asset: str) -> dg.AssetKey:
+        return dg.AssetKey(["us", asset])
+
     def check_records(self, asset: str, check: str) -> list[Any]:
         key = dg.AssetCheckKey(dg.AssetKey(["us", asset]), check)
         storage = self.instance.event_log_storage

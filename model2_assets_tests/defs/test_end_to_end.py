@@ -29,7 +29,7 @@ def test_every_run_succeeds(trained: Trained) -> None:
 
 def test_every_check_of_every_partition_passed(trained: Trained) -> None:
     graph = trained.bench.definitions.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 23
+    assert len(graph.asset_check_keys) == 29
 
     for key in graph.asset_check_keys:
         records = trained.bench.check_records(key.asset_key.path[-1], key.name)
@@ -77,6 +77,7 @@ def test_files_lie_where_the_layout_says(trained: Trained) -> None:
     }
     for horizon, model in PARTITIONS:
         assert (base / "us" / "oof_predictions" / horizon / f"{model}.parquet").exists()
+        assert (base / "us" / "oof_paths" / horizon / f"{model}.parquet").exists()
         assert (base / "us" / "feature_importance" / horizon / f"{model}.parquet").exists()
         assert (base / "us" / "cv_scores" / horizon / f"{model}.jsonl").exists()
         assert (base / "us" / "fitted_models" / horizon / model / "manifest.json").exists()
@@ -90,6 +91,24 @@ def test_plain_pandas_reads_the_out_of_fold_file(trained: Trained) -> None:
 
     assert list(frame.index.names) == ["instrument", "datetime"]
     assert frame.dtypes.astype(str).to_dict() == {"prediction": "float64", "fold_id": "int16"}
+
+
+@pytest.mark.parametrize(("horizon", "model"), PARTITIONS)
+def test_with_one_test_group_the_only_path_is_the_out_of_fold_predictions(
+    trained: Trained, horizon: str, model: str
+) -> None:
+    paths = trained.bench.read("oof_paths", horizon, model)
+    oof = trained.bench.read("oof_predictions", horizon, model)
+
+    assert set(paths["path_id"]) == {0}
+    assert paths["prediction_std"].isna().all()
+    indexed = paths.set_index(["instrument", "datetime"])
+    assert (indexed["split_id"] == indexed["group_id"]).all()
+    pd.testing.assert_frame_equal(
+        indexed[["prediction", "group_id"]].rename(columns={"group_id": "fold_id"}),
+        oof,
+        check_exact=True,
+    )
 
 
 def test_scores_have_every_fold_of_every_partition(trained: Trained) -> None:

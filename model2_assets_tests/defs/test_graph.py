@@ -14,9 +14,22 @@ EDGES = {
     "cv_splits": {"labels", "features"},
     "fitted_models": {"labels", "features", "cv_splits"},
     "oof_predictions": {"labels", "features", "cv_splits", "fitted_models"},
+    "oof_paths": {"labels", "features", "cv_splits", "fitted_models", "oof_predictions"},
+    "nested_oof": {"labels", "features", "cv_splits"},
     "feature_importance": {"fitted_models"},
     "cv_scores": {"oof_predictions", "labels"},
     "leaderboard": {"cv_scores", "oof_predictions", "fitted_models"},
+}
+
+
+NESTED = {"cross_validation": {"nested": True}}
+MODEL_ASSETS = {
+    "fitted_models",
+    "oof_predictions",
+    "oof_paths",
+    "nested_oof",
+    "feature_importance",
+    "cv_scores",
 }
 
 
@@ -25,20 +38,37 @@ def asset_graph(**changes: object) -> Any:
     return definitions.resolve_asset_graph()
 
 
-def test_every_asset_has_the_edges_of_the_design() -> None:
-    graph = asset_graph()
-
-    found = {
+def edges_of(graph: Any) -> dict[str, set[str]]:
+    return {
         key.path[-1]: {parent.path[-1] for parent in graph.get(key).parent_keys}
         for key in graph.get_all_asset_keys()
     }
 
-    assert found == EDGES
+
+def test_every_asset_has_the_edges_of_the_design() -> None:
+    assert edges_of(asset_graph(regions=small_region(**NESTED))) == EDGES
     assert tuple(EDGES) == tuple(PRODUCTS)
 
 
+def test_nested_predictions_are_in_the_graph_and_the_training_job_only_if_asked_for() -> None:
+    plain = build_definitions(small_config(), Store("memory://graph"))
+    nested = build_definitions(
+        small_config(regions=small_region(**NESTED)), Store("memory://graph")
+    )
+
+    def trained(definitions: dg.Definitions) -> set[str]:
+        keys = definitions.resolve_job_def("us_training").asset_layer.selected_asset_keys
+        return {key.path[-1] for key in keys}
+
+    assert edges_of(plain.resolve_asset_graph()) == {
+        asset: parents for asset, parents in EDGES.items() if asset != "nested_oof"
+    }
+    assert trained(plain) == MODEL_ASSETS - {"nested_oof"}
+    assert trained(nested) == MODEL_ASSETS
+
+
 def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizon_first() -> None:
-    graph = asset_graph()
+    graph = asset_graph(regions=small_region(**NESTED))
 
     partitioned = {
         key.path[-1]: graph.get(key).partitions_def
@@ -46,12 +76,7 @@ def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizo
         if graph.get(key).partitions_def is not None
     }
 
-    assert set(partitioned) == {
-        "fitted_models",
-        "oof_predictions",
-        "feature_importance",
-        "cv_scores",
-    }
+    assert set(partitioned) == MODEL_ASSETS
     assert len(set(partitioned.values())) == 1
     keys = next(iter(partitioned.values())).get_partition_keys()
     assert keys == ["21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost"]
@@ -91,7 +116,7 @@ def test_nightly_retrain_is_off_until_switched_on() -> None:
 
 @pytest.mark.parametrize("asset", PRODUCTS)
 def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> None:
-    node = asset_graph().get(dg.AssetKey(["us", asset]))
+    node = asset_graph(regions=small_region(**NESTED)).get(dg.AssetKey(["us", asset]))
 
     assert node.description
     assert len(node.description) > 60
@@ -107,6 +132,7 @@ def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> Non
         ("labels", "label_end_63d"),
         ("cv_splits", "split_4"),
         ("oof_predictions", "prediction"),
+        ("oof_paths", "prediction_std"),
         ("feature_importance", "importance_coefficient_std"),
         ("cv_scores", "rank"),
     ],
@@ -120,14 +146,32 @@ def test_columns_are_known_before_the_first_run(asset: str, column: str) -> None
     assert all(item.description and "Unit: " in item.description for item in schema.columns)
 
 
-def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> None:
-    before = asset_graph()
-    after = asset_graph(regions=small_region(labels={"winsorize": 0.05}))
-
-    changed = {
+def moved(before: Any, after: Any) -> set[str]:
+    shared = before.get_all_asset_keys() & after.get_all_asset_keys()
+    return {
         key.path[-1]
-        for key in before.get_all_asset_keys()
+        for key in shared
         if before.get(key).code_version != after.get(key).code_version
     }
 
-    assert changed == {"labels", "cv_scores"}
+
+def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> None:
+    winsorized = asset_graph(regions=small_region(labels={"winsorize": 0.05}))
+
+    assert moved(asset_graph(), winsorized) == {"labels", "cv_scores"}
+
+
+def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
+    before = asset_graph(regions=small_region(**NESTED))
+    embargo = {"cross_validation": {"nested": True, "embargo_days": 9}}
+    weighed = {"ridge": {"sample_weights": "uniqueness"}, "xgboost": None}
+
+    assert moved(asset_graph(), before) == set()
+    assert moved(before, asset_graph(regions=small_region(**embargo))) == {
+        "cv_splits",
+        "nested_oof",
+    }
+    assert moved(before, asset_graph(regions=small_region(**NESTED), models=weighed)) == {
+        "fitted_models",
+        "nested_oof",
+    }

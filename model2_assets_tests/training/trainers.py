@@ -1,6 +1,6 @@
 """Trainers of a user's own, to be named in a configuration by import path."""
 
-from sklearn.linear_model import ElasticNet
+from sklearn.linear_model import ElasticNet, Lars
 
 from model2_assets.training import LinearTrainer
 
@@ -47,3 +47,10 @@ class ConstantTrainer(LinearTrainer):
         import numpy as np
 
         return np.full(len(X), self.value)
+
+
+class LarsTrainer(LinearTrainer):
+    """A linear estimator whose fit takes no weights."""
+
+    def make_estimator(self):
+        return Lars()

@@ -1,5 +1,9 @@
 """The assets of a region, one module each; a module's docstring describes its asset."""
 
+from collections.abc import Callable
+
+import dagster as dg
+
 from model2_assets.defs.assets.cv_scores import cv_scores_asset
 from model2_assets.defs.assets.cv_splits import cv_splits_asset
 from model2_assets.defs.assets.feature_importance import feature_importance_asset
@@ -8,7 +12,10 @@ from model2_assets.defs.assets.fitted_models import fitted_models_asset
 from model2_assets.defs.assets.labels import labels_asset
 from model2_assets.defs.assets.leaderboard import leaderboard_asset
 from model2_assets.defs.assets.market_data import market_data_asset
+from model2_assets.defs.assets.nested_oof import nested_oof_asset
+from model2_assets.defs.assets.oof_paths import oof_paths_asset
 from model2_assets.defs.assets.oof_predictions import oof_predictions_asset
+from model2_assets.defs.region import Region
 
 ASSET_BUILDERS = (
     market_data_asset,
@@ -17,19 +24,47 @@ ASSET_BUILDERS = (
     cv_splits_asset,
     fitted_models_asset,
     oof_predictions_asset,
+    oof_paths_asset,
     feature_importance_asset,
     cv_scores_asset,
     leaderboard_asset,
 )
 """Functions that build one asset of a region, in the order of the graph."""
 
+NESTED_BUILDERS = (nested_oof_asset,)
+"""Those of assets that are there only where ``cross_validation.nested`` is on."""
+
 PREPARATION = ("market_data", "labels", "features", "cv_splits")
 """Assets that all models share."""
 
-TRAINING = ("fitted_models", "oof_predictions", "feature_importance", "cv_scores")
+TRAINING = ("fitted_models", "oof_predictions", "oof_paths", "feature_importance", "cv_scores")
 """Assets with horizon × model partitions."""
+
+NESTED = ("nested_oof",)
+"""Those of them that are there only where ``cross_validation.nested`` is on."""
 
 SUMMARY = ("leaderboard",)
 """Assets that compare the partitions."""
 
-__all__ = ["ASSET_BUILDERS", "PREPARATION", "SUMMARY", "TRAINING"]
+
+def asset_builders(region: Region) -> tuple[Callable[[Region], dg.AssetsDefinition], ...]:
+    """Return the functions that build the assets that a region's configuration asks for."""
+    nested = region.settings.cross_validation.nested
+    return ASSET_BUILDERS + (NESTED_BUILDERS if nested else ())
+
+
+def training_assets(region: Region) -> tuple[str, ...]:
+    """Return the names of a region's assets with horizon × model partitions."""
+    return TRAINING + (NESTED if region.settings.cross_validation.nested else ())
+
+
+__all__ = [
+    "ASSET_BUILDERS",
+    "NESTED",
+    "NESTED_BUILDERS",
+    "PREPARATION",
+    "SUMMARY",
+    "TRAINING",
+    "asset_builders",
+    "training_assets",
+]

@@ -45,6 +45,7 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
                 model=model,
                 region=region.name,
                 execution=region.config.execution,
+                execution_lag_days=region.settings.labels.execution_lag_days,
             )
             yield from publish(
                 context,
@@ -57,6 +58,7 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
                     "seconds": fitted.provenance.seconds,
                     "peak_rss_mb": fitted.provenance.peak_rss_bytes / 1e6,
                     "parameters": dg.MetadataValue.json(dict(fitted.provenance.params)),
+                    "sample_weights": fitted.provenance.sample_weights,
                 },
             )
 

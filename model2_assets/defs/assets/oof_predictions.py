@@ -1,9 +1,11 @@
 """Out-of-fold predictions in basis points, one for every row with features and a label.
 
 Each is made by models that saw neither the row nor any label overlapping its longest
-window, and is never clipped. This does not make the own score of a model stacked on
-these columns unbiased: the predictions of its train rows come from models that saw its
-test labels. That needs nested or walk-forward out-of-fold predictions.
+window, and is never clipped; where several splits test a row, it is their mean, which
+flatters: one model's predictions are in `oof_paths`. A walk-forward predicts the rows of
+its test groups only. None of this makes the own score of a model stacked on these columns
+unbiased: the predictions of its train rows come from models that saw its test labels.
+That needs nested (`cross_validation.nested`) or walk-forward out-of-fold predictions.
 """
 
 from collections.abc import Iterator
@@ -29,7 +31,10 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
         checks={
             "contract": CheckText("Names, types, key and order of OOFPredictions."),
-            "coverage": CheckText("Every row with features and a label, exactly once."),
+            "coverage": CheckText(
+                "Every row with features and a label, exactly once; under a walk-forward, "
+                "every such row of its test groups."
+            ),
             "finite": CheckText("Every prediction is a finite number."),
             "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
             "determinism": CheckText(
@@ -58,6 +63,8 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 features=features,
                 labels=labels,
                 cv_splits=cv_splits,
+                execution_lag_days=region.settings.labels.execution_lag_days,
+                covers_history=region.settings.cross_validation.scheme == "cpcv",
             )
             outcomes = check_out_of_fold(made, limits=limits)
             values = {name: value for o in outcomes for name, value in o.values.items()}

@@ -1,0 +1,165 @@
+"""Checks of paths: the good ones pass, and every planted fault is named."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from model2_assets.checks import check_coverage, check_finite, check_out_of_fold, check_paths
+from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.training import (
+    OutOfFold,
+    OutOfFoldPaths,
+    PathPlan,
+    average_splits,
+    predict_splits,
+    recombine_predictions,
+)
+from model2_assets_tests.training.panels import make_data
+from model2_assets_tests.training.test_out_of_fold import constant, hand_made
+
+LIMITS = ChecksConfig()
+CONFIG = CrossValidationConfig(n_groups=4, n_test_groups=2)
+
+
+@pytest.fixture
+def candidate():
+    data = make_data(n_dates=12, n_instruments=3, n_groups=4, n_test_groups=2)
+    predictions = predict_splits([constant(s, s**2 / 3) for s in range(data.n_splits)], data)
+    return OutOfFoldPaths(
+        paths=recombine_predictions(predictions, data),
+        oof=average_splits(predictions, data),
+        expected=data.index,
+        plan=PathPlan.of(CONFIG),
+    )
+
+
+def failed(candidate):
+    outcomes = check_paths(candidate, limits=LIMITS)
+    return {outcome.name: outcome.description for outcome in outcomes if not outcome.passed}
+
+
+def with_paths(candidate, **columns):
+    return replace(candidate, paths=candidate.paths.assign(**columns))
+
+
+def changed(values, position, value):
+    values = values.to_numpy().copy()
+    values[position] = value
+    return values
+
+
+def test_complete_paths_pass_every_check(candidate):
+    outcomes = check_paths(candidate, limits=LIMITS)
+    assert [outcome.name for outcome in outcomes] == [
+        "contract",
+        "finite",
+        "range",
+        "predictions_per_row",
+        "paths_complete",
+        "mean_is_oof",
+    ]
+    assert all(outcome.passed for outcome in outcomes)
+    values = {name: value for outcome in outcomes for name, value in outcome.values.items()}
+    assert values["predictions_per_row"] == values["paths"] == 3
+    assert values["difference_bps"] == 0
+
+
+def test_a_lost_line_is_named_by_its_row(candidate):
+    lost = replace(candidate, paths=candidate.paths.drop(index=4).reset_index(drop=True))
+    problems = failed(lost)
+    assert (
+        "1 rows have another number of predictions than 3, first S00 2020-01-02 with 2"
+        in (problems["predictions_per_row"])
+    )
+    assert "path 1 has 35 of 36 rows exactly once" in problems["paths_complete"]
+    assert set(problems) == {"predictions_per_row", "paths_complete", "mean_is_oof"}
+
+
+def test_a_swapped_path_is_noticed_though_every_path_is_complete(candidate):
+    path_id = candidate.paths["path_id"].to_numpy().copy()
+    path_id[[0, 1]] = path_id[[1, 0]]
+    problems = failed(with_paths(candidate, path_id=path_id))
+    assert set(problems) == {"paths_complete"}
+    assert "2 predictions are on another path than the splitter's" in problems["paths_complete"]
+
+
+def test_splits_of_another_plan_are_noticed(candidate):
+    plan = PathPlan.of(CrossValidationConfig(n_groups=6, n_test_groups=2))
+    problems = failed(replace(candidate, plan=plan))
+    assert "another number of predictions than 5" in problems["predictions_per_row"]
+    assert "materialize cv_splits and fitted_models again" in problems["paths_complete"]
+
+
+def test_without_a_plan_rows_have_to_agree_among_themselves(candidate):
+    assert failed(replace(candidate, plan=None)) == {}
+    lost = candidate.paths.drop(index=4).reset_index(drop=True)
+    assert "predictions_per_row" in failed(replace(candidate, plan=None, paths=lost))
+
+
+def test_one_changed_bit_is_another_mean(candidate):
+    first = candidate.oof["prediction"].iloc[0]
+    oof = candidate.oof.assign(
+        prediction=changed(candidate.oof["prediction"], 0, np.nextafter(first, np.inf))
+    )
+    assert set(failed(replace(candidate, oof=oof))) == {"mean_is_oof"}
+
+
+def test_means_of_other_rows_are_refused(candidate):
+    problems = failed(replace(candidate, oof=candidate.oof.iloc[1:]))
+    assert "has 35 rows, and other ones than the 36" in problems["mean_is_oof"]
+
+
+def test_a_single_wild_prediction_is_named(candidate):
+    wild = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, -1500.0))
+    assert "first S00 2020-01-02" in failed(wild)["range"]
+    missing = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, np.nan))
+    assert "1 predictions are not finite, first S00 2020-01-02" in failed(missing)["finite"]
+
+
+def test_lines_of_a_row_out_of_the_order_of_the_splits_break_the_contract(candidate):
+    order = [1, 0, *range(2, len(candidate.paths))]
+    shuffled = candidate.paths.iloc[order].reset_index(drop=True)
+    problems = failed(replace(candidate, paths=shuffled))
+    assert "breaks the order instrument, datetime, split_id" in problems["contract"]
+
+
+def walk_forward():
+    """Three groups of two rows; the first is never tested."""
+    data = hand_made([[0, 0]] * 2 + [[1, 0]] * 2 + [[5, 1]] * 2, [0, 0, 1, 1, 2, 2])
+    oof = average_splits(predict_splits([constant(0, 1.0), constant(1, 2.0)], data), data)
+    return data, oof
+
+
+def test_under_a_walk_forward_coverage_speaks_of_the_tested_rows_and_says_so():
+    data, oof = walk_forward()
+    tested = data.index[2:]
+    covered = check_coverage(oof, tested, n_labelled=data.n_rows)
+    assert covered.passed
+    assert covered.description == (
+        "4 of 4 rows, each once; 2 rows with features and a label are in groups that no split "
+        "tests, and are not covered"
+    )
+    assert covered.values["rows_never_tested"] == 2
+    assert not check_coverage(oof, data.index).passed
+    assert not check_coverage(oof.iloc[1:], tested, n_labelled=data.n_rows).passed
+    assert check_finite(oof).passed
+
+
+def test_a_candidate_is_held_to_the_rows_that_it_has_to_predict():
+    data, oof = walk_forward()
+    candidate = OutOfFold(
+        oof=oof,
+        label=oof["prediction"].reindex(data.index),
+        expected=data.index[2:],
+        determinism_difference_bps=0.0,
+        determinism_tolerance_bps=1e-9,
+        refitted_split=0,
+        same_kernel=True,
+    )
+    outcomes = {o.name: o for o in check_out_of_fold(candidate, limits=LIMITS)}
+    assert outcomes["coverage"].passed
+    whole = {
+        o.name: o for o in check_out_of_fold(replace(candidate, expected=data.index), limits=LIMITS)
+    }
+    assert "2 rows lack a prediction, first S00 2020-01-01" in whole["coverage"].description
