@@ -1,4 +1,4 @@
-"""Combinatorial purged cross-validation of panels, and the proof that nothing overlaps."""
+"""Combinatorial and walk-forward purged splits of panels, and the proof of no overlap."""
 
 from model2_assets.cross_validation._build import build_cv_splits, make_splitter
 from model2_assets.cross_validation._label_ends import longest_label_end
