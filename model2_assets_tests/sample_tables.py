@@ -61,6 +61,26 @@ def oof_predictions(
     return pd.DataFrame(values, index=panel_rows(rows))
 
 
+def oof_paths() -> pd.DataFrame:
+    rows = (("A", "2024-01-03"), ("A", "2024-01-03"), ("B", "2024-01-02"))
+    ids = {"split_id": [0, 1, 0], "path_id": [0, 1, 0], "group_id": [1, 1, 0]}
+    values = {name: np.array(numbers, dtype=np.int16) for name, numbers in ids.items()}
+    numbers = {"prediction": [1.5, 2.5, -3.0], "prediction_std": [0.7, 0.7, np.nan]}
+    return pd.DataFrame({**_flat(rows), **values, **numbers})
+
+
+def nested_oof() -> pd.DataFrame:
+    rows = (("A", "2024-01-03"), ("B", "2024-01-03"), ("A", "2024-01-02"))
+    outer = {"outer_fold_id": np.array([0, 0, 1], dtype=np.int16)}
+    values = {"prediction": [1.5, 2.5, -3.0], "fold_id": np.array([1, 1, 0], dtype=np.int16)}
+    return pd.DataFrame({**outer, **_flat(rows), **values})
+
+
+def _flat(rows) -> dict[str, pd.Index]:
+    index = panel_rows(rows)
+    return {name: index.get_level_values(name) for name in ("instrument", "datetime")}
+
+
 def feature_importance() -> pd.DataFrame:
     names = ("gain", "gain_std", "weight", "weight_std", "coefficient", "coefficient_std")
     values = {f"importance_{name}": [2.0, np.nan] for name in names}
@@ -98,6 +118,8 @@ _BUILDERS = {
     "Features": features,
     "CVSplits": cv_splits,
     "OOFPredictions": oof_predictions,
+    "OOFPaths": oof_paths,
+    "NestedOOF": nested_oof,
     "FeatureImportance": feature_importance,
     "CVScores": cv_scores,
     "Leaderboard": leaderboard,

@@ -74,7 +74,8 @@ def test_unknown_column_is_named():
 def test_unknown_column_beside_families_is_told_how_families_are_named():
     message = refusal(cv_splits().assign(fold_0=0), "CVSplits")
     assert message == (
-        "column 'fold_0' is not part of CVSplits; drop it, or name it to match ^split_[0-9]+$"
+        "column 'fold_0' is not part of CVSplits; drop it, or name it to match "
+        "^split_[0-9]+(_[1-9][0-9]*d)?$"
     )
 
 
@@ -161,9 +162,9 @@ def with_value(frame: pd.DataFrame, column: str, row: int, value: object) -> pd.
         ("MarketData", "open", -1.0, "column 'open' is not above 0"),
         ("MarketData", "volume", -1.0, "column 'volume' is below 0"),
         ("OOFPredictions", "fold_id", -1, "column 'fold_id' is below 0"),
-        ("CVSplits", "split_1", 5, "column 'split_1' is above 4"),
+        ("CVSplits", "split_1", 6, "column 'split_1' is above 5"),
         ("CVSplits", "split_1", -1, "column 'split_1' is below 0"),
-        ("CVSplits", "group_id", -3, "column 'group_id' is below 0"),
+        ("CVSplits", "group_id", -3, "column 'group_id' is below -1"),
     ],
 )
 def test_first_row_out_of_range_is_named_by_instrument_and_date(contract, column, value, breach):

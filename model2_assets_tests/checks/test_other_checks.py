@@ -379,14 +379,22 @@ def test_splits_without_overlap_pass():
     outcome = check_no_label_overlap(prove_no_overlap(splits(["rbbbe", "ebbbr"]), labels()))
     assert (outcome.name, outcome.passed, outcome.severity) == ("no_label_overlap", True, "error")
     assert outcome.description == "0 overlapping rows in 2 splits"
-    assert outcome.values == {"overlaps": 0, "splits": 2}
+    assert outcome.values == {
+        "overlaps": 0,
+        "overlaps_of_longest_window": 0,
+        "splits": 2,
+    }
 
 
 def test_overlapping_train_row_is_named():
     outcome = check_no_label_overlap(prove_no_overlap(splits(["rbbbe", "erbbb"]), labels()))
     assert not outcome.passed
     assert outcome.description.startswith("split 1: train row A 2024-01-02 (label to 2024-01-05)")
-    assert outcome.values == {"overlaps": 2, "splits": 2}
+    assert outcome.values == {
+        "overlaps": 2,
+        "overlaps_of_longest_window": 2,
+        "splits": 2,
+    }
 
 
 @pytest.mark.parametrize(("needed", "passed"), [(1, True), (2, True), (3, False)])
@@ -396,7 +404,8 @@ def test_folds_need_enough_samples(needed, passed):
     assert outcome.severity == "error"
     assert outcome.values == {"smallest": 2, "needed": needed}
     if passed:
-        assert outcome.description == f"the smallest fold has 2 rows, needed {needed}"
+        assert outcome.description.startswith(f"the smallest fold has 2 rows, needed {needed};")
+        assert "8 are never tested" in outcome.description
     else:
         assert "horizon 2d, split 0 testing fold 1: 2 labelled train rows" in outcome.description
 

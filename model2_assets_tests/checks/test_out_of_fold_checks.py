@@ -285,8 +285,8 @@ def candidate(**changes) -> OutOfFold:
         "determinism_tolerance_bps": 1e-9,
         "refitted_split": 1,
         "same_kernel": True,
-    }
-    return OutOfFold(**(settings | changes))
+    } | changes
+    return OutOfFold(**({"expected": settings["label"].index} | settings))
 
 
 LIMITS = ChecksConfig()

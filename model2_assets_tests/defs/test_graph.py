@@ -17,8 +17,8 @@ EDGES = {
     "oof_paths": {"labels", "features", "cv_splits", "fitted_models", "oof_predictions"},
     "nested_oof": {"labels", "features", "cv_splits"},
     "feature_importance": {"fitted_models"},
-    "cv_scores": {"oof_predictions", "labels"},
-    "leaderboard": {"cv_scores", "oof_predictions", "fitted_models"},
+    "cv_scores": {"oof_predictions", "oof_paths", "labels"},
+    "leaderboard": {"cv_scores", "oof_predictions", "fitted_models", "labels"},
 }
 
 

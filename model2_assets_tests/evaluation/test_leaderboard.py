@@ -66,12 +66,12 @@ def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:
 OVERFITTING = {horizon: HorizonOverfitting(0.25, "") for horizon in ("5d", "21d", "63d", "126d")}
 
 
-def oof(*, rows_with_label: int = 4, n_folds: int = 5, version: str = "v") -> pd.DataFrame:
+def oof(*, rows_tested: int = 4, n_folds: int = 5, version: str = "v") -> pd.DataFrame:
     return with_provenance(
         oof_predictions(),
         data_version=version,
         inputs={},
-        rows_with_label=rows_with_label,
+        rows_tested=rows_tested,
         n_folds=n_folds,
         determinism_difference_bps=1e-12,
     )

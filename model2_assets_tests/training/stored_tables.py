@@ -65,4 +65,5 @@ def fit(
         model=model,
         region="us",
         execution=ExecutionConfig(n_jobs=n_jobs),
+        execution_lag_days=1,
     )

@@ -157,6 +157,7 @@ def test_too_little_memory_is_named_before_any_fit(tables):
             model="ridge",
             region="us",
             execution=ExecutionConfig(max_rss_gb=1e-9),
+            execution_lag_days=1,
         )
 
 

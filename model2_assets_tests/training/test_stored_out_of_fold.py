@@ -41,7 +41,7 @@ def store_models(store: Store, tables: StoredTables, model: str = "ridge", **set
 
 
 def make(stored, tables: StoredTables, models=None):
-    return make_out_of_fold(models or registry(), stored, **tables.arguments)
+    return make_out_of_fold(models or registry(), stored, **tables.arguments, execution_lag_days=1)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -94,6 +94,7 @@ def test_predictions_state_what_they_were_made_from(store, tables):
         "horizon": "21d",
         "model": "ridge",
         "rows_with_label": 480,
+        "rows_tested": 480,
         "n_folds": 5,
         "determinism_difference_bps": 0.0,
     }
