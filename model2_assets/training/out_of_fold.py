@@ -83,7 +83,7 @@ def make_out_of_fold(
         Own bars from a row to its entry; matters to weights of rows alone.
     covers_history : bool, default True
         Whether every labelled row must be predicted. False for a walk-forward, whose first
-        groups no split tests.
+        groups no split tests, and for a splitter of your own that leaves rows out.
 
     Returns
     -------
