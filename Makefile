@@ -7,16 +7,22 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 export DAGSTER_HOME := $(CURDIR)
 
-.PHONY: train test ui check lock environment clean
+.PHONY: train test test-fast test-end-to-end ui check lock environment clean
 
 train: environment
 	$(BIN)/model2 retrain
 
-test: environment
-	$(BIN)/python -m pytest
+test: test-fast test-end-to-end
+
+test-fast: environment
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end"
+
+test-end-to-end: environment
+	$(BIN)/python -m pytest -n auto --dist loadfile -m end_to_end
 
 ui: environment
-	$(BIN)/dagster dev -m model2_assets.definitions
+	$(BIN)/model2 close-runs
+	$(BIN)/dagster dev
 
 check: environment
 	$(BIN)/ruff format --check .

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import FeaturesConfig, LabelsConfig
-from model2_assets.errors import ConfigError
+from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.features import build_features_from_config
 from model2_assets.import_path import load_object
 from model2_assets.labels import build_labels_from_config
@@ -66,7 +66,13 @@ def _build(
     key: str,
 ) -> pd.DataFrame:
     builder: Callable[..., Any] = load_object(config.builder, key=key) if config.builder else ours
-    table = builder(panel, config)
+    try:
+        table = builder(panel, config)
+    except Model2Error:
+        raise
+    except Exception as error:
+        name = config.builder or "our own builder"
+        raise ConfigError(f"{key}: {name} failed: {type(error).__name__}: {error}") from error
     if not isinstance(table, pd.DataFrame) or set(table.index.names) != {"instrument", "datetime"}:
         raise ConfigError(
             f"{key}: {config.builder} must return a DataFrame indexed by (instrument, datetime)"

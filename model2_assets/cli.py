@@ -14,6 +14,8 @@ from model2_assets.logging import setup_logging
 from model2_assets.storage import default_base, default_store, repository_root
 
 if TYPE_CHECKING:
+    from dagster import DagsterInstance
+
     from model2_assets.defs.retrain import FinishedRun, PlannedRun
 
 HOME_VARIABLE = "DAGSTER_HOME"
@@ -36,55 +38,49 @@ class _Command(click.Group):
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"YAML file of what differs from the defaults (else ${CONFIG_VARIABLE}).",
 )
-@click.pass_context
-def main(context: click.Context, config: Path | None) -> None:
+def main(config: Path | None) -> None:
     """Train the base models of an equity-return forecaster, and look at the results."""
     if config is not None:
         os.environ[CONFIG_VARIABLE] = str(config.absolute())
-    context.obj = load_config()
-    setup_logging(context.obj.logging.level, context.obj.logging.format)
 
 
 @main.command()
 @click.option("--region", help="Retrain this region only.")
 @click.option("--horizon", help="Train this horizon only, such as 21d.")
 @click.option("--model", help="Train this model only, such as ridge.")
-@click.pass_obj
-def retrain(
-    config: Model2Config, region: str | None, horizon: str | None, model: str | None
-) -> None:
+def retrain(region: str | None, horizon: str | None, model: str | None) -> None:
     """Materialize the whole graph: data, features, splits, models, products, leaderboard.
 
     Exits with 1 if a step or an error-level check failed, with 2 if the configuration
     or an option is wrong.
     """
+    config = _load_config()
     plan = _plan(config, region, horizon, model)
     _validate_imports(config)
+    store = default_store()
     home = _dagster_home()
-    click.echo(f"results: {default_base()}\nDagster: {home}", err=True)
+    click.echo(f"results: {store.base}\nDagster: {home}", err=True)
 
     import dagster as dg
 
     from model2_assets.defs.build import build_definitions
-    from model2_assets.defs.retrain import close_dead_runs, execute_plan
+    from model2_assets.defs.retrain import execute_plan
 
-    definitions = build_definitions(config, default_store())
+    definitions = build_definitions(config, store)
     with dg.DagsterInstance.get() as instance:
-        closed = close_dead_runs(instance)
-        if closed:
-            click.echo(f"closed {closed} runs whose process was killed", err=True)
+        _close_dead_runs(instance)
         finished = list(execute_plan(definitions, instance, plan))
-    regions = dict.fromkeys(run.region for run in plan)
-    _print_scores(list(regions))
+    summarized = [run.planned.region for run in finished if run.is_summary and run.success]
+    _print_scores(summarized)
     _print_outcome(finished, len(plan), home)
     sys.exit(0 if len(finished) == len(plan) and all(run.success for run in finished) else 1)
 
 
 @main.command()
 @click.option("--region", help="Show this region only.")
-@click.pass_obj
-def scores(config: Model2Config, region: str | None) -> None:
+def scores(region: str | None) -> None:
     """Show the leaderboard of the last retrain."""
+    config = _load_config()
     names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
     if not _print_scores(names):
         raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
@@ -92,9 +88,9 @@ def scores(config: Model2Config, region: str | None) -> None:
 
 @main.command("validate-config")
 @click.option("--no-data", is_flag=True, help="Do not read the market data.")
-@click.pass_obj
-def validate_config(config: Model2Config, no_data: bool) -> None:
+def validate_config(no_data: bool) -> None:
     """Say whether the configuration is understood and its market data can be used."""
+    config = _load_config()
     _validate_imports(config)
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
@@ -108,6 +104,31 @@ def validate_config(config: Model2Config, no_data: bool) -> None:
             make_labels(data.panel, region.labels)
             click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
     click.echo("the configuration is valid")
+
+
+@main.command("close-runs")
+def close_runs() -> None:
+    """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""
+    _dagster_home()
+
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        _close_dead_runs(instance)
+
+
+def _load_config() -> Model2Config:
+    config = load_config()
+    setup_logging(config.logging.level, config.logging.format)
+    return config
+
+
+def _close_dead_runs(instance: "DagsterInstance") -> None:
+    from model2_assets.defs.retrain import close_dead_runs
+
+    closed = close_dead_runs(instance)
+    if closed:
+        click.echo(f"closed {closed} runs whose process was killed", err=True)
 
 
 def _plan(
@@ -161,16 +182,17 @@ def _dagster_home() -> Path:
 def _print_scores(regions: Sequence[str]) -> bool:
     from rich.console import Console
 
-    from model2_assets.scores_table import scores_table
+    from model2_assets.scores_table import WIDE, scores_table
     from model2_assets.storage import Address
 
     store = default_store()
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     shown = False
     for region in regions:
         address = Address(region, "leaderboard")
         if store.exists(address):
-            console.print(scores_table(region, store.read(address)))
+            board = store.read(address)
+            console.print(scores_table(region, board, wide=console.width >= WIDE))
             shown = True
     return shown
 

@@ -5,6 +5,7 @@ from the defaults. Its ``regions`` replace the default region; its ``models`` ar
 over the default models, and a ``null`` removes one.
 """
 
+import math
 import os
 import re
 from collections.abc import Mapping
@@ -21,6 +22,9 @@ from pydantic_core import ErrorDetails
 from model2_assets.errors import ConfigError
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
+
+MAX_SPLITS = 10_000
+"""More splits than this are a mistake: each is a model fit and a stored column."""
 
 MARKET_DATA_COLUMNS = (
     "instrument",
@@ -61,11 +65,30 @@ def _ascending_horizons(horizons: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(sorted(horizons))
 
 
+_CRON_FIELDS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of month", 1, 31),
+    ("month", 1, 12),
+    ("day of week", 0, 7),
+)
+_CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?")
+
+
 def _five_fields(cron: str) -> str:
-    if not re.fullmatch(r"[\d*][\w*,/#-]*( +[\w*,/#?-]+){4}", cron):
-        raise ValueError(
-            "not five fields (minute, hour, day of month, month, day of week) such as 0 2 * * 2-6"
-        )
+    """Check the numbers of a cron expression; names such as mon, and L and #, are Dagster's."""
+    fields = cron.split()
+    if len(fields) != len(_CRON_FIELDS):
+        names = ", ".join(name for name, _, _ in _CRON_FIELDS)
+        raise ValueError(f"not five fields ({names}) such as 0 2 * * 2-6")
+    for field, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
+        for item in field.split(","):
+            if re.search(r"[A-Za-z#]", item):
+                continue
+            match = _CRON_ITEM.fullmatch(item)
+            numbers = [int(number) for number in match.groups()[:2] if number] if match else [-1]
+            if any(not low <= number <= high for number in numbers) or numbers != sorted(numbers):
+                raise ValueError(f"{name} {item!r} is not *, a number or range of {low} to {high}")
     return cron
 
 
@@ -212,6 +235,12 @@ class CrossValidationConfig(_Section):
             raise ValueError(
                 f"n_test_groups ({self.n_test_groups}) must be below n_groups ({self.n_groups}), "
                 f"else nothing is left to train on"
+            )
+        n_splits = math.comb(self.n_groups, self.n_test_groups)
+        if n_splits > MAX_SPLITS:
+            raise ValueError(
+                f"n_groups {self.n_groups} and n_test_groups {self.n_test_groups} make "
+                f"{n_splits:,} splits, each a model fit; keep to {MAX_SPLITS:,} by lowering either"
             )
         return self
 
@@ -446,9 +475,22 @@ def parse_section(
         raise ConfigError(_explain(error, origin)) from error
 
 
+class _UniqueKeys(yaml.SafeLoader):
+    """Safe loading that refuses a key given twice, of which YAML would drop the first."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        repeated = next((key for key in keys if keys.count(key) > 1), None)
+        if repeated is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key {repeated!r} is given twice", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)
     except OSError as error:
         raise ConfigError(
             f"configuration {path}: cannot be read ({error.strerror}); correct --config or "

@@ -11,14 +11,28 @@ from pandas.api import types as pandas_types
 from model2_assets.contracts import Column, Contract
 from model2_assets.errors import ContractError
 
+
+def _is_text(values: pd.Index | pd.Series) -> bool:
+    if values.dtype == np.dtype(object):
+        return pandas_types.infer_dtype(values, skipna=True) in ("string", "empty")
+    return bool(pandas_types.is_string_dtype(values.dtype))
+
+
 _TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
-    "string": pandas_types.is_string_dtype,
-    "timestamp[us]": lambda dtype: dtype == np.dtype("datetime64[us]"),
-    "double": lambda dtype: dtype == np.float64,
-    "float": lambda dtype: dtype == np.float32,
-    "bool": pandas_types.is_bool_dtype,
-    "int8": lambda dtype: str(dtype).lower() == "int8",
-    "int16": lambda dtype: str(dtype).lower() == "int16",
+    "string": _is_text,
+    "timestamp[us]": lambda values: values.dtype == np.dtype("datetime64[us]"),
+    "double": lambda values: values.dtype == np.float64,
+    "float": lambda values: values.dtype == np.float32,
+    "bool": lambda values: pandas_types.is_bool_dtype(values.dtype),
+    "int8": lambda values: str(values.dtype).lower() == "int8",
+    "int16": lambda values: str(values.dtype).lower() == "int16",
+}
+
+_PANDAS_NAMES: Mapping[str, str] = {
+    "string": "str",
+    "timestamp[us]": "datetime64[us]",
+    "double": "float64",
+    "float": "float32",
 }
 
 
@@ -57,12 +71,23 @@ def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) 
 
 
 def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
-    """Return index levels and columns by name; an unnamed index is left out."""
+    """Return index levels and columns by name; an unnamed index is left out.
+
+    Raises
+    ------
+    ContractError
+        If two of them share a name.
+    """
     levels = {
         str(name): frame.index.get_level_values(position)
         for position, name in enumerate(frame.index.names)
         if name is not None
     }
+    names = pd.Index([*levels, *map(str, frame.columns)])
+    if not names.is_unique:
+        raise ContractError(
+            f"column {names[names.duplicated()][0]!r} appears twice; give each name once"
+        )
     return {**levels, **{str(name): frame[name] for name in frame.columns}}
 
 
@@ -76,17 +101,23 @@ def _require_names(columns: Mapping[str, object], contract: Contract, origin: st
     for name in columns:
         if contract.column(name) is None:
             raise ContractError(
-                f"{origin}: column {name!r} is not part of {contract.name}; drop it"
+                f"{origin}: column {name!r} is not part of {contract.name}; {_advice(contract)}"
             )
+
+
+def _advice(contract: Contract) -> str:
+    patterns = " or ".join(column.name for column in contract.patterns)
+    return f"drop it, or name it to match {patterns}" if patterns else "drop it"
 
 
 def _require_type(
     name: str, values: pd.Index | pd.Series, column: Column, contract: Contract, origin: str
 ) -> None:
-    if not _TYPE_TESTS[column.arrow_type](values.dtype):
+    if not _TYPE_TESTS[column.arrow_type](values):
+        needed = _PANDAS_NAMES.get(column.arrow_type, column.arrow_type)
         raise ContractError(
-            f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires "
-            f"{column.arrow_type}"
+            f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires {needed}, "
+            f"convert it"
         )
 
 
@@ -99,15 +130,14 @@ def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, N
         found.append(("is missing", missing))
     kept = missing if column.nullable else np.zeros(len(values), dtype=bool)
     if "minimum" in schema:
-        found.append(
-            (f"is below {schema['minimum']}", ~(_at_least(values, schema["minimum"]) | kept))
-        )
+        limit = schema["minimum"]
+        found.append((f"is below {limit}", ~(_holds(values >= limit) | kept)))
     if "exclusiveMinimum" in schema:
         limit = schema["exclusiveMinimum"]
-        found.append((f"is not above {limit}", ~(np.asarray(values > limit, dtype=bool) | kept)))
+        found.append((f"is not above {limit}", ~(_holds(values > limit) | kept)))
     if "maximum" in schema:
-        above = ~(np.asarray(values <= schema["maximum"], dtype=bool) | kept)
-        found.append((f"is above {schema['maximum']}", above))
+        limit = schema["maximum"]
+        found.append((f"is above {limit}", ~(_holds(values <= limit) | kept)))
     if "enum" in schema:
         allowed = ", ".join(map(str, schema["enum"]))
         found.append((f"is none of {allowed}", ~(np.asarray(values.isin(schema["enum"])) | kept)))
@@ -121,10 +151,9 @@ def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, N
     return found
 
 
-def _at_least(values: pd.Index | pd.Series, limit: float) -> NDArray[np.bool_]:
-    if isinstance(values.dtype, pd.api.extensions.ExtensionDtype):
-        return np.asarray(pd.Series(values >= limit).fillna(False), dtype=bool)
-    return np.asarray(values >= limit, dtype=bool)
+def _holds(comparison: Any) -> NDArray[np.bool_]:
+    """Return a comparison as plain booleans; a missing value compares as false."""
+    return pd.Series(comparison).to_numpy(dtype=bool, na_value=False)
 
 
 def _require_key(
@@ -144,7 +173,7 @@ def _require_key(
     for name in contract.order:
         codes = pd.factorize(keys[name], sort=True)[0]
         ranked = ranked * (codes.max(initial=0) + 1) + codes
-    unsorted = np.concatenate([[False], np.diff(ranked) < 0]) if len(ranked) else ranked < 0
+    unsorted = np.diff(ranked, prepend=ranked[:1]) < 0
     order = ", ".join(contract.order)
     _refuse_rows(unsorted, f"breaks the order {order}; sort the rows", columns, contract, origin)
 

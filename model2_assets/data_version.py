@@ -14,7 +14,8 @@ def table_digest(frame: "pd.DataFrame") -> str:
     """Digest a table's names, types, values and row order.
 
     Two tables have the same digest if and only if they hold equal values, however they
-    were stored. A missing value counts as one value, whatever its bits.
+    were stored. A missing value counts as one value, whatever its bits, and so does zero,
+    whatever its sign.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def table_digest(frame: "pd.DataFrame") -> str:
     digest = hashlib.sha256(f"{len(frame)} rows".encode())
     for name, values in table_columns(frame).items():
         for part in _parts(values):
-            digest.update(f"|{name}|{part.dtype.str}|".encode())
+            digest.update(json.dumps([name, part.dtype.str, part.size]).encode())
             digest.update(np.ascontiguousarray(part).data)
     return digest.hexdigest()[:32]
 
@@ -58,6 +59,10 @@ def _parts(values: "pd.Index | pd.Series") -> "tuple[np.ndarray[Any, Any], ...]"
         return (np.asarray(values, dtype="datetime64[us]").view(np.int64),)
     if isinstance(dtype, np.dtype) and dtype.kind in "iub":
         return (np.asarray(values),)
+    if pd.api.types.is_bool_dtype(dtype) or pd.api.types.is_integer_dtype(dtype):
+        missing = np.asarray(values.isna())
+        kind = "bool" if pd.api.types.is_bool_dtype(dtype) else str(dtype).lower()
+        return pd.Series(values).to_numpy(dtype=kind, na_value=0), missing
     codes, distinct = pd.factorize(values, sort=True)
     text = json.dumps([str(value) for value in distinct]).encode()
     return codes.astype(np.int64), np.frombuffer(text, dtype=np.uint8)

@@ -27,7 +27,8 @@ def load_object(path: str, *, key: str) -> Any:
     Raises
     ------
     ConfigError
-        If the path is malformed, the module does not import, or has no such name.
+        If the path is malformed, importing it fails for whatever reason, or the module
+        has no such name.
 
     Examples
     --------
@@ -39,11 +40,20 @@ def load_object(path: str, *, key: str) -> Any:
         raise ConfigError(f"{key}: {path!r} is not of the form package.module:name")
     try:
         module = import_module(module_name)
-    except ImportError as error:
+    except Exception as error:
+        raise _not_importable(f"module {module_name!r}", key, error) from error
+    try:
+        return getattr(module, name)
+    except AttributeError as error:
         raise ConfigError(
-            f"{key}: cannot import module {module_name!r} ({error}); install it in this "
-            f"environment or correct the path"
+            f"{key}: module {module_name!r} has no attribute {name!r}; correct the path"
         ) from error
-    if not hasattr(module, name):
-        raise ConfigError(f"{key}: module {module_name!r} has no attribute {name!r}")
-    return getattr(module, name)
+    except Exception as error:  # a module that imports its names when they are first used
+        raise _not_importable(repr(path), key, error) from error
+
+
+def _not_importable(what: str, key: str, error: Exception) -> ConfigError:
+    return ConfigError(
+        f"{key}: cannot import {what} ({type(error).__name__}: {error}); install or mend it in "
+        f"this environment, or correct the path"
+    )

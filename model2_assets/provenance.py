@@ -5,6 +5,7 @@ from typing import Any
 
 import pandas as pd
 
+from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
 from model2_assets.tables import PROVENANCE
 
@@ -50,8 +51,12 @@ def facts_of(frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def data_versions_of(**frames: pd.DataFrame) -> dict[str, str]:
-    """Return the data version of every table given by asset name."""
-    return {asset: data_version_of(frame) for asset, frame in frames.items()}
+    """Return the data version of every table given by asset name.
+
+    It is computed where a table states none, so that hand-made tables are told apart as
+    stored ones are.
+    """
+    return {asset: data_version_of(frame) or table_digest(frame) for asset, frame in frames.items()}
 
 
 def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[str, str]) -> None:
@@ -80,3 +85,29 @@ def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[
                 f"{asset} was made from {name} of version {made_from[name][:12]}, but {name} "
                 f"is now of version {inputs[name][:12]}; materialize {asset} again"
             )
+
+
+def require_same_origin(asset: str, **frames: pd.DataFrame) -> None:
+    """Refuse tables that were made from different versions of one asset.
+
+    Parameters
+    ----------
+    asset : str
+        The asset that all were made from.
+    **frames : DataFrame
+        The tables, by asset name.
+
+    Raises
+    ------
+    StoreError
+        If two of them state different versions.
+    """
+    versions = {
+        name: facts_of(frame).get(INPUTS, {}).get(asset, "") for name, frame in frames.items()
+    }
+    if len(set(versions.values())) > 1:
+        stated = ", ".join(f"{name} from {version[:12]}" for name, version in versions.items())
+        raise StoreError(
+            f"made from different versions of {asset}: {stated}; materialize "
+            f"{' and '.join(versions)} again"
+        )

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from upath import UPath
 
 from model2_assets.contracts import load_contract
-from model2_assets.errors import StoreError
-from model2_assets.files import write_atomically
+from model2_assets.errors import ConfigError, StoreError
+from model2_assets.files import is_local, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
 REJECTED = ".rejected"
+KEPT_REJECTED = 5
+"""Rejected candidates that are kept of each result; older ones are removed."""
 
 Format = Literal["parquet", "json_lines", "fold_models"]
 
@@ -117,7 +119,7 @@ class Store:
     """
 
     def __init__(self, base: str | UPath) -> None:
-        self.base = UPath(base)
+        self.base = _open_base(base)
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
@@ -178,6 +180,7 @@ class Store:
         """
         stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
         folder = self.base.joinpath(REJECTED, *address.parts)
+        self._prune_rejected(folder)
         if address.product.format == "fold_models":
             _write_models(folder / stamp, value)
             return folder / stamp
@@ -186,6 +189,13 @@ class Store:
         path = folder / f"{stamp}.parquet"
         write_atomically(path, encode_anything(value))
         return path
+
+    def _prune_rejected(self, folder: UPath) -> None:
+        """Remove all but the newest rejected candidates of one address."""
+        if not folder.exists():
+            return
+        for path in sorted(folder.iterdir(), key=lambda path: path.name)[: 1 - KEPT_REJECTED]:
+            path.fs.rm(path.path, recursive=True)
 
     def read(self, address: Address) -> "pd.DataFrame":
         """Read a table and check its contract.
@@ -247,9 +257,27 @@ def default_base() -> UPath:
     """
     chosen = os.environ.get(STORAGE_VARIABLE)
     if chosen:
-        return UPath(chosen)
+        return _open_base(chosen)
     root = repository_root()
     return UPath(root or os.environ.get("DAGSTER_HOME") or Path.cwd()) / "data"
+
+
+def _open_base(base: str | UPath) -> UPath:
+    """Return a base path, a local one made absolute.
+
+    Raises
+    ------
+    ConfigError
+        If nothing installed can open such a URL.
+    """
+    try:
+        path = UPath(base)
+        return path.expanduser().absolute() if is_local(path) else path
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
+            f"the fsspec file system that it needs"
+        ) from error
 
 
 def default_store() -> Store:

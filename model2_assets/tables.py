@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from model2_assets.checksum import fits_checksum, write_with_checksum
 from model2_assets.conformity import require_conformity
 from model2_assets.contracts import Contract
 from model2_assets.errors import ContractError, StoreError
@@ -54,17 +56,25 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
     table = table.replace_schema_metadata(
         {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     )
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", compression_level=3)
-    return buffer.getvalue()
+    return write_with_checksum(table, compression_level=3)
 
 
 def encode_anything(frame: pd.DataFrame) -> bytes:
-    """Encode a table as Parquet whatever its contract says, to be looked at by a person."""
+    """Encode a table as Parquet whatever its contract says, to be looked at by a person.
+
+    Where a column mixes types that Parquet cannot hold, all values become text.
+    """
     bare = frame.copy(deep=False)
     bare.attrs = {}
+    try:
+        return _plain_parquet(bare)
+    except (TypeError, ValueError):
+        return _plain_parquet(bare.reset_index().astype("str"))
+
+
+def _plain_parquet(frame: pd.DataFrame) -> bytes:
     buffer = io.BytesIO()
-    bare.to_parquet(buffer, compression="zstd")
+    frame.to_parquet(buffer, compression="zstd")
     return buffer.getvalue()
 
 
@@ -88,21 +98,27 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
     Raises
     ------
     StoreError
-        If the bytes are not a readable Parquet file.
+        If the bytes are not a readable Parquet file, or do not fit its checksum.
     ContractError
         If the table breaks the contract.
     """
     try:
-        table = pq.read_table(pa.BufferReader(data), use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        frame, metadata = _read_parquet(data)
+    except Exception as error:  # a damaged footer can fail anywhere in Arrow and pandas
         raise StoreError(
             f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
         ) from error
-    frame: pd.DataFrame = table.to_pandas()
     require_conformity(frame, contract, origin=origin)
-    metadata = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     frame.attrs[PROVENANCE] = metadata.get(PROVENANCE, {})
     return frame
+
+
+def _read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
+    if not fits_checksum(data):
+        raise ValueError("its bytes do not fit its checksum")
+    table = pq.read_table(pa.BufferReader(data), use_threads=False)
+    metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    return table.to_pandas(), metadata
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
@@ -156,17 +172,18 @@ def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.Dat
     Raises
     ------
     StoreError
-        If a line is not JSON.
+        If a line is not JSON in UTF-8.
     ContractError
         If a line breaks the contract.
     """
+    lines = data.removesuffix(b"\n").split(b"\n") if data else []
     documents = []
-    for number, line in enumerate(data.decode("utf-8", errors="replace").splitlines(), start=1):
+    for number, line in enumerate(lines, start=1):
         try:
-            documents.append(json.loads(line))
-        except json.JSONDecodeError as error:
+            documents.append(json.loads(line.decode()))
+        except ValueError as error:
             raise StoreError(
-                f"{origin}: line {number} is not JSON ({error.msg}); materialize the asset again"
+                f"{origin}: line {number} is not JSON ({error}); materialize the asset again"
             ) from error
     _validate_documents(documents, contract, origin)
     frame = pd.DataFrame(documents, columns=[column.name for column in contract.columns])
@@ -209,3 +226,8 @@ def _validate_documents(
             raise ContractError(
                 f"{origin}: line {number}: {where}: {problem.message} ({contract.name})"
             )
+        for name, value in document.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise ContractError(
+                    f"{origin}: line {number}: {name}: {value} is no JSON number ({contract.name})"
+                )

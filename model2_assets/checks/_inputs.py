@@ -4,12 +4,18 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks._outcome import CheckOutcome
 
 
 def check_labels_consistent(
-    labels: pd.DataFrame, panel: pd.DataFrame, *, horizons: Sequence[str]
+    labels: pd.DataFrame,
+    panel: pd.DataFrame,
+    *,
+    horizons: Sequence[str],
+    execution_lag_days: int,
 ) -> CheckOutcome:
     """Check that labels cover every horizon and say how far each looks ahead.
 
@@ -21,15 +27,18 @@ def check_labels_consistent(
         The market data that it was made from.
     horizons : sequence of str
         Such as ``("21d", "63d")``.
+    execution_lag_days : int
+        Own bars from signal to entry.
 
     Returns
     -------
     CheckOutcome
         Named ``consistent``: all columns of all horizons, rows of the universe only, a
-        label end exactly where there is a label, and after the row's own date.
+        label end exactly where there is a label, and no earlier than the instrument's
+        own bar at which the position is left. An end that is too early would let train
+        rows through the purge.
     """
     problems = _foreign_rows(labels, panel)
-    dates = labels.index.get_level_values("datetime")
     for horizon in horizons:
         names = [f"forward_return_{horizon}", f"label_{horizon}", f"label_end_{horizon}"]
         absent = [name for name in names if name not in labels.columns]
@@ -42,10 +51,15 @@ def check_labels_consistent(
             np.asarray(label.notna() != end.notna()),
             f"{names[1]} and {names[2]} are not missing together",
         )
-        problems += _first(
-            labels.index, np.asarray(end <= dates), f"{names[2]} is not after the row's own date"
-        )
-        problems += _first(labels.index, np.isinf(label.to_numpy()), f"{names[1]} is infinite")
+        if is_datetime64_dtype(end.dtype):
+            exits = _exit_dates(panel, labels.index, int(horizon[:-1]) + execution_lag_days)
+            early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
+            problems += _first(
+                labels.index, early, f"{names[2]} is before the own bar at which the position ends"
+            )
+        else:
+            problems.append(f"{names[2]} is {end.dtype}, not a date without time zone")
+        problems += _first(labels.index, _infinite(label), f"{names[1]} is infinite")
         if not label.notna().any():
             problems.append(f"{names[1]} has no value at all; shorten the horizon")
     return CheckOutcome(
@@ -79,11 +93,12 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
     problems = _foreign_rows(features, panel)
     if features.empty:
         problems.append(f"there are {len(features)} rows and {features.shape[1]} features")
-    infinite = [name for name in features.columns if np.isinf(features[name].to_numpy()).any()]
+    infinite = [name for name in features.columns if _infinite(features[name]).any()]
     if infinite:
-        bad = np.isinf(features[infinite[0]].to_numpy())
+        bad = _infinite(features[infinite[0]])
         problems += _first(features.index, bad, f"feature {infinite[0]!r} is infinite")
-    missing = float(np.mean([features[name].isna().mean() for name in features.columns] or [1.0]))
+    shares = [features[name].isna().mean() for name in features.columns if len(features)]
+    missing = float(np.mean(shares or [1.0]))
     return CheckOutcome(
         "consistent",
         passed=not problems,
@@ -93,14 +108,27 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
     )
 
 
+def _exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
+    """Return the date of each instrument's own bar so many bars later; NaT where none is."""
+    dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
+    exits = dates.groupby(level="instrument").shift(-bars)
+    return exits.reindex(index).to_numpy(dtype="datetime64[us]")
+
+
 def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
     members = panel.index[panel["in_universe"].to_numpy()]
     return _first(frame.index, ~frame.index.isin(members), "not a row of the universe")
 
 
-def _first(
-    index: pd.Index, rows: np.ndarray[tuple[int], np.dtype[np.bool_]], text: str
-) -> list[str]:
+def _infinite(values: pd.Series) -> NDArray[np.bool_]:
+    """Return which values are infinite; none where they are no numbers."""
+    if not is_numeric_dtype(values.dtype):
+        return np.zeros(len(values), dtype=bool)
+    infinite: NDArray[np.bool_] = np.isinf(values.to_numpy(dtype=np.float64, na_value=np.nan))
+    return infinite
+
+
+def _first(index: pd.Index, rows: NDArray[np.bool_], text: str) -> list[str]:
     if not rows.any():
         return []
     instrument, date = index[int(np.argmax(rows))]

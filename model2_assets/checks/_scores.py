@@ -11,7 +11,10 @@ _SHARED_INPUTS = ("labels", "features", "cv_splits")
 
 
 def check_scores_complete(
-    scores: Mapping[str, pd.DataFrame], *, partitions: Collection[str], n_folds: int
+    scores: Mapping[str, pd.DataFrame],
+    *,
+    partitions: Collection[str],
+    n_folds: Mapping[str, int],
 ) -> CheckOutcome:
     """Check that every partition that exists has every fold's scores.
 
@@ -21,8 +24,8 @@ def check_scores_complete(
         Scores per partition key, such as ``21d|ridge``.
     partitions : collection of str
         Partition keys of the region.
-    n_folds : int
-        Folds that each partition must have been scored in.
+    n_folds : mapping of str to int
+        Folds that each partition's splits have.
 
     Returns
     -------
@@ -35,10 +38,12 @@ def check_scores_complete(
         for key, frame in scores.items()
     }
     missing = sorted(set(partitions) - set(found))
-    short = sorted(key for key, folds in found.items() if folds != n_folds)
-    count, expected = sum(found.values()), n_folds * len(partitions)
+    short = sorted(key for key, folds in found.items() if folds != n_folds.get(key))
+    count, expected = sum(found.values()), max(n_folds.values(), default=0) * len(partitions)
     problems = [f"partition {key} is missing; materialize it" for key in missing]
-    problems += [f"partition {key} has {found[key]} of {n_folds} folds" for key in short]
+    problems += [
+        f"partition {key} has {found[key]} of {n_folds.get(key, 0)} folds" for key in short
+    ]
     return CheckOutcome(
         "scores_complete",
         passed=not problems,
@@ -48,35 +53,41 @@ def check_scores_complete(
     )
 
 
-def check_same_inputs(oof: Mapping[str, pd.DataFrame]) -> CheckOutcome:
-    """Warn where partitions were made from different labels, features or splits.
+def check_same_inputs(
+    oof: Mapping[str, pd.DataFrame], *, models: Mapping[str, str]
+) -> CheckOutcome:
+    """Warn where partitions do not compare: of other inputs, or of models since replaced.
 
     Parameters
     ----------
     oof : mapping of str to DataFrame
         Out-of-fold predictions by partition key, with their provenance.
+    models : mapping of str to str
+        Data version of the stored fold models by partition key.
 
     Returns
     -------
     CheckOutcome
-        Named ``same_inputs``, of severity ``warn``: scores of different vintages do not
-        compare.
+        Named ``same_inputs``, of severity ``warn``.
     """
-    vintages = {
-        key: tuple(facts_of(frame).get(INPUTS, {}).get(name, "") for name in _SHARED_INPUTS)
-        for key, frame in oof.items()
-    }
-    newest = max(oof, key=lambda key: oof[key].index.get_level_values("datetime").max(), default="")
-    others = sorted(key for key in vintages if vintages[key] != vintages[newest])
+    inputs = {key: facts_of(frame).get(INPUTS, {}) for key, frame in oof.items()}
+    vintages: dict[tuple[str, ...], list[str]] = {}
+    for key, versions in inputs.items():
+        vintage = tuple(versions.get(name, "") for name in _SHARED_INPUTS)
+        vintages.setdefault(vintage, []).append(key)
+    replaced = sorted(key for key in oof if inputs[key].get("fitted_models") != models.get(key))
+    problems = [f"{key}: its models were replaced since it was predicted" for key in replaced]
+    if len(vintages) > 1:
+        groups = " and ".join(f"({', '.join(keys)})" for keys in vintages.values())
+        problems.append(f"made from different labels, features or splits: {groups}")
     return CheckOutcome(
         "same_inputs",
-        passed=not others,
+        passed=not problems,
         severity="warn",
-        description=f"{', '.join(others)}: not made from the labels, features and splits of "
-        f"{newest}; materialize the older of them again"
-        if others
-        else f"{len(oof)} partitions share labels, features and splits",
-        values={"vintages": len(set(vintages.values()))},
+        description="; ".join(problems) + "; materialize the older ones again"
+        if problems
+        else f"{len(oof)} partitions share labels, features and splits, and are of their models",
+        values={"vintages": len(vintages), "replaced_models": len(replaced)},
     )
 
 

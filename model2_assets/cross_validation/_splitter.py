@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.config import MAX_SPLITS
 from model2_assets.cross_validation._groups import (
     group_of_date,
     path_ids,
@@ -21,9 +22,6 @@ from model2_assets.cross_validation._intervals import (
 from model2_assets.cross_validation._roles import Role
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import date_codes
-
-MAX_SPLITS = 10_000
-"""More splits than this are a mistake: each is a model fit and a stored column."""
 
 
 class PurgedEmbargoedTimeSeriesSplit:

@@ -1,29 +1,33 @@
 """Code versions: what an asset's values depend on besides its inputs.
 
-A version digests the sources of the core that compute the asset and the settings that
-they are given. So an edit of either makes the asset stale, and nothing else.
+A version digests the sources of the core that compute the asset, the settings that they are
+given, and the modules of a team's own code that these name. An edit of any of them makes the
+asset stale. All partitions share a version: new parameters of one model make all models stale.
 """
 
 import hashlib
+import re
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 from model2_assets.config import Model2Config
 from model2_assets.data_version import document_digest
 
 _PACKAGE = Path(__file__).parents[1]
+_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 _SOURCES: dict[str, tuple[str, ...]] = {
-    "market_data": ("market_data",),
-    "labels": ("labels.py",),
-    "features": ("features",),
-    "cv_splits": ("cross_validation",),
-    "fitted_models": ("training",),
-    "oof_predictions": ("training",),
-    "oof_paths": ("training",),
-    "nested_oof": ("training", "cross_validation"),
+    "market_data": ("market_data", "panel.py"),
+    "labels": ("labels.py", "market_data/_adjustment.py", "panel.py"),
+    "features": ("features", "market_data/_adjustment.py", "panel.py"),
+    "cv_splits": ("cross_validation", "panel.py"),
+    "fitted_models": ("training", "panel.py"),
+    "oof_predictions": ("training", "panel.py"),
+    "oof_paths": ("training", "panel.py"),
+    "nested_oof": ("training", "cross_validation", "panel.py"),
     "feature_importance": ("training",),
-    "cv_scores": ("evaluation",),
+    "cv_scores": ("evaluation", "panel.py"),
     "leaderboard": ("evaluation",),
 }
 
@@ -68,7 +72,28 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}
     sources = {source: _source_digest(source) for source in _SOURCES[asset]}
-    return document_digest({"sources": sources, "settings": parts})[:12]
+    plugged_in = {path: _module_digest(path) for path in sorted(_import_paths(parts))}
+    document = {"sources": sources, "settings": parts, "plugged_in": plugged_in}
+    return document_digest(document)[:12]
+
+
+def _import_paths(settings: object) -> set[str]:
+    """Return the import paths of a user's own code among the settings."""
+    if isinstance(settings, dict):
+        return set().union(*map(_import_paths, settings.values())) if settings else set()
+    if not isinstance(settings, str) or settings.startswith("model2_assets."):
+        return set()
+    return {settings} if _IMPORT_PATH.fullmatch(settings) else set()
+
+
+def _module_digest(path: str) -> str:
+    """Digest the module of an import path; empty where its source cannot be found."""
+    try:
+        spec = find_spec(path.partition(":")[0])
+        origin = Path(spec.origin) if spec is not None and spec.origin else None
+        return hashlib.sha256(origin.read_bytes()).hexdigest() if origin is not None else ""
+    except (ImportError, ValueError, OSError):
+        return ""
 
 
 @cache

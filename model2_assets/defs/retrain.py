@@ -67,6 +67,11 @@ class FinishedRun:
     warnings: tuple[str, ...]
     seconds: float
 
+    @property
+    def is_summary(self) -> bool:
+        """Whether the run made the leaderboard."""
+        return self.planned.job == job_names(self.planned.region).summary
+
 
 def plan_region(region: str, *, horizons: Sequence[str], models: Sequence[str]) -> list[PlannedRun]:
     """Return the runs that retrain a region, in order.
@@ -151,10 +156,14 @@ def _execute(
 
 
 def _reason(event: dg.DagsterEvent) -> str:
+    """Return what a person needs to know: the failure's own sentence, or the innermost error."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:
         return data.user_failure_data.description
-    return str(data.error.message).strip() if data.error else "failed"
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed"
 
 
 def _sentence(check: dg.AssetCheckEvaluation) -> str:

@@ -50,9 +50,9 @@ def compare_partitions(
     )
 
 
-def folds_of(oof: Mapping[str, pd.DataFrame]) -> int:
-    """Return how many folds the splits of the partitions have, from their provenance."""
-    return max((int(facts_of(frame)["n_folds"]) for frame in oof.values()), default=0)
+def folds_of(oof: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Return how many folds the splits of each partition have, from their provenance."""
+    return {key: int(facts_of(frame)["n_folds"]) for key, frame in oof.items()}
 
 
 def leaderboard_version(board: pd.DataFrame) -> str:

@@ -67,20 +67,25 @@ class Provenance:
     sample_weights: str = "none"
 
 
-def models_digest(digests: Mapping[int, str]) -> str:
-    """Digest the fitted values of fold models.
+def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[str, Any]) -> str:
+    """Digest fold models: their fitted values, and what turns these into predictions.
 
     Parameters
     ----------
     digests : mapping of int to str
         Digest of the model of every split.
+    trainer : str
+        Import path of the trainer class.
+    params : mapping
+        Every hyper-parameter.
 
     Returns
     -------
     str
         The data version of the models.
     """
-    return document_digest({str(split_id): digests[split_id] for split_id in sorted(digests)})
+    models = {str(split_id): digests[split_id] for split_id in sorted(digests)}
+    return document_digest({"trainer": trainer, "params": dict(params), "models": models})
 
 
 class _Document(BaseModel):
@@ -171,8 +176,12 @@ class Manifest(_Document):
 
     @property
     def data_version(self) -> str:
-        """Digest of the fitted values of every model."""
-        return models_digest({fold.split_id: fold.digest for fold in self.folds})
+        """Digest of every model, whatever file it is in."""
+        return models_digest(
+            {fold.split_id: fold.digest for fold in self.folds},
+            trainer=self.trainer,
+            params=self.params,
+        )
 
     def to_json(self) -> str:
         """Return the manifest as JSON text with sorted keys.

@@ -369,7 +369,13 @@ def predict_rows(
     with threadpool_limits(limits=1, user_api="blas"):
         for start in range(0, len(rows), _PREDICT_CHUNK_ROWS):
             chunk = slice(start, start + _PREDICT_CHUNK_ROWS)
-            predictions[chunk] = trainer.predict(data.X[rows[chunk]])
+            predicted = trainer.predict(data.X[rows[chunk]])
+            if np.shape(predicted) != rows[chunk].shape:
+                raise TrainingError(
+                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
+                    f"{len(rows[chunk])} rows; return one number a row"
+                )
+            predictions[chunk] = predicted
     return predictions
 
 

@@ -52,8 +52,12 @@ class FittedModels:
 
     @property
     def data_version(self) -> str:
-        """Digest of the fitted values of every model."""
-        return models_digest({model.split_id: model.trainer.digest() for model in self.models})
+        """Digest of every model, as the manifest will state it."""
+        return models_digest(
+            {model.split_id: model.trainer.digest() for model in self.models},
+            trainer=self.provenance.trainer,
+            params=self.provenance.params,
+        )
 
 
 def assemble_current_data(
@@ -186,7 +190,7 @@ def fit_models(
     model: str,
     region: str,
     execution: ExecutionConfig,
-    execution_lag_days: int,
+    execution_lag_days: int = 1,
 ) -> FittedModels:
     """Fit one model for one horizon on every split.
 
@@ -200,7 +204,7 @@ def fit_models(
         Such as ``21d``, ``ridge``, ``us``.
     execution : ExecutionConfig
         How many folds at once, and how much memory.
-    execution_lag_days : int
+    execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
 
     Returns

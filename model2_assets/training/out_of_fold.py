@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.data_version import table_digest
+from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import StoreError
 from model2_assets.provenance import data_versions_of, require_made_from, with_provenance
 from model2_assets.training._determinism import refit_difference
 from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._manifest import Manifest
 from model2_assets.training._out_of_fold import (
     SplitPredictions,
     average_splits,
@@ -30,11 +31,10 @@ class OutOfFold:
     ----------
     oof : DataFrame of shape (n_rows, 2)
         ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
-    label : Series of shape (n_labelled_rows,), float64
-        Labels of all rows that have features and a label, in bps, in canonical order.
-    expected : MultiIndex of shape (n_rows,)
-        Rows that must be predicted: all of those, or where `covers_history` is False those
-        that a split tests.
+    label : Series of shape (n_expected,), float64
+        Labels in bps of the rows that must be predicted: every row that has features and a
+        label, found in those two tables and not in the splits; of a walk-forward, those of
+        them that a split tests.
     determinism_difference_bps : float
         Largest difference that refitting one split made, bps.
     determinism_tolerance_bps : float
@@ -43,15 +43,17 @@ class OutOfFold:
         The split that was refitted.
     same_kernel : bool
         Whether the models were fitted with this machine's linear algebra kernel.
+    rows_never_tested : int
+        Further rows with features and a label, which no split tests.
     """
 
     oof: pd.DataFrame
     label: pd.Series
-    expected: pd.MultiIndex
     determinism_difference_bps: float
     determinism_tolerance_bps: float
     refitted_split: int
     same_kernel: bool
+    rows_never_tested: int = 0
 
     @property
     def data_version(self) -> str:
@@ -66,7 +68,7 @@ def make_out_of_fold(
     features: pd.DataFrame,
     labels: pd.DataFrame,
     cv_splits: pd.DataFrame,
-    execution_lag_days: int,
+    execution_lag_days: int = 1,
     covers_history: bool = True,
 ) -> OutOfFold:
     """Predict every row by the stored models that did not see it, and refit one of them.
@@ -79,7 +81,7 @@ def make_out_of_fold(
         The fold models of one horizon and model.
     features, labels, cv_splits : DataFrame
         Stored tables, with their provenance.
-    execution_lag_days : int
+    execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
     covers_history : bool, default True
         Whether every labelled row must be predicted. False for a walk-forward, whose first
@@ -93,12 +95,17 @@ def make_out_of_fold(
     Raises
     ------
     StoreError
-        If the models were made from other tables, or are damaged.
+        If the models were made from other tables or with other settings, or are damaged.
     """
     manifest = stored.manifest
     horizon, model = manifest.horizon, manifest.model
+    _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
-    tested = tested_rows(data)
+    tested = data.index[tested_rows(data)]
+    label = labels_with_features(labels[f"label_{horizon}"], features)
+    n_labelled = len(label)
+    if not covers_history:
+        label = label[label.index.isin(tested)]
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
@@ -124,15 +131,15 @@ def make_out_of_fold(
         region=manifest.region,
         horizon=horizon,
         model=model,
-        rows_with_label=data.n_rows,
+        rows_with_label=n_labelled,
         rows_tested=len(tested),
-        n_folds=len(np.unique(data.group_id[tested])),
+        n_folds=oof["fold_id"].nunique(),
         determinism_difference_bps=difference,
     )
     return OutOfFold(
         oof=marked,
-        label=pd.Series(data.y, index=data.index, name=f"label_{horizon}"),
-        expected=data.index if covers_history else data.index[tested],
+        label=label,
+        rows_never_tested=n_labelled - len(label),
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -216,6 +223,41 @@ def predict_stored_splits(
             "materialize fitted_models again"
         )
     return predict_splits(stored, data), data
+
+
+def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
+    """Refuse models of other settings: a refit with the present ones cannot equal them."""
+    config = registry.model(manifest.model)
+    fitted = {
+        "trainer": manifest.trainer,
+        "seed": manifest.seed,
+        "sample_weights": manifest.sample_weights,
+        **manifest.params,
+    }
+    configured = {
+        "trainer": config.trainer,
+        "seed": config.seed,
+        "sample_weights": config.sample_weights,
+        **registry.parameters(manifest.model, manifest.horizon),
+    }
+    changed = sorted(
+        name
+        for name in {*fitted, *configured}
+        if document_digest({name: fitted.get(name)})
+        != document_digest({name: configured.get(name)})
+    )
+    if changed:
+        raise StoreError(
+            f"fitted_models of {manifest.horizon}|{manifest.model} was trained with another "
+            f"{', '.join(changed)} than the configuration now gives; materialize fitted_models "
+            f"again"
+        )
+
+
+def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:
+    """Return the labels, in bps, of the rows that have features."""
+    known = label.dropna()
+    return known[known.index.isin(features.index)]
 
 
 def smallest_split(data: TrainingData) -> int:

@@ -111,3 +111,15 @@ class DateFolds:
             test = (codes >= block[0]) & (codes <= block[-1])
             train = (codes < block[0] - self.gap) | (codes > block[-1] + self.gap)
             yield np.flatnonzero(train), np.flatnonzero(test)
+
+
+def shortsighted_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Return labels that claim to look one day ahead, which would defeat the purge."""
+    labels = raw_labels(panel, config)
+    dates = labels.index.get_level_values("datetime")
+    for horizon in config.horizon_keys:
+        known = labels[f"label_{horizon}"].notna().to_numpy()
+        tomorrow = (dates + pd.Timedelta(days=1)).to_numpy(dtype="datetime64[us]").copy()
+        tomorrow[~known] = np.datetime64("NaT")
+        labels[f"label_end_{horizon}"] = tomorrow
+    return labels

@@ -52,12 +52,15 @@ class Workbench:
         return Workbench(config, self.store, self.instance)
 
     def retrain(
-        self, horizons: tuple[str, ...] | None = None, models: tuple[str, ...] | None = None
+        self,
+        region: str = "us",
+        horizons: tuple[str, ...] | None = None,
+        models: tuple[str, ...] | None = None,
     ) -> list[FinishedRun]:
         plan = plan_region(
-            "us",
-            horizons=horizons or self.config.region("us").labels.horizon_keys,
-            models=models or tuple(self.config.models_of("us")),
+            region,
+            horizons=horizons or self.config.region(region).labels.horizon_keys,
+            models=models or tuple(self.config.models_of(region)),
         )
         return list(execute_plan(self.definitions, self.instance, plan))
 
@@ -77,4 +80,8 @@ def workbench(folder: Path, config: Model2Config) -> Workbench:
     """Return a workbench on a new, real instance (SQLite) in a folder."""
     home = folder / "dagster_home"
     home.mkdir()
-    return Workbench(config, Store(str(folder / "data")), dg.DagsterInstance.local_temp(str(home)))
+    return Workbench(
+        config,
+        Store(str(folder / "data")),
+        dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}),
+    )

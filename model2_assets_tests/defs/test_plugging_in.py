@@ -85,6 +85,14 @@ def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench) -> Non
     [
         ({"features": {"builder": f"{HERE}:strangers"}}, "not a row of the universe"),
         ({"labels": {"builder": f"{HERE}:labels_without_end"}}, "are not missing together"),
+        (
+            {"labels": {"builder": f"{HERE}:shortsighted_labels"}},
+            "label_end_21d is before the own bar at which the position ends",
+        ),
+        (
+            {"features": {"builder": "math:sqrt"}},
+            "features.builder: math:sqrt failed: TypeError",
+        ),
     ],
 )
 def test_own_tables_are_held_to_the_same_contracts(

@@ -54,9 +54,14 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
         )
         from model2_assets.data_version import table_digest
         from model2_assets.evaluation import plot_fold_timeline
-        from model2_assets.provenance import data_versions_of, with_provenance
+        from model2_assets.provenance import (
+            data_versions_of,
+            require_same_origin,
+            with_provenance,
+        )
 
         with core_call(context):
+            require_same_origin("market_data", labels=labels, features=features)
             splits = build_cv_splits(features.index, labels, config)
             proof = prove_no_overlap(splits, labels)
             samples = count_samples(splits, labels)

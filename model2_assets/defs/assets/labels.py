@@ -30,7 +30,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
             "contract": CheckText("Names, types, ranges, key and order of Labels."),
             "consistent": CheckText(
                 "Every horizon, rows of the universe only, a label end exactly where "
-                "there is a label, and after the row's own date."
+                "there is a label, and no earlier than the bar at which the position ends."
             ),
         },
     )
@@ -51,7 +51,12 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
                 with_provenance(table, data_version=version, inputs=inputs),
                 [
                     check_contract(table, "Labels"),
-                    check_labels_consistent(table, market_data, horizons=horizons),
+                    check_labels_consistent(
+                        table,
+                        market_data,
+                        horizons=horizons,
+                        execution_lag_days=region.settings.labels.execution_lag_days,
+                    ),
                 ],
                 data_version=version,
                 metadata={

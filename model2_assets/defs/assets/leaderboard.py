@@ -58,11 +58,8 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
         )
 
         with core_call(context):
-            board = compare_partitions(
-                scores=cv_scores,
-                oof=oof_predictions,
-                manifests={key: stored.manifest for key, stored in fitted_models.items()},
-            )
+            manifests = {key: stored.manifest for key, stored in fitted_models.items()}
+            board = compare_partitions(scores=cv_scores, oof=oof_predictions, manifests=manifests)
             total = int(board["models_bytes"].sum())
             yield from publish(
                 context,
@@ -75,7 +72,10 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                         partitions=region.partition_keys,
                         n_folds=folds_of(oof_predictions),
                     ),
-                    check_same_inputs(oof_predictions),
+                    check_same_inputs(
+                        oof_predictions,
+                        models={key: m.data_version for key, m in manifests.items()},
+                    ),
                     check_models_size(total, limit_mb=limits.models_mb),
                 ],
                 data_version=leaderboard_version(board),

@@ -1,0 +1,102 @@
+"""One small table for every contract, and what else the tests of the foundation share."""
+
+import numpy as np
+import pandas as pd
+
+from model2_assets.panel import panel_index
+
+ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
+"""In canonical order: by datetime, then instrument."""
+
+
+def panel_rows(rows=ROWS) -> pd.MultiIndex:
+    return panel_index([name for name, _ in rows], [date for _, date in rows])
+
+
+def sample_table(contract: str) -> pd.DataFrame:
+    return _BUILDERS[contract]()
+
+
+def market_data() -> pd.DataFrame:
+    values = {
+        "open": [1.0, np.nan, 3.0],
+        "close": [1.5, 2.5, 3.5],
+        "volume": [0.0, np.nan, 10.0],
+        "in_universe": [True, False, True],
+    }
+    return pd.DataFrame(values, index=panel_rows())
+
+
+def labels() -> pd.DataFrame:
+    ends = pd.to_datetime(["2024-02-02", None, "2024-02-03"]).as_unit("us")
+    values = {
+        "forward_return_21d": [12.5, np.nan, -3.0],
+        "label_21d": [10.0, np.nan, -1.0],
+        "label_end_21d": ends,
+    }
+    return pd.DataFrame(values, index=panel_rows())
+
+
+def features() -> pd.DataFrame:
+    values = np.array([[0.5, np.nan], [0.25, -1.0], [0.0, 1.0]], dtype=np.float32)
+    return pd.DataFrame(values, index=panel_rows(), columns=["KMID", "ROC5"])
+
+
+def cv_splits() -> pd.DataFrame:
+    splits = pd.DataFrame({"group_id": np.array([0, 1, 1], dtype=np.int16)}, index=panel_rows())
+    splits["split_0"] = np.array([1, 2, 0], dtype=np.int8)
+    splits["split_1"] = np.array([0, 1, 1], dtype=np.int8)
+    return splits
+
+
+def oof_predictions(
+    rows=(("A", "2024-01-03"), ("B", "2024-01-02"), ("B", "2024-01-03")),
+    prediction=(1.5, -2.5, 3.25),
+    fold_id=(1, 0, 1),
+) -> pd.DataFrame:
+    values = {
+        "prediction": np.array(prediction, dtype=np.float64),
+        "fold_id": np.array(fold_id, dtype=np.int16),
+    }
+    return pd.DataFrame(values, index=panel_rows(rows))
+
+
+def feature_importance() -> pd.DataFrame:
+    names = ("gain", "gain_std", "weight", "weight_std", "coefficient", "coefficient_std")
+    values = {f"importance_{name}": [2.0, np.nan] for name in names}
+    fold = {"importance_coefficient_fold_0": [-2.5, 1.0]}
+    return pd.DataFrame({"feature": ["KMID", "ROC5"], **values, **fold})
+
+
+def cv_scores(folds=(0, 1), *, model="ridge", horizon="21d", metrics=("rank_ic", "r2")):
+    keys = [("fold", fold) for fold in folds] + [("all", None)]
+    rows = [
+        (model, horizon, scope, fold, metric, position / 8)
+        for position, (scope, fold) in enumerate(keys)
+        for metric in metrics
+    ]
+    columns = ["model", "horizon", "scope", "fold_id", "metric", "value"]
+    return pd.DataFrame(rows, columns=columns).astype({"fold_id": "Int16", "value": "float64"})
+
+
+def leaderboard() -> pd.DataFrame:
+    numbers = ("rank_ic", "rank_ic_t", "icir", "r2", "mse", "coverage", "largest_prediction")
+    numbers += ("determinism_difference", "models_bytes", "seconds", "peak_rss_bytes")
+    values = {name: [0.5, np.nan] for name in numbers}
+    return pd.DataFrame(
+        {"horizon": ["21d", "63d"], "model": "ridge", **values, "data_version": ["a1", "b2"]}
+    )
+
+
+_BUILDERS = {
+    "MarketData": market_data,
+    "Labels": labels,
+    "Features": features,
+    "CVSplits": cv_splits,
+    "OOFPredictions": oof_predictions,
+    "FeatureImportance": feature_importance,
+    "CVScores": cv_scores,
+    "Leaderboard": leaderboard,
+}
+
+CONTRACTS = tuple(_BUILDERS)

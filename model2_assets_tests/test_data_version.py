@@ -1,0 +1,231 @@
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model2_assets.data_version import document_digest, table_digest
+from model2_assets.panel import panel_index
+from model2_assets_tests.sample_tables import labels, oof_predictions
+
+
+def mixed() -> pd.DataFrame:
+    columns = {
+        "number": [1.0, np.nan, -2.5],
+        "small": np.array([1, 2, 3], dtype=np.int16),
+        "flag": [True, False, True],
+        "when": pd.to_datetime(["2024-01-02", None, "2024-01-03"]).as_unit("us"),
+        "text": pd.Series(["b", None, "a"], dtype="str").to_numpy(),
+        "maybe": pd.array([1, None, 3], dtype="Int16"),
+    }
+    return pd.DataFrame(columns, index=oof_predictions().index).astype({"text": "str"})
+
+
+def test_digest_is_pinned():
+    assert table_digest(mixed()) == table_digest(mixed())
+    assert len(table_digest(mixed())) == 32
+    assert table_digest(mixed()) == PINNED
+
+
+PINNED = "016893805577650744794ebbc64a6679"
+
+
+def changed(edit) -> pd.DataFrame:
+    frame = mixed().copy()
+    result = edit(frame)
+    return frame if result is None else result
+
+
+def put(column: str, row: int, value: object):
+    def edit(frame):
+        frame.iloc[row, frame.columns.get_loc(column)] = value
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        put("number", 0, np.nextafter(1.0, 2.0)),
+        put("number", 1, 0.0),
+        put("number", 2, np.nan),
+        put("number", 2, 2.5),
+        put("small", 1, 3),
+        put("flag", 0, False),
+        put("when", 0, pd.Timestamp("2024-01-02 00:00:00.000001")),
+        put("when", 1, pd.Timestamp("1970-01-01")),
+        put("text", 0, "B"),
+        put("text", 0, None),
+        put("text", 1, ""),
+        put("text", 1, "None"),
+        put("text", 1, "nan"),
+        put("maybe", 1, 0),
+        put("maybe", 1, 1),
+        put("maybe", 2, pd.NA),
+        lambda frame: frame.rename(columns={"number": "Number"}),
+        lambda frame: frame[frame.columns[::-1]],
+        lambda frame: frame.drop(columns="flag"),
+        lambda frame: frame.assign(more=1.0),
+        lambda frame: frame.iloc[::-1],
+        lambda frame: frame.iloc[:2],
+        lambda frame: frame.swaplevel(),
+        lambda frame: frame.rename_axis(["name", "datetime"]),
+        lambda frame: frame.reset_index(drop=True),
+        lambda frame: frame.astype({"small": "int32"}),
+        lambda frame: frame.astype({"small": "Int16"}),
+        lambda frame: frame.astype({"number": "float32"}),
+        lambda frame: frame.astype({"flag": "int8"}),
+        lambda frame: frame.astype({"maybe": "Int32"}),
+        lambda frame: frame.astype({"maybe": "str"}),
+    ],
+)
+def test_any_change_changes_the_digest(edit):
+    assert table_digest(changed(edit)) != table_digest(mixed())
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.lists(st.floats(), min_size=1, max_size=6),
+    st.integers(0, 5),
+    st.floats(),
+)
+def test_digests_are_equal_exactly_where_values_are(values, position, value):
+    position %= len(values)
+    other = [*values[:position], value, *values[position + 1 :]]
+    same = values[position] == value or (np.isnan(values[position]) and np.isnan(value))
+    left, right = (table_digest(pd.DataFrame({"x": x})) for x in (values, other))
+    assert (left == right) == same
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    st.lists(st.text(max_size=3) | st.none(), min_size=1, max_size=5),
+    st.lists(st.text(max_size=3) | st.none(), min_size=1, max_size=5),
+)
+def test_digests_of_texts_are_equal_exactly_where_texts_are(left, right):
+    digests = [
+        table_digest(pd.DataFrame({"x": pd.Series(x, dtype="str")})) for x in (left, right, left)
+    ]
+    assert digests[0] == digests[2]
+    assert (digests[0] == digests[1]) == (left == right)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_bits_of_nan_and_sign_of_zero_do_not_count(dtype):
+    plain = np.array([np.nan, 0.0, 1.0], dtype=dtype)
+    unsigned = {4: np.uint32, 8: np.uint64}[plain.itemsize]
+    odd = plain.copy()
+    odd.view(unsigned)[0] |= 1
+    odd.view(unsigned)[0] |= unsigned(1) << unsigned(8 * plain.itemsize - 1)
+    odd[1] = -0.0
+    assert np.isnan(odd[0])
+    assert odd.tobytes() != plain.tobytes()
+    frames = [pd.DataFrame({"x": values}) for values in (plain, odd)]
+    assert table_digest(frames[0]) == table_digest(frames[1])
+    assert np.signbit(frames[1]["x"].iloc[1]), "digesting changed the table"
+
+
+def test_inner_layout_of_the_index_does_not_count():
+    frame = mixed()
+    wider = pd.concat([frame.rename(index={"B": "zz"}, level=0), frame])
+    part = wider.iloc[len(frame) :]
+    assert len(part.index.levels[0]) > len(frame.index.levels[0])
+    shuffled = frame.copy()
+    levels = [level[::-1] for level in frame.index.levels]
+    codes = [len(level) - 1 - code for level, code in zip(levels, frame.index.codes, strict=True)]
+    shuffled.index = pd.MultiIndex(levels, codes, names=frame.index.names)
+    assert list(shuffled.index) == list(frame.index)
+    assert table_digest(part) == table_digest(shuffled) == table_digest(frame)
+
+
+def test_type_of_text_and_unit_of_time_do_not_count():
+    frame = mixed()
+    other = frame.astype({"text": object, "when": "datetime64[ns]"})
+    names = frame.index.get_level_values("instrument").astype(object)
+    dates = frame.index.get_level_values("datetime").as_unit("s")
+    other.index = pd.MultiIndex.from_arrays([names, dates], names=frame.index.names)
+    assert table_digest(other) == table_digest(frame)
+
+
+def test_index_levels_count_as_the_columns_that_they_are():
+    assert table_digest(mixed()) == table_digest(mixed().reset_index())
+
+
+def test_layout_in_memory_does_not_count():
+    values = np.arange(12, dtype=np.float32).reshape(4, 3)
+    frames = [
+        pd.DataFrame(np.ascontiguousarray(values), columns=list("abc")),
+        pd.DataFrame(np.asfortranarray(values), columns=list("abc")),
+        pd.DataFrame({name: values[:, i].copy() for i, name in enumerate("abc")}),
+        pd.DataFrame(np.repeat(values, 2, axis=0), columns=list("abc")).iloc[::2],
+    ]
+    assert len({table_digest(frame) for frame in frames}) == 1
+
+
+def test_text_and_numbers_that_look_alike_differ():
+    numbers = pd.DataFrame({"x": pd.array([1, None], dtype="Int16")})
+    texts = pd.DataFrame({"x": pd.Series(["1", None], dtype="str")})
+    assert table_digest(numbers) != table_digest(texts)
+    flags = pd.DataFrame({"x": pd.array([True, None], dtype="boolean")})
+    assert table_digest(flags) != table_digest(pd.DataFrame({"x": ["True", None]}))
+
+
+def test_names_cannot_imitate_other_names():
+    two = pd.DataFrame({"a": np.zeros(0), "b": np.zeros(0)})
+    one = pd.DataFrame({"a|<f8||b": np.zeros(0)})
+    assert table_digest(two) != table_digest(one)
+
+
+def test_empty_tables_differ_by_names_and_types():
+    digests = {
+        table_digest(pd.DataFrame({name: np.zeros(0, dtype=dtype)}))
+        for name in ("a", "b")
+        for dtype in ("float64", "float32", "int16")
+    }
+    assert len(digests) == 6
+    assert table_digest(labels().iloc[:0]) == table_digest(labels().iloc[:0])
+
+
+PROGRAM = """
+from model2_assets.data_version import document_digest, table_digest
+from model2_assets_tests.test_data_version import mixed
+print(table_digest(mixed()), document_digest({"b": 1, "a": [0.1, None]}))
+"""
+
+
+def test_digest_does_not_depend_on_the_process():
+    found = set()
+    for seed in ("0", "1", "4242"):
+        result = subprocess.run(
+            [sys.executable, "-c", PROGRAM],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.add(result.stdout)
+    assert found == {f"{table_digest(mixed())} {DOCUMENT}\n"}
+
+
+DOCUMENT = document_digest({"a": [0.1, None], "b": 1})
+
+
+@pytest.mark.parametrize(
+    "other", [{"a": [0.1, None], "b": 2}, {"a": [None, 0.1], "b": 1}, {"a": [0.1, None]}, {}]
+)
+def test_document_digest_follows_values_not_key_order(other):
+    assert document_digest({"b": 1, "a": [0.1, None]}) == DOCUMENT
+    assert document_digest(other) != DOCUMENT
+
+
+def test_repeated_dates_and_names_keep_their_places():
+    rows = [("A", "2024-01-02"), ("B", "2024-01-02"), ("A", "2024-01-03")]
+    frames = [
+        pd.DataFrame({"x": 0.0}, index=panel_index(*zip(*order, strict=True)))
+        for order in (rows, [rows[1], rows[0], rows[2]])
+    ]
+    assert table_digest(frames[0]) != table_digest(frames[1])

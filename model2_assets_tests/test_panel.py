@@ -1,0 +1,125 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model2_assets.panel import (
+    INDEX_NAMES,
+    date_codes,
+    instrument_codes,
+    is_canonical,
+    panel_index,
+    to_canonical,
+)
+
+DAYS = ["2024-01-02", "2024-01-03", "1969-12-31", "2262-04-12"]
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["A", "B", "a", "É", "日", "AA"]), st.sampled_from(DAYS)),
+    min_size=1,
+    max_size=12,
+)
+
+
+def index_of(rows) -> pd.MultiIndex:
+    return panel_index([name for name, _ in rows], [day for _, day in rows])
+
+
+def test_panel_index_has_the_names_and_types_of_every_table():
+    index = index_of([("B", "2024-01-03"), ("A", "2024-01-02")])
+    assert tuple(index.names) == INDEX_NAMES == ("instrument", "datetime")
+    assert index.get_level_values("instrument").dtype == "str"
+    assert index.get_level_values("datetime").dtype == "datetime64[us]"
+    assert list(index) == [("B", pd.Timestamp("2024-01-03")), ("A", pd.Timestamp("2024-01-02"))]
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_panel_index_takes_dates_of_any_unit(unit):
+    dates = pd.DatetimeIndex(["2024-01-03", "2024-01-02"]).as_unit(unit)
+    index = panel_index(["A", "A"], dates)
+    assert index.get_level_values("datetime").dtype == "datetime64[us]"
+    assert date_codes(index).codes.tolist() == [1, 0]
+
+
+def test_empty_panel_index():
+    index = panel_index([], [])
+    assert len(index) == 0
+    assert tuple(index.names) == INDEX_NAMES
+    assert is_canonical(index)
+    assert date_codes(index).codes.tolist() == []
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(ROWS)
+def test_codes_point_into_sorted_distinct_values(rows):
+    index = index_of(rows)
+    for codes, values in (
+        (instrument_codes(index), [name for name, _ in rows]),
+        (date_codes(index), [np.datetime64(day, "us") for _, day in rows]),
+    ):
+        distinct = list(codes.values)
+        assert distinct == list(pd.Index(sorted(set(values))))
+        assert [distinct[code] for code in codes.codes] == list(pd.Index(values))
+        assert codes.codes.dtype == np.int64
+
+
+def test_codes_skip_values_that_no_row_has():
+    index = index_of([("A", "2024-01-02"), ("B", "2024-01-03"), ("C", "2024-01-04")])[[2, 0]]
+    assert len(index.levels[0]) == 3
+    assert list(instrument_codes(index).values) == ["A", "C"]
+    assert instrument_codes(index).codes.tolist() == [1, 0]
+    assert date_codes(index).codes.tolist() == [1, 0]
+
+
+def test_codes_do_not_depend_on_the_order_of_inner_levels():
+    index = pd.MultiIndex(
+        levels=[["C", "A"], pd.DatetimeIndex(["2024-01-03", "2024-01-02"]).as_unit("us")],
+        codes=[[0, 1, 1], [0, 0, 1]],
+        names=INDEX_NAMES,
+    )
+    assert instrument_codes(index).codes.tolist() == [1, 0, 0]
+    assert date_codes(index).codes.tolist() == [1, 1, 0]
+
+
+def test_codes_find_levels_by_name():
+    index = index_of([("B", "2024-01-02"), ("A", "2024-01-03")]).swaplevel()
+    assert instrument_codes(index).codes.tolist() == [1, 0]
+    assert date_codes(index).codes.tolist() == [0, 1]
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(ROWS)
+def test_canonical_means_ascending_by_date_then_name_each_once(rows):
+    keys = [(day, name) for name, day in rows]
+    assert is_canonical(index_of(rows)) == (keys == sorted(set(keys)))
+
+
+@settings(deadline=None, derandomize=True, max_examples=80)
+@given(ROWS)
+def test_to_canonical_sorts_like_python_and_keeps_rows_together(rows):
+    frame = pd.DataFrame({"position": range(len(rows))}, index=index_of(rows))
+    ordered = to_canonical(frame)
+    expected = sorted(range(len(rows)), key=lambda row: (rows[row][1], rows[row][0]))
+    assert ordered["position"].tolist() == expected
+    assert ordered.index.equals(frame.index[expected])
+    assert to_canonical(ordered).equals(ordered)
+
+
+def test_to_canonical_returns_an_ordered_frame_itself():
+    frame = pd.DataFrame({"x": [1.0, 2.0]}, index=index_of([("A", DAYS[0]), ("B", DAYS[0])]))
+    assert to_canonical(frame) is frame
+    assert to_canonical(frame.iloc[::-1]).equals(frame)
+
+
+def test_repeated_rows_are_kept_in_their_order():
+    index = index_of([("B", DAYS[0]), ("A", DAYS[0]), ("A", DAYS[0])])
+    frame = pd.DataFrame({"x": [1, 2, 3]}, index=index)
+    assert not is_canonical(index[1:])
+    assert to_canonical(frame)["x"].tolist() == [2, 3, 1]
+
+
+def test_far_dates_and_many_names_do_not_overflow():
+    names = [f"S{i:05d}" for i in range(2000)]
+    index = panel_index(names * 2, ["0001-01-01"] * 2000 + ["9999-12-31"] * 2000)
+    assert is_canonical(index)
+    assert not is_canonical(index[::-1])

@@ -1,0 +1,312 @@
+import io
+import json
+import uuid
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from upath import UPath
+
+from model2_assets import storage
+from model2_assets.data_version import table_digest
+from model2_assets.errors import ConfigError, ContractError, StoreError
+from model2_assets.storage import (
+    KEPT_REJECTED,
+    PRODUCTS,
+    Address,
+    Store,
+    default_base,
+    default_store,
+    repository_root,
+)
+from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
+from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
+
+OOF = Address("us", "oof_predictions", "21d", "ridge")
+SCORES = Address("us", "cv_scores", "63d", "xgboost")
+MODELS = Address("us", "fitted_models", "21d", "ridge")
+UNPARTITIONED = ("market_data", "labels", "features", "cv_splits", "leaderboard")
+
+
+@pytest.fixture(params=["local", "memory"])
+def store(request, tmp_path):
+    return Store(tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}")
+
+
+def files_of(store: Store) -> list[str]:
+    base = store.base
+    if not base.exists():
+        return []
+    found = [path for path in base.rglob("*") if path.is_file()]
+    return sorted(str(path).removeprefix(str(base)).lstrip("/") for path in found)
+
+
+def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
+    X = np.linspace(-1, 1, 20, dtype=np.float32).reshape(10, 2)
+    y = scale * np.arange(10.0)
+    models = tuple(
+        FoldModel(
+            split_id=split_id,
+            trainer=RidgeTrainer(params={}, seed=7).fit(X, y + split_id, feature_names=("a", "b")),
+            n_train=10,
+            n_test=5,
+            seconds=0.5,
+        )
+        for split_id in range(n_models)
+    )
+    provenance = Provenance(
+        region="us",
+        horizon="21d",
+        model="ridge",
+        trainer="model2_assets.training:RidgeTrainer",
+        params={},
+        seed=7,
+        feature_names=("a", "b"),
+        data_versions={"labels": "1"},
+        row_order_hash="2",
+        seconds=1.0,
+        peak_rss_bytes=1,
+    )
+    return FittedModels(models=models, n_splits=n_models, provenance=provenance)
+
+
+def test_products_stand_in_the_order_of_the_graph():
+    assert list(PRODUCTS) == [
+        "market_data", "labels", "features", "cv_splits", "fitted_models",
+        "oof_predictions", "feature_importance", "cv_scores", "leaderboard",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("address", "path"),
+    [(Address("us", asset), f"us/{asset}.parquet") for asset in UNPARTITIONED]
+    + [
+        (OOF, "us/oof_predictions/21d/ridge.parquet"),
+        (
+            Address("eu", "feature_importance", "63d", "xgboost"),
+            "eu/feature_importance/63d/xgboost.parquet",
+        ),
+        (SCORES, "us/cv_scores/63d/xgboost.jsonl"),
+        (MODELS, "us/fitted_models/21d/ridge"),
+    ],
+)
+def test_layout(address, path):
+    assert str(address) == path
+    assert Store("/base").path(address) == UPath("/base") / path
+    assert str(Store("memory://base").path(address)) == f"memory://base/{path}"
+
+
+@pytest.mark.parametrize("asset", [name for name in PRODUCTS if name != "fitted_models"])
+def test_every_table_is_written_where_the_layout_says_and_read_back(store, asset):
+    partitioned = asset not in UNPARTITIONED
+    address = Address("us", asset, *(("21d", "ridge") if partitioned else ()))
+    table = sample_table(PRODUCTS[asset].contract)
+    assert not store.exists(address)
+    path = store.write(address, table)
+    assert path == store.path(address)
+    assert store.exists(address)
+    assert files_of(store) == [str(address)]
+    back = store.read(address)
+    pd.testing.assert_frame_equal(back, table)
+    pd.testing.assert_frame_equal(store.load(address), table)
+    assert table_digest(back) == table_digest(table)
+
+
+def test_fold_models_are_a_folder_behind_a_manifest(store):
+    assert not store.exists(MODELS)
+    made = fitted()
+    assert store.write(MODELS, made) == store.path(MODELS)
+    assert store.exists(MODELS)
+    stored = store.load(MODELS)
+    assert stored.manifest.data_version == made.data_version
+    assert [model.trainer.digest() for model in stored] == [
+        model.trainer.digest() for model in made.models
+    ]
+    manifest = json.loads((store.path(MODELS) / "manifest.json").read_bytes())
+    files = ["manifest.json", *(fold["file"] for fold in manifest["folds"])]
+    assert files_of(store) == sorted(f"us/fitted_models/21d/ridge/{name}" for name in files)
+
+
+def test_fold_models_without_a_manifest_do_not_exist(store):
+    store.write(MODELS, fitted())
+    (store.path(MODELS) / "manifest.json").unlink()
+    assert not store.exists(MODELS)
+    with pytest.raises(StoreError, match=r"manifest\.json: does not exist; train the model first"):
+        store.load(MODELS)
+
+
+def test_partitions_and_regions_do_not_share_files(store):
+    addresses = [
+        Address(region, "oof_predictions", horizon, model)
+        for region in ("us", "eu")
+        for horizon in ("21d", "63d")
+        for model in ("ridge", "xgboost")
+    ]
+    for number, address in enumerate(addresses):
+        store.write(address, oof_predictions(prediction=(number, 0.0, 0.0)))
+    found = [store.read(address)["prediction"].iloc[0] for address in addresses]
+    assert found == list(range(8))
+
+
+def test_writing_again_replaces(store):
+    store.write(OOF, oof_predictions())
+    store.write(OOF, oof_predictions(prediction=(9.0, 8.0, 7.0)))
+    assert store.read(OOF)["prediction"].tolist() == [9.0, 8.0, 7.0]
+    assert files_of(store) == [str(OOF)]
+
+
+@pytest.mark.parametrize("address", [OOF, SCORES, Address("us", "labels")])
+def test_missing_result_is_named_with_what_to_materialize(store, address):
+    with pytest.raises(StoreError) as caught:
+        store.read(address)
+    expected = f"{store.path(address)}: not there; materialize {address.asset} first"
+    assert str(caught.value) == expected
+
+
+def test_table_that_breaks_its_contract_is_not_written(store):
+    store.write(OOF, oof_predictions())
+    broken = oof_predictions(fold_id=(0, -1, 0))
+    with pytest.raises(ContractError, match="column 'fold_id' is below 0") as caught:
+        store.write(OOF, broken)
+    assert str(store.path(OOF)) in str(caught.value)
+    pd.testing.assert_frame_equal(store.read(OOF), oof_predictions())
+    assert files_of(store) == [str(OOF)]
+
+
+def test_table_that_breaks_its_contract_is_not_read(store):
+    labels = Address("us", "labels")
+    store.write(labels, sample_table("Labels"))
+    moved = store.path(OOF)
+    moved.parent.mkdir(parents=True, exist_ok=True)
+    moved.write_bytes(store.path(labels).read_bytes())
+    with pytest.raises(ContractError, match="column 'prediction' is missing") as caught:
+        store.read(OOF)
+    assert str(moved) in str(caught.value)
+
+
+@pytest.mark.parametrize("address", [OOF, SCORES])
+def test_damaged_file_is_named(store, address):
+    store.write(address, oof_predictions() if address is OOF else cv_scores())
+    path = store.path(address)
+    path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(StoreError, match="materialize the asset again") as caught:
+        store.read(address)
+    assert str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "candidate",
+    [
+        oof_predictions(prediction=(np.nan, np.inf, 5000.0)),
+        oof_predictions().iloc[[0, 0, 0]],
+        oof_predictions().drop(columns="fold_id"),
+    ],
+    ids=["wild predictions", "repeated rows", "missing column"],
+)
+def test_rejected_table_goes_aside_and_leaves_the_published_one(store, candidate):
+    store.write(OOF, oof_predictions())
+    before = store.path(OOF).read_bytes()
+    path = store.reject(OOF, candidate)
+    assert store.path(OOF).read_bytes() == before
+    relative = str(path).removeprefix(str(store.base)).lstrip("/")
+    assert relative.startswith(".rejected/us/oof_predictions/21d/ridge/")
+    assert files_of(store) == sorted([relative, str(OOF)])
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(path.read_bytes())), candidate)
+
+
+def test_rejected_candidates_do_not_replace_each_other(store):
+    paths = {str(store.reject(OOF, oof_predictions())) for _ in range(5)}
+    assert len(paths) == len(files_of(store)) == 5
+    assert not store.exists(OOF)
+
+
+def test_rejected_scores_are_kept_as_parquet(store):
+    path = store.reject(SCORES, cv_scores())
+    assert path.suffix == ".parquet"
+    pd.testing.assert_frame_equal(pd.read_parquet(io.BytesIO(path.read_bytes())), cv_scores())
+
+
+def test_rejected_fold_models_go_aside_and_can_be_opened(store):
+    store.write(MODELS, fitted())
+    before = files_of(store)
+    good = store.load(MODELS).manifest
+    candidate = fitted(scale=3.0)
+    path = store.reject(MODELS, candidate)
+    assert store.load(MODELS).manifest == good
+    rejected = [name for name in files_of(store) if name not in before]
+    assert all(name.startswith(".rejected/us/fitted_models/21d/ridge/") for name in rejected)
+    assert len(rejected) == 3
+    from model2_assets.training import open_fold_models
+
+    assert open_fold_models(path).manifest.data_version == candidate.data_version
+
+
+def test_storage_variable_wins(monkeypatch, tmp_path):
+    monkeypatch.setenv("MODEL2_STORAGE", str(tmp_path / "elsewhere"))
+    assert default_base() == UPath(tmp_path / "elsewhere")
+    monkeypatch.setenv("MODEL2_STORAGE", "memory://bucket/results")
+    assert str(default_store().path(OOF)) == f"memory://bucket/results/{OOF}"
+
+
+@pytest.mark.parametrize("value", [None, ""])
+def test_without_the_variable_results_go_to_the_checkout(monkeypatch, value):
+    monkeypatch.delenv("MODEL2_STORAGE", raising=False)
+    if value is not None:
+        monkeypatch.setenv("MODEL2_STORAGE", value)
+    root = Path(__file__).parents[1]
+    assert repository_root() == root
+    assert default_base() == UPath(root / "data")
+
+
+def test_an_installed_package_uses_dagster_home_then_the_working_directory(monkeypatch, tmp_path):
+    monkeypatch.delenv("MODEL2_STORAGE", raising=False)
+    installed = tmp_path / "site-packages/model2_assets/storage.py"
+    monkeypatch.setattr(storage, "__file__", str(installed))
+    monkeypatch.chdir(tmp_path)
+    assert repository_root() is None
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    assert default_base() == UPath(tmp_path / "home/data")
+    monkeypatch.delenv("DAGSTER_HOME")
+    assert default_base() == UPath(tmp_path / "data")
+
+
+def test_unknown_asset_is_an_error():
+    with pytest.raises(KeyError, match="no_such_asset"):
+        _ = Address("us", "no_such_asset").product
+
+
+def test_only_the_newest_rejected_candidates_are_kept(store):
+    other = store.reject(SCORES, cv_scores())
+    paths = [store.reject(OOF, oof_predictions()) for _ in range(KEPT_REJECTED + 2)]
+    left = [path for path in paths if path.exists()]
+    assert len(left) == KEPT_REJECTED
+    assert paths[-1] in left
+    assert other.exists()
+
+
+def test_only_the_newest_rejected_fold_models_are_kept(store):
+    store.write(MODELS, fitted(n_models=1))
+    folders = [store.reject(MODELS, fitted(n_models=1)) for _ in range(KEPT_REJECTED + 1)]
+    left = [folder for folder in folders if (folder / "manifest.json").exists()]
+    assert len(left) == KEPT_REJECTED
+    assert folders[-1] in left
+    assert len(store.load(MODELS)) == 1
+
+
+def test_local_base_is_made_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert Store("results").base == UPath(tmp_path / "results")
+    assert Store("~/results").base == UPath(tmp_path / "home/results")
+    monkeypatch.setenv("MODEL2_STORAGE", "results")
+    assert default_base() == UPath(tmp_path / "results")
+
+
+@pytest.mark.parametrize("base", ["nosuchscheme://bucket/results"])
+def test_base_that_nothing_can_open_is_named(monkeypatch, base):
+    with pytest.raises(ConfigError, match=f"storage {base}: cannot be opened .*MODEL2_STORAGE"):
+        Store(base)
+    monkeypatch.setenv("MODEL2_STORAGE", base)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        default_store()

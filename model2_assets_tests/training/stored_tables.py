@@ -1,0 +1,68 @@
+"""Tables as the store returns them: each with its data version and what it was made from."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+
+from model2_assets.config import ExecutionConfig, ModelConfig
+from model2_assets.data_version import table_digest
+from model2_assets.provenance import data_versions_of, with_provenance
+from model2_assets.training import FittedModels, ModelRegistry, fit_models
+from model2_assets_tests.training.panels import make_tables
+
+TRAINERS = "model2_assets.training"
+
+
+@dataclass(frozen=True)
+class StoredTables:
+    features: pd.DataFrame
+    labels: pd.DataFrame
+    cv_splits: pd.DataFrame
+
+    def with_splits(self, cv_splits: pd.DataFrame) -> "StoredTables":
+        """Return the tables with other splits, made from these features and labels."""
+        return replace(self, cv_splits=mark_splits(cv_splits, self.features, self.labels))
+
+    @property
+    def arguments(self) -> dict[str, pd.DataFrame]:
+        return {"features": self.features, "labels": self.labels, "cv_splits": self.cv_splits}
+
+
+def mark(frame: pd.DataFrame, **inputs: str) -> pd.DataFrame:
+    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs)
+
+
+def mark_splits(
+    cv_splits: pd.DataFrame, features: pd.DataFrame, labels: pd.DataFrame
+) -> pd.DataFrame:
+    return mark(cv_splits, **data_versions_of(features=features, labels=labels))
+
+
+def stored_tables(**settings: Any) -> StoredTables:
+    features, labels, cv_splits = make_tables(**settings)
+    features, labels = mark(features, market_data="m"), mark(labels, market_data="m")
+    return StoredTables(features, labels, mark_splits(cv_splits, features, labels))
+
+
+def registry(**ridge: Any) -> ModelRegistry:
+    xgboost = {"n_estimators": 5, "max_depth": 2, "learning_rate": 0.3}
+    return ModelRegistry(
+        {
+            "ridge": ModelConfig(trainer=f"{TRAINERS}:RidgeTrainer", **ridge),
+            "xgboost": ModelConfig(trainer=f"{TRAINERS}:XGBoostTrainer", params=xgboost),
+        }
+    )
+
+
+def fit(
+    tables: StoredTables, model: str = "ridge", *, n_jobs: int = 1, models=None
+) -> FittedModels:
+    return fit_models(
+        models or registry(),
+        **tables.arguments,
+        horizon="21d",
+        model=model,
+        region="us",
+        execution=ExecutionConfig(n_jobs=n_jobs),
+    )
