@@ -37,10 +37,11 @@ def check_out_of_fold(candidate: "OutOfFold", *, limits: ChecksConfig) -> list[C
         ``contract``, ``coverage``, ``finite``, ``range``, ``determinism`` and
         ``rank_ic_plausible``.
     """
-    oof = candidate.oof
+    oof, expected = candidate.oof, candidate.label.index
+    assert isinstance(expected, pd.MultiIndex)
     return [
         check_contract(oof, "OOFPredictions"),
-        check_coverage(oof, candidate.expected, n_labelled=len(candidate.label)),
+        check_coverage(oof, expected, never_tested=candidate.rows_never_tested),
         check_finite(oof),
         check_range(oof, limit_bps=limits.prediction_bps),
         check_determinism(

@@ -11,7 +11,7 @@ OTHER_KERNEL_BPS = 1e-5
 
 
 def check_coverage(
-    oof: pd.DataFrame, expected: pd.MultiIndex, *, n_labelled: int | None = None
+    oof: pd.DataFrame, expected: pd.MultiIndex, *, never_tested: int = 0
 ) -> CheckOutcome:
     """Check that every row that has to be predicted is predicted exactly once.
 
@@ -22,9 +22,9 @@ def check_coverage(
     expected : MultiIndex of shape (n_rows,)
         The rows that have features and a label of the horizon; under a walk-forward,
         those of them that a split tests.
-    n_labelled : int, optional
-        Rows that have features and a label, where those are more: the description says
-        how many are never tested.
+    never_tested : int, default 0
+        Further rows with features and a label: the description says that they are not
+        covered.
 
     Returns
     -------
@@ -47,11 +47,10 @@ def check_coverage(
     if not len(expected):
         problems.append("no row has both features and a label; lengthen the history")
     description = "; ".join(problems) or f"{len(oof):,} of {len(expected):,} rows, each once"
-    never = (n_labelled or len(expected)) - len(expected)
-    if never:
+    if never_tested:
         description += (
-            f"; {never:,} rows with features and a label are in groups that no split tests, and "
-            f"are not covered"
+            f"; {never_tested:,} further rows with features and a label are never tested, and are "
+            f"not covered"
         )
     return CheckOutcome(
         "coverage",
@@ -63,7 +62,7 @@ def check_coverage(
             "missing_rows": len(missing),
             "extra_rows": len(extra),
             "repeated_rows": len(repeated),
-            "rows_never_tested": never,
+            "rows_never_tested": never_tested,
         },
     )
 

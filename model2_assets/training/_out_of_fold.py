@@ -179,9 +179,8 @@ def output_order(data: TrainingData) -> NDArray[np.intp]:
 
 
 def _refuse_holes(n_tests: NDArray[np.intp], data: TrainingData) -> None:
-    is_tested_group = np.zeros(int(data.group_id.max(initial=0)) + 1, dtype=bool)
-    is_tested_group[data.group_id[n_tests > 0]] = True
-    never = np.flatnonzero((n_tests == 0) & is_tested_group[data.group_id])
+    groups_tested = np.unique(data.group_id[n_tests > 0])
+    never = np.flatnonzero((n_tests == 0) & np.isin(data.group_id, groups_tested))
     if never.size:
         raise TrainingError(
             f"no fold predicts {never.size} rows, first {row_name(data.index, never[0])}; "

@@ -190,7 +190,7 @@ def fit_models(
     model: str,
     region: str,
     execution: ExecutionConfig,
-    execution_lag_days: int,
+    execution_lag_days: int = 1,
 ) -> FittedModels:
     """Fit one model for one horizon on every split.
 
@@ -204,7 +204,7 @@ def fit_models(
         Such as ``21d``, ``ridge``, ``us``.
     execution : ExecutionConfig
         How many folds at once, and how much memory.
-    execution_lag_days : int
+    execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
 
     Returns

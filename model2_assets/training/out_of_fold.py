@@ -31,12 +31,10 @@ class OutOfFold:
     ----------
     oof : DataFrame of shape (n_rows, 2)
         ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
-    label : Series of shape (n_labelled_rows,), float64
-        Labels in bps of every row that has features and a label, found in those two
-        tables and not in the splits.
-    expected : MultiIndex of shape (n_rows,)
-        Rows that must be predicted: all of those, or where the scheme does not cover
-        history those from the first tested date on.
+    label : Series of shape (n_expected,), float64
+        Labels in bps of the rows that must be predicted: every row that has features and a
+        label, found in those two tables and not in the splits; of a walk-forward, those
+        from the first tested date on.
     determinism_difference_bps : float
         Largest difference that refitting one split made, bps.
     determinism_tolerance_bps : float
@@ -45,15 +43,17 @@ class OutOfFold:
         The split that was refitted.
     same_kernel : bool
         Whether the models were fitted with this machine's linear algebra kernel.
+    rows_never_tested : int
+        Further rows with features and a label, which no split tests.
     """
 
     oof: pd.DataFrame
     label: pd.Series
-    expected: pd.MultiIndex
     determinism_difference_bps: float
     determinism_tolerance_bps: float
     refitted_split: int
     same_kernel: bool
+    rows_never_tested: int = 0
 
     @property
     def data_version(self) -> str:
@@ -68,7 +68,7 @@ def make_out_of_fold(
     features: pd.DataFrame,
     labels: pd.DataFrame,
     cv_splits: pd.DataFrame,
-    execution_lag_days: int,
+    execution_lag_days: int = 1,
     covers_history: bool = True,
 ) -> OutOfFold:
     """Predict every row by the stored models that did not see it, and refit one of them.
@@ -81,11 +81,11 @@ def make_out_of_fold(
         The fold models of one horizon and model.
     features, labels, cv_splits : DataFrame
         Stored tables, with their provenance.
-    execution_lag_days : int
+    execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
     covers_history : bool, default True
         Whether every labelled row must be predicted. False for a walk-forward, whose first
-        groups no split tests.
+        groups no split tests, and for a splitter of your own that leaves rows out.
 
     Returns
     -------
@@ -101,9 +101,11 @@ def make_out_of_fold(
     horizon, model = manifest.horizon, manifest.model
     _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
+    tested = data.index[tested_rows(data)]
     label = labels_with_features(labels[f"label_{horizon}"], features)
-    tested = tested_rows(data)
-    expected = _rows_to_predict(label, data, tested, covers_history=covers_history)
+    n_labelled = len(label)
+    if not covers_history:
+        label = _from_first_tested_date(label, tested)
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
@@ -129,15 +131,15 @@ def make_out_of_fold(
         region=manifest.region,
         horizon=horizon,
         model=model,
-        rows_with_label=len(label),
-        rows_tested=len(expected),
-        n_folds=len(np.unique(data.group_id[tested])),
+        rows_with_label=n_labelled,
+        rows_tested=len(label),
+        n_folds=oof["fold_id"].nunique(),
         determinism_difference_bps=difference,
     )
     return OutOfFold(
         oof=marked,
         label=label,
-        expected=expected,
+        rows_never_tested=n_labelled - len(label),
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -226,10 +228,16 @@ def predict_stored_splits(
 def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
     """Refuse models of other settings: a refit with the present ones cannot equal them."""
     config = registry.model(manifest.model)
-    fitted = {"trainer": manifest.trainer, "seed": manifest.seed, **manifest.params}
+    fitted = {
+        "trainer": manifest.trainer,
+        "seed": manifest.seed,
+        "sample_weights": manifest.sample_weights,
+        **manifest.params,
+    }
     configured = {
         "trainer": config.trainer,
         "seed": config.seed,
+        "sample_weights": config.sample_weights,
         **registry.parameters(manifest.model, manifest.horizon),
     }
     changed = sorted(
@@ -252,16 +260,12 @@ def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:
     return known[known.index.isin(features.index)]
 
 
-def _rows_to_predict(
-    label: pd.Series, data: TrainingData, tested: NDArray[np.intp], *, covers_history: bool
-) -> pd.MultiIndex:
-    rows = label.index
-    assert isinstance(rows, pd.MultiIndex)
-    if covers_history or not len(tested):
-        return rows
-    first = data.index.get_level_values("datetime")[tested].min()
-    later = rows[rows.get_level_values("datetime") >= first]
-    assert isinstance(later, pd.MultiIndex)
+def _from_first_tested_date(label: pd.Series, tested: pd.MultiIndex) -> pd.Series:
+    """Return the labels from the first tested date on, whether or not a split tests them."""
+    if not len(tested):
+        return label
+    first = tested.get_level_values("datetime").min()
+    later: pd.Series = label[label.index.get_level_values("datetime") >= first]
     return later
 
 

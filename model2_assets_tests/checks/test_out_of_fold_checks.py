@@ -285,8 +285,9 @@ def candidate(**changes) -> OutOfFold:
         "determinism_tolerance_bps": 1e-9,
         "refitted_split": 1,
         "same_kernel": True,
-    } | changes
-    return OutOfFold(**({"expected": settings["label"].index} | settings))
+        "rows_never_tested": 0,
+    }
+    return OutOfFold(**(settings | changes))
 
 
 LIMITS = ChecksConfig()

@@ -134,15 +134,15 @@ def walk_forward():
 def test_under_a_walk_forward_coverage_speaks_of_the_tested_rows_and_says_so():
     data, oof = walk_forward()
     tested = data.index[2:]
-    covered = check_coverage(oof, tested, n_labelled=data.n_rows)
+    covered = check_coverage(oof, tested, never_tested=2)
     assert covered.passed
     assert covered.description == (
-        "4 of 4 rows, each once; 2 rows with features and a label are in groups that no split "
-        "tests, and are not covered"
+        "4 of 4 rows, each once; 2 further rows with features and a label are never tested, and "
+        "are not covered"
     )
     assert covered.values["rows_never_tested"] == 2
     assert not check_coverage(oof, data.index).passed
-    assert not check_coverage(oof.iloc[1:], tested, n_labelled=data.n_rows).passed
+    assert not check_coverage(oof.iloc[1:], tested, never_tested=2).passed
     assert check_finite(oof).passed
 
 
@@ -150,16 +150,16 @@ def test_a_candidate_is_held_to_the_rows_that_it_has_to_predict():
     data, oof = walk_forward()
     candidate = OutOfFold(
         oof=oof,
-        label=oof["prediction"].reindex(data.index),
-        expected=data.index[2:],
+        label=oof["prediction"],
         determinism_difference_bps=0.0,
         determinism_tolerance_bps=1e-9,
         refitted_split=0,
         same_kernel=True,
+        rows_never_tested=2,
     )
     outcomes = {o.name: o for o in check_out_of_fold(candidate, limits=LIMITS)}
     assert outcomes["coverage"].passed
-    whole = {
-        o.name: o for o in check_out_of_fold(replace(candidate, expected=data.index), limits=LIMITS)
-    }
-    assert "2 rows lack a prediction, first S00 2020-01-01" in whole["coverage"].description
+    assert outcomes["coverage"].values["rows_never_tested"] == 2
+    whole = replace(candidate, label=oof["prediction"].reindex(data.index), rows_never_tested=0)
+    outcomes = {o.name: o for o in check_out_of_fold(whole, limits=LIMITS)}
+    assert "2 rows lack a prediction, first S00 2020-01-01" in outcomes["coverage"].description

@@ -68,10 +68,11 @@ def test_one_prediction_a_row_is_path_0_without_a_spread():
     assert table["prediction_std"].isna().all()
 
 
-def test_groups_that_no_split_tests_have_no_lines_and_no_mean():
-    # A walk-forward over three groups: the first is never tested.
+@pytest.mark.parametrize("first_group", [0, -1])
+def test_groups_that_no_split_tests_have_no_lines_and_no_mean(first_group):
+    # A walk-forward over three groups: the first is never tested, or is no group at all.
     roles = [[0, 0]] * 2 + [[1, 0]] * 2 + [[5, 1]] * 2
-    data = hand_made(roles, [0, 0, 1, 1, 2, 2])
+    data = hand_made(roles, [first_group, first_group, 1, 1, 2, 2])
     predictions = predict_splits([constant(0, 1.0), constant(1, 2.0)], data)
     table, mean = recombine_predictions(predictions, data), average_splits(predictions, data)
     assert table["group_id"].tolist() == [1, 2, 1, 2]

@@ -32,8 +32,8 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         checks={
             "contract": CheckText("Names, types, key and order of OOFPredictions."),
             "coverage": CheckText(
-                "Every row with features and a label, exactly once; under a walk-forward, "
-                "every such row of its test groups."
+                "Every row with features and a label, exactly once; under a walk-forward or a "
+                "splitter of your own, every such row that is tested."
             ),
             "finite": CheckText("Every prediction is a finite number."),
             "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
@@ -56,6 +56,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_out_of_fold
         from model2_assets.training import ModelRegistry, make_out_of_fold
 
+        splits = region.settings.cross_validation
         with core_call(context):
             made = make_out_of_fold(
                 ModelRegistry.from_config(region.config, region.name),
@@ -64,7 +65,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 labels=labels,
                 cv_splits=cv_splits,
                 execution_lag_days=region.settings.labels.execution_lag_days,
-                covers_history=region.settings.cross_validation.scheme == "cpcv",
+                covers_history=splits.scheme == "cpcv" and splits.splitter is None,
             )
             outcomes = check_out_of_fold(made, limits=limits)
             values = {name: value for o in outcomes for name, value in o.values.items()}
