@@ -22,7 +22,7 @@ test-end-to-end: environment
 
 ui: environment
 	$(BIN)/model2 close-runs
-	$(BIN)/dagster dev -m model2_assets.definitions
+	$(BIN)/dagster dev
 
 check: environment
 	$(BIN)/ruff format --check .

@@ -39,4 +39,5 @@ def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[Any]:
     renewed = dg.AutomationCondition.newly_updated().since(tick)
     due = renewed | dg.AutomationCondition.will_be_requested()
     some_input_is_old = dg.AutomationCondition.any_deps_match(~due)
-    return on_cron & ~some_input_is_old
+    nightly = on_cron & ~some_input_is_old
+    return nightly.with_label(f"nightly({schedule.cron}, {schedule.timezone})")

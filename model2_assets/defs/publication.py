@@ -5,6 +5,7 @@ only the candidate run in the asset's body. Their results are reported either wa
 failed candidate goes to ``.rejected/`` and the last good result stays where it is.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +72,7 @@ def publish(
         )
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
-        value=value, metadata=dict(metadata), data_version=dg.DataVersion(data_version)
+        value=value, metadata=finite(metadata), data_version=dg.DataVersion(data_version)
     )
     for outcome in outcomes:
         yield check_result(outcome)
@@ -84,8 +85,16 @@ def check_result(outcome: "CheckOutcome", **metadata: Any) -> dg.AssetCheckResul
         check_name=outcome.name,
         severity=_SEVERITIES[outcome.severity],
         description=outcome.description,
-        metadata={**outcome.values, **metadata},
+        metadata={**finite(outcome.values), **metadata},
     )
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata whose infinite and missing numbers are text: the UI refuses such numbers."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}

@@ -176,6 +176,7 @@ def test_difference_of_another_kernel_warns_and_says_so():
     assert outcome.description.startswith("refitting split 3 moves predictions by 1e-08 bps")
     assert outcome.description.endswith("fitted with another processor's kernel")
     assert determinism(1e-10, same_kernel=False).passed
+    assert determinism(1e-5, same_kernel=False).severity == "error"
 
 
 @pytest.mark.parametrize("rank_ic", [-0.5, 0.0, 0.05, 0.10])
@@ -346,7 +347,7 @@ def test_planted_fault_forbids_publication(planted, failing):
 @pytest.mark.parametrize(
     ("planted", "failing"),
     [
-        (candidate(determinism_difference_bps=1.0, same_kernel=False), "determinism"),
+        (candidate(determinism_difference_bps=1e-6, same_kernel=False), "determinism"),
         (candidate(label=candidate().oof["prediction"]), "rank_ic_plausible"),
     ],
     ids=["another kernel", "labels known beforehand"],
