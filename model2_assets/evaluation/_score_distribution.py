@@ -31,7 +31,8 @@ def plot_score_distribution(scores: pd.DataFrame) -> bytes:
 
     Each dot is one split, or one path; dots that would hide each other are stacked. The
     bottom row is the out-of-fold history, whose predictions are means over paths, with two
-    standard errors on either side. It usually lies to the right of the paths: means flatter.
+    standard errors on either side. Averaging removes noise of the models, so it tends to lie
+    to the right of the paths: means flatter.
 
     Parameters
     ----------

@@ -88,8 +88,8 @@ def score_predictions(
     label : Series of shape (n_label_rows,), float
         Labels in bps, indexed likewise; aligned by index, and may have further rows.
     horizon_days : int
-        Dates after which a label's window is over: the deflated Sharpe ratio takes every
-        such date, so that no two returns overlap.
+        Dates after which a label's window is over: the deflated Sharpe ratio is that of
+        dates so far apart, whose returns do not overlap.
     overlap_days : int
         Dates over which labels overlap, horizon - 1 at least. The standard error of the mean
         daily rank IC looks back over twice as many.
@@ -125,8 +125,9 @@ def score_predictions(
         decile_spread_bps mean over dates of the top quantile's label less the bottom
                           quantile's, bps (`decile_spread`)
         deflated_sharpe   probability that the spread's Sharpe ratio, over every
-                          `horizon_days`-th date from the first, exceeds the expected best
-                          of `n_trials` worthless models (`deflated_sharpe_ratio`)
+                          `horizon_days`-th date, exceeds the expected best of `n_trials`
+                          worthless models (`deflated_sharpe_ratio`); the median over all
+                          dates to start from, since one start's is much a matter of luck
         ================= ================================================================
 
     Raises
@@ -292,10 +293,18 @@ def _history(scored: _Scored, settings: _Settings) -> dict[str, float]:
         "rank_ic_t": inference.t_statistic,
         "n_effective": inference.n_effective,
         "decile_spread_bps": _mean(spread),
-        "deflated_sharpe": deflated_sharpe_ratio(
-            spread[:: settings.horizon_days], n_trials=settings.n_trials
-        ),
+        "deflated_sharpe": _median_over_starts(spread, settings),
     }
+
+
+def _median_over_starts(spread: Values, settings: _Settings) -> float:
+    """Deflate the Sharpe ratio from every date that a series of windows can start at."""
+    found = [
+        deflated_sharpe_ratio(spread[start :: settings.horizon_days], n_trials=settings.n_trials)
+        for start in range(min(settings.horizon_days, len(spread)))
+    ]
+    known = [probability for probability in found if np.isfinite(probability)]
+    return float(np.median(known)) if known else nan
 
 
 def _mean(values: Values) -> float:
