@@ -2,6 +2,7 @@
 
 from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
+from model2_assets.checks._controls import check_lookahead_control, check_null_control
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
 from model2_assets.checks._models import check_every_feature, check_models_complete
 from model2_assets.checks._out_of_fold import (
@@ -29,10 +30,12 @@ __all__ = [
     "check_features_consistent",
     "check_finite",
     "check_labels_consistent",
+    "check_lookahead_control",
     "check_minimum_samples",
     "check_models_complete",
     "check_models_size",
     "check_no_label_overlap",
+    "check_null_control",
     "check_out_of_fold",
     "check_range",
     "check_rank_ic_plausible",

@@ -112,7 +112,9 @@ class PermutedRidge:
             coefficients[test_sets[:, split_id]] += self.columns.ridge(
                 gram[trained].sum(axis=0), moments[trained].sum(axis=0), alpha=alpha
             )
-        return coefficients / np.maximum(test_sets.sum(axis=1), 1)[:, np.newaxis, np.newaxis]
+        n_models = np.maximum(test_sets.sum(axis=1), 1)
+        coefficients /= n_models[:, np.newaxis, np.newaxis]
+        return coefficients
 
     def _sums_by_pattern(self, n_threads: int) -> tuple[Floats, Floats]:
         n_patterns, n_columns = len(self.patterns.trains), self.columns.n_columns
@@ -128,10 +130,9 @@ class PermutedRidge:
         rows = self._rows(dates)
         values = self.columns.values(self.data.X[rows])
         labels = self.data.y[self._permuted_rows(dates)]
-        is_trained = self.patterns.trains.any(axis=1)
         sums = []
         for pattern, own in _rows_by_id(self.patterns.ids[rows]):
-            if is_trained[pattern]:
+            if self.patterns.is_trained[pattern]:
                 block = values[own]
                 sums.append((pattern, block.T @ block, block.T @ labels[:, own].T))
         return sums
@@ -142,7 +143,7 @@ class PermutedRidge:
         label_ranks = self.label_ranks[self._permuted_rows(dates)]
         predictions = np.full(label_ranks.shape, np.nan)
         test_sets = self.patterns.test_set_of[self.patterns.ids[rows]]
-        is_tested = self.patterns.test_sets.any(axis=1)
+        is_tested = self.patterns.is_tested
         for test_set, own in _rows_by_id(test_sets):
             if is_tested[test_set]:
                 predictions[:, own] = coefficients[test_set].T @ values[own].T

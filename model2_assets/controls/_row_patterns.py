@@ -1,6 +1,7 @@
 """Rows that the same splits train on and test, as one pattern."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,16 @@ class RowPatterns:
     trains: NDArray[np.bool_]
     test_sets: NDArray[np.bool_]
     test_set_of: NDArray[np.intp]
+
+    @cached_property
+    def is_trained(self) -> NDArray[np.bool_]:
+        """Whether any split trains on the rows of a pattern: shape (n_patterns,)."""
+        return np.asarray(self.trains.any(axis=1), dtype=bool)
+
+    @cached_property
+    def is_tested(self) -> NDArray[np.bool_]:
+        """Whether a test set has any split: shape (n_test_sets,)."""
+        return np.asarray(self.test_sets.any(axis=1), dtype=bool)
 
 
 def find_row_patterns(data: TrainingData) -> RowPatterns:
