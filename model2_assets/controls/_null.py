@@ -60,9 +60,11 @@ def null_control(
     A permuted label says nothing about its row, nor about labels of other dates. So given
     the train labels of a split, every arrangement of a test date's labels is equally
     likely, and the expected rank IC is exactly 0 whatever the features: unless labels of
-    the test date reached the fit. Then a prediction follows its own row's label in proportion to
-    the row's leverage, and rank ICs lie near :math:`\sqrt{p / n}` for :math:`p` features and
-    :math:`n` train rows, which is many Monte Carlo errors.
+    the test date reached the fit. Then a prediction follows its own row's label in
+    proportion to the row's leverage, and rank ICs lie near :math:`\sqrt{p / n}` for
+    :math:`p` features and :math:`n` train rows, which is many Monte Carlo errors. Where a
+    split trains on other rows of a date than it tests, their labels come from one urn, and
+    rank ICs turn slightly negative; the overlap proof refuses such splits outright.
 
     Permuting destroys two leaks, which this control therefore cannot see: labels whose
     windows overlap on different dates (the overlap proof counts these), and features that
