@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.controls._permuted_ridge import PermutedRidge
+from model2_assets.errors import TrainingError
 from model2_assets.training import TrainingData, usable_cores
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ def null_control(
     Raises
     ------
     TrainingError
-        If a split has no train or no test rows.
+        If there are fewer than 2 permutations, or a split has no train or no test rows.
 
     Notes
     -----
@@ -109,6 +110,11 @@ def null_control(
     P. Good, "Permutation, Parametric and Bootstrap Tests of Hypotheses", 3rd edition,
     Springer 2005: permutations within blocks, here dates.
     """
+    if n_permutations < 2:
+        raise TrainingError(
+            f"null control: n_permutations must be at least 2 to have a spread, "
+            f"got {n_permutations}"
+        )
     started = time.monotonic()
     ridge = PermutedRidge.of(data, n_permutations=n_permutations, seed=seed)
     with threadpool_limits(limits=1, user_api="blas"):

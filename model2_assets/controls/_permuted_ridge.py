@@ -143,16 +143,15 @@ class PermutedRidge:
         label_ranks = self.label_ranks[self._permuted_rows(dates)]
         predictions = np.full(label_ranks.shape, np.nan)
         test_sets = self.patterns.test_set_of[self.patterns.ids[rows]]
-        is_tested = self.patterns.is_tested
         for test_set, own in _rows_by_id(test_sets):
-            if is_tested[test_set]:
+            if self.patterns.is_tested[test_set]:
                 predictions[:, own] = coefficients[test_set].T @ values[own].T
+        is_tested = self.patterns.is_tested[test_sets]
         total = np.zeros(self.n_permutations)
         n_dates = np.zeros(self.n_permutations, dtype=np.int64)
         for date in dates:
-            names = _tested_names(
-                is_tested[test_sets], *(self.date_starts[date : date + 2] - rows.start)
-            )
+            start, stop = self.date_starts[date : date + 2] - rows.start
+            names = _as_slice(start + np.flatnonzero(is_tested[start:stop]))
             rank_ic = rank_correlations(predictions[:, names], label_ranks[:, names])
             defined = ~np.isnan(rank_ic)
             total += np.where(defined, rank_ic, 0.0)
@@ -178,13 +177,7 @@ class PermutedRidge:
 def _rows_by_id(ids: NDArray[np.intp]) -> Iterator[tuple[int, Rows]]:
     """Yield each id with its rows: a slice, which copies nothing, where they are neighbours."""
     for number in np.unique(ids):
-        rows = np.flatnonzero(ids == number)
-        yield int(number), _as_slice(rows)
-
-
-def _tested_names(is_tested: NDArray[np.bool_], start: np.int64, stop: np.int64) -> Rows:
-    tested: NDArray[np.intp] = start + np.flatnonzero(is_tested[start:stop])
-    return _as_slice(tested)
+        yield int(number), _as_slice(np.flatnonzero(ids == number))
 
 
 def _as_slice(rows: NDArray[np.intp]) -> Rows:

@@ -214,3 +214,8 @@ def test_a_split_without_train_rows_is_named() -> None:
 
     with pytest.raises(TrainingError, match=r"split 3 has 0 train and \d+ test rows"):
         null_control(replace(data, roles=roles))
+
+
+def test_one_permutation_is_refused() -> None:
+    with pytest.raises(TrainingError, match="n_permutations must be at least 2"):
+        null_control(noise(), n_permutations=1)

@@ -1,5 +1,7 @@
 """The controls as blocking checks: they run in every retrain and stop a leak."""
 
+import warnings
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -74,11 +76,14 @@ def test_test_rows_that_reach_a_fit_stop_the_retrain_before_training(
         return np.union1d(train_rows(data, split_id), data.test_rows(split_id))
 
     monkeypatch.setattr(TrainingData, "train_rows", with_test_rows)
-    config = small_config(models={"xgboost": None})
+    config = small_config(models={"xgboost": None}, schedule=_Nightly.schedule())
+    leaking = bench.with_config(config)
+    nightly = _Nightly(leaking)
 
-    runs = bench.with_config(config).retrain(horizons=("21d",))
+    runs = leaking.retrain(horizons=("21d",))
 
     assert [str(run.planned) for run in runs] == ["us preparation"]
+    assert nightly.requests_after_the_run() == set()
     failure = runs[0].failures[-1]
     assert failure.startswith("check null_control of us/cv_splits: mean rank IC of 200")
     assert "labels of test rows reach the fit" in failure
@@ -86,18 +91,53 @@ def test_test_rows_that_reach_a_fit_stop_the_retrain_before_training(
     assert record.evaluation.metadata["mean"].value > 0.05
 
 
-def test_permutations_dates_and_seed_follow_the_configuration(bench: Workbench) -> None:
+def test_controls_follow_the_configuration_and_let_the_nightly_retrain_train(
+    bench: Workbench,
+) -> None:
     checks = {"null_control_permutations": 20, "lookahead_control_dates": 1, "controls_seed": 3}
-    config = small_config(checks=checks, models={"xgboost": None})
+    config = small_config(checks=checks, models={"xgboost": None}, schedule=_Nightly.schedule())
     configured = bench.with_config(config)
+    nightly = _Nightly(configured)
     preparation = plan_region("us", horizons=(), models=())[:1]
 
     (run,) = execute_plan(configured.definitions, bench.instance, preparation)
 
     assert run.success
+    assert "us/fitted_models" in nightly.requests_after_the_run()
     (null,) = bench.check_records("cv_splits", "null_control")
     (lookahead,) = bench.check_records("features", "lookahead_control")
     assert null.evaluation.metadata["permutations"].value == 20
     assert null.evaluation.metadata["seed"].value == 3
     assert lookahead.evaluation.metadata["seed"].value == 3
     assert "," not in lookahead.evaluation.metadata["dates"].value
+
+
+class _Nightly:
+    """The nightly switch, due twelve hours ago, about to look at what ran just now."""
+
+    def __init__(self, bench: Workbench) -> None:
+        self._bench = bench
+        self._now = datetime.now(UTC)
+        self._cursor = None
+        self._evaluate(timedelta(hours=-20))
+        assert "us/market_data" in self._evaluate(timedelta(hours=-1))
+
+    @staticmethod
+    def schedule() -> dict[str, str]:
+        due = datetime.now(UTC) - timedelta(hours=12)
+        return {"cron": f"{due.minute} {due.hour} * * *", "timezone": "UTC"}
+
+    def requests_after_the_run(self) -> set[str]:
+        return self._evaluate(timedelta(minutes=5))
+
+    def _evaluate(self, moment: timedelta) -> set[str]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            found = dg.evaluate_automation_conditions(
+                defs=self._bench.definitions,
+                instance=self._bench.instance,
+                evaluation_time=self._now + moment,
+                cursor=self._cursor,
+            )
+        self._cursor = found.cursor
+        return {result.key.to_user_string() for result in found.results if result.true_subset.size}
