@@ -343,7 +343,7 @@ class RegionConfig(_Section):
 
 
 class ChecksConfig(_Section):
-    """Limits that the asset checks enforce."""
+    """Limits that the asset checks enforce, and how thorough the controls are."""
 
     prediction_bps: float = Field(
         default=1000, gt=0, description="largest absolute prediction, bps"
@@ -356,6 +356,18 @@ class ChecksConfig(_Section):
     )
     models_mb: float = Field(
         default=500, gt=0, description="fold models of a region together, 10^6 bytes"
+    )
+    null_control_permutations: int = Field(
+        default=200,
+        ge=20,
+        le=10_000,
+        description="refits on labels permuted within each date, which must predict nothing",
+    )
+    lookahead_control_dates: int = Field(
+        default=3, ge=1, le=1000, description="dates at which history is cut to recompute features"
+    )
+    controls_seed: int = Field(
+        default=7, ge=0, lt=2**31, description="seed of these permutations and dates"
     )
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from model2_assets.config import (
     CONFIG_VARIABLE,
+    ChecksConfig,
     FeaturesConfig,
     LabelsConfig,
     MarketDataConfig,
@@ -42,6 +43,7 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
     assert us.labels == LabelsConfig()
     assert us.features == FeaturesConfig()
     assert us == parse_config({"regions": {"us": {}}}).region("us")
+    assert parse_config({}).checks == ChecksConfig()
 
 
 def test_a_file_gives_only_what_differs(tmp_path):
@@ -186,6 +188,13 @@ def test_unreadable_files_are_named(tmp_path, content, message):
         ({"models": {"ridge": {"overrides": {"5d": {}}}}}, "models.ridge.overrides", "'5d'"),
         ({"checks": {"prediction_bps": float("inf")}}, "checks.prediction_bps", "finite"),
         ({"checks": {"rank_ic_warn": 2}}, "checks.rank_ic_warn", "got 2"),
+        (
+            {"checks": {"null_control_permutations": 5}},
+            "checks.null_control_permutations",
+            "got 5",
+        ),
+        ({"checks": {"lookahead_control_dates": 0}}, "checks.lookahead_control_dates", "got 0"),
+        ({"checks": {"controls_seed": -1}}, "checks.controls_seed", "got -1"),
         ({"execution": {"n_jobs": 0}}, "execution.n_jobs", "got 0"),
         ({"schedule": {"cron": "nightly"}}, "schedule.cron", "not five fields"),
         ({"schedule": {"cron": "0 2 * *"}}, "schedule.cron", "not five fields"),

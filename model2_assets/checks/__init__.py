@@ -2,6 +2,7 @@
 
 from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
+from model2_assets.checks._controls import check_lookahead_control, check_null_control
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
 from model2_assets.checks._models import check_every_feature, check_models_complete
 from model2_assets.checks._nested import check_nested, check_nested_coverage
@@ -37,6 +38,7 @@ __all__ = [
     "check_features_consistent",
     "check_finite",
     "check_labels_consistent",
+    "check_lookahead_control",
     "check_mean_is_oof",
     "check_minimum_samples",
     "check_models_complete",
@@ -44,6 +46,7 @@ __all__ = [
     "check_nested",
     "check_nested_coverage",
     "check_no_label_overlap",
+    "check_null_control",
     "check_out_of_fold",
     "check_paths",
     "check_paths_complete",

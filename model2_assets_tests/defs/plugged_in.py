@@ -76,7 +76,14 @@ def leaking_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFram
     """Return features of which one is the future return."""
     future = panel["close"].groupby(level="instrument").shift(-22) / panel["close"] - 1
     honest = momentum_features(panel, config).swaplevel()
-    return honest.assign(leak=future.reindex(honest.index).astype("float32")).dropna()
+    return honest.assign(leak=future.reindex(honest.index).astype("float32"))
+
+
+def stamped_too_early(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
+    """Return features of which one trusts a column of the market data."""
+    honest = momentum_features(panel, config).swaplevel()
+    column = panel["vwap"] / panel["close"] - 1
+    return honest.assign(leak=column.reindex(honest.index).astype("float32")).dropna()
 
 
 def strangers(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:

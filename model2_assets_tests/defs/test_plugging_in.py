@@ -1,10 +1,17 @@
 """A team's own labels, features, splitter and trainers, by the configuration alone."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
+from model2_assets.market_data import synthetic_panel
+from model2_assets_tests.defs.small_region import (
+    SMALL_REGION,
+    Workbench,
+    small_config,
+    small_region,
+)
 
 pytestmark = pytest.mark.end_to_end
 
@@ -68,8 +75,17 @@ def test_leaking_splitter_is_refused_by_the_proof(bench: Workbench) -> None:
     assert not (bench.store.base / "us" / "cv_splits.parquet").exists()
 
 
-def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench) -> None:
-    runs = retrain(bench, features={"builder": f"{HERE}:leaking_features"})
+def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench, tmp_path: Path) -> None:
+    # The future is in the market data themselves, where no look-ahead of a builder can be seen.
+    bars = synthetic_panel(**SMALL_REGION["market_data"]["params"])
+    bars["vwap"] = bars.groupby("instrument")["close"].shift(-22)
+    bars.to_parquet(tmp_path / "bars.parquet")
+
+    runs = retrain(
+        bench,
+        market_data={"source": "parquet", "path": str(tmp_path / "bars.parquet")},
+        features={"builder": f"{HERE}:stamped_too_early"},
+    )
 
     assert all(run.success for run in runs)
     (warning,) = runs[1].warnings
