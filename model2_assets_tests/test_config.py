@@ -122,7 +122,7 @@ def test_unreadable_files_are_named(tmp_path, content, message):
         (
             region(cross_validation={"n_groups": 60, "n_test_groups": 30}),
             "regions.us.cross_validation",
-            "splits, each a model fit; keep to 10000",
+            "splits, each a model fit; keep to 10,000",
         ),
         (
             region(cross_validation={"scheme": "walk_forward", "n_test_groups": 2}),
