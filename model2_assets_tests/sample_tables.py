@@ -61,6 +61,25 @@ def oof_predictions(
     return pd.DataFrame(values, index=panel_rows(rows))
 
 
+def oof_paths() -> pd.DataFrame:
+    table = panel_rows((("A", "2024-01-03"), ("A", "2024-01-03"), ("B", "2024-01-02"))).to_frame(
+        index=False
+    )
+    ids = {"split_id": [0, 2, 1], "path_id": [0, 1, 0], "group_id": [1, 1, 0]}
+    return table.assign(
+        **{name: np.array(values, dtype=np.int16) for name, values in ids.items()},
+        prediction=[1.5, -2.5, 3.25],
+        prediction_std=[8**0.5, 8**0.5, np.nan],
+    )
+
+
+def nested_oof() -> pd.DataFrame:
+    rows = (("A", "2024-01-03"), ("B", "2024-01-03"), ("A", "2024-01-02"))
+    table = panel_rows(rows).to_frame(index=False)
+    table.insert(0, "outer_fold_id", np.array([0, 0, 1], dtype=np.int16))
+    return table.assign(fold_id=np.array([1, 1, 0], dtype=np.int16), prediction=[1.5, -2.5, 3.25])
+
+
 def feature_importance() -> pd.DataFrame:
     names = ("gain", "gain_std", "weight", "weight_std", "coefficient", "coefficient_std")
     values = {f"importance_{name}": [2.0, np.nan] for name in names}
@@ -94,6 +113,8 @@ _BUILDERS = {
     "Features": features,
     "CVSplits": cv_splits,
     "OOFPredictions": oof_predictions,
+    "OOFPaths": oof_paths,
+    "NestedOOF": nested_oof,
     "FeatureImportance": feature_importance,
     "CVScores": cv_scores,
     "Leaderboard": leaderboard,

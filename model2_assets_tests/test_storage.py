@@ -74,7 +74,8 @@ def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
 def test_products_stand_in_the_order_of_the_graph():
     assert list(PRODUCTS) == [
         "market_data", "labels", "features", "cv_splits", "fitted_models",
-        "oof_predictions", "feature_importance", "cv_scores", "leaderboard",
+        "oof_predictions", "oof_paths", "nested_oof", "feature_importance", "cv_scores",
+        "leaderboard",
     ]  # fmt: skip
 
 

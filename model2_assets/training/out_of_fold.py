@@ -101,11 +101,10 @@ def make_out_of_fold(
     horizon, model = manifest.horizon, manifest.model
     _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
-    tested = data.index[tested_rows(data)]
     label = labels_with_features(labels[f"label_{horizon}"], features)
     n_labelled = len(label)
     if not covers_history:
-        label = label[label.index.isin(tested)]
+        label = label[label.index.isin(data.index[tested_rows(data)])]
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
@@ -132,7 +131,6 @@ def make_out_of_fold(
         horizon=horizon,
         model=model,
         rows_with_label=n_labelled,
-        rows_tested=len(tested),
         n_folds=oof["fold_id"].nunique(),
         determinism_difference_bps=difference,
     )

@@ -34,6 +34,7 @@ def test_every_row_once_is_covered():
         "missing_rows": 0,
         "extra_rows": 0,
         "repeated_rows": 0,
+        "rows_never_tested": 0,
     }
 
 
