@@ -62,23 +62,22 @@ def oof_predictions(
 
 
 def oof_paths() -> pd.DataFrame:
-    rows = (("A", "2024-01-03"), ("A", "2024-01-03"), ("B", "2024-01-02"))
-    ids = {"split_id": [0, 1, 0], "path_id": [0, 1, 0], "group_id": [1, 1, 0]}
-    values = {name: np.array(numbers, dtype=np.int16) for name, numbers in ids.items()}
-    numbers = {"prediction": [1.5, 2.5, -3.0], "prediction_std": [0.7, 0.7, np.nan]}
-    return pd.DataFrame({**_flat(rows), **values, **numbers})
+    table = panel_rows((("A", "2024-01-03"), ("A", "2024-01-03"), ("B", "2024-01-02"))).to_frame(
+        index=False
+    )
+    ids = {"split_id": [0, 2, 1], "path_id": [0, 1, 0], "group_id": [1, 1, 0]}
+    return table.assign(
+        **{name: np.array(values, dtype=np.int16) for name, values in ids.items()},
+        prediction=[1.5, -2.5, 3.25],
+        prediction_std=[8**0.5, 8**0.5, np.nan],
+    )
 
 
 def nested_oof() -> pd.DataFrame:
     rows = (("A", "2024-01-03"), ("B", "2024-01-03"), ("A", "2024-01-02"))
-    outer = {"outer_fold_id": np.array([0, 0, 1], dtype=np.int16)}
-    values = {"prediction": [1.5, 2.5, -3.0], "fold_id": np.array([1, 1, 0], dtype=np.int16)}
-    return pd.DataFrame({**outer, **_flat(rows), **values})
-
-
-def _flat(rows) -> dict[str, pd.Index]:
-    index = panel_rows(rows)
-    return {name: index.get_level_values(name) for name in ("instrument", "datetime")}
+    table = panel_rows(rows).to_frame(index=False)
+    table.insert(0, "outer_fold_id", np.array([0, 0, 1], dtype=np.int16))
+    return table.assign(fold_id=np.array([1, 1, 0], dtype=np.int16), prediction=[1.5, -2.5, 3.25])
 
 
 def feature_importance() -> pd.DataFrame:

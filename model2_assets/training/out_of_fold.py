@@ -101,7 +101,6 @@ def make_out_of_fold(
     horizon, model = manifest.horizon, manifest.model
     _require_configured(manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
-    tested = data.index[tested_rows(data)]
     label = labels_with_features(labels[f"label_{horizon}"], features)
     n_labelled = len(label)
     if not covers_history:
