@@ -104,7 +104,7 @@ def make_out_of_fold(
     label = labels_with_features(labels[f"label_{horizon}"], features)
     n_labelled = len(label)
     if not covers_history:
-        label = _from_first_tested_date(label, tested)
+        label = _from_first_tested_date(label, data.index[tested_rows(data)])
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
