@@ -57,8 +57,8 @@ def retrain(region: str | None, horizon: str | None, model: str | None) -> None:
     config = _load_config()
     plan = _plan(config, region, horizon, model)
     _validate_imports(config)
-    store = default_store()
     home = _dagster_home()
+    store = default_store()
     click.echo(f"results: {store.base}\nDagster: {home}", err=True)
 
     import dagster as dg

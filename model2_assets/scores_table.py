@@ -95,7 +95,7 @@ _FIGURES = (
     _Figure("determinism_difference", "refit\nbps", ".0e"),
     _Figure("models_bytes", "models\nMB", ".2f", 1e-6),
     _Figure("seconds", "time\ns", ".1f"),
-    _Figure("peak_rss_bytes", "RSS\nMB", ",.0f", 1e-6),
+    _Figure("peak_rss_bytes", "peak\nRSS MB", ",.0f", 1e-6),
 )
 
 
