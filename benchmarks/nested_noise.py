@@ -2,7 +2,7 @@
 
 Run from the root of the repository, for example::
 
-    python -m benchmarks.nested_noise --panels 100
+    python -m benchmarks.nested_noise
 
 Each panel is a market of independent returns and features. Ridge models for 21 and 63 days and two
 penalties give four columns; a least-squares stacker predicts the 21-day label and is
@@ -18,10 +18,10 @@ from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_a
 def main() -> None:
     """Score the panels and print both means with their standard errors."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--panels", type=int, default=100)
-    parser.add_argument("--dates", type=int, default=1500)
-    parser.add_argument("--instruments", type=int, default=30)
-    parser.add_argument("--features", type=int, default=10)
+    parser.add_argument("--panels", type=int, default=200)
+    parser.add_argument("--dates", type=int, default=1000)
+    parser.add_argument("--instruments", type=int, default=10)
+    parser.add_argument("--features", type=int, default=4)
     parser.add_argument("--groups", type=int, default=5)
     options = parser.parse_args()
     study = NoiseStudy(

@@ -5,7 +5,12 @@ import pytest
 
 from model2_assets.defs.build import build_definitions
 from model2_assets.storage import PRODUCTS, Store
-from model2_assets_tests.defs.small_region import SMALL_REGION, small_config, small_region
+from model2_assets_tests.defs.small_region import (
+    SMALL_REGION,
+    SMALL_XGBOOST,
+    small_config,
+    small_region,
+)
 
 EDGES = {
     "market_data": set(),
@@ -164,7 +169,7 @@ def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> No
 def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
     before = asset_graph(regions=small_region(**NESTED))
     embargo = {"cross_validation": {"nested": True, "embargo_days": 9}}
-    weighed = {"ridge": {"sample_weights": "uniqueness"}}
+    weighed = {"ridge": {"sample_weights": "uniqueness"}, "xgboost": {"params": SMALL_XGBOOST}}
 
     assert moved(asset_graph(), before) == set()
     assert moved(before, asset_graph(regions=small_region(**embargo))) == {
