@@ -1,5 +1,6 @@
 """Negative controls: experiments that must find nothing unless something leaks."""
 
+from model2_assets.controls._by_horizon import null_control_by_horizon
 from model2_assets.controls._lookahead import LookaheadControl, lookahead_control
 from model2_assets.controls._null import NullControl, null_control
 
@@ -8,4 +9,5 @@ __all__ = [
     "NullControl",
     "lookahead_control",
     "null_control",
+    "null_control_by_horizon",
 ]

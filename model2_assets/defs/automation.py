@@ -14,9 +14,7 @@ def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[Any]:
 
     Dagster's ``on_cron`` is content with one new partition of each input. Here every
     partition of every input has to be new since the tick, so an asset that compares
-    partitions never mixes two nights: where a partition failed, it waits. An input whose
-    blocking check failed is not built upon: within a run Dagster sees to that, between
-    runs this condition does.
+    partitions never mixes two nights: where a partition failed, it waits.
 
     Parameters
     ----------
@@ -41,6 +39,5 @@ def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[Any]:
     renewed = dg.AutomationCondition.newly_updated().since(tick)
     due = renewed | dg.AutomationCondition.will_be_requested()
     some_input_is_old = dg.AutomationCondition.any_deps_match(~due)
-    inputs_are_sound = dg.AutomationCondition.all_deps_blocking_checks_passed()
-    nightly = on_cron & ~some_input_is_old & inputs_are_sound
+    nightly = on_cron & ~some_input_is_old
     return nightly.with_label(f"nightly({schedule.cron}, {schedule.timezone})")

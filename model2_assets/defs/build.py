@@ -4,7 +4,7 @@ import dagster as dg
 
 from model2_assets.config import Model2Config
 from model2_assets.defs.assets import asset_builders
-from model2_assets.defs.checks import region_checks
+from model2_assets.defs.checks import stored_models_check
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.jobs import region_jobs
 from model2_assets.defs.previews import accepted_previews
@@ -33,7 +33,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
     with accepted_previews():
         assets = [build(region) for region in regions for build in asset_builders(region)]
-        checks = [check for region in regions for check in region_checks(region)]
+        checks = [stored_models_check(region) for region in regions]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -64,7 +64,7 @@ def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: W
     failure = runs[0].failures[-1]
     assert "check lookahead_control of us/features: feature 'leak' of S000 on 20" in failure
     assert "but nan when history ends on 20" in failure
-    assert not (Path(str(bench.store.base)) / "us" / "cv_splits.parquet").exists()
+    assert not (Path(str(bench.store.base)) / "us" / "features.parquet").exists()
 
 
 def test_test_rows_that_reach_a_fit_stop_the_retrain_before_training(

@@ -26,7 +26,7 @@ from model2_assets.defs.region import CheckText, Region
 
 def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``cv_splits`` asset."""
-    config = region.settings.cross_validation
+    config, limits = region.settings.cross_validation, region.config.checks
 
     @region.asset(
         "cv_splits",
@@ -44,6 +44,11 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 f"At least {config.min_samples} labelled rows in train and test of every "
                 f"split, for every horizon."
             ),
+            "null_control": CheckText(
+                f"Ridge, fitted by these splits on labels permuted within each date, "
+                f"{limits.null_control_permutations} times: the mean rank IC lies within three "
+                f"Monte Carlo errors of zero, so no label of a test row reaches a fit."
+            ),
         },
     )
     def cv_splits(context: dg.AssetExecutionContext, labels: Any, features: Any) -> Iterator[Any]:
@@ -51,7 +56,10 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             check_contract,
             check_minimum_samples,
             check_no_label_overlap,
+            check_null_control,
+            failed_errors,
         )
+        from model2_assets.controls import null_control_by_horizon
         from model2_assets.cross_validation import (
             build_cv_splits,
             count_samples,
@@ -80,15 +88,26 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 )
             version = table_digest(splits)
             inputs = data_versions_of(labels=labels, features=features)
+            outcomes = [
+                check_contract(splits, "CVSplits"),
+                check_no_label_overlap(proof),
+                check_minimum_samples(splits, labels, min_samples=config.min_samples),
+            ]
+            if not failed_errors(outcomes):
+                controls = null_control_by_horizon(
+                    features,
+                    labels,
+                    splits,
+                    horizons=region.settings.labels.horizon_keys,
+                    settings=limits,
+                    n_threads=region.config.execution.n_jobs,
+                )
+                outcomes.append(check_null_control(controls))
             yield from publish(
                 context,
                 region,
                 with_provenance(splits, data_version=version, inputs=inputs),
-                [
-                    check_contract(splits, "CVSplits"),
-                    check_no_label_overlap(proof),
-                    check_minimum_samples(splits, labels, min_samples=config.min_samples),
-                ],
+                outcomes,
                 data_version=version,
                 metadata={
                     "dagster/row_count": len(splits),

@@ -17,6 +17,7 @@ from model2_assets.defs.region import CheckText, Region
 
 def features_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``features`` asset."""
+    limits = region.config.checks
 
     @region.asset(
         "features",
@@ -28,17 +29,34 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
             "consistent": CheckText(
                 "At least one feature and row, rows of the universe only, nothing infinite."
             ),
+            "lookahead_control": CheckText(
+                f"Recomputed on history that ends at each of {limits.lookahead_control_dates} "
+                f"sampled dates, features are the same to the bit, so they use nothing that "
+                f"comes later."
+            ),
         },
     )
     def features(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.builders import make_features
-        from model2_assets.checks import check_contract, check_features_consistent
+        from model2_assets.checks import (
+            check_contract,
+            check_features_consistent,
+            check_lookahead_control,
+        )
+        from model2_assets.controls import lookahead_control
         from model2_assets.data_version import table_digest
         from model2_assets.provenance import data_versions_of, with_provenance
 
         with core_call(context):
             table = make_features(market_data, region.settings.features)
             version = table_digest(table)
+            control = lookahead_control(
+                table,
+                market_data,
+                region.settings.features,
+                n_dates=limits.lookahead_control_dates,
+                seed=limits.controls_seed,
+            )
             inputs = data_versions_of(market_data=market_data)
             yield from publish(
                 context,
@@ -47,6 +65,7 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
                 [
                     check_contract(table, "Features"),
                     check_features_consistent(table, market_data),
+                    check_lookahead_control(control),
                 ],
                 data_version=version,
                 metadata={
