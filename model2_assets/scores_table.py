@@ -107,10 +107,10 @@ _CAPTION = (
     "Combinatorial cross-validation trains on the future of its test blocks: it validates a "
     "forecaster and is never a backtest. t: corrected for overlapping labels. eff. dates: "
     "independent dates worth as much. path: rank IC of complete histories of single predictions; "
-    "the rank IC of their mean tends to flatter. spread: top less bottom decile's mean label, gross "
-    "of costs. DSR: probability that its Sharpe ratio beats the luckiest of as many worthless models. "
-    "PBO: probability of backtest overfitting. max: largest |prediction|. refit: largest "
-    "difference after refitting a fold."
+    "the rank IC of their mean tends to flatter. spread: top less bottom decile's mean label, "
+    "gross of costs. DSR: probability that its Sharpe ratio beats the luckiest of as many "
+    "worthless models. PBO: probability of backtest overfitting. max: largest |prediction|. "
+    "refit: largest difference after refitting a fold."
 )
 
 _WITHHELD = "PBO is withheld (–) below four models of a horizon, and in too short a history."

@@ -1,10 +1,13 @@
-"""Checks of what is on disk: they read it again and evaluate it afresh."""
+"""Checks of what is on disk: they read it again and evaluate it afresh.
+
+The nightly retrain requests assets only. There `oof_paths` has the same comparison in its
+body: it predicts afresh by the stored models and compares with the stored predictions.
+"""
 
 from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.automation import nightly_condition
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.region import Region
@@ -21,7 +24,6 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
         description="The fold models on disk predict, to the bit, what is stored.",
         blocking=True,
         partitions_def=region.partitions,
-        automation_condition=nightly_condition(region.config.schedule),
         additional_ins=region.inputs("fitted_models", "labels", "features", "cv_splits"),
     )
     def stored_models_reproduce_oof(
