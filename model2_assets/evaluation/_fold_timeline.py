@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDTH_PX = 900
-_DPI = 150
+_DPI = 130
 _BAR_INCHES = 0.22
 _TALLEST_INCHES = 10.0
 _MIN_RUN_PX = 2.0
