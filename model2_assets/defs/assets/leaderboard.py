@@ -79,7 +79,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 manifests=manifests,
                 overfitting=overfitting,
             )
-            total = int(board["models_bytes"].sum())
+            total = sum(manifest.total_bytes for manifest in manifests.values())
             yield from publish(
                 context,
                 region,
