@@ -15,6 +15,7 @@ from model2_assets.storage import default_base, default_store, repository_root
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
+    from rich.console import Console
 
     from model2_assets.defs.retrain import FinishedRun, PlannedRun
 
@@ -81,7 +82,7 @@ def retrain(region: str | None, horizon: str | None, model: str | None) -> None:
 def scores(region: str | None) -> None:
     """Show the leaderboard of the last retrain."""
     config = _load_config()
-    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    names = _chosen(region, list(config.regions), "region")
     if not _print_scores(names):
         raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
 
@@ -138,14 +139,12 @@ def propose_splits(
     max_splits: int,
 ) -> None:
     """Propose n_groups and n_test_groups, and say what purging costs."""
-    from rich.console import Console
-
     from model2_assets.cross_validation import propose_cpcv
     from model2_assets.proposal_table import labelled_dates, proposal_table
 
     config = _load_config()
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    console = _console()
+    names = _chosen(region, list(config.regions), "region")
     for name in names:
         settings = config.regions[name]
         proposal = propose_cpcv(
@@ -194,23 +193,35 @@ def _plan(
 ) -> "list[PlannedRun]":
     from model2_assets.defs.retrain import plan_region
 
-    names = [_one_of(region, list(config.regions), "region")] if region else list(config.regions)
+    names = _chosen(region, list(config.regions), "region")
     plan = []
     for name in names:
         horizons = list(config.regions[name].labels.horizon_keys)
         models = list(config.models_of(name))
         plan += plan_region(
             name,
-            horizons=[_one_of(horizon, horizons, "horizon")] if horizon else horizons,
-            models=[_one_of(model, models, "model")] if model else models,
+            horizons=_chosen(horizon, horizons, "horizon"),
+            models=_chosen(model, models, "model"),
         )
     return plan
 
 
-def _one_of(value: str, known: Sequence[str], what: str) -> str:
+def _chosen(value: str | None, known: Sequence[str], what: str) -> list[str]:
+    """Return the one that an option names, or all where it is not given."""
+    if value is None:
+        return list(known)
     if value not in known:
         raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
-    return value
+    return [value]
+
+
+def _console() -> "Console":
+    """Return a console as wide as the terminal, or as the widest table where there is none."""
+    from rich.console import Console
+
+    from model2_assets.scores_table import WIDE
+
+    return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
 def _validate_imports(config: Model2Config) -> None:
@@ -238,13 +249,11 @@ def _dagster_home() -> Path:
 
 
 def _print_scores(regions: Sequence[str]) -> bool:
-    from rich.console import Console
-
     from model2_assets.scores_table import WIDE, scores_table
     from model2_assets.storage import Address
 
     store = default_store()
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console = _console()
     shown = False
     for region in regions:
         address = Address(region, "leaderboard")

@@ -2,9 +2,7 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import StoreError
@@ -104,7 +102,7 @@ def make_out_of_fold(
     label = labels_with_features(labels[f"label_{horizon}"], features)
     n_labelled = len(label)
     if not covers_history:
-        label = _from_first_tested_date(label, data.index[tested_rows(data)])
+        label = _from_first_tested_date(label, data.index[data.tested_rows])
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
@@ -272,11 +270,3 @@ def smallest_split(data: TrainingData) -> int:
     """Return the split with the fewest train rows: the cheapest to refit."""
     sizes = [len(data.train_rows(split_id)) for split_id in range(data.n_splits)]
     return sizes.index(min(sizes))
-
-
-def tested_rows(data: TrainingData) -> NDArray[np.intp]:
-    """Return the ascending positions of the rows that at least one split tests."""
-    is_tested = np.zeros(data.n_rows, dtype=bool)
-    for split_id in range(data.n_splits):
-        is_tested[data.test_rows(split_id)] = True
-    return np.flatnonzero(is_tested)

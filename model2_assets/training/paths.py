@@ -18,7 +18,7 @@ from model2_assets.provenance import (
     with_provenance,
 )
 from model2_assets.training._paths import recombine_predictions
-from model2_assets.training.out_of_fold import predict_stored_splits, tested_rows
+from model2_assets.training.out_of_fold import predict_stored_splits
 from model2_assets.training.persistence import StoredFoldModels
 
 
@@ -148,6 +148,6 @@ def make_paths(
     return OutOfFoldPaths(
         paths=marked,
         oof=oof,
-        expected=data.index[tested_rows(data)],
+        expected=data.index[data.tested_rows],
         plan=PathPlan.of(config),
     )
