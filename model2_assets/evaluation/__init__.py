@@ -23,6 +23,7 @@ from model2_assets.evaluation._scores import (
     SCORE_METRICS,
     score_predictions,
 )
+from model2_assets.evaluation._turnover import top_quantile_turnover
 from model2_assets.evaluation.horizon_overfitting import (
     HorizonOverfitting,
     overfitting_by_horizon,
@@ -62,5 +63,6 @@ __all__ = [
     "probability_of_backtest_overfitting",
     "score_partition",
     "score_predictions",
+    "top_quantile_turnover",
     "wide_scores",
 ]
