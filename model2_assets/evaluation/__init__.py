@@ -1,18 +1,23 @@
 """Scores of out-of-fold predictions, inference for overlapping labels, and pictures."""
 
+from model2_assets.evaluation._cumulative_spread import cumulative_quantile_spread
 from model2_assets.evaluation._decile_spread import decile_spread
 from model2_assets.evaluation._deflated_sharpe import (
     deflated_sharpe_ratio,
     expected_maximum_sharpe,
 )
 from model2_assets.evaluation._fold_timeline import plot_fold_timeline
+from model2_assets.evaluation._ic_distribution import IcDistribution, ic_distribution
 from model2_assets.evaluation._label_overlap import label_overlap_days
 from model2_assets.evaluation._metrics import daily_ic
+from model2_assets.evaluation._monthly_ic import monthly_mean_ic
 from model2_assets.evaluation._newey_west import MeanInference, mean_ic_inference
+from model2_assets.evaluation._normal_quantiles import normal_quantiles
 from model2_assets.evaluation._overfitting import (
     BacktestOverfitting,
     probability_of_backtest_overfitting,
 )
+from model2_assets.evaluation._rank_autocorrelation import rank_autocorrelation
 from model2_assets.evaluation._score_distribution import (
     has_several_paths,
     plot_score_distribution,
@@ -45,8 +50,10 @@ __all__ = [
     "SCORE_METRICS",
     "BacktestOverfitting",
     "HorizonOverfitting",
+    "IcDistribution",
     "MeanInference",
     "compare_partitions",
+    "cumulative_quantile_spread",
     "daily_ic",
     "decile_spread",
     "deflated_sharpe_ratio",
@@ -54,13 +61,17 @@ __all__ = [
     "expected_maximum_sharpe",
     "folds_of",
     "has_several_paths",
+    "ic_distribution",
     "label_overlap_days",
     "leaderboard_version",
     "mean_ic_inference",
+    "monthly_mean_ic",
+    "normal_quantiles",
     "overfitting_by_horizon",
     "plot_fold_timeline",
     "plot_score_distribution",
     "probability_of_backtest_overfitting",
+    "rank_autocorrelation",
     "score_partition",
     "score_predictions",
     "top_quantile_turnover",
