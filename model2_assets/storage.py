@@ -2,7 +2,8 @@
 
 ``<base>/<region>/<asset>.parquet`` for unpartitioned assets,
 ``<base>/<region>/<asset>/<horizon>/<model>.parquet`` (``.jsonl``, or a folder of fold
-models) for partitioned ones. Every write is atomic, every read checks the contract.
+models) for partitioned ones; a report is ``report.html`` in a folder of that name. Every
+write is atomic, every read of a table checks the contract.
 """
 
 import os
@@ -29,9 +30,12 @@ REJECTED = ".rejected"
 KEPT_REJECTED = 5
 """Rejected candidates that are kept of each result; older ones are removed."""
 
-Format = Literal["parquet", "json_lines", "fold_models"]
+Format = Literal["parquet", "json_lines", "fold_models", "html"]
 
 _SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
+
+REPORT_FILE = "report.html"
+"""Name of every report: what people look for and send on."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +44,11 @@ class Product:
 
     Attributes
     ----------
-    format : {"parquet", "json_lines", "fold_models"}
+    format : {"parquet", "json_lines", "fold_models", "html"}
         File format.
     contract : str or None
-        Name of the table's contract; None for fold models, which have a manifest.
+        Name of the table's contract; None for fold models, which have a manifest, and for
+        reports, which are read by people.
     """
 
     format: Format
@@ -95,13 +100,20 @@ class Address:
         return (self.region, self.asset, *partition)
 
     @property
+    def file_parts(self) -> tuple[str, ...]:
+        """Folders and the name of the file or folder, as it is on disk."""
+        if self.product.format == "html":
+            return (*self.parts, REPORT_FILE)
+        return (*self.parts[:-1], self.parts[-1] + _SUFFIXES[self.product.format])
+
+    @property
     def file_name(self) -> str:
         """Name of the file or folder."""
-        return self.parts[-1] + _SUFFIXES[self.product.format]
+        return self.file_parts[-1]
 
     def __str__(self) -> str:
         """Return the path below the base."""
-        return "/".join((*self.parts[:-1], self.file_name))
+        return "/".join(self.file_parts)
 
 
 class Store:
@@ -123,7 +135,7 @@ class Store:
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
-        return self.base.joinpath(*address.parts[:-1], address.file_name)
+        return self.base.joinpath(*address.file_parts)
 
     def exists(self, address: Address) -> bool:
         """Tell whether a result has been published."""
@@ -139,7 +151,7 @@ class Store:
         ----------
         address : Address
             What it is.
-        value : DataFrame or FittedModels
+        value : DataFrame, FittedModels or str
             The result.
 
         Returns
@@ -156,6 +168,9 @@ class Store:
         if product.format == "fold_models":
             _write_models(path, value)
             return path
+        if product.format == "html":
+            write_atomically(path, value.encode())
+            return path
         from model2_assets.tables import encode_json_lines, encode_parquet
 
         assert product.contract is not None
@@ -170,7 +185,7 @@ class Store:
         ----------
         address : Address
             Where it would have been published.
-        value : DataFrame or FittedModels
+        value : DataFrame, FittedModels or str
             The candidate; a table is kept as plain Parquet, whatever its contract says.
 
         Returns
@@ -184,6 +199,10 @@ class Store:
         if address.product.format == "fold_models":
             _write_models(folder / stamp, value)
             return folder / stamp
+        if address.product.format == "html":
+            path = folder / f"{stamp}.html"
+            write_atomically(path, value.encode())
+            return path
         from model2_assets.tables import encode_anything
 
         path = folder / f"{stamp}.parquet"
@@ -212,11 +231,18 @@ class Store:
         path, product = self.path(address), address.product
         assert product.contract is not None
         decode = decode_json_lines if product.format == "json_lines" else decode_parquet
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError as error:
-            raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
+        data = _read_bytes(path, address)
         return decode(data, load_contract(product.contract), origin=str(path))
+
+    def read_report(self, address: Address) -> str:
+        """Read a report.
+
+        Raises
+        ------
+        StoreError
+            If there is none.
+        """
+        return _read_bytes(self.path(address), address).decode()
 
     def open_models(self, address: Address) -> "StoredFoldModels":
         """Open fold models; each is verified when it is loaded.
@@ -230,11 +256,21 @@ class Store:
 
         return open_fold_models(self.path(address))
 
-    def load(self, address: Address) -> "pd.DataFrame | StoredFoldModels":
-        """Read a table or open fold models, whichever the asset is."""
+    def load(self, address: Address) -> "pd.DataFrame | StoredFoldModels | str":
+        """Read a table, open fold models or read a report, whichever the asset is."""
         if address.product.format == "fold_models":
             return self.open_models(address)
+        if address.product.format == "html":
+            return self.read_report(address)
         return self.read(address)
+
+
+def _read_bytes(path: UPath, address: Address) -> bytes:
+    try:
+        data: bytes = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
+    return data
 
 
 def _write_models(folder: UPath, fitted: "FittedModels") -> None:

@@ -7,6 +7,7 @@ asset stale. All partitions share a version: new parameters of one model make al
 
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +17,9 @@ from model2_assets.data_version import document_digest
 
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+_SOURCE_SUFFIXES = (".py", ".j2", ".css")
+"""Code, templates of reports and their style."""
 
 _SOURCES: dict[str, tuple[str, ...]] = {
     "market_data": ("market_data", "panel.py"),
@@ -99,10 +103,14 @@ def _module_digest(path: str) -> str:
         return ""
 
 
+def _sources_below(folder: Path) -> Iterator[Path]:
+    return (path for path in folder.rglob("*") if path.suffix in _SOURCE_SUFFIXES)
+
+
 @cache
 def _source_digest(source: str) -> str:
     path = _PACKAGE / source
-    files = sorted(path.rglob("*.py")) if path.is_dir() else [path]
+    files = sorted(_sources_below(path)) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode())

@@ -170,4 +170,4 @@ class Region:
         return ()
 
 
-_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file"}
+_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
