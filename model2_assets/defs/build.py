@@ -3,7 +3,7 @@
 import dagster as dg
 
 from model2_assets.config import Model2Config
-from model2_assets.defs.assets import asset_builders
+from model2_assets.defs.assets import region_assets
 from model2_assets.defs.checks import stored_models_check
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.jobs import region_jobs
@@ -31,8 +31,8 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         process costs seconds, and training uses every core by itself.
     """
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
+    assets = [asset for region in regions for asset in region_assets(region)]
     with accepted_previews():
-        assets = [build(region) for region in regions for build in asset_builders(region)]
         checks = [stored_models_check(region) for region in regions]
     return dg.Definitions(
         assets=assets,

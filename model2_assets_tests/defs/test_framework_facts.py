@@ -7,6 +7,13 @@ import pytest
 
 from model2_assets.defs.partitions import model_partitions
 from model2_assets.defs.previews import ACCEPTED_PREVIEWS, accepted_previews
+from model2_assets.defs.staleness import (
+    CODE_VERSION,
+    DATA_VERSION,
+    INPUT_DATA_VERSION,
+    INPUT_PLACE,
+    digest_of_versions,
+)
 
 
 def test_multi_partition_keys_order_dimensions_by_name() -> None:
@@ -76,3 +83,59 @@ def test_check_result_yielded_after_the_result_targets_that_very_materialization
 
     assert evaluation.target_materialization_data is not None
     assert evaluation.target_materialization_data.run_id == result.run_id
+
+
+def test_materializations_record_code_version_and_versions_and_places_of_inputs() -> None:
+    partitions = model_partitions(["21d"], ["ridge", "xgboost"])
+
+    @dg.asset(code_version="code 1")
+    def data():
+        yield dg.MaterializeResult(value=1, data_version=dg.DataVersion("data 1"))
+
+    @dg.asset(code_version="code 2", partitions_def=partitions)
+    def models(context: dg.AssetExecutionContext, data: int):
+        version = f"models of {context.partition_key}"
+        yield dg.MaterializeResult(value=1, data_version=dg.DataVersion(version))
+
+    @dg.asset(partitions_def=partitions)
+    def scores(context: dg.AssetExecutionContext, models: int):
+        version = f"scores of {context.partition_key}"
+        yield dg.MaterializeResult(value=1, data_version=dg.DataVersion(version))
+
+    @dg.asset(code_version="code 4")
+    def board(scores: dict[str, int]):
+        yield dg.MaterializeResult(value=1, data_version=dg.DataVersion("board"))
+
+    assets = [data, models, scores, board]
+    keys = ("21d|xgboost", "21d|ridge")
+    with dg.DagsterInstance.ephemeral() as instance:
+        dg.materialize([data], instance=instance)
+        for key in keys:
+            dg.materialize(assets, selection=[models, scores], instance=instance, partition_key=key)
+        dg.materialize(assets, selection=[board], instance=instance)
+        tags, places = {}, {}
+        for name in ("data", "models", "scores", "board"):
+            for record in instance.fetch_materializations(dg.AssetKey(name), limit=2).records:
+                assert record.asset_materialization is not None
+                tags[name, record.partition_key] = record.asset_materialization.tags or {}
+                places[name, record.partition_key] = record.storage_id
+        latest = instance.get_latest_storage_id_by_partition(
+            dg.AssetKey("scores"), dg.DagsterEventType.ASSET_MATERIALIZATION
+        )
+
+    assert tags["data", None][CODE_VERSION] == "code 1"
+    assert tags["data", None][DATA_VERSION] == "data 1"
+    for key in keys:
+        assert tags["models", key][CODE_VERSION] == "code 2"
+        # Of an input without partitions, its own version.
+        assert tags["models", key][f"{INPUT_DATA_VERSION}/data"] == "data 1"
+        # Of an input partition, the digest of one version.
+        assert tags["scores", key][f"{INPUT_DATA_VERSION}/models"] == digest_of_versions(
+            [f"models of {key}"]
+        )
+    assert tags["board", None][f"{INPUT_DATA_VERSION}/scores"] == digest_of_versions(
+        ["scores of 21d|ridge", "scores of 21d|xgboost"]
+    )
+    # Read up to the latest event of any partition.
+    assert tags["board", None][f"{INPUT_PLACE}/scores"] == str(places["scores", "21d|ridge"])
+    assert latest == {key: places["scores", key] for key in keys}

@@ -15,6 +15,7 @@ from model2_assets.defs.assets.market_data import market_data_asset
 from model2_assets.defs.assets.nested_oof import nested_oof_asset
 from model2_assets.defs.assets.oof_paths import oof_paths_asset
 from model2_assets.defs.assets.oof_predictions import oof_predictions_asset
+from model2_assets.defs.previews import accepted_previews
 from model2_assets.defs.region import Region
 
 ASSET_BUILDERS = (
@@ -53,6 +54,12 @@ def asset_builders(region: Region) -> tuple[Callable[[Region], dg.AssetsDefiniti
     return ASSET_BUILDERS + (NESTED_BUILDERS if nested else ())
 
 
+def region_assets(region: Region) -> list[dg.AssetsDefinition]:
+    """Return the assets of a region, in the order of the graph."""
+    with accepted_previews():
+        return [build(region) for build in asset_builders(region)]
+
+
 def training_assets(region: Region) -> tuple[str, ...]:
     """Return the names of a region's assets with horizon × model partitions."""
     return TRAINING + (NESTED if region.settings.cross_validation.nested else ())
@@ -66,5 +73,6 @@ __all__ = [
     "SUMMARY",
     "TRAINING",
     "asset_builders",
+    "region_assets",
     "training_assets",
 ]

@@ -1,0 +1,175 @@
+"""Problems of partitions, on recorded events alone; the real graph follows at the end."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from model2_assets.defs.assets import region_assets
+from model2_assets.defs.region import Region
+from model2_assets.defs.staleness import (
+    CODE_VERSION,
+    DATA_VERSION,
+    INPUT_DATA_VERSION,
+    INPUT_PLACE,
+    RecordedResults,
+    digest_of_versions,
+    partition_problems,
+)
+from model2_assets.storage import Store
+from model2_assets_tests.defs.conftest import Trained
+from model2_assets_tests.defs.small_region import small_config
+
+RIDGE, XGBOOST = "21d|ridge", "21d|xgboost"
+
+
+class Events:
+    """Reports materializations as Dagster records them, with data versions of our choice."""
+
+    def __init__(self, instance: dg.DagsterInstance, region: Region) -> None:
+        self.instance, self.region = instance, region
+        self.specs = {
+            spec.key.path[-1]: spec for asset in region_assets(region) for spec in asset.specs
+        }
+        self.versions: dict[tuple[str, str | None], str] = {}
+
+    def make(self, name: str, partition: str | None = None, *, version: str = "1", **tags) -> None:
+        spec = self.specs[name]
+        recorded = {CODE_VERSION: spec.code_version, DATA_VERSION: version}
+        for dep in spec.deps:
+            recorded.update(self._read(dep.asset_key, partition))
+        self.versions[name, partition] = version
+        self.instance.report_runless_asset_event(
+            dg.AssetMaterialization(spec.key, partition=partition, tags={**recorded, **tags})
+        )
+
+    def make_all(self) -> None:
+        for name, spec in self.specs.items():
+            keys = self.region.partition_keys if spec.partitions_def is not None else (None,)
+            for partition in keys:
+                self.make(name, partition)
+
+    def _read(self, key: dg.AssetKey, partition: str | None) -> dict[str, str]:
+        name = key.path[-1]
+        partitioned = self.specs[name].partitions_def is not None
+        if not partitioned:
+            version = self.versions[name, None]
+        elif partition is not None:
+            version = digest_of_versions([self.versions[name, partition]])
+        else:
+            version = "of all partitions"
+        (record,) = self.instance.fetch_materializations(key, limit=1).records
+        place = {f"{INPUT_PLACE}/{key.to_user_string()}": str(record.storage_id)}
+        return {f"{INPUT_DATA_VERSION}/{key.to_user_string()}": version, **place}
+
+    def problems(self) -> dict[str, str]:
+        return partition_problems(self.instance, self.region)
+
+    def problem(self, name: str) -> str | None:
+        return RecordedResults(self.instance, self.region).problem(self.region.key(name))
+
+
+@pytest.fixture
+def events() -> Iterator[Events]:
+    region = Region("us", small_config(), Store("memory://staleness"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Events(instance, region)
+
+
+def test_nothing_made_yet_is_missing_in_every_partition(events: Events) -> None:
+    assert events.problems() == dict.fromkeys(
+        ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost"), "market_data is missing"
+    )
+
+
+def test_all_made_in_order_has_no_problem(events: Events) -> None:
+    events.make_all()
+
+    assert events.problems() == {}
+    assert events.problem("leaderboard") is None
+
+
+def test_partition_never_made_is_missing(events: Events) -> None:
+    for name in ("market_data", "labels", "features", "cv_splits"):
+        events.make(name)
+    events.make("fitted_models", RIDGE)
+
+    assert events.problems()[RIDGE] == "oof_predictions is missing"
+    assert events.problems()[XGBOOST] == "fitted_models is missing"
+
+
+def test_other_features_make_every_partition_outdated_until_it_is_made_from_them(
+    events: Events,
+) -> None:
+    events.make_all()
+    events.make("features", version="2")
+
+    # What comes between is named first: splits are made from features too.
+    assert set(events.problems().values()) == {
+        "cv_splits was made from another version of features"
+    }
+    events.make("cv_splits", version="1")
+    assert set(events.problems().values()) == {
+        "fitted_models was made from another version of features"
+    }
+    for name, spec in events.specs.items():
+        if spec.partitions_def is not None:
+            events.make(name, RIDGE)
+    assert RIDGE not in events.problems()
+    assert XGBOOST in events.problems()
+
+
+def test_equal_values_made_anew_are_not_another_version(events: Events) -> None:
+    events.make_all()
+
+    events.make("features", version="1")
+
+    assert events.problems() == {}
+
+
+def test_other_models_make_their_own_partition_outdated(events: Events) -> None:
+    events.make_all()
+
+    events.make("fitted_models", RIDGE, version="2")
+
+    assert events.problems() == {
+        RIDGE: "oof_predictions was made from another version of fitted_models"
+    }
+
+
+def test_other_code_is_named(events: Events) -> None:
+    events.make_all()
+    events.make("fitted_models", XGBOOST, **{CODE_VERSION: "of yesterday"})
+
+    assert events.problems() == {XGBOOST: "fitted_models was made by other code or settings"}
+
+
+def test_leaderboard_is_outdated_once_any_partition_was_made_again(events: Events) -> None:
+    events.make_all()
+
+    events.make("cv_scores", XGBOOST, version="1")
+
+    assert events.problems() == {}
+    assert events.problem("leaderboard") == (
+        "leaderboard was made from another version of cv_scores"
+    )
+    events.make("leaderboard")
+    assert events.problem("leaderboard") is None
+
+
+@pytest.mark.end_to_end
+def test_what_dagster_records_of_a_retrain_is_current(trained: Trained, tmp_path: Path) -> None:
+    bench = trained.bench
+    region = Region("us", bench.config, bench.store)
+
+    assert partition_problems(bench.instance, region) == {}
+    results = RecordedResults(bench.instance, region)
+    for asset in results.after_partitions:
+        assert results.problem(asset) is None
+
+    models = {"xgboost": {"params": {"n_estimators": 3}}}
+    other = Region("us", small_config(models=models), bench.store)
+    assert set(partition_problems(bench.instance, other).values()) == {
+        "fitted_models was made by other code or settings"
+    }
