@@ -17,6 +17,11 @@ from model2_assets.evaluation._overfitting import (
     BacktestOverfitting,
     probability_of_backtest_overfitting,
 )
+from model2_assets.evaluation._periods import PeriodMeans, mean_by_period
+from model2_assets.evaluation._quantile_returns import (
+    mean_quantile_returns,
+    quantile_returns,
+)
 from model2_assets.evaluation._rank_autocorrelation import rank_autocorrelation
 from model2_assets.evaluation._score_distribution import (
     has_several_paths,
@@ -52,6 +57,7 @@ __all__ = [
     "HorizonOverfitting",
     "IcDistribution",
     "MeanInference",
+    "PeriodMeans",
     "compare_partitions",
     "cumulative_quantile_spread",
     "daily_ic",
@@ -64,13 +70,16 @@ __all__ = [
     "ic_distribution",
     "label_overlap_days",
     "leaderboard_version",
+    "mean_by_period",
     "mean_ic_inference",
+    "mean_quantile_returns",
     "monthly_mean_ic",
     "normal_quantiles",
     "overfitting_by_horizon",
     "plot_fold_timeline",
     "plot_score_distribution",
     "probability_of_backtest_overfitting",
+    "quantile_returns",
     "rank_autocorrelation",
     "score_partition",
     "score_predictions",
