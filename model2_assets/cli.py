@@ -3,13 +3,16 @@
 import os
 import sys
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from model2_assets.cli_gate import gate_options, pass_judgement
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
+from model2_assets.gate import GateReport, RunResult, problem_lines
 from model2_assets.logging import setup_logging
 from model2_assets.storage import default_base, default_store, repository_root
 
@@ -17,7 +20,7 @@ if TYPE_CHECKING:
     from dagster import DagsterInstance
     from rich.console import Console
 
-    from model2_assets.defs.retrain import FinishedRun, PlannedRun
+    from model2_assets.defs.retrain import PlannedRun
 
 HOME_VARIABLE = "DAGSTER_HOME"
 
@@ -49,23 +52,32 @@ def main(config: Path | None) -> None:
 @click.option("--region", help="Retrain this region only.")
 @click.option("--horizon", help="Train this horizon only, such as 21d.")
 @click.option("--model", help="Train this model only, such as ridge.")
-def retrain(region: str | None, horizon: str | None, model: str | None) -> None:
+@gate_options
+def retrain(
+    region: str | None,
+    horizon: str | None,
+    model: str | None,
+    gate: bool,
+    report_dir: str | None,
+) -> None:
     """Materialize the whole graph: data, features, splits, models, products, leaderboard.
 
     Exits with 1 if a step or an error-level check failed, with 2 if the configuration
-    or an option is wrong.
+    or an option is wrong; with --gate also with 1 if a partition is missing.
     """
+    started = datetime.now(UTC)
     config = _load_config()
     plan = _plan(config, region, horizon, model)
     _validate_imports(config)
     home = _dagster_home()
     store = default_store()
+    report = GateReport.prepare(report_dir, store) if gate or report_dir else None
     click.echo(f"results: {store.base}\nDagster: {home}", err=True)
 
     import dagster as dg
 
     from model2_assets.defs.build import build_definitions
-    from model2_assets.defs.retrain import execute_plan
+    from model2_assets.defs.retrain import execute_plan, not_started
 
     definitions = build_definitions(config, store)
     with dg.DagsterInstance.get() as instance:
@@ -73,8 +85,14 @@ def retrain(region: str | None, horizon: str | None, model: str | None) -> None:
         finished = list(execute_plan(definitions, instance, plan))
     summarized = [run.planned.region for run in finished if run.is_summary and run.success]
     _print_scores(summarized)
-    _print_outcome(finished, len(plan), home)
-    sys.exit(0 if len(finished) == len(plan) and all(run.success for run in finished) else 1)
+    results = [*(run.result for run in finished), *not_started(plan, finished)]
+    _print_outcome(results, home)
+    if report is not None:
+        regions = _chosen(region, list(config.regions), "region")
+        sys.exit(pass_judgement(report, "retrain", started, results, config, store, regions))
+    for line in problem_lines(results):
+        click.echo(line, err=True)
+    sys.exit(0 if all(result.status == "passed" for result in results) else 1)
 
 
 @main.command()
@@ -264,17 +282,10 @@ def _print_scores(regions: Sequence[str]) -> bool:
     return shown
 
 
-def _print_outcome(finished: "Sequence[FinishedRun]", planned: int, home: Path) -> None:
-    for run in finished:
-        for warning in run.warnings:
-            click.echo(f"warning: {run.planned}: {warning}", err=True)
-        for failure in run.failures:
-            click.echo(f"FAILED: {run.planned}: {failure}", err=True)
-    if len(finished) < planned:
-        click.echo(f"FAILED: {planned - len(finished)} runs were skipped", err=True)
-    seconds = sum(run.seconds for run in finished)
-    good = sum(run.success for run in finished)
-    click.echo(f"{good} of {planned} runs succeeded in {seconds:.0f} s")
+def _print_outcome(results: Sequence[RunResult], home: Path) -> None:
+    seconds = sum(run.seconds for run in results)
+    good = sum(run.status == "passed" for run in results)
+    click.echo(f"{good} of {len(results)} runs succeeded in {seconds:.0f} s")
     click.echo(f"files: {default_base()}")
     click.echo(
         f"UI:    make ui    (or: DAGSTER_HOME={home} dagster dev -m model2_assets.definitions)"

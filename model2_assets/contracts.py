@@ -1,8 +1,9 @@
-"""Contracts of the tables handed to others, read from ``contracts/*.schema.json``.
+"""Contracts of what is handed to others, read from ``contracts/*.schema.json``.
 
-A contract is a JSON Schema (draft 2020-12) of one row. Annotations beside the standard
+The contract of a table is a JSON Schema (draft 2020-12) of one row. Annotations beside the standard
 keywords say what JSON cannot: ``x-key`` (columns that identify a row), ``x-order`` (sort
-order of the rows), ``x-arrow-type`` (type on disk) and ``x-unit``.
+order of the rows), ``x-arrow-type`` (type on disk) and ``x-unit``. A schema without
+``x-key`` is the contract of a whole JSON document, such as ``GateSummary``.
 """
 
 import json
@@ -121,7 +122,7 @@ def load_contract(name: str) -> Contract:
     >>> load_contract("OOFPredictions").key
     ('instrument', 'datetime')
     """
-    schema = json.loads((_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8"))
+    schema = _schema(name)
     required = frozenset(schema["required"])
     return Contract(
         name=name,
@@ -135,8 +136,34 @@ def load_contract(name: str) -> Contract:
 
 
 def contract_names() -> tuple[str, ...]:
-    """Return the names of all contracts."""
+    """Return the names of the contracts of all tables."""
+    return tuple(name for name in _schema_names() if "x-key" in _schema(name))
+
+
+def document_names() -> tuple[str, ...]:
+    """Return the names of the contracts of all JSON documents."""
+    return tuple(name for name in _schema_names() if "x-key" not in _schema(name))
+
+
+def document_schema(name: str) -> Mapping[str, Any]:
+    """Return the JSON Schema of a document, such as ``GateSummary``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If no contract has that name.
+    """
+    return _schema(name)
+
+
+def _schema_names() -> tuple[str, ...]:
     return tuple(sorted(path.name.removesuffix(SUFFIX) for path in _folder().glob(f"*{SUFFIX}")))
+
+
+def _schema(name: str) -> Mapping[str, Any]:
+    text = (_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+    schema: Mapping[str, Any] = json.loads(text)
+    return schema
 
 
 def _folder() -> Path:

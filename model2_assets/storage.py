@@ -264,6 +264,21 @@ class Store:
             return self.read_report(address)
         return self.read(address)
 
+    def verify(self, address: Address) -> None:
+        """Read a result as a whole, and compare each fold model with its manifest.
+
+        Raises
+        ------
+        StoreError
+            If it is not there, or damaged.
+        ContractError
+            If it breaks its contract.
+        """
+        if address.product.format == "fold_models":
+            self.open_models(address).verify()
+        else:
+            self.load(address)
+
 
 def _read_bytes(path: UPath, address: Address) -> bytes:
     try:

@@ -89,8 +89,8 @@ def test_retrain_exits_with_one_where_a_check_failed(
         status=1,
     )
 
-    assert "FAILED: us 21d|ridge" in finished.stderr
-    assert "check range: largest absolute prediction" in finished.stderr
+    assert "FAILED step us/oof_predictions 21d|ridge: not published" in finished.stderr
+    assert "FAILED check range of us/oof_predictions 21d|ridge: largest" in finished.stderr
     assert "Traceback" not in finished.stderr
 
 

@@ -6,7 +6,12 @@ import jsonschema
 import pyarrow as pa
 import pytest
 
-from model2_assets.contracts import contract_names, load_contract
+from model2_assets.contracts import (
+    contract_names,
+    document_names,
+    document_schema,
+    load_contract,
+)
 from model2_assets.storage import PRODUCTS
 from model2_assets_tests.sample_tables import CONTRACTS
 
@@ -143,10 +148,26 @@ def test_unknown_contract_is_a_missing_file():
 
 def test_files_in_the_checkout_are_the_contracts_that_are_loaded():
     on_disk = {path.name.removesuffix(".schema.json") for path in FOLDER.glob("*.schema.json")}
-    assert on_disk == set(contract_names())
+    assert on_disk == {*contract_names(), *document_names()}
     for name in on_disk:
         text = (FOLDER / f"{name}.schema.json").read_text(encoding="utf-8")
-        assert json.loads(text) == load_contract(name).schema
+        assert json.loads(text) == document_schema(name)
+
+
+@pytest.mark.parametrize("name", document_names())
+def test_schema_of_a_document_is_valid_and_allows_nothing_else(name):
+    schema = document_schema(name)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["$id"] == f"urn:model2_assets:contract:{name}:1"
+    assert schema["title"] == name
+    assert schema["additionalProperties"] is False
+    assert schema["description"].endswith(".")
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+def test_documents_are_no_tables():
+    assert "GateSummary" in document_names()
+    assert not set(document_names()) & set(contract_names())
 
 
 @pytest.mark.parametrize("name", contract_names())

@@ -16,6 +16,8 @@ import dagster as dg
 
 from model2_assets.defs.jobs import job_names
 from model2_assets.defs.partitions import partition_key
+from model2_assets.defs.run_result import run_result
+from model2_assets.gate import RunResult
 
 logger = logging.getLogger(__name__)
 
@@ -51,21 +53,32 @@ class FinishedRun:
     ----------
     planned : PlannedRun
         The run.
-    success : bool
-        Whether all its steps succeeded and no error-level check failed.
-    failures : tuple of str
-        One sentence per failed step or error-level check.
-    warnings : tuple of str
-        One sentence per failed check of level warn.
-    seconds : float
-        Wall time.
+    result : RunResult
+        Its steps and checks.
     """
 
     planned: PlannedRun
-    success: bool
-    failures: tuple[str, ...]
-    warnings: tuple[str, ...]
-    seconds: float
+    result: RunResult
+
+    @property
+    def success(self) -> bool:
+        """Whether all its steps succeeded and no error-level check failed."""
+        return self.result.status == "passed"
+
+    @property
+    def failures(self) -> tuple[str, ...]:
+        """One sentence per failed step or error-level check."""
+        return self.result.failures
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """One sentence per failed check of level warn."""
+        return self.result.warnings
+
+    @property
+    def seconds(self) -> float:
+        """Wall time."""
+        return self.result.seconds
 
     @property
     def is_summary(self) -> bool:
@@ -141,35 +154,23 @@ def _execute(
         run_config={"loggers": {"console": {}}},
         tags={PROCESS_TAG: this_process()},
     )
-    failed = [check for check in result.get_asset_check_evaluations() if not check.passed]
-    errors = [check for check in failed if check.severity == dg.AssetCheckSeverity.ERROR]
-    steps = [event for event in result.all_events if event.is_step_failure]
-    failures = [f"{event.step_key}: {_reason(event)}" for event in steps]
-    failures += [_sentence(check) for check in errors]
-    return FinishedRun(
-        planned=planned,
-        success=result.success and not errors,
-        failures=tuple(failures),
-        warnings=tuple(_sentence(check) for check in failed if check not in errors),
-        seconds=time.monotonic() - started,
-    )
+    return FinishedRun(planned, run_result(planned, result, instance, time.monotonic() - started))
 
 
-def _reason(event: dg.DagsterEvent) -> str:
-    """Return what a person needs to know: the failure's own sentence, or the innermost error."""
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return str(error.message).strip() if error is not None else "failed"
-
-
-def _sentence(check: dg.AssetCheckEvaluation) -> str:
-    where = f" of {check.partition}" if check.partition else ""
-    asset = check.asset_key.to_user_string()
-    return f"check {check.check_name} of {asset}{where}: {check.description}"
+def not_started(plan: Sequence[PlannedRun], finished: Sequence[FinishedRun]) -> list[RunResult]:
+    """Return what became of the planned runs that `execute_plan` skipped."""
+    started = {run.planned for run in finished}
+    return [
+        RunResult(
+            region=planned.region,
+            job=planned.job,
+            partition=planned.partition,
+            status="skipped",
+            reason=f"the preparation of {planned.region} failed",
+        )
+        for planned in plan
+        if planned not in started
+    ]
 
 
 def this_process() -> str:

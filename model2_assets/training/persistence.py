@@ -169,6 +169,17 @@ class StoredFoldModels:
                 f"({error}); retrain the model"
             ) from error
 
+    def verify(self) -> None:
+        """Compare every file with the manifest; nothing is unpickled or parsed.
+
+        Raises
+        ------
+        StoreError
+            If a file is missing, or of another size or hash.
+        """
+        for fold in self.manifest.folds:
+            self._verified_bytes(fold)
+
     def _verified_bytes(self, fold: FoldFile) -> bytes:
         path = self.folder / fold.file
         try:

@@ -1,0 +1,65 @@
+"""A region that retrains in a second or two, and the command on it."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from model2_assets.cli import main
+from model2_assets_tests.defs.small_region import SMALL_REGION
+
+HERE = "model2_assets_tests.defs.plugged_in"
+
+QUICK_CONFIG: dict[str, Any] = {
+    "regions": {
+        "us": {
+            **SMALL_REGION,
+            "labels": {"horizons": [5, 10]},
+            "features": {"builder": f"{HERE}:momentum_features"},
+        }
+    },
+    "models": {"xgboost": None},
+    "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+}
+
+
+@dataclass(frozen=True)
+class GateBench:
+    """The command on a folder of its own."""
+
+    folder: Path
+
+    @classmethod
+    def open(cls, folder: Path, patch: pytest.MonkeyPatch) -> "GateBench":
+        patch.setenv("MODEL2_CONFIG", str(folder / "config.yaml"))
+        patch.setenv("MODEL2_STORAGE", str(folder / "data"))
+        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+        (folder / "home").mkdir(parents=True)
+        (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
+        return cls(folder)
+
+    def run(self, *arguments: str, **changes: Any) -> Result:
+        """Run the command with other top-level sections of the configuration."""
+        text = yaml.safe_dump({**QUICK_CONFIG, **changes})
+        (self.folder / "config.yaml").write_text(text, encoding="utf-8")
+        return CliRunner().invoke(main, list(arguments))
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def files(self) -> dict[str, bytes]:
+        """Return the content of every result."""
+        return {
+            str(path.relative_to(self.data)): path.read_bytes()
+            for path in sorted(self.data.rglob("*"))
+            if path.is_file() and path.relative_to(self.data).parts[0] == "us"
+        }
+
+    def document(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.data / "gate" / "gate.json").read_text("utf-8"))
+        return found

@@ -1,0 +1,180 @@
+"""``model2 retrain --gate``: exit status, one line a problem, and the report."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import jsonschema
+import pytest
+from click.testing import Result
+
+from model2_assets.contracts import document_schema
+from model2_assets_tests.defs.gate_bench import HERE, QUICK_CONFIG, GateBench
+
+pytestmark = pytest.mark.end_to_end
+
+ONE_PARTITION = ("--horizon", "5d", "--model", "ridge")
+
+
+@dataclass(frozen=True)
+class Good:
+    """A good retrain, its report, and the bench to go on with."""
+
+    bench: GateBench
+    result: Result
+    document: dict[str, Any]
+    messages: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Good]:
+    with pytest.MonkeyPatch.context() as patch:
+        bench = GateBench.open(tmp_path_factory.mktemp("gate"), patch)
+        result = bench.run("retrain", "--gate")
+        yield Good(bench, result, bench.document(), messages(bench))
+
+
+@pytest.fixture
+def gate(good: Good) -> GateBench:
+    assert good.result.exit_code == 0, good.result.output
+    return good.bench
+
+
+def problems(result: Result) -> list[str]:
+    return [
+        line
+        for line in result.stderr.splitlines()
+        if line.startswith(("FAILED", "MISSING", "SKIPPED", "WARNING"))
+    ]
+
+
+def verdict(result: Result) -> str:
+    return result.stderr.splitlines()[-1]
+
+
+def messages(bench: GateBench, folder: str = "data/gate") -> dict[str, str]:
+    """Return the message of each case that did not pass, by name, from gate.xml."""
+    cases = ET.parse(bench.folder / folder / "gate.xml").getroot().iter("testcase")
+    return {
+        str(case.get("name")): str(child.get("message"))
+        for case in cases
+        for child in case
+        if child.tag in ("failure", "skipped")
+    }
+
+
+def test_a_good_retrain_exits_with_zero_and_says_so(good: Good) -> None:
+    assert good.result.exit_code == 0, good.result.output
+    assert problems(good.result) == []
+    assert verdict(good.result).startswith(
+        "gate passed, exit status 0: 4 runs (0 failed, 0 skipped), "
+    )
+    assert verdict(good.result).endswith("2 partitions (0 missing)")
+
+
+def test_report_of_a_good_retrain_names_every_step_and_check(good: Good) -> None:
+    document = good.document
+    jsonschema.Draft202012Validator(document_schema("GateSummary")).validate(document)
+    assert document["passed"]
+    assert [run["name"] for run in document["runs"]] == [
+        "us preparation",
+        "us 5d|ridge",
+        "us 10d|ridge",
+        "us summary",
+    ]
+    training = document["runs"][1]
+    assert {step["step"] for step in training["steps"]} >= {"us/fitted_models", "us/cv_scores"}
+    assert all(step["seconds"] > 0 for step in training["steps"])
+    assert {(check["partition"], check["passed"]) for check in training["checks"]} == {
+        ("5d|ridge", True)
+    }
+    assert {"range", "coverage", "determinism"} <= {check["name"] for check in training["checks"]}
+    assert [found["partition"] for found in document["partitions"]] == ["5d|ridge", "10d|ridge"]
+    assert good.messages == {}
+
+
+def test_a_failed_check_exits_with_one_and_is_named(gate: GateBench) -> None:
+    before = gate.files()
+
+    result = gate.run("retrain", "--gate", *ONE_PARTITION, checks={"prediction_bps": 0.001})
+
+    assert result.exit_code == 1
+    (check,) = (line for line in problems(result) if line.startswith("FAILED check"))
+    assert check.startswith("FAILED check range of us/oof_predictions 5d|ridge: largest absolute")
+    assert "1 failed, 0 warnings), 2 partitions (0 missing)" in verdict(result)
+    assert verdict(result).startswith("gate FAILED, exit status 1: ")
+    found = messages(gate)
+    assert found["check range of us/oof_predictions"].startswith("largest absolute prediction")
+    assert found["step us/oof_paths"].startswith("not executed")
+    assert gate.document()["counts"]["failed_checks"] == 1
+    oof = "us/oof_predictions/5d/ridge.parquet"
+    assert gate.files()[oof] == before[oof]
+
+
+def test_a_failed_step_exits_with_one_and_is_named(gate: GateBench) -> None:
+    broken = {"ridge": {"trainer": f"{HERE}:BrokenTrainer"}, "xgboost": None}
+
+    result = gate.run("retrain", "--gate", *ONE_PARTITION, models=broken)
+
+    assert result.exit_code == 1
+    (step,) = problems(result)
+    assert step.startswith("FAILED step us/fitted_models 5d|ridge: ")
+    assert "no fit today" in step
+    assert gate.document()["counts"]["failed_steps"] == 1
+    assert "no fit today" in messages(gate)["step us/fitted_models"]
+
+
+def test_a_missing_partition_exits_with_one_though_it_was_not_retrained(gate: GateBench) -> None:
+    path = gate.data / "us" / "oof_paths" / "10d" / "ridge.parquet"
+    content = path.read_bytes()
+    path.unlink()
+
+    result = gate.run("retrain", "--gate", *ONE_PARTITION)
+
+    path.write_bytes(content)
+    assert result.exit_code == 1
+    (missing,) = problems(result)
+    assert missing.startswith("MISSING partition us 10d|ridge: oof_paths: ")
+    assert missing.endswith("10d/ridge.parquet: not there; materialize oof_paths first")
+    assert [found["is_missing"] for found in gate.document()["partitions"]] == [False, True]
+    assert list(messages(gate)) == ["partition us 10d|ridge"]
+
+
+def test_runs_skipped_after_a_failed_preparation_are_in_the_report_wherever_it_goes(
+    gate: GateBench,
+) -> None:
+    region = {**QUICK_CONFIG["regions"]["us"], "cross_validation": {"min_samples": 100_000}}
+    folder = gate.folder / "artifacts"
+
+    result = gate.run("retrain", "--report-dir", str(folder), regions={"us": region})
+
+    assert result.exit_code == 1
+    skipped = [line for line in problems(result) if line.startswith("SKIPPED")]
+    assert skipped == [
+        f"SKIPPED run us {name}: the preparation of us failed"
+        for name in ("5d|ridge", "10d|ridge", "summary")
+    ]
+    assert any(line.startswith("FAILED step us/cv_splits: ") for line in problems(result))
+    assert sorted(path.name for path in folder.iterdir()) == ["gate.json", "gate.xml"]
+    assert messages(gate, "artifacts")["run"] == "the preparation of us failed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--gate", "--region", "mars"), "unknown region 'mars'"),
+        (("--report-dir", "config.yaml/report"), "correct --report-dir"),
+    ],
+)
+def test_a_wrong_option_exits_with_two_before_any_work(
+    gate: GateBench, arguments: tuple[str, str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(gate.folder)
+    before = gate.files()
+
+    result = gate.run("retrain", *arguments)
+
+    assert result.exit_code == 2
+    assert message in result.stderr
+    assert gate.files() == before
