@@ -1,1 +1,17 @@
 """Leak-free base models of an equity-return forecaster, as a Dagster asset graph."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from model2_assets.reading import load_oof
+
+__all__ = ["load_oof"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what the package hands out when it is asked for: the package itself stays light."""
+    if name in __all__:
+        from model2_assets import reading
+
+        return getattr(reading, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -394,6 +394,18 @@ class ScheduleConfig(_Section):
     )
 
 
+class StorageConfig(_Section):
+    """How long old results are kept; where they are says the environment."""
+
+    keep_versions: int = Field(
+        default=5,
+        ge=0,
+        le=1000,
+        description="versions of each result that are kept, the current one among them, to be read "
+        "and rolled back to; 0: none. Market data, labels, features and splits have none",
+    )
+
+
 class LoggingConfig(_Section):
     """How log lines look on the console."""
 
@@ -413,6 +425,7 @@ class Model2Config(_Section):
     checks: ChecksConfig = Field(default_factory=ChecksConfig)
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
+    storage: StorageConfig = Field(default_factory=StorageConfig)
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
 
     @model_validator(mode="after")

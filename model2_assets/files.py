@@ -46,6 +46,42 @@ def write_atomically(path: UPath, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def link_atomically(source: UPath, target: UPath) -> None:
+    """Replace a file by another one, in one step and at no space where the disk can link.
+
+    Parameters
+    ----------
+    source : UPath
+        A file that is never changed in place.
+    target : UPath
+        What becomes equal to it, under the same base path; missing folders are created. On a
+        local disk it is a hard link, or a copy where links are not supported; in an object
+        store it is a second object.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; the old file is intact.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not is_local(target):
+        target.write_bytes(source.read_bytes())
+        return
+    file = Path(target.path)
+    temporary = file.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{file.name}")
+    try:
+        os.link(source.path, temporary)
+    except OSError:
+        write_atomically(target, source.read_bytes())
+        return
+    try:
+        temporary.replace(file)
+    finally:
+        with suppress(OSError):
+            # Renaming one link over another of the same file does nothing, and leaves both.
+            temporary.unlink(missing_ok=True)
+
+
 def is_local(path: UPath) -> bool:
     """Tell whether a path is on a local disk, where a rename is atomic."""
     return path.protocol in ("", "file", "local")

@@ -2,14 +2,19 @@
 
 ``<base>/<region>/<asset>.parquet`` for unpartitioned assets,
 ``<base>/<region>/<asset>/<horizon>/<model>.parquet`` (``.jsonl``, or a folder of fold
+<<<<<<< HEAD
 models) for partitioned ones; a report is ``report.html`` in a folder of that name. Every
 write is atomic, every read of a table checks the contract.
+=======
+models) for partitioned ones. Every write is atomic, every read checks the contract. The last
+versions of results are kept under ``<base>/.versions/``; market data, labels, features and
+splits are not: they are large, and made again from their source in minutes.
 """
 
 import os
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,12 +23,13 @@ from upath import UPath
 
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.files import is_local, write_atomically
+from model2_assets.files import is_local, link_atomically, write_atomically
+from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from model2_assets.training import FittedModels, StoredFoldModels
+    from model2_assets.training import FittedModels, Manifest, StoredFoldModels
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
 REJECTED = ".rejected"
@@ -31,6 +37,9 @@ KEPT_REJECTED = 5
 """Rejected candidates that are kept of each result; older ones are removed."""
 
 Format = Literal["parquet", "json_lines", "fold_models", "html"]
+
+MANIFEST_SUFFIX = ".manifest.json"
+"""Of a kept manifest of fold models; the models stay in their folder."""
 
 _SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
 
@@ -69,6 +78,9 @@ PRODUCTS: Mapping[str, Product] = {
     "leaderboard": Product("parquet", "Leaderboard"),
 }
 """Every asset, in the order of the graph; not every configuration has all of them."""
+
+WITHOUT_VERSIONS = ("market_data", "labels", "features", "cv_splits")
+"""Assets of which no old versions are kept."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +135,16 @@ class Store:
     ----------
     base : str or UPath
         A local folder or any fsspec URL.
+    keep_versions : int, default 0
+        Versions of each result that are kept, the current one among them. With 0 none is
+        added, and those kept before stay.
+
+    Attributes
+    ----------
+    base : UPath
+        Where results are.
+    archive : Archive
+        Their kept versions.
 
     Examples
     --------
@@ -130,8 +152,9 @@ class Store:
     'ridge.jsonl'
     """
 
-    def __init__(self, base: str | UPath) -> None:
+    def __init__(self, base: str | UPath, *, keep_versions: int = 0) -> None:
         self.base = _open_base(base)
+        self.archive = Archive(self.base, keep=keep_versions)
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
@@ -146,6 +169,8 @@ class Store:
 
     def write(self, address: Address, value: Any) -> UPath:
         """Publish a result, replacing the last good one in one step.
+
+        It is kept as a version first: what is current is always among the kept versions.
 
         Parameters
         ----------
@@ -166,17 +191,52 @@ class Store:
         """
         path, product = self.path(address), address.product
         if product.format == "fold_models":
-            _write_models(path, value)
+            _write_models(path, value, keep=lambda manifest: self._keep_manifest(address, manifest))
             return path
+        data = self._encode(address, value)
+        if not self.keeps_versions_of(address):
+            write_atomically(path, data)
+            return path
+        origin = origin_of_report(value) if product.format == "html" else origin_of(value)
+        version = self.archive.add(address, data, origin, suffix=path.suffix)
+        link_atomically(self.archive.path(address, version), path)
+        self.archive.prune(address)
+        return path
+
+    def _encode(self, address: Address, value: Any) -> bytes:
+        product = address.product
         if product.format == "html":
-            write_atomically(path, value.encode())
-            return path
+            report: bytes = value.encode()
+            return report
         from model2_assets.tables import encode_json_lines, encode_parquet
 
         assert product.contract is not None
         encode = encode_json_lines if product.format == "json_lines" else encode_parquet
-        write_atomically(path, encode(value, load_contract(product.contract), origin=str(path)))
-        return path
+        return encode(value, load_contract(product.contract), origin=str(self.path(address)))
+
+    def keeps_versions_of(self, address: Address) -> bool:
+        """Tell whether publishing a result adds a version."""
+        return self.archive.keep > 0 and address.asset not in WITHOUT_VERSIONS
+
+    def _keep_manifest(self, address: Address, manifest: "Manifest") -> set[str] | None:
+        """Keep a manifest that is about to be published; return all model files in use."""
+        if self.keeps_versions_of(address):
+            origin = origin_of_models(
+                manifest, data_version=manifest.data_version, models=len(manifest.folds)
+            )
+            self.archive.add(
+                address,
+                manifest.to_json().encode(),
+                origin,
+                suffix=MANIFEST_SUFFIX,
+                model_files={fold.file for fold in manifest.folds},
+            )
+            # A rollback needs the models behind every kept version of the predictions.
+            predictions = replace(address, asset="oof_predictions")
+            kept = self.archive.versions(predictions)[: self.archive.keep]
+            needed = {version.inputs.get(address.asset, "") for version in kept}
+            self.archive.prune(address, needed=needed)
+        return self.archive.model_files(address)
 
     def reject(self, address: Address, value: Any) -> UPath:
         """Put a candidate that failed its checks aside.
@@ -226,13 +286,22 @@ class Store:
         ContractError
             If it breaks its contract.
         """
-        from model2_assets.tables import decode_json_lines, decode_parquet
+        path = self.path(address)
+        return _decode(_read_bytes(path, address), address.product, origin=str(path))
 
-        path, product = self.path(address), address.product
-        assert product.contract is not None
-        decode = decode_json_lines if product.format == "json_lines" else decode_parquet
-        data = _read_bytes(path, address)
-        return decode(data, load_contract(product.contract), origin=str(path))
+    def read_version(self, address: Address, version: Version) -> "pd.DataFrame":
+        """Read a kept version of a table and check its hash and contract.
+
+        Raises
+        ------
+        StoreError
+            If it is missing or damaged.
+        ContractError
+            If it breaks its contract.
+        """
+        path = self.archive.path(address, version)
+        data = self.archive.read(address, version)
+        return _decode(data, address.product, origin=str(path))
 
     def read_report(self, address: Address) -> str:
         """Read a report.
@@ -288,10 +357,23 @@ def _read_bytes(path: UPath, address: Address) -> bytes:
     return data
 
 
-def _write_models(folder: UPath, fitted: "FittedModels") -> None:
+def _decode(data: bytes, product: Product, *, origin: str) -> "pd.DataFrame":
+    from model2_assets.tables import decode_json_lines, decode_parquet
+
+    assert product.contract is not None
+    decode = decode_json_lines if product.format == "json_lines" else decode_parquet
+    return decode(data, load_contract(product.contract), origin=origin)
+
+
+def _write_models(
+    folder: UPath,
+    fitted: "FittedModels",
+    *,
+    keep: "Callable[[Manifest], set[str] | None] | None" = None,
+) -> None:
     from model2_assets.training import save_fold_models
 
-    save_fold_models(folder, fitted.models, provenance=fitted.provenance)
+    save_fold_models(folder, fitted.models, provenance=fitted.provenance, keep=keep)
 
 
 def repository_root() -> Path | None:

@@ -20,7 +20,7 @@ from model2_assets.storage import (
     default_store,
     repository_root,
 )
-from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
+from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 
 OOF = Address("us", "oof_predictions", "21d", "ridge")
@@ -40,35 +40,6 @@ def files_of(store: Store) -> list[str]:
         return []
     found = [path for path in base.rglob("*") if path.is_file()]
     return sorted(str(path).removeprefix(str(base)).lstrip("/") for path in found)
-
-
-def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
-    X = np.linspace(-1, 1, 20, dtype=np.float32).reshape(10, 2)
-    y = scale * np.arange(10.0)
-    models = tuple(
-        FoldModel(
-            split_id=split_id,
-            trainer=RidgeTrainer(params={}, seed=7).fit(X, y + split_id, feature_names=("a", "b")),
-            n_train=10,
-            n_test=5,
-            seconds=0.5,
-        )
-        for split_id in range(n_models)
-    )
-    provenance = Provenance(
-        region="us",
-        horizon="21d",
-        model="ridge",
-        trainer="model2_assets.training:RidgeTrainer",
-        params={},
-        seed=7,
-        feature_names=("a", "b"),
-        data_versions={"labels": "1"},
-        row_order_hash="2",
-        seconds=1.0,
-        peak_rss_bytes=1,
-    )
-    return FittedModels(models=models, n_splits=n_models, provenance=provenance)
 
 
 def test_products_stand_in_the_order_of_the_graph():

@@ -9,7 +9,7 @@ import hashlib
 import logging
 import re
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,7 +28,11 @@ logger = logging.getLogger(__name__)
 
 
 def save_fold_models(
-    folder: UPath, models: Iterable[FoldModel], *, provenance: Provenance
+    folder: UPath,
+    models: Iterable[FoldModel],
+    *,
+    provenance: Provenance,
+    keep: Callable[[Manifest], Collection[str] | None] | None = None,
 ) -> Manifest:
     """Store the fold models of one region, horizon and model.
 
@@ -40,6 +44,9 @@ def save_fold_models(
         One a split.
     provenance : Provenance
         Where they come from.
+    keep : callable, optional
+        Called with the manifest once the files that it names are stored and before it is
+        published. Returns names of model files that must stay, None where that is unknown.
 
     Returns
     -------
@@ -55,8 +62,8 @@ def save_fold_models(
 
     Notes
     -----
-    Model files that neither this manifest nor the one before names are removed at the
-    end: a reader that opened the previous manifest can still follow it.
+    Model files that neither this manifest nor the one before names, nor `keep`, are removed
+    at the end: a reader that opened the previous manifest can still follow it.
     """
     ordered = sorted(models, key=lambda model: model.split_id)
     if not ordered:
@@ -67,9 +74,10 @@ def save_fold_models(
         folds=tuple(_store_fold(folder, model) for model in ordered),
         library_versions=_installed_versions(ordered[0].trainer.libraries),
     )
+    in_use = set() if keep is None else keep(manifest)
     write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
-    if previous is not None:
-        _prune(folder, keep=previous | {fold.file for fold in manifest.folds})
+    if previous is not None and in_use is not None:
+        _prune(folder, keep={*previous, *in_use, *(fold.file for fold in manifest.folds)})
     return manifest
 
 

@@ -40,6 +40,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
             plot_score_distribution,
             score_partition,
         )
+        from model2_assets.provenance import data_versions_of, with_provenance
 
         horizon, model = split_partition_key(context.partition_key)
         with core_call(context):
@@ -57,13 +58,17 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
             pictures = {}
             if has_several_paths(scores):
                 pictures["distribution"] = picture(plot_score_distribution(scores))
+            version = table_digest(scores)
+            inputs = data_versions_of(
+                oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels
+            )
             overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
             yield from publish(
                 context,
                 region,
-                scores,
+                with_provenance(scores, data_version=version, inputs=inputs),
                 [check_contract(scores, "CVScores")],
-                data_version=table_digest(scores),
+                data_version=version,
                 metadata={
                     "dagster/row_count": len(scores),
                     "scores": scores_table(scores),

@@ -1,0 +1,34 @@
+"""Fold models small enough to be fitted in a millisecond."""
+
+import numpy as np
+
+from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
+
+
+def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
+    X = np.linspace(-1, 1, 20, dtype=np.float32).reshape(10, 2)
+    y = scale * np.arange(10.0)
+    models = tuple(
+        FoldModel(
+            split_id=split_id,
+            trainer=RidgeTrainer(params={}, seed=7).fit(X, y + split_id, feature_names=("a", "b")),
+            n_train=10,
+            n_test=5,
+            seconds=0.5,
+        )
+        for split_id in range(n_models)
+    )
+    provenance = Provenance(
+        region="us",
+        horizon="21d",
+        model="ridge",
+        trainer="model2_assets.training:RidgeTrainer",
+        params={},
+        seed=7,
+        feature_names=("a", "b"),
+        data_versions={"labels": "1"},
+        row_order_hash="2",
+        seconds=1.0,
+        peak_rss_bytes=1,
+    )
+    return FittedModels(models=models, n_splits=n_models, provenance=provenance)
