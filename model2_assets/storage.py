@@ -2,13 +2,10 @@
 
 ``<base>/<region>/<asset>.parquet`` for unpartitioned assets,
 ``<base>/<region>/<asset>/<horizon>/<model>.parquet`` (``.jsonl``, or a folder of fold
-<<<<<<< HEAD
 models) for partitioned ones; a report is ``report.html`` in a folder of that name. Every
-write is atomic, every read of a table checks the contract.
-=======
-models) for partitioned ones. Every write is atomic, every read checks the contract. The last
-versions of results are kept under ``<base>/.versions/``; market data, labels, features and
-splits are not: they are large, and made again from their source in minutes.
+write is atomic, every read of a table checks the contract. The last versions of results are
+kept under ``<base>/.versions/``; market data, labels, features and splits are not: they are
+large, and made again from their source in minutes.
 """
 
 import os

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape, unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,10 +42,12 @@ def origin_of(frame: "pd.DataFrame") -> Origin:
     from model2_assets.data_version import table_digest
     from model2_assets.provenance import INPUTS, data_version_of, facts_of
 
+    facts = facts_of(frame)
+    inputs = dict(facts.get(INPUTS, {}))
+    if set(_SETTINGS) <= set(facts):
+        inputs[SETTINGS] = _settings_digest(facts)
     return Origin(
-        data_version=data_version_of(frame) or table_digest(frame),
-        inputs=dict(facts_of(frame).get(INPUTS, {})),
-        rows=len(frame),
+        data_version=data_version_of(frame) or table_digest(frame), inputs=inputs, rows=len(frame)
     )
 
 
@@ -63,15 +65,8 @@ def origin_of_models(
     models : int
         How many there are.
     """
-    from model2_assets.data_version import document_digest
-
-    settings = {
-        "trainer": provenance.trainer,
-        "params": dict(provenance.params),
-        "seed": provenance.seed,
-        "sample_weights": provenance.sample_weights,
-    }
-    inputs = {**provenance.data_versions, SETTINGS: document_digest(settings)}
+    settings = {name: getattr(provenance, name) for name in _SETTINGS}
+    inputs = {**provenance.data_versions, SETTINGS: _settings_digest(settings)}
     return Origin(data_version=data_version, inputs=inputs, rows=models)
 
 
@@ -93,6 +88,15 @@ def inputs_element(inputs: Mapping[str, str]) -> str:
     return (
         f'<meta name="{_META_NAME}" content="{escape(json.dumps(dict(inputs), sort_keys=True))}">'
     )
+
+
+_SETTINGS = ("trainer", "params", "seed", "sample_weights")
+
+
+def _settings_digest(facts: Mapping[str, Any]) -> str:
+    from model2_assets.data_version import document_digest
+
+    return document_digest({name: facts[name] for name in _SETTINGS})
 
 
 _META_NAME = "model2-inputs"
