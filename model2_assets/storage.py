@@ -73,6 +73,7 @@ PRODUCTS: Mapping[str, Product] = {
     "feature_importance": Product("parquet", "FeatureImportance"),
     "cv_scores": Product("json_lines", "CVScores"),
     "leaderboard": Product("parquet", "Leaderboard"),
+    "stacking_frame": Product("parquet", "StackingFrame"),
 }
 """Every asset, in the order of the graph; not every configuration has all of them."""
 

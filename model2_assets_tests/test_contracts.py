@@ -134,10 +134,11 @@ def test_prediction_limits_are_annotations_not_limits():
     assert not {"minimum", "maximum"} & set(schema)
 
 
-@pytest.mark.parametrize("name", ["OOFPredictions", "CVScores", "Leaderboard"])
+@pytest.mark.parametrize("name", ["OOFPredictions", "StackingFrame", "CVScores", "Leaderboard"])
 def test_products_say_what_their_values_may_not_be_used_for(name):
     text = json.dumps(load_contract(name).schema)
-    wanted = "nested or walk-forward" if name == "OOFPredictions" else "never a backtest"
+    stacked = name in ("OOFPredictions", "StackingFrame")
+    wanted = "nested or walk-forward" if stacked else "never a backtest"
     assert wanted in text
 
 

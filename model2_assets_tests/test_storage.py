@@ -46,7 +46,7 @@ def test_products_stand_in_the_order_of_the_graph():
     assert list(PRODUCTS) == [
         "market_data", "labels", "features", "cv_splits", "fitted_models",
         "oof_predictions", "oof_paths", "nested_oof", "feature_importance", "cv_scores",
-        "leaderboard",
+        "leaderboard", "stacking_frame",
     ]  # fmt: skip
 
 

@@ -28,15 +28,24 @@ from model2_assets.checks._scores import (
     check_scores_complete,
 )
 from model2_assets.checks._splits import check_minimum_samples, check_no_label_overlap
+from model2_assets.checks._stacking import (
+    check_columns,
+    check_join_complete,
+    check_one_vintage,
+    check_side_by_side,
+    check_stacking_frame,
+)
 
 __all__ = [
     "CheckOutcome",
+    "check_columns",
     "check_contract",
     "check_coverage",
     "check_determinism",
     "check_every_feature",
     "check_features_consistent",
     "check_finite",
+    "check_join_complete",
     "check_labels_consistent",
     "check_lookahead_control",
     "check_mean_is_oof",
@@ -47,6 +56,7 @@ __all__ = [
     "check_nested_coverage",
     "check_no_label_overlap",
     "check_null_control",
+    "check_one_vintage",
     "check_out_of_fold",
     "check_paths",
     "check_paths_complete",
@@ -56,6 +66,8 @@ __all__ = [
     "check_reproduced",
     "check_same_inputs",
     "check_scores_complete",
+    "check_side_by_side",
+    "check_stacking_frame",
     "failed_errors",
     "mean_rank_ic",
     "row_positions",

@@ -2,6 +2,7 @@
 
 from model2_assets.cross_validation._build import build_cv_splits, make_splitter
 from model2_assets.cross_validation._label_ends import longest_label_end
+from model2_assets.cross_validation._leave_group_out import HeldOutGroup, leave_group_out
 from model2_assets.cross_validation._paths import recombine_paths
 from model2_assets.cross_validation._proof import OverlapProof, prove_no_overlap
 from model2_assets.cross_validation._propose import CPCVProposal, propose_cpcv
@@ -20,6 +21,7 @@ from model2_assets.cross_validation._walk_forward import WalkForwardSplit
 
 __all__ = [
     "CPCVProposal",
+    "HeldOutGroup",
     "OverlapProof",
     "PurgedEmbargoedTimeSeriesSplit",
     "Role",
@@ -29,6 +31,7 @@ __all__ = [
     "build_cv_splits",
     "check_min_samples",
     "count_samples",
+    "leave_group_out",
     "longest_label_end",
     "make_splitter",
     "propose_cpcv",

@@ -33,6 +33,7 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "feature_importance": ("training",),
     "cv_scores": ("evaluation", "panel.py"),
     "leaderboard": ("evaluation",),
+    "stacking_frame": ("stacking", "cross_validation/_label_ends.py", "panel.py"),
 }
 
 _SETTINGS: dict[str, tuple[str, ...]] = {

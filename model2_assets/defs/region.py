@@ -163,6 +163,11 @@ class Region:
                 for horizon in self.settings.labels.horizon_keys
                 for column in ("forward_return", "label", "label_end")
             )
+        if asset == "stacking_frame":
+            horizons = self.settings.labels.horizon_keys
+            columns = (f"oof_{h}_{model}" for h in horizons for model in self.models)
+            labels = (f"{name}_{h}" for h in horizons for name in ("label", "label_end"))
+            return (*columns, *labels)
         if asset == "cv_splits":
             return self.settings.cross_validation.role_column_names(
                 self.settings.labels.horizon_keys

@@ -29,7 +29,7 @@ def test_every_run_succeeds(trained: Trained) -> None:
 
 def test_every_check_of_every_partition_passed(trained: Trained) -> None:
     graph = trained.bench.definitions.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 31
+    assert len(graph.asset_check_keys) == 36
 
     for key in graph.asset_check_keys:
         records = trained.bench.check_records(key.asset_key.path[-1], key.name)
@@ -71,6 +71,7 @@ def test_no_train_row_of_any_split_overlaps_a_test_row(trained: Trained) -> None
 def test_files_lie_where_the_layout_says(trained: Trained) -> None:
     base = trained.bench.store.base
     unpartitioned = {"market_data", "labels", "features", "cv_splits", "leaderboard"}
+    unpartitioned |= {"stacking_frame"}
 
     assert {path.name for path in (base / "us").iterdir() if path.is_file()} == {
         f"{asset}.parquet" for asset in unpartitioned
@@ -186,6 +187,9 @@ def test_one_partition_alone_leaves_a_warning_for_those_that_are_missing(bench: 
 
     assert all(run.success for run in runs)
     assert len(bench.read("leaderboard")) == 1
-    (warning,) = runs[-1].warnings
-    assert "scores_complete" in warning
-    assert "63d|xgboost is missing" in warning
+    scores, columns = sorted(runs[-1].warnings, reverse=True, key=lambda text: "scores" in text)
+    assert "scores_complete" in scores
+    assert "63d|xgboost is missing" in scores
+    assert "check columns of us/stacking_frame: 3 of 4 columns are missing" in columns
+    frame = bench.read("stacking_frame")
+    assert [name for name in frame if name.startswith("oof_")] == ["oof_21d_ridge"]

@@ -24,6 +24,7 @@ EDGES = {
     "feature_importance": {"fitted_models"},
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
     "leaderboard": {"cv_scores", "oof_predictions", "fitted_models", "labels"},
+    "stacking_frame": {"labels", "cv_splits", "oof_predictions"},
 }
 
 
@@ -138,6 +139,8 @@ def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> Non
         ("cv_splits", "split_4"),
         ("oof_predictions", "prediction"),
         ("oof_paths", "prediction_std"),
+        ("stacking_frame", "oof_63d_xgboost"),
+        ("stacking_frame", "label_end_21d"),
         ("feature_importance", "importance_coefficient_std"),
         ("cv_scores", "rank"),
     ],

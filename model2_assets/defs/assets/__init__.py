@@ -15,6 +15,7 @@ from model2_assets.defs.assets.market_data import market_data_asset
 from model2_assets.defs.assets.nested_oof import nested_oof_asset
 from model2_assets.defs.assets.oof_paths import oof_paths_asset
 from model2_assets.defs.assets.oof_predictions import oof_predictions_asset
+from model2_assets.defs.assets.stacking_frame import stacking_frame_asset
 from model2_assets.defs.previews import accepted_previews
 from model2_assets.defs.region import Region
 
@@ -29,6 +30,7 @@ ASSET_BUILDERS = (
     feature_importance_asset,
     cv_scores_asset,
     leaderboard_asset,
+    stacking_frame_asset,
 )
 """Functions that build one asset of a region, in the order of the graph."""
 
@@ -44,8 +46,8 @@ TRAINING = ("fitted_models", "oof_predictions", "oof_paths", "feature_importance
 NESTED = ("nested_oof",)
 """Those of them that are there only where ``cross_validation.nested`` is on."""
 
-SUMMARY = ("leaderboard",)
-"""Assets that compare the partitions."""
+SUMMARY = ("leaderboard", "stacking_frame")
+"""Assets that put all partitions side by side."""
 
 
 def asset_builders(region: Region) -> tuple[Callable[[Region], dg.AssetsDefinition], ...]:
