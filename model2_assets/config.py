@@ -392,6 +392,9 @@ class ScheduleConfig(_Section):
     timezone: Annotated[str, AfterValidator(_known_timezone)] = Field(
         default="America/New_York", description="IANA time zone of the cron expression"
     )
+    look_every_seconds: int = Field(
+        default=30, ge=1, le=3600, description="how often the daemon looks at what is due, seconds"
+    )
 
 
 class StorageConfig(_Section):

@@ -1,43 +1,263 @@
-"""When an asset of the nightly retrain is due."""
+"""When an asset of the nightly retrain is due.
 
-from typing import Any
+A night begins at a tick of the schedule, or when the watch of the market data has had them
+made anew. It is then open for every asset partition, and closes for it once it has been
+requested, or is settled and current: that is what is skipped. So nothing starts because
+somebody materialized something by hand at noon, while a night that was interrupted goes on
+once that is mended. The market data, which are made from nothing of ours, are requested at
+every tick; everything else where it is outdated, once its inputs are settled.
+"""
+
+import json
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 from dagster import _check as dg_check
 
-from model2_assets.config import ScheduleConfig
+from model2_assets.defs.night import Night, Target
+from model2_assets.defs.staleness import RecordedResults
 from model2_assets.errors import ConfigError
 
+if TYPE_CHECKING:
+    from model2_assets.defs.region import Region
 
-def nightly_condition(schedule: ScheduleConfig) -> dg.AutomationCondition[Any]:
-    """Return the condition that renews an asset once a night, after its inputs.
+STARTED_BY = "model2/started_by"
+"""Tag of a run of the market data that begins a night outside the schedule."""
 
-    Dagster's ``on_cron`` is content with one new partition of each input. Here every
-    partition of every input has to be new since the tick, so an asset that compares
-    partitions never mixes two nights: where a partition failed, it waits.
+Context = dg.AutomationContext[dg.AssetKey]
+Result = dg.AutomationResult[dg.AssetKey]
+
+
+def nightly_condition(region: "Region", *, first: bool) -> dg.AutomationCondition[Any]:
+    """Return the condition under which an asset is made in a night.
 
     Parameters
     ----------
-    schedule : ScheduleConfig
-        Cron expression and time zone.
+    region : Region
+        Its region.
+    first : bool
+        Whether it is made from no other asset: the market data.
 
     Returns
     -------
     AutomationCondition
-        For every asset of a region.
+        Shown with its parts, and for which partitions each holds, in the UI.
 
     Raises
     ------
     ConfigError
-        If Dagster does not take the expression.
+        If Dagster does not take the cron expression.
     """
+    schedule = region.config.schedule
     try:
-        tick = dg.AutomationCondition.cron_tick_passed(schedule.cron, schedule.timezone)
-        on_cron = dg.AutomationCondition.on_cron(schedule.cron, schedule.timezone)
+        dg.AutomationCondition.cron_tick_passed(schedule.cron, schedule.timezone)
     except dg_check.CheckError as error:
         raise ConfigError(f"schedule.cron: {schedule.cron!r} is not a cron expression") from error
-    renewed = dg.AutomationCondition.newly_updated().since(tick)
-    due = renewed | dg.AutomationCondition.will_be_requested()
-    some_input_is_old = dg.AutomationCondition.any_deps_match(~due)
-    nightly = on_cron & ~some_input_is_old
-    return nightly.with_label(f"nightly({schedule.cron}, {schedule.timezone})")
+    label = f"nightly({schedule.cron}, {schedule.timezone})"
+    open_night = NightIsOpen(region, first=first)
+    if first:
+        return (open_night & region_is_at_rest(region)).with_label(label)
+    made_anew = dg.AutomationCondition.any_deps_match(dg.AutomationCondition.will_be_requested())
+    due = outdated(region) | made_anew
+    idle = ~dg.AutomationCondition.in_progress()
+    return (open_night & inputs_are_settled(region) & due & idle).with_label(label)
+
+
+@dataclass(frozen=True, eq=False)
+class RegionCondition(dg.AutomationCondition[dg.AssetKey]):
+    """A condition that takes a look at the whole region.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    title : str
+        What the UI calls it.
+    text : str
+        When it holds, in words.
+    holds : callable
+        Of the look, a target, and what has been requested before it in the same
+        evaluation; tells whether the condition holds for the target.
+    """
+
+    region: "Region"
+    title: str
+    text: str
+    holds: Callable[[Night, Target, Collection[Target]], bool]
+
+    @property
+    def name(self) -> str:
+        """What the UI calls it."""
+        return self.title
+
+    @property
+    def description(self) -> str:
+        """When it holds, in words."""
+        return self.text
+
+    @property
+    def requires_cursor(self) -> bool:
+        """Nothing is remembered from one evaluation to the next."""
+        return False
+
+    async def evaluate(self, context: Context) -> Result:  # type: ignore[override]
+        """Return the candidates for which the condition holds."""
+        night, requested = await look(context, self.region), _requested(context)
+        candidates = _targets(context.candidate_subset)
+        held = {target for target in candidates if self.holds(night, target, requested)}
+        return dg.AutomationResult(context, _subset(context, held))
+
+
+def outdated(region: "Region") -> RegionCondition:
+    """Return the condition that a result has to be made again."""
+    return RegionCondition(
+        region,
+        title="outdated",
+        text=("Missing, made by other code or settings, or made from other versions of its inputs"),
+        holds=lambda night, target, _requested: night.is_outdated(target),
+    )
+
+
+def inputs_are_settled(region: "Region") -> RegionCondition:
+    """Return the condition that a result may be made now."""
+    return RegionCondition(
+        region,
+        title="inputs_are_settled",
+        text=(
+            "The market data were made this night, and everything that this is made from is "
+            "current and at rest, or is made before it in the same run"
+        ),
+        holds=lambda night, target, requested: night.may_be_made(target, requested),
+    )
+
+
+def region_is_at_rest(region: "Region") -> RegionCondition:
+    """Return the condition that no two retrains of a region overlap."""
+    return RegionCondition(
+        region,
+        title="region_is_at_rest",
+        text="No run or backfill of the region is queued or under way",
+        holds=lambda night, _target, _requested: not night.in_progress,
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class NightIsOpen(dg.AutomationCondition[dg.AssetKey]):
+    """A night has begun in which a target was neither requested nor found current.
+
+    The night, and what is open in it, is remembered from one evaluation to the next.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    first : bool
+        Whether the asset is the market data, whose own renewal begins no night for them.
+    """
+
+    region: "Region"
+    first: bool
+
+    @property
+    def name(self) -> str:
+        """What the UI calls it; another schedule forgets the night of the old one."""
+        schedule = self.region.config.schedule
+        return f"night_is_open({schedule.cron}, {schedule.timezone})"
+
+    @property
+    def description(self) -> str:
+        """When it holds, in words."""
+        return (
+            "A night has begun, by the schedule or by other market data, and since then this "
+            "was neither requested nor found current"
+        )
+
+    async def evaluate(self, context: Context) -> Result:  # type: ignore[override]
+        """Return the targets that are still to be settled this night."""
+        night, requested = await look(context, self.region), _requested(context)
+        began = night.since if self.first else max(night.since, renewed_by_watch(context, night))
+        still_open = self._open_before(context, began)
+        current = {target for target in still_open if night.is_settled(target, requested)}
+        for asset, partition in sorted(current, key=str):
+            where = f" of {partition}" if partition else ""
+            context.log.info(f"{asset.to_user_string()}{where} is current: skipped")
+        still_open -= current
+        memory = {"began": began, "open": [partition for _, partition in still_open]}
+        return dg.AutomationResult(context, _subset(context, still_open), json.dumps(memory))
+
+    def _open_before(self, context: Context, began: float) -> set[Target]:
+        """Return what was open before this look; everything, where a night has just begun."""
+        if context.cursor is None:  # Just switched on: the first night is the next one.
+            return set()
+        memory = json.loads(context.cursor)
+        everything = _targets(context.candidate_subset)
+        if began > memory["began"]:
+            return everything
+        requested = _targets(context.get_previous_requested_subset(context.key))
+        return {target for target in everything - requested if target[1] in memory["open"]}
+
+
+_looks: WeakKeyDictionary[Any, dict[str, Night]] = WeakKeyDictionary()
+
+
+async def look(context: Context, region: "Region") -> Night:
+    """Return how far the night of a region is, looked at once in every evaluation."""
+    view = context.asset_graph_view
+    looks = _looks.setdefault(view, {})
+    if region.name not in looks:
+        schedule = region.config.schedule
+        tick = view.compute_previous_cron_tick(
+            cron_schedule=schedule.cron, cron_timezone=schedule.timezone
+        )
+        in_progress: set[Target] = set()
+        for key in region.specs:
+            everything = view.get_full_subset(key=key)
+            for subset in (
+                await view.compute_run_in_progress_subset(key=key, from_subset=everything),
+                await view.compute_backfill_in_progress_subset(key=key, from_subset=everything),
+            ):
+                in_progress |= _targets(subset)
+        looks[region.name] = Night(
+            RecordedResults(view.instance, region),
+            in_progress=in_progress,
+            since=tick.timestamp(),
+        )
+    return looks[region.name]
+
+
+def renewed_by_watch(context: Context, night: Night) -> float:
+    """Return when the watch last had the market data made, seconds since the epoch; else 0."""
+    instance = context.asset_graph_view.instance
+    firsts = [key for key, spec in night.results.specs.items() if not spec.deps]
+    made = [record for key in firsts for record in night.results.latest(key).values()]
+    return max((m.time for m in made if _started_by_watch(instance, m.run_id)), default=0.0)
+
+
+@lru_cache(maxsize=16)
+def _started_by_watch(instance: dg.DagsterInstance, run_id: str) -> bool:
+    run = instance.get_run_by_id(run_id)
+    return run is not None and STARTED_BY in run.tags
+
+
+def _requested(context: Context) -> set[Target]:
+    """Return what has been requested so far in this evaluation."""
+    subsets = context.request_subsets_by_key.values()
+    return {t for s in subsets if isinstance(s.key, dg.AssetKey) for t in _targets(s)}
+
+
+def _targets(subset: Any) -> set[Target]:
+    if subset is None:
+        return set()
+    return {(p.asset_key, p.partition_key) for p in subset.expensively_compute_asset_partitions()}
+
+
+def _subset(context: Context, targets: Collection[Target]) -> Any:
+    view, key = context.asset_graph_view, context.key
+    if context.partitions_def is None:
+        return view.get_full_subset(key=key) if targets else view.get_empty_subset(key=key)
+    keys = {partition for _, partition in targets if partition is not None}
+    return view.get_subset_from_partition_keys(key, context.partitions_def, keys)

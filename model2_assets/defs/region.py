@@ -70,6 +70,14 @@ class Region:
             for model in self.models
         )
 
+    @cached_property
+    def specs(self) -> dict[dg.AssetKey, dg.AssetSpec]:
+        """Its assets as declared, in the order of the graph."""
+        from model2_assets.defs.assets import region_assets
+
+        specs = [spec for asset in region_assets(self) for spec in asset.specs]
+        return {spec.key: spec for spec in specs}
+
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of one of its assets."""
         return dg.AssetKey([self.name, asset])
@@ -124,7 +132,7 @@ class Region:
             code_version=code_version(name, self.config, self.name),
             metadata=self._definition_metadata(name),
             io_manager_key=IO_MANAGER_KEY,
-            automation_condition=nightly_condition(self.config.schedule),
+            automation_condition=nightly_condition(self, first=not inputs),
             partitions_def=partitions,
             pool=pool,
             check_specs=[

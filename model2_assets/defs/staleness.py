@@ -10,10 +10,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from model2_assets.defs.region import Region
+if TYPE_CHECKING:
+    from model2_assets.defs.region import Region
 
 CODE_VERSION = "dagster/code_version"
 DATA_VERSION = "dagster/data_version"
@@ -29,15 +31,21 @@ class Materialized:
     ----------
     place : int
         Its place in the event log; later events have greater ones.
+    time : float
+        When it was made, seconds since the epoch.
+    run_id : str
+        The run that made it.
     tags : mapping of str to str
         What Dagster recorded with it.
     """
 
     place: int
+    time: float
+    run_id: str
     tags: Mapping[str, str]
 
 
-def partition_problems(instance: dg.DagsterInstance, region: Region) -> dict[str, str]:
+def partition_problems(instance: dg.DagsterInstance, region: "Region") -> dict[str, str]:
     """Return the partitions whose products are missing or outdated.
 
     Parameters
@@ -76,11 +84,9 @@ class RecordedResults:
         The region.
     """
 
-    def __init__(self, instance: dg.DagsterInstance, region: Region) -> None:
-        from model2_assets.defs.assets import region_assets
-
-        specs = [spec for asset in region_assets(region) for spec in asset.specs]
-        self.specs = {spec.key: spec for spec in specs}
+    def __init__(self, instance: dg.DagsterInstance, region: "Region") -> None:
+        self.specs = region.specs
+        self.partition_keys = region.partition_keys
         self._instance = instance
         self._latest: dict[dg.AssetKey, Mapping[str | None, Materialized]] = {}
 
@@ -109,7 +115,9 @@ class RecordedResults:
         problems = (self.problem(asset, partition) for asset in assets)
         return next((problem for problem in problems if problem is not None), None)
 
-    def problem(self, asset: dg.AssetKey, partition: str | None = None) -> str | None:
+    def problem(
+        self, asset: dg.AssetKey, partition: str | None = None, *, any_code: bool = False
+    ) -> str | None:
         """Say why a result is not current.
 
         Parameters
@@ -118,6 +126,8 @@ class RecordedResults:
             An asset of the region.
         partition : str, optional
             Its partition, such as ``21d|ridge``; None where it has none.
+        any_code : bool, default False
+            Whether the code and settings that made it do not matter.
 
         Returns
         -------
@@ -128,7 +138,7 @@ class RecordedResults:
         made = self.latest(asset).get(partition)
         if made is None:
             return f"{name} is missing"
-        if made.tags.get(CODE_VERSION) != spec.code_version:
+        if not any_code and made.tags.get(CODE_VERSION) != spec.code_version:
             return f"{name} was made by other code or settings"
         for dep in spec.deps:
             if not self._is_made_from_current(made, dep.asset_key, partition):
@@ -154,7 +164,10 @@ class RecordedResults:
             count = len(places)
         return {
             record.partition_key: Materialized(
-                place=record.storage_id, tags=dict(record.asset_materialization.tags or {})
+                place=record.storage_id,
+                time=record.timestamp,
+                run_id=record.run_id,
+                tags=dict(record.asset_materialization.tags or {}),
             )
             for record in self._instance.fetch_materializations(wanted, limit=count).records
             if record.asset_materialization is not None

@@ -1,6 +1,7 @@
 """What the project relies on in Dagster: an upgrade that changes it trips here."""
 
 import warnings
+from collections.abc import Callable
 
 import dagster as dg
 import pytest
@@ -23,14 +24,37 @@ def test_multi_partition_keys_order_dimensions_by_name() -> None:
     assert str(dg.MultiPartitionKey({"model": "ridge", "horizon": "21d"})) == "21d|ridge"
 
 
-def test_partitioned_check_specs_are_a_preview_and_the_only_one_accepted() -> None:
+def partitioned_check_spec() -> None:
     partitions = model_partitions(["21d"], ["ridge"])
+    dg.AssetCheckSpec("check", asset="asset", partitions_def=partitions)
 
-    with pytest.warns(dg.PreviewWarning, match=ACCEPTED_PREVIEWS[0]):
-        dg.AssetCheckSpec("check", asset="asset", partitions_def=partitions)
+
+def sensor_with_conditions_of_our_own() -> None:
+    dg.AutomationConditionSensorDefinition(
+        "nightly", target=dg.AssetSelection.all(), use_user_code_server=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("use", "accepted"),
+    list(
+        zip(
+            (partitioned_check_spec, sensor_with_conditions_of_our_own),
+            ACCEPTED_PREVIEWS.items(),
+            strict=True,
+        )
+    ),
+)
+def test_previews_still_warn_and_these_alone_are_accepted(
+    use: Callable[[], None], accepted: tuple[str, type[Warning]]
+) -> None:
+    message, category = accepted
+
+    with pytest.warns(category, match=message):
+        use()
     with warnings.catch_warnings(), accepted_previews():
         warnings.simplefilter("error", append=True)
-        dg.AssetCheckSpec("check", asset="asset", partitions_def=partitions)
+        use()
 
 
 def test_check_result_yielded_before_a_failure_is_stored_with_its_partition() -> None:

@@ -1,107 +1,253 @@
 """The order of the nightly retrain, by Dagster's own evaluation of the conditions."""
 
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 import pytest
 
 from model2_assets.config import ScheduleConfig, parse_config
-from model2_assets.defs.automation import nightly_condition
+from model2_assets.defs.automation import STARTED_BY, nightly_condition
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.partitions import model_partitions
+from model2_assets.defs.region import Region
+from model2_assets.defs.schedules import nightly_sensor
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Store
+from model2_assets_tests.defs.recorded_events import RecordedEvents
+from model2_assets_tests.defs.small_region import small_config
 
-NIGHTLY = nightly_condition(ScheduleConfig(cron="0 2 * * *", timezone="UTC"))
-EVENING = datetime(2024, 1, 8, 22, 0, tzinfo=UTC)
-NIGHT = EVENING + timedelta(hours=4, minutes=1)
-PARTITIONS = model_partitions(["21d"], ["ridge", "xgboost"])
-
-
-def small_graph() -> dg.Definitions:
-    @dg.asset(automation_condition=NIGHTLY)
-    def data() -> None: ...
-
-    @dg.asset(deps=[data], partitions_def=PARTITIONS, automation_condition=NIGHTLY)
-    def scores() -> None: ...
-
-    @dg.asset(deps=[scores], automation_condition=NIGHTLY)
-    def board() -> None: ...
-
-    return dg.Definitions([data, scores, board])
+MINUTE, DAY = 60.0, 86_400.0  # seconds
+PREPARATION = {"labels", "features", "cv_splits"}
+RIDGE, XGBOOST = "21d|ridge", "21d|xgboost"
 
 
-class Daemon:
-    """Evaluates the conditions as the daemon does, tick after tick."""
+class Nights(RecordedEvents):
+    """Looks at the region as the daemon does, and reports what its runs would record."""
 
-    def __init__(self) -> None:
-        self.definitions = small_graph()
-        self.instance = dg.DagsterInstance.ephemeral()
+    def __init__(self, instance: dg.DagsterInstance) -> None:
+        config = small_config(
+            schedule={"cron": "0 2 * * *", "timezone": "UTC"},
+            regions={"us": {"market_data": {"source": "synthetic"}, "labels": {"horizons": [21]}}},
+        )
+        super().__init__(instance, Region("us", config, Store("memory://nightly")))
+        self.definitions = build_definitions(config, self.region.store)
         self.cursor: Any = None
+        self.now = datetime(2024, 1, 8, 22, 0, tzinfo=UTC).timestamp()
 
-    def tick(self, time: datetime) -> set[tuple[str, str | None]]:
+    def look(self) -> dict[str | None, set[str]]:
+        """Return what is requested a minute later: names of assets by partition."""
+        self.now += MINUTE
         result = dg.evaluate_automation_conditions(
             self.definitions,
             self.instance,
-            asset_selection=dg.AssetSelection.assets("data", "scores", "board"),
+            asset_selection=dg.AssetSelection.groups("us"),
             cursor=self.cursor,
-            evaluation_time=time,
+            evaluation_time=datetime.fromtimestamp(self.now, UTC),
         )
         self.cursor = result.cursor
-        return {
-            (name, partition)
-            for name in ("data", "scores", "board")
-            for partition in result.get_requested_partitions(dg.AssetKey(name))
-        }
+        requested: dict[str | None, set[str]] = {}
+        for key in self.region.specs:
+            for partition in result.get_requested_partitions(key):
+                requested.setdefault(partition, set()).add(key.path[-1])
+        return requested
 
-    def renew(self, asset: str, partition: str | None = None) -> None:
-        self.instance.report_runless_asset_event(
-            dg.AssetMaterialization(asset, partition=partition)
-        )
+    def begin(self) -> dict[str | None, set[str]]:
+        """Pass the tick of the next night and return what is requested then."""
+        if self.cursor is None:
+            assert self.look() == {}
+        self.now += DAY
+        return self.look()
+
+    def make_each(self, requested: dict[str | None, set[str]], *, version: str) -> None:
+        for partition, names in requested.items():
+            for name in self.specs:
+                if name in names:
+                    self.make(name, partition, version=version)
+
+    def make_unpartitioned(self, *names: str, version: str) -> None:
+        self.make_each({None: set(names)}, version=version)
+
+    @property
+    def partitioned(self) -> set[str]:
+        return {name for name, spec in self.specs.items() if spec.partitions_def is not None}
+
+    @property
+    def comparisons(self) -> set[str]:
+        return set(self.specs) - self.partitioned - PREPARATION - {"market_data"}
 
 
-def test_every_asset_follows_once_all_partitions_of_its_inputs_are_new() -> None:
-    daemon = Daemon()
-    assert daemon.tick(EVENING) == set()
-
-    assert daemon.tick(NIGHT) == {("data", None)}
-    assert daemon.tick(NIGHT + timedelta(minutes=1)) == set()
-
-    daemon.renew("data")
-    assert daemon.tick(NIGHT + timedelta(minutes=2)) == {
-        ("scores", "21d|ridge"),
-        ("scores", "21d|xgboost"),
-    }
-
-    daemon.renew("scores", "21d|ridge")
-    assert daemon.tick(NIGHT + timedelta(minutes=3)) == set()
-
-    daemon.renew("scores", "21d|xgboost")
-    assert daemon.tick(NIGHT + timedelta(minutes=4)) == {("board", None)}
+@pytest.fixture
+def nights() -> Iterator[Nights]:
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield Nights(instance)
 
 
-def test_leaderboard_waits_where_a_partition_has_not_been_renewed_this_night() -> None:
-    daemon = Daemon()
-    daemon.tick(EVENING)
-    for partition in ("21d|ridge", "21d|xgboost"):
-        daemon.renew("scores", partition)
-    daemon.renew("data")
-    daemon.renew("board")
-    daemon.tick(NIGHT)
-    daemon.renew("data")
-    daemon.tick(NIGHT + timedelta(minutes=1))
-    daemon.renew("scores", "21d|ridge")
+def test_nothing_is_requested_before_the_first_tick(nights: Nights) -> None:
+    assert nights.look() == {}
+    assert nights.look() == {}
 
-    for minute in range(2, 6):
-        assert ("board", None) not in daemon.tick(NIGHT + timedelta(minutes=minute))
+
+def test_first_night_makes_everything_in_order_and_in_few_runs(nights: Nights) -> None:
+    assert nights.begin() == {None: {"market_data"}}
+    assert nights.look() == {}
+
+    nights.make("market_data")
+    assert nights.look() == {None: PREPARATION}
+    assert nights.look() == {}
+
+    nights.make_unpartitioned(*PREPARATION, version="1")
+    assert nights.look() == {RIDGE: nights.partitioned, XGBOOST: nights.partitioned}
+    assert nights.look() == {}
+
+    nights.make_each({RIDGE: nights.partitioned}, version="1")
+    assert nights.look() == {}
+
+    nights.make_each({XGBOOST: nights.partitioned}, version="1")
+    assert nights.look() == {None: nights.comparisons}
+    nights.make_unpartitioned(*nights.comparisons, version="1")
+    assert nights.look() == {}
+
+
+def test_night_without_changes_makes_the_market_data_alone_and_says_what_is_skipped(
+    nights: Nights, caplog: pytest.LogCaptureFixture
+) -> None:
+    nights.make_all()
+    assert nights.begin() == {None: {"market_data"}}
+    nights.make("market_data", version="1")
+
+    with caplog.at_level("INFO"):
+        assert nights.look() == {}
+
+    skipped = {record.message for record in caplog.records if "skipped" in record.message}
+    assert "us/leaderboard is current: skipped" in skipped
+    assert "us/fitted_models of 21d|ridge is current: skipped" in skipped
+    assert len(skipped) == (
+        len(PREPARATION) + 2 * len(nights.partitioned) + len(nights.comparisons)
+    )
+    with caplog.at_level("INFO"):
+        caplog.clear()
+        assert nights.look() == {}
+    assert not [record for record in caplog.records if "skipped" in record.message]
+
+
+def test_new_market_data_renew_only_what_differs(nights: Nights) -> None:
+    nights.make_all()
+    nights.begin()
+    nights.make("market_data", version="2")
+    assert nights.look() == {None: PREPARATION}
+
+    # Made again to the same values: a restated bar that no label or feature looks at.
+    nights.make_unpartitioned(*PREPARATION, version="1")
+
+    assert nights.look() == {}
+
+
+def test_one_outdated_partition_is_made_alone_and_the_comparison_follows(nights: Nights) -> None:
+    nights.make_all()
+    nights.make("fitted_models", RIDGE, version="1", **{"dagster/code_version": "of yesterday"})
+    nights.begin()
+    nights.make("market_data", version="1")
+
+    assert nights.look() == {RIDGE: nights.partitioned}
+    nights.make_each({RIDGE: nights.partitioned}, version="1")
+    assert nights.look() == {None: nights.comparisons}
+
+
+def test_failed_partition_holds_back_the_comparison_alone_and_is_tried_the_next_night(
+    nights: Nights,
+) -> None:
+    nights.make_all()
+    nights.begin()
+    nights.make("market_data", version="2")
+    nights.look()
+    nights.make_unpartitioned(*PREPARATION, version="2")
+    assert set(nights.look()) == {RIDGE, XGBOOST}
+    nights.make_each({XGBOOST: nights.partitioned}, version="2")
+    nights.make("fitted_models", RIDGE, version="2")  # What follows it failed.
+
+    for _ in range(3):
+        assert nights.look() == {}
+
+    assert nights.begin() == {None: {"market_data"}}
+    nights.make("market_data", version="2")
+    assert nights.look() == {RIDGE: nights.partitioned - {"fitted_models"}}
+    nights.make_each({RIDGE: nights.partitioned - {"fitted_models"}}, version="2")
+    assert nights.look() == {None: nights.comparisons}
+
+
+def test_nothing_follows_what_is_made_by_hand_at_noon(nights: Nights) -> None:
+    nights.make_all()
+    nights.begin()
+    nights.make("market_data", version="1")
+    nights.look()
+
+    for name in ("market_data", "features"):
+        nights.make(name, version="by hand")
+        assert nights.look() == {}
+
+
+def test_interrupted_night_goes_on_once_it_is_mended_by_hand(nights: Nights) -> None:
+    nights.make_all()
+    nights.begin()
+    for _ in range(3):  # The market data failed.
+        assert nights.look() == {}
+
+    nights.make("market_data", version="2")
+
+    assert nights.look() == {None: PREPARATION}
+
+
+def test_run_of_newer_code_than_the_daemon_knows_does_not_stop_the_night(nights: Nights) -> None:
+    nights.make_all()
+    nights.begin()
+    nights.make("market_data", version="2", **{"dagster/code_version": "of a later edit"})
+    assert nights.look() == {None: PREPARATION}
+
+    for name in ("labels", "features", "cv_splits"):
+        nights.make(name, version="2", **{"dagster/code_version": "of a later edit"})
+
+    assert set(nights.look()) == {RIDGE, XGBOOST}
+
+
+@pytest.mark.parametrize(("tags", "begins"), [({STARTED_BY: "a change"}, True), ({}, False)])
+def test_watch_begins_a_night_by_a_run_of_the_market_data(
+    nights: Nights, tags: dict[str, str], begins: bool
+) -> None:
+    nights.make_all()
+    nights.look()
+    job = nights.definitions.resolve_job_def("us_preparation")
+    status = dg.DagsterRunStatus.SUCCESS
+    run = nights.instance.create_run_for_job(job, status=status, tags=tags)
+
+    nights.now += 1
+    nights.make("market_data", version="2", run_id=run.run_id)
+
+    assert nights.look() == ({None: PREPARATION} if begins else {})
+
+
+def test_nothing_is_requested_while_it_is_under_way(nights: Nights) -> None:
+    nights.make_all()
+    nights.look()
+    job = nights.definitions.resolve_job_def("us_training")
+    run = nights.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, tags={"dagster/partition": RIDGE}
+    )
+    nights.now += DAY
+    assert nights.look() == {}
+
+    nights.instance.report_run_failed(run)
+
+    assert nights.look() == {None: {"market_data"}}
 
 
 def test_impossible_cron_expression_is_named() -> None:
+    config = small_config()
     schedule = ScheduleConfig.model_construct(cron="0 2 * * nay", timezone="UTC")
+    region = Region("us", config.model_copy(update={"schedule": schedule}), Store("memory://x"))
 
     with pytest.raises(ConfigError, match=r"schedule.cron: '0 2 \* \* nay'"):
-        nightly_condition(schedule)
+        nightly_condition(region, first=True)
 
 
 def test_assets_of_every_region_carry_the_condition_of_the_configuration() -> None:
@@ -112,4 +258,11 @@ def test_assets_of_every_region_carry_the_condition_of_the_configuration() -> No
     for key in graph.get_all_asset_keys():
         condition = graph.get(key).automation_condition
         assert condition is not None
-        assert condition == nightly_condition(config.schedule)
+        assert condition.get_label() == "nightly(5 4 * * *, UTC)"
+
+
+def test_switch_is_off_until_it_is_turned_on() -> None:
+    sensor = nightly_sensor(Region("us", small_config(), Store("memory://nightly")))
+
+    assert sensor.name == "us_nightly"
+    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED

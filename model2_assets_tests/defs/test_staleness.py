@@ -6,63 +6,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from model2_assets.defs.assets import region_assets
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import (
-    CODE_VERSION,
-    DATA_VERSION,
-    INPUT_DATA_VERSION,
-    INPUT_PLACE,
-    RecordedResults,
-    digest_of_versions,
-    partition_problems,
-)
+from model2_assets.defs.staleness import CODE_VERSION, RecordedResults, partition_problems
 from model2_assets.storage import Store
 from model2_assets_tests.defs.conftest import Trained
+from model2_assets_tests.defs.recorded_events import RecordedEvents
 from model2_assets_tests.defs.small_region import small_config
 
 RIDGE, XGBOOST = "21d|ridge", "21d|xgboost"
 
 
-class Events:
-    """Reports materializations as Dagster records them, with data versions of our choice."""
-
-    def __init__(self, instance: dg.DagsterInstance, region: Region) -> None:
-        self.instance, self.region = instance, region
-        self.specs = {
-            spec.key.path[-1]: spec for asset in region_assets(region) for spec in asset.specs
-        }
-        self.versions: dict[tuple[str, str | None], str] = {}
-
-    def make(self, name: str, partition: str | None = None, *, version: str = "1", **tags) -> None:
-        spec = self.specs[name]
-        recorded = {CODE_VERSION: spec.code_version, DATA_VERSION: version}
-        for dep in spec.deps:
-            recorded.update(self._read(dep.asset_key, partition))
-        self.versions[name, partition] = version
-        self.instance.report_runless_asset_event(
-            dg.AssetMaterialization(spec.key, partition=partition, tags={**recorded, **tags})
-        )
-
-    def make_all(self) -> None:
-        for name, spec in self.specs.items():
-            keys = self.region.partition_keys if spec.partitions_def is not None else (None,)
-            for partition in keys:
-                self.make(name, partition)
-
-    def _read(self, key: dg.AssetKey, partition: str | None) -> dict[str, str]:
-        name = key.path[-1]
-        partitioned = self.specs[name].partitions_def is not None
-        if not partitioned:
-            version = self.versions[name, None]
-        elif partition is not None:
-            version = digest_of_versions([self.versions[name, partition]])
-        else:
-            version = "of all partitions"
-        (record,) = self.instance.fetch_materializations(key, limit=1).records
-        place = {f"{INPUT_PLACE}/{key.to_user_string()}": str(record.storage_id)}
-        return {f"{INPUT_DATA_VERSION}/{key.to_user_string()}": version, **place}
-
+class Events(RecordedEvents):
     def problems(self) -> dict[str, str]:
         return partition_problems(self.instance, self.region)
 

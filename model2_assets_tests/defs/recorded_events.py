@@ -1,0 +1,69 @@
+"""Materializations reported as Dagster records them, without making anything."""
+
+import time
+
+import dagster as dg
+from dagster._core.events import StepMaterializationData
+from dagster._core.instance.utils import RUNLESS_RUN_ID
+
+from model2_assets.defs.region import Region
+from model2_assets.defs.staleness import (
+    CODE_VERSION,
+    DATA_VERSION,
+    INPUT_DATA_VERSION,
+    INPUT_PLACE,
+    digest_of_versions,
+)
+
+
+class RecordedEvents:
+    """Reports materializations of a region, with data versions of the test's choice.
+
+    They are stamped with `now`, seconds since the epoch.
+    """
+
+    def __init__(self, instance: dg.DagsterInstance, region: Region) -> None:
+        self.instance, self.region = instance, region
+        self.specs = {key.path[-1]: spec for key, spec in region.specs.items()}
+        self.now = time.time()
+        self.versions: dict[tuple[str, str | None], str] = {}
+
+    def make(
+        self,
+        name: str,
+        partition: str | None = None,
+        *,
+        version: str = "1",
+        run_id: str = RUNLESS_RUN_ID,
+        **tags: str,
+    ) -> None:
+        spec = self.specs[name]
+        recorded = {CODE_VERSION: spec.code_version or "", DATA_VERSION: version}
+        for dep in spec.deps:
+            recorded.update(self._read(dep.asset_key, partition))
+        self.versions[name, partition] = version
+        made = dg.AssetMaterialization(spec.key, partition=partition, tags={**recorded, **tags})
+        event = dg.DagsterEvent(
+            dg.DagsterEventType.ASSET_MATERIALIZATION.value,
+            job_name="recorded",
+            event_specific_data=StepMaterializationData(made),
+        )
+        self.instance.report_dagster_event(event, run_id, timestamp=self.now)
+
+    def make_all(self) -> None:
+        for name, spec in self.specs.items():
+            keys = self.region.partition_keys if spec.partitions_def is not None else (None,)
+            for partition in keys:
+                self.make(name, partition)
+
+    def _read(self, key: dg.AssetKey, partition: str | None) -> dict[str, str]:
+        name = key.path[-1]
+        if self.specs[name].partitions_def is None:
+            version = self.versions[name, None]
+        elif partition is not None:
+            version = digest_of_versions([self.versions[name, partition]])
+        else:
+            version = "of all partitions"
+        (record,) = self.instance.fetch_materializations(key, limit=1).records
+        place = {f"{INPUT_PLACE}/{key.to_user_string()}": str(record.storage_id)}
+        return {f"{INPUT_DATA_VERSION}/{key.to_user_string()}": version, **place}
