@@ -184,7 +184,8 @@ class NightIsOpen(dg.AutomationCondition[dg.AssetKey]):
         current = {target for target in still_open if night.is_settled(target, requested)}
         for asset, partition in sorted(current, key=str):
             where = f" of {partition}" if partition else ""
-            context.log.info(f"{asset.to_user_string()}{where} is current: skipped")
+            # The logger of the evaluation: that of the condition does not reach the UI.
+            context._root_log.info(f"{asset.to_user_string()}{where} is current: skipped")
         still_open -= current
         memory = {"began": began, "open": [partition for _, partition in still_open]}
         return dg.AutomationResult(context, _subset(context, still_open), json.dumps(memory))

@@ -125,9 +125,7 @@ def runs_of(instance: dg.DagsterInstance) -> list[DaemonRun]:
     return [
         DaemonRun(
             run_id=record.dagster_run.run_id,
-            assets=tuple(
-                sorted(key.path[-1] for key in record.dagster_run.asset_selection or ())
-            ),
+            assets=tuple(sorted(key.path[-1] for key in record.dagster_run.asset_selection or ())),
             partition=record.dagster_run.tags.get("dagster/partition"),
             status=record.dagster_run.status,
             tags=dict(record.dagster_run.tags),
