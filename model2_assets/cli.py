@@ -267,7 +267,7 @@ def _dagster_home() -> Path:
 
 
 def _print_scores(regions: Sequence[str]) -> bool:
-    from model2_assets.scores_table import WIDE, scores_table
+    from model2_assets.scores_table import fitting_scores_table
     from model2_assets.storage import Address
 
     store = default_store()
@@ -277,7 +277,7 @@ def _print_scores(regions: Sequence[str]) -> bool:
         address = Address(region, "leaderboard")
         if store.exists(address):
             board = store.read(address)
-            console.print(scores_table(region, board, wide=console.width >= WIDE))
+            console.print(fitting_scores_table(console, region, board))
             shown = True
     return shown
 

@@ -1,18 +1,43 @@
 """The leaderboard as a table for the terminal."""
 
-import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rich import box
+from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
+
+from model2_assets.scores_figures import FIGURES, times
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-WIDE = 150
-"""Columns of text that a table with one row per model and horizon needs."""
+WIDE = 180
+"""Columns of text that are enough for a table with one row per model and horizon."""
+
+
+def fitting_scores_table(console: Console, region: str, board: "pd.DataFrame") -> Table:
+    """Return a region's leaderboard in the form that fits a terminal.
+
+    Parameters
+    ----------
+    console : Console
+        The terminal.
+    region : str
+        Its name, for the title.
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+
+    Returns
+    -------
+    rich.table.Table
+        One row per model and horizon where the terminal is wide enough, else one column.
+    """
+    table = scores_table(region, board)
+    unlimited = console.options.update(max_width=10 * WIDE)
+    needed = Measurement.get(console, unlimited, table).minimum
+    return table if needed <= console.width else scores_table(region, board, wide=False)
 
 
 def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Table:
@@ -31,23 +56,33 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     -------
     rich.table.Table
         Units stand in the headings. The distribution over paths is left out where there is
-        one path.
+        one path, the change of rank IC where there is no leaderboard before.
     """
     several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
-    figures = [figure for figure in _FIGURES if several_paths or not figure.of_paths]
-    cells = [figure.cells(board) for figure in figures]
+    known_change = bool(board["rank_ic_change"].notna().any())
+    figures = [
+        figure
+        for figure in FIGURES
+        if (several_paths or not figure.of_paths)
+        and (known_change or figure.name != "rank_ic_change")
+    ]
+    cells = [figure.texts(board) for figure in figures]
+    headings = [figure.heading for figure in figures]
+    if board["trained_at"].notna().any():
+        headings.append("trained\nUTC")
+        cells.append(times(board["trained_at"], "%m-%d %H:%M"))
     table = Table(
         title=f"region {region}: out-of-fold scores",
         caption=_caption(board),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
-        padding=0 if wide and several_paths else (0, 0, 0, 1),
+        padding=0 if wide else (0, 0, 0, 1),
     )
     if wide:
         table.add_column("model", no_wrap=True)
         table.add_column("horizon", no_wrap=True)
-        for figure in figures:
-            table.add_column(figure.heading, justify="right", vertical="bottom", no_wrap=True)
+        for heading in headings:
+            table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for row in zip(board["model"], board["horizon"], *cells, strict=True):
             table.add_row(*row)
         return table
@@ -55,48 +90,9 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     for model in board["model"]:
         table.add_column(model, justify="right", no_wrap=True)
     table.add_row("horizon", *board["horizon"])
-    for figure, texts in zip(figures, cells, strict=True):
-        table.add_row(figure.heading.replace("\n", " "), *texts)
+    for heading, texts in zip(headings, cells, strict=True):
+        table.add_row(heading.replace("-\n", "").replace("\n", " "), *texts)
     return table
-
-
-@dataclass(frozen=True)
-class _Figure:
-    """A column of the leaderboard, its heading with the unit, and its format."""
-
-    name: str
-    heading: str
-    spec: str
-    scale: float = 1.0
-
-    @property
-    def of_paths(self) -> bool:
-        return self.name.startswith("rank_ic_path")
-
-    def cells(self, board: "pd.DataFrame") -> list[str]:
-        return [_number(value * self.scale, self.spec) for value in board[self.name]]
-
-
-_FIGURES = (
-    _Figure("rank_ic", "rank\nIC", "+.4f"),
-    _Figure("rank_ic_t", "t", "+.2f"),
-    _Figure("n_effective", "eff.\ndates", ",.0f"),
-    _Figure("rank_ic_path_min", "path\nmin", "+.4f"),
-    _Figure("rank_ic_path_median", "path\nmedian", "+.4f"),
-    _Figure("rank_ic_path_max", "path\nmax", "+.4f"),
-    _Figure("icir", "ICIR", "+.3f"),
-    _Figure("r2", "R²", "+.4f"),
-    _Figure("mse", "MSE\nbps²", ",.0f"),
-    _Figure("decile_spread_bps", "spread\nbps", "+.1f"),
-    _Figure("deflated_sharpe", "DSR", ".2f"),
-    _Figure("pbo", "PBO", ".2f"),
-    _Figure("coverage", "coverage", ".2%"),
-    _Figure("largest_prediction", "max\nbps", ",.0f"),
-    _Figure("determinism_difference", "refit\nbps", ".0e"),
-    _Figure("models_bytes", "models\nMB", ".2f", 1e-6),
-    _Figure("seconds", "time\ns", ".1f"),
-    _Figure("peak_rss_bytes", "peak\nRSS MB", ",.0f", 1e-6),
-)
 
 
 def _caption(board: "pd.DataFrame") -> str:
@@ -105,16 +101,13 @@ def _caption(board: "pd.DataFrame") -> str:
 
 _CAPTION = (
     "Combinatorial cross-validation trains on the future of its test blocks: it validates a "
-    "forecaster and is never a backtest. t: corrected for overlapping labels. eff. dates: "
-    "independent dates worth as much. path: rank IC of complete histories of single predictions; "
-    "the rank IC of their mean tends to flatter. spread: top less bottom decile's mean label, "
-    "gross of costs. DSR: probability that its Sharpe ratio beats the luckiest of as many "
-    "worthless models. PBO: probability of backtest overfitting. max: largest |prediction|. "
-    "refit: largest difference after refitting a fold."
+    "forecaster and is never a backtest. std. error, t: corrected for overlapping labels. "
+    "change: since the leaderboard before. eff. dates: independent dates worth as much. path: "
+    "rank IC of complete histories of single predictions; the rank IC of their mean tends to "
+    "flatter. spread: top less bottom decile's mean label, gross of costs. turnover: share of "
+    "the top decile replaced from one date to the next. DSR: probability that the spread's "
+    "Sharpe ratio beats the luckiest of as many worthless models. PBO: probability of backtest "
+    "overfitting. max: largest |prediction|. refit: largest difference after refitting a fold."
 )
 
 _WITHHELD = "PBO is withheld (–) below four models of a horizon, and in too short a history."
-
-
-def _number(value: float, spec: str) -> str:
-    return "–" if math.isnan(value) else format(value, spec)

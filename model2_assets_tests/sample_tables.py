@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from model2_assets.contracts import load_contract
 from model2_assets.panel import panel_index
 
 ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
@@ -101,13 +102,13 @@ def cv_scores(folds=(0, 1), *, model="ridge", horizon="21d", metrics=("rank_ic",
 
 
 def leaderboard() -> pd.DataFrame:
-    numbers = ("rank_ic", "rank_ic_t", "n_effective", "rank_ic_path_min", "rank_ic_path_median")
-    numbers += ("rank_ic_path_max", "icir", "r2", "mse", "decile_spread_bps", "deflated_sharpe")
-    numbers += ("pbo", "coverage", "largest_prediction", "determinism_difference", "models_bytes")
-    numbers += ("seconds", "peak_rss_bytes")
-    values = {name: [0.5, np.nan] for name in numbers}
-    return pd.DataFrame(
-        {"horizon": ["21d", "63d"], "model": "ridge", **values, "data_version": ["a1", "b2"]}
+    names = [column.name for column in load_contract("Leaderboard").columns]
+    table = pd.DataFrame({name: [0.5, np.nan] for name in names})
+    return table.assign(
+        horizon=["21d", "63d"],
+        model="ridge",
+        data_version=["a1", "b2"],
+        trained_at=pd.to_datetime(["2024-01-03 02:15:30", None]).as_unit("us"),
     )
 
 

@@ -3,7 +3,7 @@ import pytest
 from rich.console import Console
 
 from model2_assets.contracts import load_contract
-from model2_assets.scores_table import WIDE, scores_table
+from model2_assets.scores_table import WIDE, fitting_scores_table, scores_table
 
 
 def board(**changes):
@@ -11,7 +11,9 @@ def board(**changes):
         "horizon": "63d",
         "model": "xgboost",
         "rank_ic": -0.01234,
+        "rank_ic_se": 0.00123,
         "rank_ic_t": -12.34,
+        "rank_ic_change": -0.00456,
         "n_effective": 1234.6,
         "rank_ic_path_min": -0.01111,
         "rank_ic_path_median": -0.02222,
@@ -20,6 +22,7 @@ def board(**changes):
         "r2": -0.0123,
         "mse": 1234567.0,
         "decile_spread_bps": -123.4,
+        "top_quantile_turnover": 0.2345,
         "deflated_sharpe": 0.97,
         "pbo": 0.31,
         "coverage": 1.0,
@@ -29,6 +32,7 @@ def board(**changes):
         "seconds": 6543.2,
         "peak_rss_bytes": 23456e6,
         "data_version": "0" * 32,
+        "trained_at": pd.Timestamp("2026-11-25 17:53:01"),
     }
     assert list(row) == [column.name for column in load_contract("Leaderboard").columns]
     return pd.DataFrame([row | changes, row | {"horizon": "21d"}])
@@ -41,13 +45,15 @@ def shown(frame, width=WIDE, *, wide=True):
     return capture.get()
 
 
-def test_large_figures_are_whole_within_150_columns():
+def test_large_figures_are_whole_in_one_row_a_partition():
     text = shown(board())
-    assert max(len(line) for line in text.splitlines()) <= 150
+    assert max(len(line) for line in text.splitlines()) <= WIDE
     assert "…" not in text
     for figure in (
         "-0.0123",
+        "0.0012",
         "-12.34",
+        "-0.0046",
         "1,235",
         "-0.0111",
         "-0.0222",
@@ -55,6 +61,7 @@ def test_large_figures_are_whole_within_150_columns():
         "-0.123",
         "1,234,567",
         "-123.4",
+        "23.4",
         "0.97",
         "0.31",
         "100.00",
@@ -63,6 +70,7 @@ def test_large_figures_are_whole_within_150_columns():
         "123.46",
         "6543.2",
         "23,456",
+        "11-25 17:53",
     ):
         assert figure in text
     assert "never a backtest" in " ".join(text.split())
@@ -96,3 +104,30 @@ def test_withheld_overfitting_is_said():
 @pytest.mark.parametrize("column", ["deflated_sharpe", "decile_spread_bps", "rank_ic_t"])
 def test_undefined_figures_are_dashes(column):
     assert shown(board(**{column: float("nan")})).count("–") >= 1
+
+
+def test_what_is_not_known_of_any_partition_has_no_column():
+    text = shown(board().assign(rank_ic_change=float("nan"), trained_at=pd.NaT))
+    assert "of IC" not in text
+    assert "trained" not in text
+    text = shown(board())
+    assert "of IC" in text
+    assert "trained" in text
+
+
+@pytest.mark.parametrize(("width", "one_row_each"), [(80, False), (120, False), (WIDE, True)])
+def test_form_is_the_one_that_fits_the_terminal(width, one_row_each):
+    console = Console(width=width)
+    with console.capture() as capture:
+        console.print(fitting_scores_table(console, "us", board()))
+    lines = [line.split() for line in capture.get().splitlines()]
+    assert any(line[:2] == ["xgboost", "63d"] for line in lines) == one_row_each
+    assert max(map(len, capture.get().splitlines())) <= width
+    assert "…" not in capture.get()
+
+
+def test_shorter_figures_fit_a_narrower_terminal():
+    same = dict.fromkeys(("rank_ic_path_min", "rank_ic_path_median", "rank_ic_path_max"), 0.01)
+    console = Console(width=152)
+    table = fitting_scores_table(console, "us", board(**same).assign(**same))
+    assert table.columns[1].header == "horizon"

@@ -4,6 +4,7 @@ from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
 from model2_assets.checks._controls import check_lookahead_control, check_null_control
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
+from model2_assets.checks._leaderboard import check_partitions_current, check_rank_ic_held
 from model2_assets.checks._models import check_every_feature, check_models_complete
 from model2_assets.checks._nested import check_nested, check_nested_coverage
 from model2_assets.checks._out_of_fold import (
@@ -58,10 +59,12 @@ __all__ = [
     "check_null_control",
     "check_one_vintage",
     "check_out_of_fold",
+    "check_partitions_current",
     "check_paths",
     "check_paths_complete",
     "check_predictions_per_row",
     "check_range",
+    "check_rank_ic_held",
     "check_rank_ic_plausible",
     "check_reproduced",
     "check_same_inputs",

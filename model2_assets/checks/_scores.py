@@ -33,8 +33,8 @@ def check_scores_complete(
     Returns
     -------
     CheckOutcome
-        Named ``scores_complete``. A missing partition warns; a partition without
-        some of its folds or splits is an error.
+        Named ``scores_complete``. A partition without some of its folds or splits is an error;
+        one that is missing altogether is counted, and named by `check_partitions_current`.
     """
     splits_of = n_splits or {}
     found = {key: _count(frame, "fold") for key, frame in scores.items()}
@@ -52,12 +52,11 @@ def check_scores_complete(
         if count != splits_of[key]
     ]
     count, expected = sum(found.values()), max(n_folds.values(), default=0) * len(partitions)
-    problems = [f"partition {key} is missing; materialize it" for key in missing] + short
+    absent = f"; partitions missing: {len(missing)}" if missing else ""
     return CheckOutcome(
         "scores_complete",
-        passed=not problems,
-        severity="error" if short else "warn",
-        description="; ".join(problems) or f"{count} of {expected} fold scores",
+        passed=not short,
+        description="; ".join(short) or f"{count} of {expected} fold scores{absent}",
         values={"fold_scores": count, "expected": expected, "missing_partitions": len(missing)},
     )
 

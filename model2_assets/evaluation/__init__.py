@@ -13,6 +13,7 @@ from model2_assets.evaluation._metrics import daily_ic
 from model2_assets.evaluation._monthly_ic import monthly_mean_ic
 from model2_assets.evaluation._newey_west import MeanInference, mean_ic_inference
 from model2_assets.evaluation._normal_quantiles import normal_quantiles
+from model2_assets.evaluation._oof_correlation import OOFCorrelation, oof_rank_correlation
 from model2_assets.evaluation._overfitting import (
     BacktestOverfitting,
     probability_of_backtest_overfitting,
@@ -23,6 +24,7 @@ from model2_assets.evaluation._quantile_returns import (
     quantile_returns,
 )
 from model2_assets.evaluation._rank_autocorrelation import rank_autocorrelation
+from model2_assets.evaluation._rank_ic_changes import rank_ic_changes
 from model2_assets.evaluation._score_distribution import (
     has_several_paths,
     plot_score_distribution,
@@ -57,6 +59,7 @@ __all__ = [
     "HorizonOverfitting",
     "IcDistribution",
     "MeanInference",
+    "OOFCorrelation",
     "PeriodMeans",
     "compare_partitions",
     "cumulative_quantile_spread",
@@ -75,12 +78,14 @@ __all__ = [
     "mean_quantile_returns",
     "monthly_mean_ic",
     "normal_quantiles",
+    "oof_rank_correlation",
     "overfitting_by_horizon",
     "plot_fold_timeline",
     "plot_score_distribution",
     "probability_of_backtest_overfitting",
     "quantile_returns",
     "rank_autocorrelation",
+    "rank_ic_changes",
     "score_partition",
     "score_predictions",
     "top_quantile_turnover",

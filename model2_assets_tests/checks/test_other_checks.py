@@ -267,11 +267,10 @@ def test_twenty_fold_scores_are_complete():
     assert outcome.values == {"fold_scores": 20, "expected": 20, "missing_partitions": 0}
 
 
-def test_missing_partition_warns():
+def test_missing_partition_is_counted():
     outcome = completeness(dict.fromkeys(PARTITIONS[:3], 5))
-    assert not outcome.passed
-    assert outcome.severity == "warn"
-    assert outcome.description == "partition 63d|xgboost is missing; materialize it"
+    assert outcome.passed
+    assert outcome.description == "15 of 20 fold scores; partitions missing: 1"
     assert outcome.values == {"fold_scores": 15, "expected": 20, "missing_partitions": 1}
 
 
@@ -279,9 +278,7 @@ def test_missing_fold_is_an_error_even_beside_a_missing_partition():
     outcome = completeness({"21d|ridge": 5, "21d|xgboost": 4, "63d|ridge": 5})
     assert not outcome.passed
     assert outcome.severity == "error"
-    assert outcome.description == (
-        "partition 63d|xgboost is missing; materialize it; partition 21d|xgboost has 4 of 5 folds"
-    )
+    assert outcome.description == "partition 21d|xgboost has 4 of 5 folds"
 
 
 def test_surplus_fold_is_an_error():
@@ -307,10 +304,9 @@ def test_score_over_all_rows_is_no_fold():
     assert outcome.values["fold_scores"] == 0
 
 
-def test_no_partition_at_all_warns_of_each():
+def test_no_partition_at_all_is_counted():
     outcome = completeness({})
-    assert not outcome.passed
-    assert outcome.severity == "warn"
+    assert outcome.passed
     assert outcome.values["missing_partitions"] == 4
 
 

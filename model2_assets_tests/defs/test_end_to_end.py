@@ -187,9 +187,9 @@ def test_one_partition_alone_leaves_a_warning_for_those_that_are_missing(bench: 
 
     assert all(run.success for run in runs)
     assert len(bench.read("leaderboard")) == 1
-    scores, columns = sorted(runs[-1].warnings, reverse=True, key=lambda text: "scores" in text)
-    assert "scores_complete" in scores
-    assert "63d|xgboost is missing" in scores
+    columns, partitions = sorted(runs[-1].warnings)
+    assert "check partitions_current of us/leaderboard" in partitions
+    assert "21d|xgboost, 63d|ridge, 63d|xgboost: fitted_models is missing" in partitions
     assert "check columns of us/stacking_frame: 3 of 4 columns are missing" in columns
     frame = bench.read("stacking_frame")
     assert [name for name in frame if name.startswith("oof_")] == ["oof_21d_ridge"]

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime, timedelta, timezone
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -48,6 +50,7 @@ def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10*
 def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:
     overall = {
         "rank_ic": rank_ic,
+        "rank_ic_se": 0.004,
         "rank_ic_t": 1.25,
         "n_effective": 40.0,
         "icir": 0.5,
@@ -77,6 +80,17 @@ def oof(*, rows_tested: int = 4, n_folds: int = 5, version: str = "v") -> pd.Dat
     )
 
 
+def three_dates_of_ten_names() -> pd.DataFrame:
+    """Return predictions of which one of the five best is replaced on one of two dates."""
+    ranked = ["ABCDEFGHIJ", "BCDEFAGHIJ", "BCDEFAGHIJ"]
+    rows = [
+        (name, f"2024-01-0{day}") for day, names in enumerate(ranked, start=2) for name in names
+    ]
+    table = oof_predictions(rows, prediction=np.arange(30.0), fold_id=[0] * 30)
+    table.attrs = oof(rows_tested=40, version="21d|ridge").attrs
+    return table
+
+
 def board(**rank_ics: float) -> pd.DataFrame:
     """Compare partitions given as ``ridge_21d=0.01``."""
     parts = {name: name.rsplit("_", 1)[::-1] for name in rank_ics}
@@ -90,12 +104,21 @@ def board(**rank_ics: float) -> pd.DataFrame:
 
 
 def test_row_of_a_partition():
-    (row,) = board(ridge_21d=0.02).to_dict("records")
+    (row,) = compare_partitions(
+        scores={"21d|ridge": scores(0.02)},
+        oof={"21d|ridge": three_dates_of_ten_names()},
+        manifests={"21d|ridge": manifest("21d", "ridge")},
+        overfitting=OVERFITTING,
+        trained_at={"21d|ridge": datetime(2024, 1, 3, 2, 30, tzinfo=timezone(timedelta(hours=1)))},
+        previous=board(ridge_21d=0.015),
+    ).to_dict("records")
     assert row == {
         "horizon": "21d",
         "model": "ridge",
         "rank_ic": 0.02,
+        "rank_ic_se": 0.004,
         "rank_ic_t": 1.25,
+        "rank_ic_change": pytest.approx(0.005),
         "n_effective": 40.0,
         "rank_ic_path_min": -0.01,
         "rank_ic_path_median": 0.015,
@@ -104,15 +127,17 @@ def test_row_of_a_partition():
         "r2": -0.01,
         "mse": 900.0,
         "decile_spread_bps": 12.0,
+        "top_quantile_turnover": pytest.approx(0.1),
         "deflated_sharpe": 0.75,
         "pbo": 0.25,
         "coverage": 0.75,
-        "largest_prediction": 3.25,
+        "largest_prediction": 29.0,
         "determinism_difference": 1e-12,
         "models_bytes": 350.0,
         "seconds": 1.5,
         "peak_rss_bytes": 1e8,
         "data_version": "21d|ridge",
+        "trained_at": pd.Timestamp("2024-01-03 01:30:00"),
     }
 
 
@@ -159,20 +184,38 @@ def test_partition_that_lacks_an_input_is_left_out(absent):
 
 def test_board_without_partitions_is_empty_and_keeps_its_contract():
     table = compare_partitions(scores={}, oof={}, manifests={}, overfitting={})
-    assert table.shape == (0, 21)
+    assert table.shape == (0, 25)
     require_conformity(table, load_contract("Leaderboard"), origin="board")
     assert leaderboard_version(table) == leaderboard_version(table.copy())
 
 
-def test_version_leaves_out_time_and_memory_and_nothing_else():
+def test_version_leaves_out_costs_and_history_and_nothing_else():
     table = board(ridge_21d=0.02, xgboost_21d=0.01)
     version = leaderboard_version(table)
+    others = dict.fromkeys(("horizon", "model", "data_version"), "9d")
+    others["trained_at"] = pd.Timestamp("2024-01-03")
+    left_out = ("seconds", "peak_rss_bytes", "rank_ic_change", "trained_at")
     for column in table.columns:
         changed = table.copy()
-        value = "9d" if column in ("horizon", "model", "data_version") else 123.0
-        changed.loc[1, column] = value
-        is_cost = column in ("seconds", "peak_rss_bytes")
-        assert (leaderboard_version(changed) == version) == is_cost, column
+        changed.loc[1, column] = others.get(column, 123.0)
+        assert (leaderboard_version(changed) == version) == (column in left_out), column
+
+
+def test_partition_whose_time_is_not_known_has_none():
+    assert board(ridge_21d=0.02)["trained_at"].isna().all()
+    keys = {"21d|ridge": ("21d", "ridge"), "21d|lasso": ("21d", "lasso")}
+    table = compare_partitions(
+        scores={key: scores(0.01) for key in keys},
+        oof={key: oof() for key in keys},
+        manifests={key: manifest(*part) for key, part in keys.items()},
+        overfitting=OVERFITTING,
+        trained_at={"21d|ridge": datetime(2024, 1, 3, tzinfo=UTC), "21d|lasso": None},
+    )
+    assert table.set_index("model")["trained_at"].isna().to_dict() == {
+        "lasso": True,
+        "ridge": False,
+    }
+    require_conformity(table, load_contract("Leaderboard"), origin="board")
 
 
 def test_folds_of_each_partition_come_from_its_provenance():

@@ -4,8 +4,13 @@ Combinatorial cross-validation trains on the future of its test blocks: these sc
 validate a forecaster and are never a backtest. `rank_ic` is that of a row's mean
 prediction, beside it the range over complete paths of single predictions: means flatter.
 The probability of backtest overfitting says how often choosing the best of a horizon's
-models would have failed; below four models it is withheld. A partition that has not been
-materialized is named by the check `scores_complete`.
+models would have failed; below four models it is withheld.
+
+`rank_ic_change` compares with the leaderboard that this one replaced, and the check
+`rank_ic_held` warns where rank IC fell by more than its standard error. Dagster's badge of a
+partitioned asset stays fresh while single partitions are stale or missing: the check
+`partitions_current` names them. `oof_rank_correlation` says how alike the models rank the
+names of a date: what a stack can gain from them lies in their differences.
 """
 
 from collections.abc import Iterator
@@ -14,9 +19,12 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
-from model2_assets.defs.metadata import table
+from model2_assets.defs.leaderboard_metadata import leaderboard_metadata
+from model2_assets.defs.partitions import partition_key
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
+from model2_assets.defs.staleness import partition_problems
+from model2_assets.defs.trained_at import trained_at
 
 
 def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
@@ -31,10 +39,18 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
         checks={
             "contract": CheckText("Names, types, ranges and key of Leaderboard."),
             "scores_complete": CheckText(
-                "Every fold and split of every partition is scored; a missing partition warns."
+                "Every fold and split of every partition that is there has its scores."
             ),
             "same_inputs": CheckText(
                 "All partitions were made from the same labels, features and splits.",
+                blocking=False,
+            ),
+            "rank_ic_held": CheckText(
+                "No rank IC fell by more than its standard error since the leaderboard before.",
+                blocking=False,
+            ),
+            "partitions_current": CheckText(
+                "No partition is missing, or made from what has changed since.",
                 blocking=False,
             ),
             "models_size": CheckText(
@@ -52,6 +68,8 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import (
             check_contract,
             check_models_size,
+            check_partitions_current,
+            check_rank_ic_held,
             check_same_inputs,
             check_scores_complete,
         )
@@ -59,8 +77,11 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
             compare_partitions,
             folds_of,
             leaderboard_version,
+            oof_rank_correlation,
             overfitting_by_horizon,
+            rank_ic_changes,
         )
+        from model2_assets.previous_result import previous_result
 
         with core_call(context):
             manifests = {key: stored.manifest for key, stored in fitted_models.items()}
@@ -73,12 +94,17 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 context.log.info(
                     f"{horizon}: probability of backtest overfitting {found.description}"
                 )
+            previous = previous_result(region.store, region.address(context))
             board = compare_partitions(
                 scores=cv_scores,
                 oof=oof_predictions,
                 manifests=manifests,
                 overfitting=overfitting,
+                trained_at=trained_at(context.instance, region, manifests),
+                previous=previous.table,
             )
+            changes = rank_ic_changes(board, previous.table)
+            problems = _not_stored(region, board) | partition_problems(context.instance, region)
             total = sum(manifest.total_bytes for manifest in manifests.values())
             yield from publish(
                 context,
@@ -96,15 +122,27 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                         oof_predictions,
                         models={key: m.data_version for key, m in manifests.items()},
                     ),
+                    check_rank_ic_held(changes, no_comparison=previous.problem),
+                    check_partitions_current(problems, partitions=region.partition_keys),
                     check_models_size(total, limit_mb=limits.models_mb),
                 ],
                 data_version=leaderboard_version(board),
                 metadata={
-                    "dagster/row_count": len(board),
-                    "leaderboard": table(board.drop(columns="data_version")),
+                    **leaderboard_metadata(
+                        board,
+                        changes=changes,
+                        correlation=oof_rank_correlation(oof_predictions),
+                        problems=problems,
+                    ),
                     "models_mb": total / 1e6,
                     **{f"pbo_{horizon}": f.description for horizon, f in overfitting.items()},
                 },
             )
 
     return leaderboard
+
+
+def _not_stored(region: Region, board: Any) -> dict[str, str]:
+    """Return the partitions without a row, whatever the event log knows of them."""
+    rows = {partition_key(*row) for row in zip(board["horizon"], board["model"], strict=True)}
+    return {key: "not in the store" for key in region.partition_keys if key not in rows}

@@ -1,0 +1,199 @@
+"""The leaderboard as the UI shows it, and what it warns of, on a real instance."""
+
+import base64
+from collections.abc import Mapping
+from io import BytesIO
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from model2_assets.evaluation import oof_rank_correlation
+from model2_assets.storage import Address
+from model2_assets_tests.defs.conftest import Trained
+from model2_assets_tests.defs.small_region import Workbench, small_config
+
+pytestmark = pytest.mark.end_to_end
+
+BOARD = Address("us", "leaderboard")
+KEYS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
+
+
+def metadata(bench: Workbench) -> Mapping[str, Any]:
+    event = bench.instance.get_latest_materialization_event(bench.key("leaderboard"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    return event.asset_materialization.metadata
+
+
+def records(value: dg.TableMetadataValue) -> list[Mapping[str, Any]]:
+    return [record.data for record in value.records]
+
+
+def summarize(bench: Workbench) -> None:
+    job = bench.definitions.resolve_job_def("us_summary")
+    assert job.execute_in_process(instance=bench.instance).success
+
+
+def train(bench: Workbench, partition: str) -> None:
+    job = bench.definitions.resolve_job_def("us_training")
+    assert job.execute_in_process(instance=bench.instance, partition_key=partition).success
+
+
+def latest_check(bench: Workbench, name: str) -> tuple[bool, str]:
+    evaluation = bench.check_records("leaderboard", name)[0].evaluation
+    return evaluation.passed, evaluation.description
+
+
+def rewrite_board(bench: Workbench, **columns: Any) -> None:
+    bench.store.write(BOARD, bench.read("leaderboard").assign(**columns))
+
+
+def test_page_shows_tables_with_units_and_pictures_that_decode(trained: Trained) -> None:
+    shown = metadata(trained.bench)
+
+    board = records(shown["leaderboard"])
+    assert {f"{row['horizon']}|{row['model']}" for row in board} == set(KEYS)
+    for heading in (
+        "rank IC",
+        "t of rank IC",
+        "ICIR",
+        "R²",
+        "decile spread (bps)",
+        "turnover of top decile (% a date)",
+        "coverage (%)",
+        "difference after refit (bps)",
+        "models (MB)",
+        "fitting (s)",
+        "data version",
+        "trained (UTC)",
+    ):
+        assert all(row[heading] is not None for row in board), heading
+    for name in ("rank_ic_heatmap", "oof_rank_correlation_heatmap"):
+        encoded = shown[name].value.removeprefix("![](data:image/png;base64,").removesuffix(")")
+        png = base64.b64decode(encoded, validate=True)
+        with Image.open(BytesIO(png)) as picture:
+            picture.load()
+            assert len(picture.convert("RGB").getcolors(1 << 20)) > 10
+        assert len(png) < 20_000
+
+
+def test_numbers_are_plotted_one_for_each_model_and_horizon(trained: Trained) -> None:
+    shown = metadata(trained.bench)
+    board = trained.bench.read("leaderboard")
+
+    for horizon, model, rank_ic in zip(
+        board["horizon"], board["model"], board["rank_ic"], strict=True
+    ):
+        assert shown[f"rank_ic_{horizon}_{model}"].value == rank_ic
+    best = board.groupby("horizon")["rank_ic"].max()
+    assert shown["best_rank_ic_21d"].value == best["21d"]
+    assert shown["best_rank_ic_63d"].value == best["63d"]
+    assert shown["outdated_partitions"].value == 0
+    assert shown["models_mb"].value == pytest.approx(board["models_bytes"].sum() / 1e6)
+
+
+def test_correlations_are_those_of_the_stored_columns(trained: Trained) -> None:
+    oof = {key: trained.bench.read("oof_predictions", *key.split("|")) for key in KEYS}
+    wide = pd.concat({key: frame["prediction"] for key, frame in oof.items()}, axis=1).dropna()
+    expected = wide.groupby("datetime").corr(method="spearman").groupby(level=1).mean()
+
+    shown = metadata(trained.bench)
+
+    table = pd.DataFrame(records(shown["oof_rank_correlation"])).set_index("partition")
+    np.testing.assert_allclose(table, expected.loc[table.index, table.columns], atol=6e-4)
+    assert shown["oof_rank_correlation_mean"].value == oof_rank_correlation(oof).mean_between
+    assert f"{len(wide):,} rows" in shown["oof_rank_correlation_of"].value
+
+
+def test_time_of_training_is_that_of_the_event_log(trained: Trained) -> None:
+    board = trained.bench.read("leaderboard").set_index(["horizon", "model"])
+
+    for key in KEYS:
+        filters = dg.AssetRecordsFilter(trained.bench.key("fitted_models"), asset_partitions=[key])
+        (record,) = trained.bench.instance.fetch_materializations(filters, limit=1).records
+        recorded = pd.Timestamp(record.timestamp, unit="s")
+        assert abs(board.loc[tuple(key.split("|")), "trained_at"] - recorded) < pd.Timedelta("1ms")
+
+
+def test_all_is_well_after_a_retrain(trained: Trained) -> None:
+    assert latest_check(trained.bench, "partitions_current") == (
+        True,
+        "all 4 partitions are there and made from what is current",
+    )
+    assert latest_check(trained.bench, "rank_ic_held") == (
+        True,
+        "nothing to compare with: there is no leaderboard before this one",
+    )
+
+
+def test_mornings_after(bench: Workbench) -> None:
+    """One partition only; a fall of rank IC; changed parameters; a damaged leaderboard."""
+    bench = bench.with_config(small_config(models={"xgboost": None}))
+    for planned in bench.retrain(horizons=("21d",)):
+        assert planned.success
+
+    held, told = latest_check(bench, "partitions_current")
+    assert not held
+    assert told == (
+        "1 of 2 partitions are missing or outdated: 63d|ridge: fitted_models is missing; "
+        "materialize them again"
+    )
+    shown = metadata(bench)
+    assert records(shown["partitions_to_renew"]) == [
+        {"horizon": "63d", "model": "ridge", "what is wrong": "fitted_models is missing"}
+    ]
+    assert "oof_rank_correlation" not in shown
+    assert shown["rank_ic_heatmap"].value.startswith("![](data:image/png;base64,")
+
+    train(bench, "63d|ridge")
+    summarize(bench)
+    assert latest_check(bench, "partitions_current")[0]
+    assert latest_check(bench, "rank_ic_held")[1].startswith("1 rank ICs compared")
+
+    board = bench.read("leaderboard")
+    falls = pd.Series([1.01, 0.99], index=["21d", "63d"])[board["horizon"]].to_numpy()
+    rewrite_board(bench, rank_ic=board["rank_ic"] + falls * board["rank_ic_se"])
+    summarize(bench)
+    held, told = latest_check(bench, "rank_ic_held")
+    assert not held
+    assert "21d|ridge from" in told
+    assert "63d|ridge" not in told
+    (first, second) = records(metadata(bench)["rank_ic_changes"])
+    assert (first["change / standard error"], second["change / standard error"]) == (-1.01, -0.99)
+    after = bench.read("leaderboard")
+    np.testing.assert_allclose(after["rank_ic_change"], -falls * after["rank_ic_se"], rtol=1e-9)
+
+    bench.store.path(BOARD).write_bytes(b"damaged")
+    summarize(bench)
+    held, told = latest_check(bench, "rank_ic_held")
+    assert held
+    assert "cannot be read" in told
+    assert bench.read("leaderboard")["rank_ic_change"].isna().all()
+
+    changed = small_config(models={"ridge": {"params": {"alpha": 7.0}}, "xgboost": None})
+    summarize(bench.with_config(changed))
+    held, told = latest_check(bench, "partitions_current")
+    assert not held
+    assert told.startswith("2 of 2 partitions are missing or outdated: 21d|ridge, 63d|ridge: ")
+    assert "fitted_models was made by other code or settings" in told
+
+
+def test_times_of_models_that_the_instance_does_not_know_are_those_of_their_files(
+    trained: Trained,
+) -> None:
+    from model2_assets.defs.region import Region
+    from model2_assets.defs.trained_at import trained_at
+
+    region = Region("us", trained.bench.config, trained.bench.store)
+    manifests = {key: trained.bench.read("fitted_models", *key.split("|")).manifest for key in KEYS}
+    with dg.DagsterInstance.ephemeral() as other:
+        found = trained_at(other, region, manifests)
+
+    for key, moment in found.items():
+        path = trained.bench.store.path(Address("us", "fitted_models", *key.split("|")))
+        assert moment is not None
+        assert moment.timestamp() == pytest.approx((path / "manifest.json").stat().st_mtime, abs=1)

@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from model2_assets.previous_result import previous_result
+from model2_assets.storage import Address, Store
+from model2_assets_tests.sample_tables import leaderboard
+
+BOARD = Address("us", "leaderboard")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def test_what_is_stored_is_what_was_before(store: Store) -> None:
+    store.write(BOARD, leaderboard())
+    previous = previous_result(store, BOARD)
+    assert previous.problem == ""
+    pd.testing.assert_frame_equal(previous.table, leaderboard())
+
+
+def test_none_yet(store: Store) -> None:
+    previous = previous_result(store, BOARD)
+    assert previous.table is None
+    assert previous.problem == "there is no leaderboard before this one"
+
+
+def test_a_damaged_one_is_told_of(store: Store) -> None:
+    store.write(BOARD, leaderboard()).write_bytes(b"PAR1 no more")
+    previous = previous_result(store, BOARD)
+    assert previous.table is None
+    assert "leaderboard before cannot be read" in previous.problem
+    assert "leaderboard.parquet: not a readable Parquet file" in previous.problem
+
+
+def test_one_of_an_older_contract_is_told_of(store: Store) -> None:
+    path = store.path(BOARD)
+    path.parent.mkdir(parents=True)
+    leaderboard().drop(columns="rank_ic_se").to_parquet(path)
+    previous = previous_result(store, BOARD)
+    assert previous.table is None
+    assert "column 'rank_ic_se' is missing" in previous.problem
