@@ -5,6 +5,8 @@ import dagster as dg
 from model2_assets.config import Model2Config
 from model2_assets.defs.assets import region_assets
 from model2_assets.defs.checks import stored_models_check
+from model2_assets.defs.data_watch import data_watch, has_input_files
+from model2_assets.defs.dead_runs import dead_runs_sensor
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.jobs import region_jobs
 from model2_assets.defs.previews import accepted_previews
@@ -39,7 +41,11 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         assets=assets,
         asset_checks=checks,
         jobs=[job for region in regions for job in region_jobs(region)],
-        sensors=[nightly_sensor(region) for region in regions],
+        sensors=[
+            *(nightly_sensor(region) for region in regions),
+            *(data_watch(region) for region in regions if has_input_files(region)),
+            dead_runs_sensor,
+        ],
         resources={IO_MANAGER_KEY: StoreIOManager(store)},
         loggers={"console": console_logger(config.logging)},
         executor=dg.in_process_executor,

@@ -1,8 +1,8 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any
 
@@ -22,9 +22,13 @@ class InputFile:
     ----------
     name : str
         Local path or URL; what messages call the file.
+    stamp : str
+        Size in bytes, and the time of the last change or the entity tag, as far as the file
+        system tells them; differs once the file has changed.
     """
 
     name: str
+    stamp: str = field(default="", compare=False)
 
     @property
     def stem(self) -> str:
@@ -79,7 +83,8 @@ def list_files(
     """
     try:
         file_system, inner_path = url_to_fs(path)
-        names = _names(file_system, inner_path, suffixes)
+        file_system.invalidate_cache()
+        entries = _entries(file_system, inner_path, suffixes)
     except ImportError as error:
         raise MarketDataError(
             f"{path}: {error}; install that package, or copy the files to a local folder"
@@ -88,25 +93,44 @@ def list_files(
         raise MarketDataError(
             f"{path}: cannot be reached ({error}); correct {key} or the access rights"
         ) from error
-    if not names:
+    if not entries:
         raise MarketDataError(
             f"{path}: no such file; correct {key} (a relative path starts at the working directory)"
         )
     local = "file" in _protocols(file_system)
     return [
-        InputFile(name if local else file_system.unstrip_protocol(name)) for name in sorted(names)
+        InputFile(name if local else file_system.unstrip_protocol(name), _stamp(entry))
+        for name, entry in sorted(entries.items())
     ]
 
 
-def _names(file_system: Any, path: str, suffixes: Sequence[str]) -> list[str]:
+def _entries(file_system: Any, path: str, suffixes: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     if file_system.isfile(path):
-        return [path]
+        return {path: file_system.info(path)}
     if file_system.isdir(path):
         found = file_system.ls(path, detail=True)
-        files = [str(entry["name"]) for entry in found if entry["type"] == "file"]
-        return [name for name in files if _is_data_file(name, suffixes)]
+        files = {str(entry["name"]): entry for entry in found if entry["type"] == "file"}
+        return {name: entry for name, entry in files.items() if _is_data_file(name, suffixes)}
     matches = file_system.glob(path, detail=True)
-    return [str(name) for name, entry in matches.items() if entry["type"] == "file"]
+    return {str(name): entry for name, entry in matches.items() if entry["type"] == "file"}
+
+
+_STAMPS = (
+    "ETag",
+    "etag",
+    "md5Hash",
+    "mtime",
+    "LastModified",
+    "last_modified",
+    "updated",
+    "created",
+)
+"""What file systems call the entity tag or the time of the last change, most telling first."""
+
+
+def _stamp(entry: Mapping[str, Any]) -> str:
+    changed = next((entry[name] for name in _STAMPS if entry.get(name) is not None), "")
+    return f"{entry.get('size')} {changed}"
 
 
 def _is_data_file(name: str, suffixes: Sequence[str]) -> bool:
