@@ -109,7 +109,8 @@ def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
 
     assert groups == {("us", "us"), ("eu", "eu")}
     assert {"us_preparation", "eu_training", "eu_summary"} <= set(repository.job_names)
-    assert {sensor.name for sensor in repository.sensor_defs} == {"us_nightly", "eu_nightly"}
+    switches = {sensor.name for sensor in repository.sensor_defs} - {"dead_runs"}
+    assert switches == {"us_nightly", "eu_nightly"}
 
 
 def test_nightly_retrain_is_off_until_switched_on() -> None:
