@@ -354,6 +354,12 @@ class ChecksConfig(_Section):
         le=1,
         description="mean rank IC of a partition above which a leak is suspected",
     )
+    psi_warn: float = Field(
+        default=0.25,
+        gt=0,
+        description="population stability index of live against out-of-fold predictions above "
+        "which they differ",
+    )
     models_mb: float = Field(
         default=500, gt=0, description="fold models of a region together, 10^6 bytes"
     )

@@ -72,6 +72,8 @@ PRODUCTS: Mapping[str, Product] = {
     "nested_oof": Product("parquet", "NestedOOF"),
     "feature_importance": Product("parquet", "FeatureImportance"),
     "cv_scores": Product("json_lines", "CVScores"),
+    "final_models": Product("fold_models", None),
+    "live_predictions": Product("parquet", "LivePredictions"),
     "leaderboard": Product("parquet", "Leaderboard"),
     "stacking_frame": Product("parquet", "StackingFrame"),
 }

@@ -5,7 +5,18 @@ from model2_assets.checks._contract import check_contract
 from model2_assets.checks._controls import check_lookahead_control, check_null_control
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
 from model2_assets.checks._leaderboard import check_partitions_current, check_rank_ic_held
-from model2_assets.checks._models import check_every_feature, check_models_complete
+from model2_assets.checks._live import (
+    check_live,
+    check_live_coverage,
+    check_newest_date,
+    check_resembles_oof,
+    expected_live_rows,
+)
+from model2_assets.checks._models import (
+    check_every_feature,
+    check_final_complete,
+    check_models_complete,
+)
 from model2_assets.checks._nested import check_nested, check_nested_coverage
 from model2_assets.checks._out_of_fold import (
     check_coverage,
@@ -45,9 +56,12 @@ __all__ = [
     "check_determinism",
     "check_every_feature",
     "check_features_consistent",
+    "check_final_complete",
     "check_finite",
     "check_join_complete",
     "check_labels_consistent",
+    "check_live",
+    "check_live_coverage",
     "check_lookahead_control",
     "check_mean_is_oof",
     "check_minimum_samples",
@@ -55,6 +69,7 @@ __all__ = [
     "check_models_size",
     "check_nested",
     "check_nested_coverage",
+    "check_newest_date",
     "check_no_label_overlap",
     "check_null_control",
     "check_one_vintage",
@@ -67,10 +82,12 @@ __all__ = [
     "check_rank_ic_held",
     "check_rank_ic_plausible",
     "check_reproduced",
+    "check_resembles_oof",
     "check_same_inputs",
     "check_scores_complete",
     "check_side_by_side",
     "check_stacking_frame",
+    "expected_live_rows",
     "failed_errors",
     "mean_rank_ic",
     "row_positions",

@@ -52,7 +52,7 @@ def check_labels_consistent(
             f"{names[1]} and {names[2]} are not missing together",
         )
         if is_datetime64_dtype(end.dtype):
-            exits = _exit_dates(panel, labels.index, int(horizon[:-1]) + execution_lag_days)
+            exits = exit_dates(panel, labels.index, int(horizon[:-1]) + execution_lag_days)
             early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
             problems += _first(
                 labels.index, early, f"{names[2]} is before the own bar at which the position ends"
@@ -108,8 +108,23 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
     )
 
 
-def _exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
-    """Return the date of each instrument's own bar so many bars later; NaT where none is."""
+def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
+    """Return the date of each instrument's own bar so many bars later; NaT where none is.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_bars, n_columns)
+        The market data, in canonical order.
+    index : MultiIndex of shape (n_rows,)
+        Rows to look from.
+    bars : int
+        Own bars from a row to its exit.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), datetime64[us]
+        Exit dates.
+    """
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
     exits = dates.groupby(level="instrument").shift(-bars)
     return exits.reindex(index).to_numpy(dtype="datetime64[us]")

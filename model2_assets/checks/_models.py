@@ -34,6 +34,52 @@ def check_models_complete(fitted: "FittedModels") -> CheckOutcome:
     )
 
 
+def check_final_complete(
+    fitted: "FittedModels", *, features: pd.DataFrame, labels: pd.DataFrame
+) -> CheckOutcome:
+    """Check that there is one model, and that it was trained on every labelled row.
+
+    The rows are found once more, by a join of the two tables, and compared in number and,
+    by their hash, one by one and in canonical order.
+
+    Parameters
+    ----------
+    fitted : FittedModels
+        The candidate, with its provenance.
+    features, labels : DataFrame
+        The tables that it was made from.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``complete``.
+    """
+    from model2_assets.training import hash_row_order
+
+    horizon = fitted.provenance.horizon
+    joined = labels[[f"label_{horizon}"]].join(features[[]], how="inner").dropna()
+    expected = joined.sort_index(level=["datetime", "instrument"]).index
+    assert isinstance(expected, pd.MultiIndex)
+    trained = sum(model.n_train for model in fitted.models)
+    same_rows = fitted.provenance.row_order_hash == hash_row_order(expected)
+    problems = [] if len(fitted.models) == 1 else [f"{len(fitted.models)} models, expected one"]
+    if trained != len(expected) or not same_rows:
+        problems.append(
+            f"trained on {trained:,} rows, which are not the {len(expected):,} that have features "
+            f"and a label of {horizon}, in canonical order; materialize final_models again"
+        )
+    return CheckOutcome(
+        "complete",
+        passed=not problems,
+        description="; ".join(problems) or f"one model, trained on all {trained:,} labelled rows",
+        values={
+            "models": len(fitted.models),
+            "trained_rows": trained,
+            "labelled_rows": len(expected),
+        },
+    )
+
+
 def check_every_feature(importance: pd.DataFrame, feature_names: Sequence[str]) -> CheckOutcome:
     """Check that importances have a row for every feature.
 

@@ -32,6 +32,8 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "nested_oof": ("training", "cross_validation", "panel.py"),
     "feature_importance": ("training",),
     "cv_scores": ("evaluation", "panel.py"),
+    "final_models": ("training", "panel.py"),
+    "live_predictions": ("training", "panel.py"),
     "leaderboard": ("evaluation",),
     "stacking_frame": ("stacking", "cross_validation/_label_ends.py", "panel.py"),
 }
@@ -42,10 +44,11 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "features": ("features",),
     "cv_splits": ("cross_validation",),
     "cv_scores": ("labels",),
+    "live_predictions": ("labels",),
     "nested_oof": ("cross_validation",),
 }
 
-_FITTING = ("fitted_models", "nested_oof")
+_FITTING = ("fitted_models", "nested_oof", "final_models")
 """Assets whose values depend on the models' settings."""
 
 

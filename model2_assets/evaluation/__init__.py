@@ -19,6 +19,11 @@ from model2_assets.evaluation._overfitting import (
     probability_of_backtest_overfitting,
 )
 from model2_assets.evaluation._periods import PeriodMeans, mean_by_period
+from model2_assets.evaluation._population_stability import (
+    PopulationStability,
+    population_stability,
+    stretch_stability,
+)
 from model2_assets.evaluation._quantile_returns import (
     mean_quantile_returns,
     quantile_returns,
@@ -61,6 +66,7 @@ __all__ = [
     "MeanInference",
     "OOFCorrelation",
     "PeriodMeans",
+    "PopulationStability",
     "compare_partitions",
     "cumulative_quantile_spread",
     "daily_ic",
@@ -82,12 +88,14 @@ __all__ = [
     "overfitting_by_horizon",
     "plot_fold_timeline",
     "plot_score_distribution",
+    "population_stability",
     "probability_of_backtest_overfitting",
     "quantile_returns",
     "rank_autocorrelation",
     "rank_ic_changes",
     "score_partition",
     "score_predictions",
+    "stretch_stability",
     "top_quantile_turnover",
     "wide_scores",
 ]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model2_assets.training._determinism import largest_difference, refit_difference
+    from model2_assets.training._live_rows import find_live_rows
     from model2_assets.training._importances import aggregate_importances, top_importances
-    from model2_assets.training._manifest import FoldFile, Manifest, Provenance
+    from model2_assets.training._manifest import FoldFile, Manifest, Provenance, TrainedRows
     from model2_assets.training._nested import predict_nested
     from model2_assets.training._out_of_fold import (
         FittedSplit,
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
         fit_split,
         usable_cores,
     )
+    from model2_assets.training.final import assemble_labelled_rows, fit_final_model
     from model2_assets.training.fitting import FittedModels, fit_models
+    from model2_assets.training.live import LivePredictions, make_live
     from model2_assets.training.model_registry import ModelRegistry
     from model2_assets.training.nested import NestedOutOfFold, build_nested_splits, make_nested
     from model2_assets.training.out_of_fold import (
@@ -66,6 +69,7 @@ _MODULES = {
     "FoldProgress": "base_models",
     "LabelSpans": "_uniqueness",
     "LinearTrainer": "ridge",
+    "LivePredictions": "live",
     "Manifest": "_manifest",
     "ModelRegistry": "model_registry",
     "NestedOutOfFold": "nested",
@@ -78,20 +82,25 @@ _MODULES = {
     "RidgeTrainer": "ridge",
     "SplitPredictions": "_out_of_fold",
     "StoredFoldModels": "persistence",
+    "TrainedRows": "_manifest",
     "TrainingData": "base_models",
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "_importances",
+    "assemble_labelled_rows": "final",
     "assemble_training_data": "base_models",
     "average_splits": "_out_of_fold",
     "build_nested_splits": "nested",
     "cross_validate": "base_models",
     "estimate_training_bytes": "_resources",
+    "find_live_rows": "_live_rows",
+    "fit_final_model": "final",
     "fit_models": "fitting",
     "fit_n_jobs_to_memory": "_resources",
     "fit_split": "base_models",
     "hash_row_order": "_training_data",
     "label_spans": "_uniqueness",
     "largest_difference": "_determinism",
+    "make_live": "live",
     "make_nested": "nested",
     "make_out_of_fold": "out_of_fold",
     "make_paths": "paths",
@@ -159,6 +168,12 @@ __all__ = [
     "save_fold_models",
     "top_importances",
     "usable_cores",
+    "LivePredictions",
+    "TrainedRows",
+    "assemble_labelled_rows",
+    "find_live_rows",
+    "fit_final_model",
+    "make_live",
 ]
 
 

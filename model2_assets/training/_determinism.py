@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.training._out_of_fold import FittedSplit
+from model2_assets.training._predict import predict_rows
 from model2_assets.training._training_data import TrainingData
 from model2_assets.training.base_models import (
     BaseModelTrainer,
     RowWeights,
     fit_split,
-    predict_rows,
 )
 
 

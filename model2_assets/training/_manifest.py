@@ -1,9 +1,9 @@
-"""The manifest of a folder of fold models: the only thing that readers follow."""
+"""The manifest of a folder of models: the only thing that readers follow."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -13,17 +13,43 @@ from model2_assets.errors import StoreError
 FORMAT_VERSION = 1
 """Version of the manifest's own format."""
 
-FOLD_FILE_PATTERN = r"^fold_\d+-[0-9a-f]{12}\.[A-Za-z0-9.]+$"
+FOLD_FILE_PATTERN = r"^(fold_\d+|final)-[0-9a-f]{12}\.[A-Za-z0-9.]+$"
 """Names of model files; no manifest can lead a reader out of its folder."""
+
+ModelKind = Literal["fold_models", "final_model"]
+"""Models of the splits of a cross-validation, or the one model of all labelled rows."""
 
 _Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 _Count = Annotated[int, Field(ge=0)]
 _Seconds = Annotated[float, Field(ge=0)]
+_Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedRows:
+    """Which rows a final model was trained on.
+
+    Attributes
+    ----------
+    rows : int
+        How many: all with features and a label of the horizon.
+    first_date, last_date : str
+        First and last session date among them, ``YYYY-MM-DD``.
+    first_label_end, last_label_end : str
+        First and last date that one of their labels ends on: no later price has reached
+        the model through a label.
+    """
+
+    rows: _Count
+    first_date: _Date
+    last_date: _Date
+    first_label_end: _Date
+    last_label_end: _Date
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where fold models come from.
+    """Where models come from.
 
     Attributes
     ----------
@@ -50,6 +76,10 @@ class Provenance:
         unknown.
     sample_weights : str
         Which weights the train rows had, as the configuration names them.
+    kind : {"fold_models", "final_model"}
+        What the models are.
+    trained_on : TrainedRows or None
+        The rows of a final model; None for fold models, whose splits say it.
     """
 
     region: str
@@ -65,10 +95,17 @@ class Provenance:
     peak_rss_bytes: int
     blas_kernel: str = ""
     sample_weights: str = "none"
+    kind: ModelKind = "fold_models"
+    trained_on: TrainedRows | None = None
+
+
+def file_stem(kind: ModelKind, split_id: int) -> str:
+    """Return what a model file's name begins with, before its hash."""
+    return "final" if kind == "final_model" else f"fold_{split_id}"
 
 
 def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[str, Any]) -> str:
-    """Digest fold models: their fitted values, and what turns these into predictions.
+    """Digest models: their fitted values, and what turns these into predictions.
 
     Parameters
     ----------
@@ -93,9 +130,11 @@ class _Document(BaseModel):
 
 
 class FoldFile(_Document):
-    """One stored fold model."""
+    """One stored model."""
 
-    split_id: _Count = Field(description="split that the model was trained by")
+    split_id: _Count = Field(
+        description="split that the model was trained by; 0 for a final model"
+    )
     file: Annotated[str, Field(pattern=FOLD_FILE_PATTERN)] = Field(description="name in the folder")
     sha256: _Sha256 = Field(description="hash of the file's bytes")
     bytes: _Count = Field(description="size of the file")
@@ -106,7 +145,7 @@ class FoldFile(_Document):
 
 
 class Manifest(_Document):
-    """Everything about the fold models of one region, horizon and model."""
+    """Everything about the stored models of one region, horizon and model."""
 
     format_version: int = Field(FORMAT_VERSION, description="version of this format")
     region: str = Field(description="region")
@@ -127,6 +166,8 @@ class Manifest(_Document):
     peak_rss_bytes: _Count = Field(description="largest resident memory while training")
     blas_kernel: str = Field("", description="linear algebra kernel they were fitted with")
     sample_weights: str = Field("none", description="weights of the train rows")
+    kind: ModelKind = Field("fold_models", description="fold models, or the final model")
+    trained_on: TrainedRows | None = Field(None, description="rows of the final model")
 
     @model_validator(mode="after")
     def _folds_are_consistent(self) -> Self:
@@ -134,10 +175,19 @@ class Manifest(_Document):
         if split_ids != sorted(set(split_ids)):
             raise ValueError(f"folds {split_ids} must ascend, each once")
         for fold in self.folds:
-            if not fold.file.startswith(f"fold_{fold.split_id}-{fold.sha256[:12]}."):
+            if not fold.file.startswith(
+                f"{file_stem(self.kind, fold.split_id)}-{fold.sha256[:12]}."
+            ):
                 raise ValueError(f"file {fold.file!r} does not carry its split and hash")
         if self.total_bytes != sum(fold.bytes for fold in self.folds):
             raise ValueError("total_bytes is not the sum of the folds' bytes")
+        return self
+
+    @model_validator(mode="after")
+    def _final_model_is_one(self) -> Self:
+        split_ids = [fold.split_id for fold in self.folds]
+        if self.kind == "final_model" and (split_ids != [0] or self.trained_on is None):
+            raise ValueError("a final model has one file, and says which rows it was trained on")
         return self
 
     @classmethod

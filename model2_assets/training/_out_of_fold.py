@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes
+from model2_assets.training._predict import predict_rows
 from model2_assets.training._training_data import TrainingData, row_name
-from model2_assets.training.base_models import BaseModelTrainer, predict_rows
+from model2_assets.training.base_models import BaseModelTrainer
 
 
 class FittedSplit(Protocol):

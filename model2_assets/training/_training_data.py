@@ -74,7 +74,7 @@ class TrainingData:
                 f"label is {self.y[bad[0]]} at {row_name(self.index, bad[0])}; "
                 f"leave out rows without a label"
             )
-        self._refuse_infinity()
+        refuse_infinity(self.X, self.index, self.feature_names)
 
     def _check_shapes(self) -> None:
         n_rows, n_features = len(self.index), len(self.feature_names)
@@ -95,16 +95,6 @@ class TrainingData:
         repeated = [name for name in self.feature_names if self.feature_names.count(name) > 1]
         if repeated:
             raise TrainingError(f"feature {repeated[0]!r} appears twice; give each name once")
-
-    def _refuse_infinity(self) -> None:
-        for start in range(0, self.n_rows, _CHUNK_ROWS):
-            rows, columns = np.nonzero(np.isinf(self.X[start : start + _CHUNK_ROWS]))
-            if rows.size:
-                raise TrainingError(
-                    f"feature {self.feature_names[columns[0]]!r} is infinite at "
-                    f"{row_name(self.index, start + rows[0])}; NaN is allowed, infinity is not: "
-                    f"correct the feature builder"
-                )
 
     @property
     def n_rows(self) -> int:
@@ -176,12 +166,41 @@ def assemble_training_data(
     feature_rows = _positions(features, index, "features")[labelled]
     return TrainingData(
         index=index[labelled],
-        X=_take_rows(features, feature_rows),
+        X=take_rows(features, feature_rows),
         y=y[labelled],
         feature_names=tuple(str(name) for name in features.columns),
         roles=_roles(cv_splits, horizon)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
     )
+
+
+def refuse_infinity(
+    X: NDArray[np.float32], index: pd.MultiIndex, feature_names: tuple[str, ...]
+) -> None:
+    """Refuse an infinite feature; the error names the feature and the row.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_rows, n_features), float32
+        The features; NaN is allowed.
+    index : MultiIndex of shape (n_rows,)
+        Names the rows.
+    feature_names : tuple of str
+        Names the columns.
+
+    Raises
+    ------
+    TrainingError
+        At the first infinite value.
+    """
+    for start in range(0, len(X), _CHUNK_ROWS):
+        rows, columns = np.nonzero(np.isinf(X[start : start + _CHUNK_ROWS]))
+        if rows.size:
+            raise TrainingError(
+                f"feature {feature_names[columns[0]]!r} is infinite at "
+                f"{row_name(index, start + rows[0])}; NaN is allowed, infinity is not: correct "
+                f"the feature builder"
+            )
 
 
 def row_name(index: pd.MultiIndex, position: int | np.integer) -> str:
@@ -231,8 +250,21 @@ def _positions(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray
     return positions
 
 
-def _take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Copy rows in chunks: one matrix in memory besides the table, never two."""
+def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Copy rows in chunks: one matrix in memory besides the table, never two.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_feature_rows, n_features)
+        Numbers.
+    rows : ndarray of shape (n_rows,), intp
+        Positions of the rows to copy.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_features), float32
+        C-contiguous; a number beyond float32 becomes infinite.
+    """
     X = np.empty((len(rows), features.shape[1]), dtype=np.float32)
     with np.errstate(over="ignore"):
         for start in range(0, len(rows), _CHUNK_ROWS):

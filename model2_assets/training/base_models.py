@@ -48,8 +48,6 @@ RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 """Weights of train rows, from their positions alone: what a split does not train on
 cannot reach its weights."""
 
-_PREDICT_CHUNK_ROWS = 32_768
-
 
 class BaseModelTrainer(ABC):
     """A base model: fits one split, predicts, explains and stores itself.
@@ -346,37 +344,37 @@ def fit_split(
         return _fit_fold(trainer, data, split_id, row_weights)
 
 
-def predict_rows(
-    trainer: BaseModelTrainer, data: TrainingData, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Predict rows in chunks, so that memory does not grow with their number.
+def fit_all_rows(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    *,
+    row_weights: RowWeights | None = None,
+) -> FoldModel:
+    """Fit a fresh model on every row, whatever its role, exactly as a split is fitted.
 
     Parameters
     ----------
-    trainer : BaseModelTrainer
-        A fitted model.
+    make_trainer : callable
+        Returns a new, unfitted trainer.
     data : TrainingData
-        The features.
-    rows : ndarray of shape (n_rows,), intp
-        Positions of the rows.
+        Features and labels.
+    row_weights : callable, optional
+        Returns the weights of the rows at given positions.
 
     Returns
     -------
-    ndarray of shape (n_rows,), float64
-        Predictions in bps. The same rows give the same bits each time.
+    FoldModel
+        Of split 0, with no row to predict.
+
+    Raises
+    ------
+    TrainingError
+        If the fit fails.
     """
-    predictions = np.empty(len(rows), dtype=np.float64)
+    trainer, rows = make_trainer(), np.arange(data.n_rows)
     with threadpool_limits(limits=1, user_api="blas"):
-        for start in range(0, len(rows), _PREDICT_CHUNK_ROWS):
-            chunk = slice(start, start + _PREDICT_CHUNK_ROWS)
-            predicted = trainer.predict(data.X[rows[chunk]])
-            if np.shape(predicted) != rows[chunk].shape:
-                raise TrainingError(
-                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
-                    f"{len(rows[chunk])} rows; return one number a row"
-                )
-            predictions[chunk] = predicted
-    return predictions
+        seconds = _fit_rows(trainer, data, rows, row_weights, what="final model")
+    return FoldModel(split_id=0, trainer=trainer, n_train=len(rows), n_test=0, seconds=seconds)
 
 
 def _fit_fold(
@@ -388,6 +386,21 @@ def _fit_fold(
             f"fold {split_id} has {len(train)} train and {n_test} test rows; lengthen the "
             f"history, or lower n_groups or embargo_days"
         )
+    seconds = _fit_rows(trainer, data, train, row_weights, what=f"fold {split_id}")
+    return FoldModel(
+        split_id=split_id, trainer=trainer, n_train=len(train), n_test=n_test, seconds=seconds
+    )
+
+
+def _fit_rows(
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    train: NDArray[np.intp],
+    row_weights: RowWeights | None,
+    *,
+    what: str,
+) -> float:
+    """Fit a trainer on the rows at given positions, and return the seconds that it took."""
     started = time.monotonic()
     try:
         weights = {} if row_weights is None else {"sample_weight": row_weights(train)}
@@ -395,16 +408,10 @@ def _fit_fold(
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
         raise TrainingError(
-            f"fold {split_id} ({len(train)} train rows, {first} to {last}): "
+            f"{what} ({len(train)} train rows, {first} to {last}): "
             f"{type(trainer).__name__} failed: {error}"
         ) from error
-    return FoldModel(
-        split_id=split_id,
-        trainer=trainer,
-        n_train=len(train),
-        n_test=n_test,
-        seconds=time.monotonic() - started,
-    )
+    return time.monotonic() - started
 
 
 def _progress(model: FoldModel, done: int, total: int, elapsed_s: float) -> FoldProgress:

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from model2_assets.data_version import document_digest, table_digest
+from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
 from model2_assets.provenance import data_versions_of, require_made_from, with_provenance
+from model2_assets.training._configured import require_configured
 from model2_assets.training._determinism import refit_difference
 from model2_assets.training._kernel import blas_kernel
-from model2_assets.training._manifest import Manifest
 from model2_assets.training._out_of_fold import (
     SplitPredictions,
     average_splits,
@@ -97,7 +97,7 @@ def make_out_of_fold(
     """
     manifest = stored.manifest
     horizon, model = manifest.horizon, manifest.model
-    _require_configured(manifest, registry)
+    require_configured("fitted_models", manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
     label = labels_with_features(labels[f"label_{horizon}"], features)
     n_labelled = len(label)
@@ -220,35 +220,6 @@ def predict_stored_splits(
             "materialize fitted_models again"
         )
     return predict_splits(stored, data), data
-
-
-def _require_configured(manifest: Manifest, registry: ModelRegistry) -> None:
-    """Refuse models of other settings: a refit with the present ones cannot equal them."""
-    config = registry.model(manifest.model)
-    fitted = {
-        "trainer": manifest.trainer,
-        "seed": manifest.seed,
-        "sample_weights": manifest.sample_weights,
-        **manifest.params,
-    }
-    configured = {
-        "trainer": config.trainer,
-        "seed": config.seed,
-        "sample_weights": config.sample_weights,
-        **registry.parameters(manifest.model, manifest.horizon),
-    }
-    changed = sorted(
-        name
-        for name in {*fitted, *configured}
-        if document_digest({name: fitted.get(name)})
-        != document_digest({name: configured.get(name)})
-    )
-    if changed:
-        raise StoreError(
-            f"fitted_models of {manifest.horizon}|{manifest.model} was trained with another "
-            f"{', '.join(changed)} than the configuration now gives; materialize fitted_models "
-            f"again"
-        )
 
 
 def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:

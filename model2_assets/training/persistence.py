@@ -1,4 +1,4 @@
-"""Fold models on disk or in an object store: written atomically, verified when read.
+"""Fitted models on disk or in an object store: written atomically, verified when read.
 
 A folder cannot be replaced in one step. So a model file's name carries its content hash,
 ``manifest.json`` is replaced last, and readers follow nothing but the manifest: whoever
@@ -19,7 +19,14 @@ from upath import UPath
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.files import write_atomically
 from model2_assets.import_path import load_object
-from model2_assets.training._manifest import FOLD_FILE_PATTERN, FoldFile, Manifest, Provenance
+from model2_assets.training._manifest import (
+    FOLD_FILE_PATTERN,
+    FoldFile,
+    Manifest,
+    ModelKind,
+    Provenance,
+    file_stem,
+)
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 
 MANIFEST_NAME = "manifest.json"
@@ -34,16 +41,16 @@ def save_fold_models(
     provenance: Provenance,
     keep: Callable[[Manifest], Collection[str] | None] | None = None,
 ) -> Manifest:
-    """Store the fold models of one region, horizon and model.
+    """Store the models of one region, horizon and model.
 
     Parameters
     ----------
     folder : UPath
         Theirs alone; created where missing.
     models : iterable of FoldModel
-        One a split.
+        One a split; a final model is a single one, of split 0.
     provenance : Provenance
-        Where they come from.
+        Where they come from, and of which kind they are.
     keep : callable, optional
         Called with the manifest once the files that it names are stored and before it is
         published. Returns names of model files that must stay, None where that is unknown.
@@ -71,7 +78,7 @@ def save_fold_models(
     previous = _files_of_previous_manifest(folder)
     manifest = Manifest.of(
         provenance,
-        folds=tuple(_store_fold(folder, model) for model in ordered),
+        folds=tuple(_store_model(folder, model, provenance.kind) for model in ordered),
         library_versions=_installed_versions(ordered[0].trainer.libraries),
     )
     in_use = set() if keep is None else keep(manifest)
@@ -233,14 +240,14 @@ class StoredFoldModels:
             logger.warning("%s; retrain the model if predictions differ", message)
 
 
-def _store_fold(folder: UPath, model: FoldModel) -> FoldFile:
+def _store_model(folder: UPath, model: FoldModel, kind: ModelKind) -> FoldFile:
     extension = model.trainer.file_extension
     with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
         file = Path(scratch, f"model{extension}")
         model.trainer.save(file)
         data = file.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()
-    name = f"fold_{model.split_id}-{sha256[:12]}{extension}"
+    name = f"{file_stem(kind, model.split_id)}-{sha256[:12]}{extension}"
     write_atomically(folder / name, data)
     return FoldFile(
         split_id=model.split_id,

@@ -8,9 +8,11 @@ from model2_assets.defs.assets.cv_scores import cv_scores_asset
 from model2_assets.defs.assets.cv_splits import cv_splits_asset
 from model2_assets.defs.assets.feature_importance import feature_importance_asset
 from model2_assets.defs.assets.features import features_asset
+from model2_assets.defs.assets.final_models import final_models_asset
 from model2_assets.defs.assets.fitted_models import fitted_models_asset
 from model2_assets.defs.assets.labels import labels_asset
 from model2_assets.defs.assets.leaderboard import leaderboard_asset
+from model2_assets.defs.assets.live_predictions import live_predictions_asset
 from model2_assets.defs.assets.market_data import market_data_asset
 from model2_assets.defs.assets.nested_oof import nested_oof_asset
 from model2_assets.defs.assets.oof_paths import oof_paths_asset
@@ -29,6 +31,8 @@ ASSET_BUILDERS = (
     oof_paths_asset,
     feature_importance_asset,
     cv_scores_asset,
+    final_models_asset,
+    live_predictions_asset,
     leaderboard_asset,
     stacking_frame_asset,
 )
@@ -40,7 +44,15 @@ NESTED_BUILDERS = (nested_oof_asset,)
 PREPARATION = ("market_data", "labels", "features", "cv_splits")
 """Assets that all models share."""
 
-TRAINING = ("fitted_models", "oof_predictions", "oof_paths", "feature_importance", "cv_scores")
+TRAINING = (
+    "fitted_models",
+    "oof_predictions",
+    "oof_paths",
+    "feature_importance",
+    "cv_scores",
+    "final_models",
+    "live_predictions",
+)
 """Assets with horizon × model partitions."""
 
 NESTED = ("nested_oof",)
