@@ -62,6 +62,10 @@ def oof_predictions(
     return pd.DataFrame(values, index=panel_rows(rows))
 
 
+def live_predictions() -> pd.DataFrame:
+    return oof_predictions().drop(columns="fold_id")
+
+
 def oof_paths() -> pd.DataFrame:
     table = panel_rows((("A", "2024-01-03"), ("A", "2024-01-03"), ("B", "2024-01-02"))).to_frame(
         index=False
@@ -132,6 +136,7 @@ _BUILDERS = {
     "CVSplits": cv_splits,
     "OOFPredictions": oof_predictions,
     "OOFPaths": oof_paths,
+    "LivePredictions": live_predictions,
     "NestedOOF": nested_oof,
     "FeatureImportance": feature_importance,
     "CVScores": cv_scores,

@@ -46,7 +46,7 @@ def test_products_stand_in_the_order_of_the_graph():
     assert list(PRODUCTS) == [
         "market_data", "labels", "features", "cv_splits", "fitted_models",
         "oof_predictions", "oof_paths", "nested_oof", "feature_importance", "cv_scores",
-        "leaderboard", "stacking_frame",
+        "final_models", "live_predictions", "leaderboard", "stacking_frame",
     ]  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_layout(address, path):
     assert str(Store("memory://base").path(address)) == f"memory://base/{path}"
 
 
-@pytest.mark.parametrize("asset", [name for name in PRODUCTS if name != "fitted_models"])
+@pytest.mark.parametrize("asset", [name for name, product in PRODUCTS.items() if product.contract])
 def test_every_table_is_written_where_the_layout_says_and_read_back(store, asset):
     partitioned = asset not in UNPARTITIONED
     address = Address("us", asset, *(("21d", "ridge") if partitioned else ()))

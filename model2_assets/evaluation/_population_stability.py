@@ -76,7 +76,7 @@ def population_stability(
     >>> population_stability(reference, reference).index
     0.0
     >>> round(population_stability(reference, reference[:50]).index, 3)
-    4.258
+    3.797
     """
     before, now = _finite(reference), _finite(current)
     if not (before.size and now.size):
@@ -84,15 +84,13 @@ def population_stability(
         return PopulationStability(float("nan"), nothing, nothing, nothing)
     edges = _quantile_edges(before, n_bins)
     q, p = _shares(before, edges), _shares(now, edges)
-    return PopulationStability(
-        index=float(_index(q, p)), edges=edges, reference=q, current=p
-    )
+    return PopulationStability(index=float(_index(q, p)), edges=edges, reference=q, current=p)
 
 
 def stretch_stability(
     prediction: ArrayLike, index: pd.MultiIndex, *, n_dates: int, n_bins: int = 10
 ) -> NDArray[np.float64]:
-    """Return the stability index of every stretch of consecutive dates against all of them.
+    """Return the stability index of every stretch of consecutive dates against all others.
 
     Predictions of a few neighbouring dates never spread exactly as those of a whole history.
     This is how far they usually are from it, to compare the index of one such stretch with.
@@ -112,12 +110,12 @@ def stretch_stability(
     Returns
     -------
     ndarray of shape (n_stretches,), float64
-        In order of time; empty where the history is shorter than one stretch.
+        In order of time; empty where the history is shorter than two stretches.
     """
     values = np.asarray(prediction, dtype=np.float64)
     dates = date_codes(index)
     n_stretches = len(dates.values) // n_dates
-    if not n_stretches:
+    if n_stretches < 2:
         return np.empty(0)
     edges = _quantile_edges(values, n_bins)
     bins, n_bins_left = np.searchsorted(edges, values), len(edges) + 1
@@ -127,12 +125,12 @@ def stretch_stability(
         stretch[within] * n_bins_left + bins[within], minlength=n_stretches * n_bins_left
     )
     counts = cells.reshape(n_stretches, n_bins_left)
-    shares = counts / counts.sum(axis=1, keepdims=True)
-    return _index(_shares(values, edges), shares)
+    others = np.bincount(bins, minlength=n_bins_left) - counts
+    return _index(_to_shares(others), _to_shares(counts))
 
 
 def _index(q: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the index of shares p of shape (..., n_bins) against q of shape (n_bins,)."""
+    """Return the index of shares p of shape (..., n_bins) against q of shape (..., n_bins)."""
     q, p = np.maximum(q, EMPTY_SHARE), np.maximum(p, EMPTY_SHARE)
     divergence: NDArray[np.float64] = np.sum((p - q) * np.log(p / q), axis=-1)
     return divergence
@@ -148,5 +146,9 @@ def _quantile_edges(values: NDArray[np.float64], n_bins: int) -> NDArray[np.floa
 
 
 def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
-    counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
-    return counts / len(values)
+    return _to_shares(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
+
+
+def _to_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
+    return shares

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from model2_assets.training._determinism import largest_difference, refit_difference
-    from model2_assets.training._live_rows import find_live_rows
     from model2_assets.training._importances import aggregate_importances, top_importances
+    from model2_assets.training._live_rows import find_live_rows
     from model2_assets.training._manifest import FoldFile, Manifest, Provenance, TrainedRows
     from model2_assets.training._nested import predict_nested
     from model2_assets.training._out_of_fold import (
@@ -127,6 +127,7 @@ __all__ = [
     "FoldProgress",
     "LabelSpans",
     "LinearTrainer",
+    "LivePredictions",
     "Manifest",
     "ModelRegistry",
     "NestedOutOfFold",
@@ -139,20 +140,25 @@ __all__ = [
     "RidgeTrainer",
     "SplitPredictions",
     "StoredFoldModels",
+    "TrainedRows",
     "TrainingData",
     "XGBoostTrainer",
     "aggregate_importances",
+    "assemble_labelled_rows",
     "assemble_training_data",
     "average_splits",
     "build_nested_splits",
     "cross_validate",
     "estimate_training_bytes",
+    "find_live_rows",
+    "fit_final_model",
     "fit_models",
     "fit_n_jobs_to_memory",
     "fit_split",
     "hash_row_order",
     "label_spans",
     "largest_difference",
+    "make_live",
     "make_nested",
     "make_out_of_fold",
     "make_paths",
@@ -168,12 +174,6 @@ __all__ = [
     "save_fold_models",
     "top_importances",
     "usable_cores",
-    "LivePredictions",
-    "TrainedRows",
-    "assemble_labelled_rows",
-    "find_live_rows",
-    "fit_final_model",
-    "make_live",
 ]
 
 

@@ -6,7 +6,9 @@ import pandas as pd
 from model2_assets.panel import to_canonical
 
 
-def find_live_rows(market_data: pd.DataFrame, features: pd.DataFrame, *, bars: int) -> pd.MultiIndex:
+def find_live_rows(
+    market_data: pd.DataFrame, features: pd.DataFrame, *, bars: int
+) -> pd.MultiIndex:
     """Find the rows whose horizon has not ended, of instruments still trading.
 
     A row is live if

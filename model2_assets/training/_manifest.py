@@ -132,9 +132,7 @@ class _Document(BaseModel):
 class FoldFile(_Document):
     """One stored model."""
 
-    split_id: _Count = Field(
-        description="split that the model was trained by; 0 for a final model"
-    )
+    split_id: _Count = Field(description="split that the model was trained by; 0 for a final model")
     file: Annotated[str, Field(pattern=FOLD_FILE_PATTERN)] = Field(description="name in the folder")
     sha256: _Sha256 = Field(description="hash of the file's bytes")
     bytes: _Count = Field(description="size of the file")

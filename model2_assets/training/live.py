@@ -63,7 +63,8 @@ class LivePredictions:
         ranked = newest.sort_values(["prediction", "instrument"], ascending=[False, True])
         ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
         middle = ranked.iloc[n_names : max(len(ranked) - n_names, n_names)]
-        return ranked.drop(index=middle.index)
+        ends: pd.DataFrame = ranked.drop(index=middle.index)
+        return ends
 
 
 def make_live(
@@ -132,9 +133,7 @@ def make_live(
     return LivePredictions(live=marked, bars=bars)
 
 
-def _predict(
-    stored: StoredFoldModels, features: pd.DataFrame, rows: pd.MultiIndex
-) -> pd.DataFrame:
+def _predict(stored: StoredFoldModels, features: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
     X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
     refuse_infinity(X, rows, stored.manifest.feature_names)
     prediction = predict_matrix(stored.load(0), X, np.arange(len(rows)))

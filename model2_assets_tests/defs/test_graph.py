@@ -23,6 +23,8 @@ EDGES = {
     "nested_oof": {"labels", "features", "cv_splits"},
     "feature_importance": {"fitted_models"},
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
+    "final_models": {"labels", "features", "fitted_models", "oof_predictions"},
+    "live_predictions": {"market_data", "labels", "features", "final_models", "oof_predictions"},
     "leaderboard": {"cv_scores", "oof_predictions", "fitted_models", "labels"},
     "stacking_frame": {"labels", "cv_splits", "oof_predictions"},
 }
@@ -36,6 +38,8 @@ MODEL_ASSETS = {
     "nested_oof",
     "feature_importance",
     "cv_scores",
+    "final_models",
+    "live_predictions",
 }
 
 
@@ -167,7 +171,7 @@ def moved(before: Any, after: Any) -> set[str]:
 def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> None:
     winsorized = asset_graph(regions=small_region(labels={"winsorize": 0.05}))
 
-    assert moved(asset_graph(), winsorized) == {"labels", "cv_scores"}
+    assert moved(asset_graph(), winsorized) == {"labels", "cv_scores", "live_predictions"}
 
 
 def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
@@ -183,4 +187,5 @@ def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
     assert moved(before, asset_graph(regions=small_region(**NESTED), models=weighed)) == {
         "fitted_models",
         "nested_oof",
+        "final_models",
     }

@@ -41,8 +41,9 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
             "finite": CheckText("Every prediction is a finite number."),
             "range": CheckText(f"Within ±{limits.prediction_bps:g} bps, without any clipping."),
             "resembles_oof": CheckText(
-                f"A population stability index against the out-of-fold predictions above "
-                f"{limits.psi_warn:g}, and above 95% of their own stretches of as many dates, warns.",
+                f"A population stability index against out-of-fold predictions above "
+                f"{limits.psi_warn:g}, and above 95% of these predictions' own stretches of as "
+                f"many dates, warns.",
                 blocking=False,
             ),
         },

@@ -1,0 +1,134 @@
+# ruff: noqa: PD011 -- an outcome's values are a mapping
+"""Checks of live predictions: every planted fault is named."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model2_assets.checks import (
+    check_live_coverage,
+    check_newest_date,
+    check_resembles_oof,
+)
+from model2_assets.panel import panel_index
+
+DATES = ["2024-01-02", "2024-01-03"]
+LIVE = panel_index(["A", "A", "B"], [*DATES, DATES[1]])
+
+
+def predictions(rows: pd.MultiIndex, values=0.0) -> pd.DataFrame:
+    return pd.DataFrame({"prediction": np.zeros(len(rows)) + values}, index=rows)
+
+
+def panel(in_universe=(True, True, True)) -> pd.DataFrame:
+    return pd.DataFrame({"close": 1.0, "in_universe": list(in_universe)}, index=LIVE)
+
+
+def test_every_live_row_once_passes():
+    outcome = check_live_coverage(predictions(LIVE), LIVE)
+    assert outcome.passed
+    assert outcome.description == "3 live rows, each once"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (LIVE[1:], "1 rows lack a prediction, first A 2024-01-02"),
+        (LIVE.append(panel_index(["C"], ["2024-01-02"])), "1 rows are not live: they have a label"),
+        (LIVE.append(LIVE[2:]), "1 rows repeat an earlier one, first B 2024-01-03"),
+    ],
+)
+def test_missing_foreign_and_repeated_rows_are_named(rows, message):
+    outcome = check_live_coverage(predictions(rows), LIVE)
+    assert not outcome.passed
+    assert outcome.severity == "error"
+    assert message in outcome.description
+
+
+def test_newest_date_is_counted():
+    outcome = check_newest_date(predictions(LIVE[:2]), panel())
+    assert outcome.passed
+    assert outcome.description == "1 of 2 instruments that trade on 2024-01-03"
+
+
+@pytest.mark.parametrize(
+    ("rows", "in_universe", "message"),
+    [
+        (LIVE[:1], (True, True, True), "none of the 2 instruments that trade on 2024-01-03, the"),
+        (LIVE[:0], (True, False, False), "no instrument is in the universe on 2024-01-03, the la"),
+    ],
+)
+def test_an_absent_newest_date_is_an_error_that_says_why(rows, in_universe, message):
+    outcome = check_newest_date(predictions(rows), panel(in_universe))
+    assert not outcome.passed
+    assert outcome.severity == "error"
+    assert outcome.description.startswith(message)
+
+
+def history(n_dates: int, *, seed: int, names: int = 30, shift: float = 0.0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    dates = pd.bdate_range("2020-01-01", periods=n_dates)
+    index = panel_index(np.tile([f"S{i:02d}" for i in range(names)], n_dates), dates.repeat(names))
+    return predictions(index, rng.normal(shift, 50, size=len(index)))
+
+
+def test_the_same_distribution_resembles_itself():
+    oof = history(200, seed=1)
+    outcome = check_resembles_oof(history(10, seed=2), oof, limit=0.25)
+    assert outcome.passed
+    assert outcome.severity == "warn"
+    assert outcome.values["psi"] < 0.1
+    assert outcome.values["live_rows"] == 300
+    assert outcome.values["live_dates"] == 10
+    assert outcome.values["oof_std_bps"] == pytest.approx(oof["prediction"].std())
+
+
+@pytest.mark.parametrize("limit", [0.25, 0.1])
+def test_a_planted_shift_warns_with_the_figures(limit):
+    shifted = history(10, seed=2, shift=50)
+    outcome = check_resembles_oof(shifted, history(200, seed=1), limit=limit)
+    assert not outcome.passed
+    assert outcome.severity == "warn"
+    # One standard deviation: the divergence of two normal distributions is 1.
+    assert outcome.values["psi"] == pytest.approx(1, abs=0.3)
+    assert f"the limit is {limit:g}: live {shifted['prediction'].mean():.1f} ± " in (
+        outcome.description
+    )
+
+
+def test_predictions_of_one_value_warn():
+    outcome = check_resembles_oof(history(10, seed=2) * 0 + 1.0, history(200, seed=1), limit=0.25)
+    assert not outcome.passed
+
+
+def test_a_limit_that_is_not_reached_does_not_warn():
+    shifted = history(10, seed=2, shift=50)
+    assert check_resembles_oof(shifted, history(200, seed=1), limit=2.0).passed
+
+
+def test_what_the_history_itself_does_is_no_warning():
+    # Dates move together: each has one level of its own, and few of them make a stretch.
+    rng = np.random.default_rng(5)
+    levels = np.repeat(rng.normal(0, 100, size=200), 30)
+    oof = history(200, seed=1) + levels[:, np.newaxis]
+    live = history(2, seed=2) + np.repeat([60.0, 80.0], 30)[:, np.newaxis]
+
+    outcome = check_resembles_oof(live, oof, limit=0.25)
+
+    assert outcome.values["psi"] > 0.25
+    assert outcome.values["psi_of_oof_stretches"] > outcome.values["psi"]
+    assert outcome.passed
+    assert not check_resembles_oof(live + 1000, oof, limit=0.25).passed
+
+
+def test_nothing_to_compare_warns():
+    outcome = check_resembles_oof(predictions(LIVE[:0]), history(20, seed=1), limit=0.25)
+    assert not outcome.passed
+    assert outcome.severity == "warn"
+    assert "no predictions to compare" in outcome.description
+
+
+def test_a_prediction_that_is_no_number_is_left_to_the_check_of_its_own():
+    live = history(10, seed=2)
+    live.iloc[:2, 0] = [np.nan, np.inf]
+    assert check_resembles_oof(live, history(200, seed=1), limit=0.25).passed

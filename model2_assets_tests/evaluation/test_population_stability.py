@@ -1,0 +1,119 @@
+"""The population stability index, worked by hand and by what it must obey."""
+
+from math import log
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import rel_entr
+
+from model2_assets.evaluation import population_stability, stretch_stability
+from model2_assets.panel import panel_index
+
+
+def test_hand_worked_value():
+    # Halves of 0..9 are cut at 4.5; 80% of the others lie below.
+    found = population_stability(range(10), [0, 1, 2, 3, 9], n_bins=2)
+    assert found.edges.tolist() == [4.5]
+    assert found.reference.tolist() == [0.5, 0.5]
+    assert found.current.tolist() == [0.8, 0.2]
+    assert found.index == pytest.approx(0.3 * log(1.6) - 0.3 * log(0.4))
+    assert found.index == pytest.approx(0.4158883083)
+
+
+def test_an_empty_bin_counts_as_one_in_ten_thousand():
+    found = population_stability(range(10), [0, 1], n_bins=2)
+    assert found.current.tolist() == [1.0, 0.0]
+    expected = 0.5 * log(2) + (0.0001 - 0.5) * log(0.0001 / 0.5)
+    assert found.index == pytest.approx(expected)
+
+
+def test_deciles_hold_a_tenth_each_and_values_beyond_the_reference_fall_into_the_outer_bins():
+    found = population_stability(np.arange(1000.0), [-1e9, 1e9, 1e9, 500.0])
+    assert found.reference.tolist() == [0.1] * 10
+    assert found.current.tolist() == [0.25, 0, 0, 0, 0, 0.25, 0, 0, 0, 0.5]
+
+
+def test_quantiles_that_coincide_merge_their_bins():
+    found = population_stability([1.0] * 95 + [2.0] * 5, [1.0, 2.0])
+    assert found.edges.tolist() == [1.0]
+    assert found.reference.tolist() == [0.95, 0.05]
+    assert found.current.tolist() == [0.5, 0.5]
+    constant = population_stability([3.0] * 10, [3.0] * 4)
+    assert constant.index == 0.0
+
+
+def test_values_that_are_no_numbers_are_left_out_and_nothing_gives_no_index():
+    values = np.arange(100.0)
+    dirty = np.append(values, [np.nan, np.inf, -np.inf])
+    assert population_stability(dirty, dirty).index == 0.0
+    assert np.isnan(population_stability([], values).index)
+    assert np.isnan(population_stability(values, [np.nan]).index)
+
+
+samples = st.lists(st.integers(-50, 50), min_size=30, max_size=200)
+
+
+@given(reference=samples, current=samples)
+def test_it_is_the_symmetric_divergence_of_the_binned_shares(reference, current):
+    found = population_stability(reference, current)
+    p, q = (np.maximum(shares, 1e-4) for shares in (found.current, found.reference))
+    assert found.index == pytest.approx(float((rel_entr(p, q) + rel_entr(q, p)).sum()), abs=1e-12)
+    assert found.index >= 0
+    assert found.reference.sum() == pytest.approx(1)
+    assert found.current.sum() == pytest.approx(1)
+
+
+@given(values=samples)
+def test_it_is_zero_against_itself_whatever_the_order_and_the_number_of_copies(values):
+    assert population_stability(values, values[::-1] * 3).index == pytest.approx(0, abs=1e-12)
+
+
+def test_it_is_symmetric_in_the_shares():
+    # Both samples have the same edge: the median of each is 0.
+    one, other = [-2, -1, 0, 0, 1], [-1, 0, 0, 1, 2]
+    there, back = (population_stability(*pair, n_bins=2) for pair in ((one, other), (other, one)))
+    assert there.edges.tolist() == back.edges.tolist() == [0.0]
+    assert there.index == pytest.approx(back.index)
+    assert there.index > 0
+
+
+def test_it_grows_with_the_shift():
+    rng = np.random.default_rng(4)
+    values = rng.normal(size=5000)
+    indices = [population_stability(values, values + shift).index for shift in (0, 0.2, 0.5, 1, 2)]
+    assert indices == sorted(indices)
+    assert indices[0] == 0
+    # A shift of a normal distribution by d standard deviations has divergence d².
+    assert indices[1] == pytest.approx(0.04, rel=0.2)
+
+
+def test_stretches_are_compared_with_all_other_dates():
+    dates = pd.bdate_range("2024-01-01", periods=5).repeat(2)
+    index = panel_index(["A", "B"] * 5, dates)
+    prediction = np.array([0, 1, 2, 3, 0, 1, 2, 3, 9, 9])
+    # Stretches of two dates: 0..3 and 0..3; the fifth date, alone, counts among the others.
+    found = stretch_stability(prediction, index, n_dates=2, n_bins=2)
+    assert np.median(prediction) == 2.0
+    q = np.array([3, 3]) / 6
+    p = np.array([3, 1]) / 4
+    assert found == pytest.approx([((p - q) * np.log(p / q)).sum()] * 2)
+
+
+def test_stretches_do_not_depend_on_the_order_of_rows():
+    rng = np.random.default_rng(2)
+    dates = pd.bdate_range("2024-01-01", periods=40).repeat(3)
+    index = panel_index(["A", "B", "C"] * 40, dates)
+    prediction = pd.Series(rng.normal(size=120), index=index)
+    shuffled = prediction.sample(frac=1, random_state=1)
+    found = stretch_stability(prediction, index, n_dates=10)
+    assert len(found) == 4
+    assert np.array_equal(found, stretch_stability(shuffled, shuffled.index, n_dates=10))
+
+
+def test_a_history_of_less_than_two_stretches_has_nothing_to_compare():
+    index = panel_index(["A"] * 5, pd.bdate_range("2024-01-01", periods=5))
+    assert stretch_stability(range(5), index, n_dates=3).size == 0
+    assert stretch_stability(range(5), index, n_dates=2).size == 2
