@@ -103,7 +103,10 @@ def materialize(environment: Mapping[str, str], selection: str, *arguments: str)
 
 
 def test_dagster_materializes_each_partition(environment: dict[str, str]) -> None:
-    training = "us/fitted_models,us/oof_predictions,us/oof_paths,us/feature_importance,us/cv_scores"
+    training = (
+        "us/fitted_models,us/oof_predictions,us/oof_paths,us/feature_importance,us/cv_scores,"
+        "us/final_models,us/live_predictions"
+    )
 
     materialize(environment, "us/market_data,us/labels,us/features,us/cv_splits")
     for partition in PARTITIONS:
