@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import click
 
 from model2_assets.cli_gate import gate_options, pass_judgement
+from model2_assets.cli_versions import roll_back, show_versions
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.gate import GateReport, RunResult, problem_lines
 from model2_assets.logging import setup_logging
-from model2_assets.storage import default_base, default_store, repository_root
+from model2_assets.storage import Address, default_base, default_store, repository_root
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -103,6 +104,53 @@ def scores(region: str | None) -> None:
     names = _chosen(region, list(config.regions), "region")
     if not _print_scores(names):
         raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
+
+
+@main.command()
+@click.option("--region", help="Show this region only.")
+@click.option("--horizon", help="Show this horizon only, such as 21d.")
+@click.option("--model", help="Show this model only, such as ridge.")
+def versions(region: str | None, horizon: str | None, model: str | None) -> None:
+    """Show the kept versions of the out-of-fold predictions, with scores and origin."""
+    config = _load_config()
+    predictions = [
+        Address(name, "oof_predictions", horizon_key, model_name)
+        for name in _chosen(region, list(config.regions), "region")
+        for horizon_key in _chosen(horizon, config.region(name).labels.horizon_keys, "horizon")
+        for model_name in _chosen(model, list(config.models_of(name)), "model")
+    ]
+    show_versions(default_store(), predictions, _console())
+
+
+@main.command()
+@click.option("--region", required=True, help="Region to roll back in.")
+@click.option("--horizon", required=True, help="Horizon, such as 21d.")
+@click.option("--model", required=True, help="Model, such as ridge.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.argument("version")
+def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> None:
+    """Return a model and horizon to VERSION of its out-of-fold predictions.
+
+    Everything that belongs to these predictions is restored with them: models, paths,
+    importances, scores. All of it is verified before anything is replaced.
+    """
+    config = _load_config()
+    _chosen(region, list(config.regions), "region")
+    _chosen(horizon, config.region(region).labels.horizon_keys, "horizon")
+    _chosen(model, list(config.models_of(region)), "model")
+    _dagster_home()
+
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        _close_dead_runs(instance)
+        roll_back(
+            default_store(),
+            Address(region, "oof_predictions", horizon, model),
+            version,
+            instance,
+            is_confirmed=yes,
+        )
 
 
 @main.command("validate-config")
@@ -268,7 +316,6 @@ def _dagster_home() -> Path:
 
 def _print_scores(regions: Sequence[str]) -> bool:
     from model2_assets.scores_table import fitting_scores_table
-    from model2_assets.storage import Address
 
     store = default_store()
     console = _console()

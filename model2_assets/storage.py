@@ -8,6 +8,7 @@ kept under ``<base>/.versions/``; market data, labels, features and splits are n
 large, and made again from their source in minutes.
 """
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable, Mapping
@@ -162,10 +163,12 @@ class Store:
 
     def exists(self, address: Address) -> bool:
         """Tell whether a result has been published."""
+        return self.entry_file(address).exists()
+
+    def entry_file(self, address: Address) -> UPath:
+        """Return the one file that readers of a result follow: of fold models, their manifest."""
         path = self.path(address)
-        if address.product.format == "fold_models":
-            path = path / "manifest.json"
-        return path.exists()
+        return path / "manifest.json" if address.product.format == "fold_models" else path
 
     def write(self, address: Address, value: Any) -> UPath:
         """Publish a result, replacing the last good one in one step.
@@ -312,6 +315,16 @@ class Store:
             If there is none.
         """
         return _read_bytes(self.path(address), address).decode()
+
+    def current_version(self, address: Address) -> Version | None:
+        """Return the kept version that is current, by its hash; None if none of them is."""
+        try:
+            data = self.entry_file(address).read_bytes()
+        except FileNotFoundError:
+            return None
+        found = hashlib.sha256(data).hexdigest()
+        kept = self.archive.versions(address)
+        return next((version for version in kept if version.sha256 == found), None)
 
     def open_models(self, address: Address) -> "StoredFoldModels":
         """Open fold models; each is verified when it is loaded.

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from model2_assets.training.persistence import (
         StoredFoldModels,
         open_fold_models,
+        open_kept_models,
         save_fold_models,
     )
     from model2_assets.training.ridge import LinearTrainer, RidgeTrainer
@@ -107,6 +108,7 @@ _MODULES = {
     "mean_by_row": "_out_of_fold",
     "measure_resources": "_resources",
     "open_fold_models": "persistence",
+    "open_kept_models": "persistence",
     "predict_nested": "_nested",
     "predict_out_of_fold": "_out_of_fold",
     "predict_splits": "_out_of_fold",
@@ -165,6 +167,7 @@ __all__ = [
     "mean_by_row",
     "measure_resources",
     "open_fold_models",
+    "open_kept_models",
     "predict_nested",
     "predict_out_of_fold",
     "predict_splits",

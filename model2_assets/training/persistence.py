@@ -114,6 +114,31 @@ def open_fold_models(folder: UPath) -> "StoredFoldModels":
     return StoredFoldModels(folder=folder, manifest=Manifest.from_json(text, origin=str(path)))
 
 
+def open_kept_models(folder: UPath, manifest: bytes, *, origin: str) -> "StoredFoldModels":
+    """Open the fold models that an earlier manifest of a folder names.
+
+    Parameters
+    ----------
+    folder : UPath
+        Where the models lie.
+    manifest : bytes
+        The manifest, as it was kept.
+    origin : str
+        What to call it in messages.
+
+    Returns
+    -------
+    StoredFoldModels
+        The manifest, and the models behind it.
+
+    Raises
+    ------
+    StoreError
+        If it is malformed.
+    """
+    return StoredFoldModels(folder=folder, manifest=Manifest.from_json(manifest, origin=origin))
+
+
 @dataclass(frozen=True)
 class StoredFoldModels:
     """Fold models in a store; iterating loads one at a time.

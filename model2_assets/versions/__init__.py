@@ -9,6 +9,14 @@ from model2_assets.versions._origin import (
     origin_of_models,
     origin_of_report,
 )
+from model2_assets.versions._rollback import (
+    Rollback,
+    members_of,
+    plan_rollback,
+    restore,
+    scores_of,
+    verify_rollback,
+)
 from model2_assets.versions._version import Version
 
 __all__ = [
@@ -16,11 +24,17 @@ __all__ = [
     "VERSIONS",
     "Archive",
     "Origin",
+    "Rollback",
     "Version",
     "digits_of",
     "find_version",
     "inputs_element",
+    "members_of",
     "origin_of",
     "origin_of_models",
     "origin_of_report",
+    "plan_rollback",
+    "restore",
+    "scores_of",
+    "verify_rollback",
 ]
