@@ -75,8 +75,10 @@ PRODUCTS: Mapping[str, Product] = {
     "cv_scores": Product("json_lines", "CVScores"),
     "final_models": Product("fold_models", None),
     "live_predictions": Product("parquet", "LivePredictions"),
+    "tear_sheet": Product("html", None),
     "leaderboard": Product("parquet", "Leaderboard"),
     "stacking_frame": Product("parquet", "StackingFrame"),
+    "region_report": Product("html", None),
 }
 """Every asset, in the order of the graph; not every configuration has all of them."""
 

@@ -26,6 +26,8 @@ from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample
 OOF = Address("us", "oof_predictions", "21d", "ridge")
 SCORES = Address("us", "cv_scores", "63d", "xgboost")
 MODELS = Address("us", "fitted_models", "21d", "ridge")
+SHEET = Address("us", "tear_sheet", "21d", "ridge")
+TABLES = [name for name, product in PRODUCTS.items() if product.contract is not None]
 UNPARTITIONED = ("market_data", "labels", "features", "cv_splits", "leaderboard")
 
 
@@ -46,7 +48,8 @@ def test_products_stand_in_the_order_of_the_graph():
     assert list(PRODUCTS) == [
         "market_data", "labels", "features", "cv_splits", "fitted_models",
         "oof_predictions", "oof_paths", "nested_oof", "feature_importance", "cv_scores",
-        "final_models", "live_predictions", "leaderboard", "stacking_frame",
+        "final_models", "live_predictions", "tear_sheet", "leaderboard", "stacking_frame",
+        "region_report",
     ]  # fmt: skip
 
 
@@ -61,6 +64,8 @@ def test_products_stand_in_the_order_of_the_graph():
         ),
         (SCORES, "us/cv_scores/63d/xgboost.jsonl"),
         (MODELS, "us/fitted_models/21d/ridge"),
+        (SHEET, "us/tear_sheet/21d/ridge/report.html"),
+        (Address("us", "region_report"), "us/region_report/report.html"),
     ],
 )
 def test_layout(address, path):
@@ -69,7 +74,7 @@ def test_layout(address, path):
     assert str(Store("memory://base").path(address)) == f"memory://base/{path}"
 
 
-@pytest.mark.parametrize("asset", [name for name, product in PRODUCTS.items() if product.contract])
+@pytest.mark.parametrize("asset", TABLES)
 def test_every_table_is_written_where_the_layout_says_and_read_back(store, asset):
     partitioned = asset not in UNPARTITIONED
     address = Address("us", asset, *(("21d", "ridge") if partitioned else ()))
@@ -83,6 +88,31 @@ def test_every_table_is_written_where_the_layout_says_and_read_back(store, asset
     pd.testing.assert_frame_equal(back, table)
     pd.testing.assert_frame_equal(store.load(address), table)
     assert table_digest(back) == table_digest(table)
+
+
+@pytest.mark.parametrize("address", [SHEET, Address("us", "region_report")])
+def test_reports_are_text_in_a_folder_of_their_own(store, address):
+    assert not store.exists(address)
+    assert store.write(address, "<p>R² − 1</p>") == store.path(address)
+    store.write(address, "<p>R² − 2</p>\r\n")
+    assert store.exists(address)
+    assert files_of(store) == [str(address)]
+    assert store.path(address).name == "report.html"
+    assert store.load(address) == "<p>R² − 2</p>\r\n"
+    assert store.path(address).read_bytes() == "<p>R² − 2</p>\r\n".encode()
+
+
+def test_missing_report_is_named_with_what_to_materialize(store):
+    with pytest.raises(StoreError, match=r"report\.html: not there; materialize tear_sheet first"):
+        store.load(SHEET)
+
+
+def test_rejected_report_goes_aside_as_html(store):
+    store.write(SHEET, "good")
+    path = store.reject(SHEET, "bad")
+    assert path.suffix == ".html"
+    assert path.read_text() == "bad"
+    assert store.load(SHEET) == "good"
 
 
 def test_fold_models_are_a_folder_behind_a_manifest(store):

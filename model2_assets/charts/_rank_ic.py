@@ -6,14 +6,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.charts._axes import date_axis, nothing_to_draw, value_grid, zero_line
+from model2_assets.charts._axes import (
+    date_axis,
+    nothing_to_draw,
+    thinned,
+    value_grid,
+    zero_line,
+)
 from model2_assets.charts._palette import ACCENT, ACCENT_2, INK
 from model2_assets.evaluation import mean_by_period
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-_MOST_POINTS = 900
 
 
 def draw_rank_ic(axes: "Axes", rank_ic: pd.Series) -> None:
@@ -52,7 +56,7 @@ def draw_rank_ic(axes: "Axes", rank_ic: pd.Series) -> None:
     zero_line(axes)
     value_grid(axes)
     right = axes.twinx()
-    total = known.cumsum().iloc[_thinned(len(known))]
+    total = known.cumsum().iloc[thinned(len(known))]
     right.plot(total.index.to_numpy(), total.to_numpy(), color=ACCENT_2, linewidth=1.5)
     axes.plot([], [], color=ACCENT_2, linewidth=1.5, label="cumulative (right)")
     _align_zeros(axes, right, means, total.to_numpy())
@@ -63,12 +67,6 @@ def draw_rank_ic(axes: "Axes", rank_ic: pd.Series) -> None:
     axes.set_ylabel(f"rank IC, {name}")
     date_axis(axes, pd.DatetimeIndex(known.index))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
-
-
-def _thinned(count: int) -> NDArray[np.intp]:
-    """Return positions of at most as many points as there are pixels, the last included."""
-    step = -(-count // _MOST_POINTS)
-    return np.arange(count)[::-1][::step][::-1]
 
 
 def _align_zeros(

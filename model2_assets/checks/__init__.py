@@ -34,6 +34,12 @@ from model2_assets.checks._paths import (
     check_predictions_per_row,
     row_positions,
 )
+from model2_assets.checks._reports import (
+    check_report,
+    check_report_complete,
+    check_report_size,
+    check_self_contained,
+)
 from model2_assets.checks._scores import (
     check_models_size,
     check_same_inputs,
@@ -81,10 +87,14 @@ __all__ = [
     "check_range",
     "check_rank_ic_held",
     "check_rank_ic_plausible",
+    "check_report",
+    "check_report_complete",
+    "check_report_size",
     "check_reproduced",
     "check_resembles_oof",
     "check_same_inputs",
     "check_scores_complete",
+    "check_self_contained",
     "check_side_by_side",
     "check_stacking_frame",
     "expected_live_rows",

@@ -34,8 +34,10 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "cv_scores": ("evaluation", "panel.py"),
     "final_models": ("training", "panel.py"),
     "live_predictions": ("training", "panel.py"),
+    "tear_sheet": ("reports", "charts", "evaluation", "panel.py"),
     "leaderboard": ("evaluation",),
     "stacking_frame": ("stacking", "cross_validation/_label_ends.py", "panel.py"),
+    "region_report": ("reports", "charts", "evaluation", "panel.py"),
 }
 
 _SETTINGS: dict[str, tuple[str, ...]] = {
@@ -46,6 +48,8 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "cv_scores": ("labels",),
     "live_predictions": ("labels",),
     "nested_oof": ("cross_validation",),
+    "tear_sheet": ("labels", "features", "cross_validation"),
+    "region_report": ("labels", "features", "cross_validation"),
 }
 
 _FITTING = ("fitted_models", "nested_oof", "final_models")
@@ -82,6 +86,9 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     if asset == "cv_scores":
         # A Sharpe ratio is deflated by the number of models and horizons tried.
         parts["trials"] = len(config.models_of(region)) * len(settings["labels"]["horizons"])
+    if asset == "region_report":
+        # It names the partitions that are missing.
+        parts["models"] = sorted(config.models_of(region))
     sources = {source: _source_digest(source) for source in _SOURCES[asset]}
     plugged_in = {path: _module_digest(path) for path in sorted(_import_paths(parts))}
     document = {"sources": sources, "settings": parts, "plugged_in": plugged_in}

@@ -36,6 +36,7 @@ from model2_assets.evaluation._score_distribution import (
 )
 from model2_assets.evaluation._scores import (
     HISTORY_METRICS,
+    LAG_OVERLAPS,
     SCOPES,
     SCORE_METRICS,
     score_predictions,
@@ -58,6 +59,7 @@ from model2_assets.evaluation.partition_scores import (
 
 __all__ = [
     "HISTORY_METRICS",
+    "LAG_OVERLAPS",
     "SCOPES",
     "SCORE_METRICS",
     "BacktestOverfitting",

@@ -29,7 +29,7 @@ def test_every_run_succeeds(trained: Trained) -> None:
 
 def test_every_check_of_every_partition_passed(trained: Trained) -> None:
     graph = trained.bench.definitions.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 45
+    assert len(graph.asset_check_keys) == 51
 
     for key in graph.asset_check_keys:
         records = trained.bench.check_records(key.asset_key.path[-1], key.name)
@@ -84,6 +84,8 @@ def test_files_lie_where_the_layout_says(trained: Trained) -> None:
         assert (base / "us" / "fitted_models" / horizon / model / "manifest.json").exists()
         assert (base / "us" / "final_models" / horizon / model / "manifest.json").exists()
         assert (base / "us" / "live_predictions" / horizon / f"{model}.parquet").exists()
+        assert (base / "us" / "tear_sheet" / horizon / model / "report.html").exists()
+    assert (base / "us" / "region_report" / "report.html").exists()
     assert not (base / ".rejected").exists()
 
 

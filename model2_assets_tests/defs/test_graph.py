@@ -25,11 +25,14 @@ EDGES = {
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
     "final_models": {"labels", "features", "fitted_models", "oof_predictions"},
     "live_predictions": {"market_data", "labels", "features", "final_models", "oof_predictions"},
+    "tear_sheet": {"labels", "fitted_models", "oof_predictions", "cv_scores"},
     "leaderboard": {"cv_scores", "oof_predictions", "fitted_models", "labels"},
     "stacking_frame": {"labels", "cv_splits", "oof_predictions"},
+    "region_report": {"labels", "oof_predictions", "cv_scores", "tear_sheet", "leaderboard"},
 }
 
 
+REPORTS = {"tear_sheet", "region_report"}
 NESTED = {"cross_validation": {"nested": True}}
 MODEL_ASSETS = {
     "fitted_models",
@@ -40,6 +43,7 @@ MODEL_ASSETS = {
     "cv_scores",
     "final_models",
     "live_predictions",
+    "tear_sheet",
 }
 
 
@@ -171,7 +175,12 @@ def moved(before: Any, after: Any) -> set[str]:
 def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> None:
     winsorized = asset_graph(regions=small_region(labels={"winsorize": 0.05}))
 
-    assert moved(asset_graph(), winsorized) == {"labels", "cv_scores", "live_predictions"}
+    assert moved(asset_graph(), winsorized) == {
+        "labels",
+        "cv_scores",
+        "live_predictions",
+        *REPORTS,
+    }
 
 
 def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
@@ -183,6 +192,7 @@ def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
     assert moved(before, asset_graph(regions=small_region(**embargo))) == {
         "cv_splits",
         "nested_oof",
+        *REPORTS,
     }
     assert moved(before, asset_graph(regions=small_region(**NESTED), models=weighed)) == {
         "fitted_models",

@@ -17,7 +17,9 @@ from model2_assets.defs.assets.market_data import market_data_asset
 from model2_assets.defs.assets.nested_oof import nested_oof_asset
 from model2_assets.defs.assets.oof_paths import oof_paths_asset
 from model2_assets.defs.assets.oof_predictions import oof_predictions_asset
+from model2_assets.defs.assets.region_report import region_report_asset
 from model2_assets.defs.assets.stacking_frame import stacking_frame_asset
+from model2_assets.defs.assets.tear_sheet import tear_sheet_asset
 from model2_assets.defs.previews import accepted_previews
 from model2_assets.defs.region import Region
 
@@ -33,8 +35,10 @@ ASSET_BUILDERS = (
     cv_scores_asset,
     final_models_asset,
     live_predictions_asset,
+    tear_sheet_asset,
     leaderboard_asset,
     stacking_frame_asset,
+    region_report_asset,
 )
 """Functions that build one asset of a region, in the order of the graph."""
 
@@ -52,13 +56,14 @@ TRAINING = (
     "cv_scores",
     "final_models",
     "live_predictions",
+    "tear_sheet",
 )
 """Assets with horizon × model partitions."""
 
 NESTED = ("nested_oof",)
 """Those of them that are there only where ``cross_validation.nested`` is on."""
 
-SUMMARY = ("leaderboard", "stacking_frame")
+SUMMARY = ("leaderboard", "stacking_frame", "region_report")
 """Assets that put all partitions side by side."""
 
 

@@ -1,0 +1,161 @@
+"""Scores as tables: a row per fold, split or path, and one for all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from model2_assets.evaluation import wide_scores
+from model2_assets.reports._document import Column, Row, Table
+from model2_assets.reports._numbers import date, number
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score as people read it: heading, unit, format."""
+
+    heading: str
+    spec: str
+    unit: str = ""
+
+    @property
+    def column(self) -> Column:
+        """The column of a table of it."""
+        return Column(self.heading, self.unit)
+
+
+METRICS = {
+    "rank_ic": Metric("Rank IC", "+.4f"),
+    "rank_ic_se": Metric("Std. error", ".4f"),
+    "rank_ic_t": Metric("t", "+.2f"),
+    "n_effective": Metric("Eff. dates", ",.0f"),
+    "ic": Metric("IC", "+.4f"),
+    "icir": Metric("ICIR", "+.3f"),
+    "r2": Metric("R²", "+.4f"),
+    "rmse": Metric("RMSE", ",.0f", "bps"),
+    "mae": Metric("MAE", ",.0f", "bps"),
+    "hit_rate": Metric("Hit rate", ".2%"),
+    "decile_spread_bps": Metric("Spread", "+.1f", "bps"),
+    "deflated_sharpe": Metric("DSR", ".2f"),
+    "samples": Metric("Rows", ",.0f"),
+    "dates": Metric("Dates", ",.0f"),
+}
+"""Scores in the order of the tables."""
+
+_OF_FOLDS = ("rank_ic", "ic", "icir", "r2", "rmse", "mae", "hit_rate", "samples", "dates")
+_OF_HISTORIES = (
+    "rank_ic", "rank_ic_se", "rank_ic_t", "n_effective", "ic", "icir", "r2", "hit_rate",
+    "decile_spread_bps", "deflated_sharpe", "samples",
+)  # fmt: skip
+
+
+def overall_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores of all rows by metric."""
+    overall = scores[scores["scope"] == "all"]
+    return {
+        str(name): float(value)
+        for name, value in zip(overall["metric"], overall["value"], strict=True)
+    }
+
+
+def fold_table(scores: pd.DataFrame, oof: pd.DataFrame) -> Table:
+    """Return the scores of every fold, with the dates that it tests."""
+    dates = oof.index.get_level_values("datetime").to_series()
+    tested = dates.groupby(oof["fold_id"].to_numpy()).agg(["min", "max"])
+    wide = wide_scores(scores)
+    rows = [
+        Row(
+            (
+                str(fold["id"]),
+                date(tested.loc[fold["id"], "min"]),
+                date(tested.loc[fold["id"], "max"]),
+                *_cells(fold, _OF_FOLDS),
+            )
+        )
+        for _, fold in wide[wide["scope"] == "fold"].iterrows()
+    ]
+    first, last = date(dates.min()), date(dates.max())
+    overall = wide[wide["scope"] == "all"].iloc[0]
+    return Table(
+        id="scores-by-fold",
+        caption="By fold",
+        columns=(
+            Column("Fold", is_text=True),
+            Column("First date", is_text=True),
+            Column("Last date", is_text=True),
+            *(METRICS[name].column for name in _OF_FOLDS),
+        ),
+        rows=(*rows, Row(("All", first, last, *_cells(overall, _OF_FOLDS)), is_total=True)),
+        note=_FOLD_NOTE,
+    )
+
+
+def path_table(scores: pd.DataFrame) -> Table:
+    """Return the scores of every complete path, and of the mean over paths."""
+    wide = wide_scores(scores)
+    paths = wide[wide["scope"] == "path"]
+    several = len(paths) > 1
+    return Table(
+        id="scores-by-path",
+        caption="By path",
+        columns=_columns("Path", _OF_HISTORIES),
+        rows=(
+            *_rows(paths, _OF_HISTORIES),
+            *_rows(
+                wide[wide["scope"] == "all"],
+                _OF_HISTORIES,
+                name="Mean of predictions" if several else "All",
+            ),
+        ),
+        note=_PATH_NOTE.format(
+            paths=_SEVERAL_PATHS if several else "With one test group a split there is one path."
+        ),
+    )
+
+
+def split_table(scores: pd.DataFrame) -> Table:
+    """Return the scores of every split: of the predictions of one fitted model."""
+    wide = wide_scores(scores)
+    return Table(
+        id="scores-by-split",
+        caption="By split",
+        columns=_columns("Split", _OF_FOLDS),
+        rows=tuple(_rows(wide[wide["scope"] == "split"], _OF_FOLDS)),
+        note="A split is one fitted model, scored on all groups that it tests.",
+    )
+
+
+def _columns(first: str, metrics: Sequence[str]) -> tuple[Column, ...]:
+    return (Column(first, is_text=True), *(METRICS[name].column for name in metrics))
+
+
+def _rows(wide: pd.DataFrame, metrics: Sequence[str], name: str | None = None) -> list[Row]:
+    return [
+        Row((name or str(row["id"]), *_cells(row, metrics)), is_total=name is not None)
+        for _, row in wide.iterrows()
+    ]
+
+
+def _cells(row: pd.Series, metrics: Sequence[str]) -> tuple[str, ...]:
+    return tuple(number(row.get(name, float("nan")), METRICS[name].spec) for name in metrics)
+
+
+_FOLD_NOTE = (
+    "Rank IC and IC: mean over dates of the Spearman and Pearson correlation across names. "
+    "ICIR: mean over standard deviation of the daily rank IC, not annualized. R² is against "
+    "the mean label. Hit rate: share of rows whose prediction has the label's sign. A single "
+    "fold holds few independent windows, so it has no t-statistic."
+)
+
+_SEVERAL_PATHS = (
+    "A path is one complete history of single predictions; the last line scores their mean, "
+    "which no single model makes: averaging flatters."
+)
+
+_PATH_NOTE = (
+    "{paths} Std. error: Newey–West, over twice the dates that labels overlap. Eff. dates: "
+    "independent dates that would give the same error. Spread: mean label of the top quantile "
+    "less that of the bottom one. DSR: probability that the spread's Sharpe ratio, on windows "
+    "that do not overlap, exceeds the best expected of as many worthless models as the region "
+    "has partitions."
+)

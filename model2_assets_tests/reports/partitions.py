@@ -1,0 +1,90 @@
+"""Partitions of a region as the store returns them, without any model fitted."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from model2_assets.config import RegionConfig, parse_config
+from model2_assets.data_version import table_digest
+from model2_assets.evaluation import score_partition
+from model2_assets.provenance import with_provenance
+from model2_assets.reports import partition_report
+from model2_assets.training import FoldFile, Manifest, Provenance
+from model2_assets_tests.evaluation.paths_example import example
+
+HORIZON = "5d"
+
+
+@dataclass(frozen=True)
+class Partition:
+    oof: pd.DataFrame
+    scores: pd.DataFrame
+    labels: pd.DataFrame
+    manifest: Manifest
+
+    def report(self, **sections: Any) -> str:
+        return partition_report(
+            self.oof, self.scores, self.labels, self.manifest, config=region_config(**sections)
+        )
+
+
+def region_config(**sections: Any) -> RegionConfig:
+    return parse_config({"regions": {"us": {"labels": {"horizons": [5]}, **sections}}}).region("us")
+
+
+def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partition:
+    """Return a partition whose predictions are those of `paths_example`."""
+    made = example(seed=seed, **settings)
+    # The labels of one region are the same, whatever the model.
+    label = example(**settings).label
+    labels = pd.DataFrame({f"label_{HORIZON}": label})
+    labels = with_provenance(labels, data_version=table_digest(labels), inputs={"market_data": "d"})
+    facts = {"region": "us", "horizon": HORIZON, "model": model}
+    inputs = {"labels": table_digest(labels)}
+    manifest = _manifest(model, n_splits=made.cv.n_splits)
+    inputs["fitted_models"] = manifest.data_version
+    oof = with_provenance(
+        made.oof,
+        data_version=table_digest(made.oof),
+        inputs=inputs,
+        n_folds=made.oof["fold_id"].nunique(),
+        rows_tested=len(made.oof),
+        determinism_difference_bps=0.0,
+        **facts,
+    )
+    paths = with_provenance(made.paths, data_version="p", inputs=inputs, **facts)
+    scores = score_partition(
+        oof, paths, labels, horizon=HORIZON, model=model, execution_lag_days=1, n_trials=2
+    )
+    return Partition(oof, scores, labels, manifest)
+
+
+def _manifest(model: str, *, n_splits: int) -> Manifest:
+    folds = tuple(
+        FoldFile(
+            split_id=split_id,
+            file=f"fold_{split_id}-{'0' * 12}.joblib",
+            sha256="0" * 64,
+            bytes=2500,
+            digest=f"{split_id:064x}",
+            n_train=1234,
+            n_test=567,
+            seconds=0.1,
+        )
+        for split_id in range(n_splits)
+    )
+    provenance = Provenance(
+        region="us",
+        horizon=HORIZON,
+        model=model,
+        trainer="model2_assets.training:RidgeTrainer",
+        params={"alpha": 10000.0, "solver": "a&b"},
+        seed=7,
+        feature_names=("a", "b"),
+        data_versions={},
+        row_order_hash="",
+        seconds=1.5,
+        peak_rss_bytes=10**8,
+    )
+    return Manifest.of(provenance, folds=folds, library_versions={"scikit-learn": "1.8"})
