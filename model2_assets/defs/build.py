@@ -3,6 +3,7 @@
 import dagster as dg
 
 from model2_assets.config import Model2Config
+from model2_assets.defs.alerts import lost_runs_sensor, open_channels
 from model2_assets.defs.assets import region_assets
 from model2_assets.defs.checks import stored_models_check
 from model2_assets.defs.data_watch import data_watch, has_input_files
@@ -33,6 +34,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         process costs seconds, and training uses every core by itself.
     """
     store = Store(store.base, keep_versions=config.storage.keep_versions)
+    open_channels(config.alerts)
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
     assets = [asset for region in regions for asset in region_assets(region)]
     with accepted_previews():
@@ -45,6 +47,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
             *(nightly_sensor(region) for region in regions),
             *(data_watch(region) for region in regions if has_input_files(region)),
             dead_runs_sensor,
+            lost_runs_sensor(config.alerts),
         ],
         resources={IO_MANAGER_KEY: StoreIOManager(store)},
         loggers={"console": console_logger(config.logging)},

@@ -9,6 +9,7 @@ import dagster as dg
 
 from model2_assets.config import Model2Config, RegionConfig
 from model2_assets.contracts import load_contract
+from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.automation import nightly_condition
 from model2_assets.defs.code_versions import code_version
 from model2_assets.defs.column_schema import column_schema
@@ -135,6 +136,7 @@ class Region:
             automation_condition=nightly_condition(self, first=not inputs),
             partitions_def=partitions,
             pool=pool,
+            hooks={alert_hook(self.config.alerts)},
             check_specs=[
                 dg.AssetCheckSpec(
                     check,
