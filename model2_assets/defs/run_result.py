@@ -85,11 +85,11 @@ def _step(region: str, key: str, event: dg.DagsterEvent | None, seconds: float) 
     if event is None:
         return StepResult(name, "skipped", reason="not executed, since a step before it failed")
     if event.is_step_failure:
-        return StepResult(name, "failed", seconds, _reason(event))
+        return StepResult(name, "failed", seconds, failure_reason(event))
     return StepResult(name, "passed", seconds)
 
 
-def _reason(event: dg.DagsterEvent) -> str:
+def failure_reason(event: dg.DagsterEvent) -> str:
     """Return what a person needs to know: the failure's own sentence, or the innermost error."""
     data = event.step_failure_data
     if data.user_failure_data and data.user_failure_data.description:

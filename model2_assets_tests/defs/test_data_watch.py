@@ -159,4 +159,4 @@ def test_only_regions_with_files_are_watched_and_the_watch_is_off(watch: Watch) 
     names = {
         sensor.name for sensor in build_definitions(small_config(), watch.region.store).sensors
     }
-    assert names == {"us_nightly", "dead_runs"}
+    assert names == {"us_nightly", "dead_runs", "lost_runs"}

@@ -117,7 +117,7 @@ def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
 
     assert groups == {("us", "us"), ("eu", "eu")}
     assert {"us_preparation", "eu_training", "eu_summary"} <= set(repository.job_names)
-    switches = {sensor.name for sensor in repository.sensor_defs} - {"dead_runs"}
+    switches = {sensor.name for sensor in repository.sensor_defs} - {"dead_runs", "lost_runs"}
     assert switches == {"us_nightly", "eu_nightly"}
 
 

@@ -6,6 +6,7 @@ import smtplib
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from email import policy
 from email.message import EmailMessage
 from importlib.util import find_spec
 
@@ -113,7 +114,8 @@ def send_email(config: EmailConfig, subject: str, text: str) -> None:
     """
     from dagster._utils.alert import send_email_via_ssl, send_email_via_starttls
 
-    message = EmailMessage()
+    # Not folded: Python folds words that are not ASCII into doubled spaces.
+    message = EmailMessage(policy.SMTP.clone(max_line_length=998))
     message["From"], message["To"] = config.sender, ", ".join(config.recipients)
     message["Subject"] = " ".join(subject.split())
     message.set_content(text, cte="base64")

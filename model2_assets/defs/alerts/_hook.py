@@ -1,12 +1,16 @@
 """The hook on every asset."""
 
+from functools import cache
+
 import dagster as dg
+from dagster._core.definitions.decorators.hook_decorator import event_list_hook
 
 from model2_assets.config import AlertsConfig
 from model2_assets.defs.alerts._channels import send_everywhere
 from model2_assets.defs.alerts._message import alerts_of
 
 
+@cache
 def alert_hook(config: AlertsConfig) -> dg.HookDefinition:
     """Return the hook that tells of the failed checks of a step, and of its failure.
 
@@ -25,7 +29,6 @@ def alert_hook(config: AlertsConfig) -> dg.HookDefinition:
         For ``hooks`` of an asset. It never fails a run: what cannot be sent is logged.
     """
 
-    @dg.event_list_hook(name="alerts")
     def alerts(
         context: dg.HookContext, event_list: list[dg.DagsterEvent]
     ) -> dg.HookExecutionResult:
@@ -36,4 +39,5 @@ def alert_hook(config: AlertsConfig) -> dg.HookDefinition:
             send_everywhere(config, found, run_id=context.run_id, log=context.log)
         return dg.HookExecutionResult("alerts", is_skipped=not found)
 
-    return alerts
+    hook: dg.HookDefinition = event_list_hook(name="alerts")(alerts)
+    return hook

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import dagster as dg
 
+from model2_assets.defs.run_result import failure_reason
+
 _LEVELS = {
     dg.AssetCheckSeverity.ERROR: logging.ERROR,
     dg.AssetCheckSeverity.WARN: logging.WARNING,
@@ -43,13 +45,13 @@ def alerts_of(events: Iterable[dg.DagsterEvent]) -> Iterator[Alert]:
     """
     rejected = False
     for event in events:
-        if event.is_asset_check_evaluation:
+        if event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION:
             check = event.asset_check_evaluation_data
             if not check.passed:
                 rejected |= check.severity == dg.AssetCheckSeverity.ERROR
                 yield Alert(_LEVELS[check.severity], _check_text(check))
         elif event.is_step_failure and not rejected:
-            yield Alert(logging.ERROR, f"step {event.step_key} failed: {_reason(event)}")
+            yield Alert(logging.ERROR, f"step {event.step_key} failed: {failure_reason(event)}")
 
 
 def subject_of(alerts: Sequence[Alert]) -> str:
@@ -63,13 +65,3 @@ def _check_text(check: dg.AssetCheckEvaluation) -> str:
     where = f" of {check.partition}" if check.partition else ""
     asset = check.asset_key.to_user_string()
     return f"check {check.check_name} of {asset}{where} failed: {check.description}"
-
-
-def _reason(event: dg.DagsterEvent) -> str:
-    data = event.step_failure_data
-    if data.user_failure_data and data.user_failure_data.description:
-        return data.user_failure_data.description
-    error = data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return str(error.message).strip() if error is not None else "no reason was given"
