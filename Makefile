@@ -7,18 +7,21 @@ BIN := $(VENV)/bin
 PYTHON ?= python3
 export DAGSTER_HOME := $(CURDIR)
 
-.PHONY: train test test-fast test-end-to-end ui check lock environment clean
+.PHONY: train test test-fast test-end-to-end test-ui ui check lock environment clean
 
 train: environment
 	$(BIN)/model2 retrain
 
-test: test-fast test-end-to-end
+test: test-fast test-end-to-end test-ui
 
 test-fast: environment
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
 
 test-end-to-end: environment
 	$(BIN)/python -m pytest -n auto --dist loadfile -m end_to_end
+
+test-ui: environment
+	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
 
 ui: environment
 	$(BIN)/model2 close-runs
