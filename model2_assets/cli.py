@@ -15,7 +15,7 @@ from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.gate import GateReport, RunResult, problem_lines
 from model2_assets.logging import setup_logging
-from model2_assets.storage import Address, default_base, default_store, repository_root
+from model2_assets.storage import Address, Store, default_base, default_store, repository_root
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -88,12 +88,57 @@ def retrain(
     _print_scores(summarized)
     results = [*(run.result for run in finished), *not_started(plan, finished)]
     _print_outcome(results, home)
-    if report is not None:
-        regions = _chosen(region, list(config.regions), "region")
-        sys.exit(pass_judgement(report, "retrain", started, results, config, store, regions))
-    for line in problem_lines(results):
-        click.echo(line, err=True)
-    sys.exit(0 if all(result.status == "passed" for result in results) else 1)
+    regions = _chosen(region, list(config.regions), "region")
+    sys.exit(_judge(results, report, "retrain", started, config, store, regions))
+
+
+@main.command()
+@click.option("--region", help="Check this region only.")
+@click.option("--horizon", help="Check partitions of this horizon only, such as 21d.")
+@click.option("--model", help="Check partitions of this model only, such as ridge.")
+@gate_options
+def check(
+    region: str | None,
+    horizon: str | None,
+    model: str | None,
+    gate: bool,
+    report_dir: str | None,
+) -> None:
+    """Evaluate the checks on what is on disk, without retraining; results are not changed.
+
+    Exits as retrain does; the evaluations are on the assets' pages in the UI.
+    """
+    started = datetime.now(UTC)
+    config = _load_config()
+    plan = _plan(config, region, horizon, model)
+    home = _dagster_home()
+    store = default_store()
+    report = GateReport.prepare(report_dir, store) if gate or report_dir else None
+    click.echo(f"results: {store.base}\nDagster: {home}", err=True)
+
+    import dagster as dg
+
+    from model2_assets.defs.build import build_definitions
+    from model2_assets.defs.check_stored import check_stored
+    from model2_assets.defs.region import Region
+
+    definitions = build_definitions(config, store)
+    regions = _chosen(region, list(config.regions), "region")
+    with dg.DagsterInstance.get() as instance:
+        _close_dead_runs(instance)
+        results = [
+            result
+            for name in regions
+            for result in check_stored(
+                definitions,
+                instance,
+                Region(name, config, store),
+                [run.partition for run in plan if run.region == name and run.partition],
+            )
+        ]
+    checks = [found for result in results for found in result.checks]
+    click.echo(f"{sum(found.passed for found in checks)} of {len(checks)} checks passed")
+    sys.exit(_judge(results, report, "check", started, config, store, regions))
 
 
 @main.command()
@@ -327,6 +372,23 @@ def _print_scores(regions: Sequence[str]) -> bool:
             console.print(fitting_scores_table(console, region, board))
             shown = True
     return shown
+
+
+def _judge(
+    results: Sequence[RunResult],
+    report: GateReport | None,
+    command: str,
+    started: datetime,
+    config: Model2Config,
+    store: Store,
+    regions: Sequence[str],
+) -> int:
+    """Say what is wrong, with a report if one is wanted; return the exit status."""
+    if report is not None:
+        return pass_judgement(report, command, started, results, config, store, regions)
+    for line in problem_lines(results):
+        click.echo(line, err=True)
+    return 0 if all(result.status == "passed" for result in results) else 1
 
 
 def _print_outcome(results: Sequence[RunResult], home: Path) -> None:

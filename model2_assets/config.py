@@ -311,6 +311,11 @@ class CrossValidationConfig(_Section):
             )
         return self
 
+    @property
+    def covers_history(self) -> bool:
+        """Whether every labelled row must be predicted, and not only those that are tested."""
+        return self.scheme == "cpcv" and self.splitter is None
+
 
 class ModelConfig(_Section):
     """One named base model."""

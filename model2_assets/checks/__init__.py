@@ -16,6 +16,7 @@ from model2_assets.checks._models import (
     check_every_feature,
     check_final_complete,
     check_models_complete,
+    check_stored_final_complete,
 )
 from model2_assets.checks._nested import check_nested, check_nested_coverage
 from model2_assets.checks._out_of_fold import (
@@ -53,9 +54,18 @@ from model2_assets.checks._stacking import (
     check_side_by_side,
     check_stacking_frame,
 )
+from model2_assets.checks._stored import (
+    check_board_current,
+    check_made_from,
+    check_models_current,
+    check_scores_current,
+    check_splits_complete,
+    check_unaltered,
+)
 
 __all__ = [
     "CheckOutcome",
+    "check_board_current",
     "check_columns",
     "check_contract",
     "check_coverage",
@@ -69,9 +79,11 @@ __all__ = [
     "check_live",
     "check_live_coverage",
     "check_lookahead_control",
+    "check_made_from",
     "check_mean_is_oof",
     "check_minimum_samples",
     "check_models_complete",
+    "check_models_current",
     "check_models_size",
     "check_nested",
     "check_nested_coverage",
@@ -94,9 +106,13 @@ __all__ = [
     "check_resembles_oof",
     "check_same_inputs",
     "check_scores_complete",
+    "check_scores_current",
     "check_self_contained",
     "check_side_by_side",
+    "check_splits_complete",
     "check_stacking_frame",
+    "check_stored_final_complete",
+    "check_unaltered",
     "expected_live_rows",
     "failed_errors",
     "mean_rank_ic",

@@ -8,7 +8,7 @@ import pandas as pd
 from model2_assets.checks._outcome import CheckOutcome
 
 if TYPE_CHECKING:
-    from model2_assets.training import FittedModels
+    from model2_assets.training import FittedModels, Manifest
 
 
 def check_models_complete(fitted: "FittedModels") -> CheckOutcome:
@@ -54,15 +54,57 @@ def check_final_complete(
     CheckOutcome
         Named ``complete``.
     """
+    return _final_complete(
+        [model.n_train for model in fitted.models],
+        horizon=fitted.provenance.horizon,
+        row_order_hash=fitted.provenance.row_order_hash,
+        features=features,
+        labels=labels,
+    )
+
+
+def check_stored_final_complete(
+    manifest: "Manifest", *, features: pd.DataFrame, labels: pd.DataFrame
+) -> CheckOutcome:
+    """Check what `check_final_complete` does of the model that a manifest describes.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        Of the stored final model.
+    features, labels : DataFrame
+        The stored tables.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``complete``.
+    """
+    return _final_complete(
+        [fold.n_train for fold in manifest.folds],
+        horizon=manifest.horizon,
+        row_order_hash=manifest.row_order_hash,
+        features=features,
+        labels=labels,
+    )
+
+
+def _final_complete(
+    n_train: Sequence[int],
+    *,
+    horizon: str,
+    row_order_hash: str,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+) -> CheckOutcome:
     from model2_assets.training import hash_row_order
 
-    horizon = fitted.provenance.horizon
     joined = labels[[f"label_{horizon}"]].join(features[[]], how="inner").dropna()
     expected = joined.sort_index(level=["datetime", "instrument"]).index
     assert isinstance(expected, pd.MultiIndex)
-    trained = sum(model.n_train for model in fitted.models)
-    same_rows = fitted.provenance.row_order_hash == hash_row_order(expected)
-    problems = [] if len(fitted.models) == 1 else [f"{len(fitted.models)} models, expected one"]
+    trained = sum(n_train)
+    same_rows = row_order_hash == hash_row_order(expected)
+    problems = [] if len(n_train) == 1 else [f"{len(n_train)} models, expected one"]
     if trained != len(expected) or not same_rows:
         problems.append(
             f"trained on {trained:,} rows, which are not the {len(expected):,} that have features "
@@ -73,7 +115,7 @@ def check_final_complete(
         passed=not problems,
         description="; ".join(problems) or f"one model, trained on all {trained:,} labelled rows",
         values={
-            "models": len(fitted.models),
+            "models": len(n_train),
             "trained_rows": trained,
             "labelled_rows": len(expected),
         },

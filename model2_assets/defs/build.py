@@ -5,7 +5,7 @@ import dagster as dg
 from model2_assets.config import Model2Config
 from model2_assets.defs.alerts import lost_runs_sensor, open_channels
 from model2_assets.defs.assets import region_assets
-from model2_assets.defs.checks import stored_models_check
+from model2_assets.defs.checks import region_checks
 from model2_assets.defs.data_watch import data_watch, has_input_files
 from model2_assets.defs.dead_runs import dead_runs_sensor
 from model2_assets.defs.io_manager import StoreIOManager
@@ -38,7 +38,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
     assets = [asset for region in regions for asset in region_assets(region)]
     with accepted_previews():
-        checks = [stored_models_check(region) for region in regions]
+        checks = [check for region in regions for check in region_checks(region)]
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,

@@ -1,18 +1,58 @@
 """Checks of what is on disk: they read it again and evaluate it afresh.
 
-The nightly retrain requests assets only. There `oof_paths` has the same comparison in its
-body: it predicts afresh by the stored models and compares with the stored predictions.
+Each asset has a check ``stored``, evaluated by ``model2 check``, by the button on its page, or
+in a run that the UI starts; there it only reads the asset back, whose other checks have just
+looked at the candidate. The jobs leave it out. The nightly retrain requests assets only:
+there `oof_paths` has the comparison with the stored models in its body.
 """
 
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
 from model2_assets.defs.core_call import core_call
+from model2_assets.defs.metadata import outcomes_table
+from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import check_result
-from model2_assets.defs.region import Region
+from model2_assets.defs.region import STORED, Region
 
 STORED_MODELS = "stored_models_reproduce_oof"
+
+
+def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
+    """Return all checks of a region that look at what is on disk."""
+    return [
+        stored_models_check(region),
+        _stored_check(region, (*PREPARATION, *SUMMARY), name=f"{region.name}_stored"),
+        _stored_check(
+            region,
+            training_assets(region),
+            name=f"{region.name}_stored_partition",
+            partitions=region.partitions,
+        ),
+    ]
+
+
+def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:
+    """Return the keys of a region's checks of what is on disk.
+
+    Parameters
+    ----------
+    region : Region
+        The region.
+    partitioned : bool
+        Those of assets with horizon × model partitions, or those of the others.
+
+    Returns
+    -------
+    frozenset of AssetCheckKey
+        What `region_checks` evaluates.
+    """
+    if not partitioned:
+        return frozenset(region.stored_check(asset) for asset in (*PREPARATION, *SUMMARY))
+    stored = (region.stored_check(asset) for asset in training_assets(region))
+    return frozenset((*stored, dg.AssetCheckKey(region.key("oof_predictions"), STORED_MODELS)))
 
 
 def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
@@ -24,23 +64,72 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
         description="The fold models on disk predict, to the bit, what is stored.",
         blocking=True,
         partitions_def=region.partitions,
-        additional_ins=region.inputs("fitted_models", "labels", "features", "cv_splits"),
+        additional_deps=[
+            region.key(asset) for asset in ("fitted_models", "labels", "features", "cv_splits")
+        ],
     )
-    def stored_models_reproduce_oof(
-        context: dg.AssetCheckExecutionContext,
-        oof_predictions: Any,
-        fitted_models: Any,
-        labels: Any,
-        features: Any,
-        cv_splits: Any,
-    ) -> dg.AssetCheckResult:
-        from model2_assets.checks import check_reproduced
-        from model2_assets.training import predict_stored
+    def stored_models_reproduce_oof(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+        from model2_assets.stored_checks import StoredFiles, reproduce_stored
 
+        horizon, model = split_partition_key(context.partition_key)
         with core_call(context):
-            predicted, _ = predict_stored(
-                fitted_models, features=features, labels=labels, cv_splits=cv_splits
-            )
-            return check_result(check_reproduced(oof_predictions, predicted))
+            files = StoredFiles(region.store, region.config, region.name, horizon, model)
+            return check_result(reproduce_stored(files))
 
     return stored_models_reproduce_oof
+
+
+def _stored_check(
+    region: Region,
+    assets: Sequence[str],
+    *,
+    name: str,
+    partitions: dg.PartitionsDefinition[str] | None = None,
+) -> dg.AssetChecksDefinition:
+    """Return one step that checks several stored assets, reading each file once."""
+
+    @dg.multi_asset_check(
+        name=name,
+        specs=[
+            dg.AssetCheckSpec(
+                STORED,
+                asset=region.key(asset),
+                description="What is on disk can be read, keeps its contract, was made from what "
+                "lies beside it, and still passes every check that needs no refit.",
+                partitions_def=partitions,
+            )
+            for asset in assets
+        ],
+        can_subset=True,
+    )
+    def stored(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+        from model2_assets.stored_checks import (
+            StoredFiles,
+            evaluate_stored,
+            read_back,
+            verdict_of,
+        )
+
+        partition = split_partition_key(context.partition_key) if partitions else ()
+        files = StoredFiles(region.store, region.config, region.name, *partition)
+        chosen = {key.asset_key for key in context.selected_asset_check_keys}
+        with core_call(context):
+            for asset in assets:
+                key = region.key(asset)
+                if key not in chosen:
+                    continue
+                outcomes = (
+                    (read_back(files, asset),)
+                    if _made_in_this_run(context, key)
+                    else evaluate_stored(files, asset)
+                )
+                yield check_result(
+                    verdict_of(outcomes), asset=key, predicates=outcomes_table(outcomes)
+                )
+
+    return stored
+
+
+def _made_in_this_run(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> bool:
+    event = context.instance.get_latest_materialization_event(key)
+    return event is not None and event.run_id == context.run.run_id

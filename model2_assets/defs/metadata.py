@@ -9,6 +9,8 @@ import dagster as dg
 if TYPE_CHECKING:
     import pandas as pd
 
+    from model2_assets.checks import CheckOutcome
+
 
 def table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
     """Return a frame as table metadata: floats to six digits, dates as text, nulls empty."""
@@ -47,6 +49,17 @@ def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
     from model2_assets.evaluation import wide_scores
 
     return table(wide_scores(scores))
+
+
+def outcomes_table(outcomes: "Sequence[CheckOutcome]") -> dg.TableMetadataValue:
+    """Return a row for each of several predicates: whether it holds, and what it found."""
+    import pandas as pd
+
+    rows = [
+        (outcome.name, outcome.passed, outcome.severity, outcome.description)
+        for outcome in outcomes
+    ]
+    return table(pd.DataFrame(rows, columns=["predicate", "holds", "severity", "finding"]))
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -61,9 +61,8 @@ def publish(
     if failed:
         path = dg.MetadataValue.path(str(region.store.reject(region.address(context), value)))
         for outcome in outcomes:
-            yield check_result(
-                outcome, **({"rejected_candidate": path} if outcome in failed else {})
-            )
+            where: dict[str, Any] = {"rejected_candidate": path} if outcome in failed else {}
+            yield check_result(outcome, **where)
         reasons = "; ".join(f"check {outcome.name}: {outcome.description}" for outcome in failed)
         raise dg.Failure(
             description=f"not published, the last good result stays. {reasons}",
@@ -78,9 +77,12 @@ def publish(
         yield check_result(outcome)
 
 
-def check_result(outcome: "CheckOutcome", **metadata: Any) -> dg.AssetCheckResult:
-    """Return an outcome as Dagster stores it."""
+def check_result(
+    outcome: "CheckOutcome", *, asset: dg.AssetKey | None = None, **metadata: Any
+) -> dg.AssetCheckResult:
+    """Return an outcome as Dagster stores it; a step that checks several assets names which."""
     return dg.AssetCheckResult(
+        asset_key=asset,
         passed=outcome.passed,
         check_name=outcome.name,
         severity=_SEVERITIES[outcome.severity],

@@ -19,6 +19,8 @@ from model2_assets.storage import PRODUCTS, Address, Store
 
 OWNERS = ("team:model2",)
 IO_MANAGER_KEY = "store"
+STORED = "stored"
+"""Name of the check that reads an asset again from disk."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,10 @@ class Region:
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of one of its assets."""
         return dg.AssetKey([self.name, asset])
+
+    def stored_check(self, asset: str) -> dg.AssetCheckKey:
+        """Return the key of the check that reads one of its assets again from disk."""
+        return dg.AssetCheckKey(self.key(asset), STORED)
 
     def inputs(self, *assets: str) -> dict[str, dg.AssetIn]:
         """Return the inputs of an asset body, by parameter name."""

@@ -154,7 +154,14 @@ def _execute(
         run_config={"loggers": {"console": {}}},
         tags={PROCESS_TAG: this_process()},
     )
-    return FinishedRun(planned, run_result(planned, result, instance, time.monotonic() - started))
+    ended = run_result(
+        result,
+        instance,
+        region=planned.region,
+        partition=planned.partition,
+        seconds=time.monotonic() - started,
+    )
+    return FinishedRun(planned, ended)
 
 
 def not_started(plan: Sequence[PlannedRun], finished: Sequence[FinishedRun]) -> list[RunResult]:

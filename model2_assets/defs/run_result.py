@@ -1,33 +1,35 @@
 """What became of a run, from its events."""
 
-from typing import TYPE_CHECKING
-
 import dagster as dg
 
 from model2_assets.gate import CheckResult, RunResult, StepResult
 
-if TYPE_CHECKING:
-    from model2_assets.defs.retrain import PlannedRun
-
 
 def run_result(
-    planned: "PlannedRun",
     result: dg.ExecuteInProcessResult,
     instance: dg.DagsterInstance,
+    *,
+    region: str,
+    partition: str | None,
     seconds: float,
+    title: str = "",
 ) -> RunResult:
     """Return what became of a run.
 
     Parameters
     ----------
-    planned : PlannedRun
-        What was to be executed.
     result : ExecuteInProcessResult
         Its events.
     instance : DagsterInstance
         Where they were recorded, with their times.
+    region : str
+        The region that it belongs to.
+    partition : str or None
+        Such as ``21d|ridge``.
     seconds : float
         Wall time.
+    title : str, optional
+        What to call it where the names of partition and job do not say it.
 
     Returns
     -------
@@ -38,15 +40,16 @@ def run_result(
     failed = not result.success or any(check.is_failure for check in checks)
     event = next((event for event in result.all_events if event.is_job_failure), None)
     return RunResult(
-        region=planned.region,
-        job=planned.job,
-        partition=planned.partition,
+        region=region,
+        job=result.job_def.name,
+        partition=partition,
         status="failed" if failed else "passed",
         seconds=seconds,
         reason=(event.message or "") if event is not None else "",
         run_id=result.run_id,
-        steps=tuple(_steps(planned.region, result, instance)),
+        steps=tuple(_steps(region, result, instance)),
         checks=checks,
+        title=title,
     )
 
 

@@ -1,7 +1,7 @@
 """What became of a run, its steps and its checks."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 Status = Literal["passed", "failed", "skipped"]
 
@@ -94,6 +94,8 @@ class RunResult:
         In the order of the graph.
     checks : tuple of CheckResult
         In the order of their evaluation.
+    title : str
+        What to call it where the names of partition and job do not say it.
     """
 
     region: str
@@ -105,12 +107,18 @@ class RunResult:
     run_id: str = ""
     steps: tuple[StepResult, ...] = ()
     checks: tuple[CheckResult, ...] = ()
+    title: str = ""
 
     @property
     def name(self) -> str:
         """What the run does, such as ``us 21d|ridge`` or ``us preparation``."""
         job = self.job.removeprefix(f"{self.region}_")
-        return f"{self.region} {job if self.partition is None else self.partition}"
+        return f"{self.region} {self.title or self.partition or job}"
+
+    def document(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        values = {name: value for name, value in asdict(self).items() if name != "title"}
+        return {"name": self.name, **values}
 
     @property
     def failures(self) -> tuple[str, ...]:

@@ -94,7 +94,7 @@ class GateSummary:
             "exit_status": self.exit_status,
             "counts": self.counts,
             "lines": list(self.lines),
-            "runs": [{"name": run.name, **asdict(run)} for run in self.runs],
+            "runs": [run.document() for run in self.runs],
             "partitions": [
                 {**asdict(found), "is_missing": found.is_missing} for found in self.partitions
             ],

@@ -42,14 +42,20 @@ if TYPE_CHECKING:
         usable_cores,
     )
     from model2_assets.training.final import assemble_labelled_rows, fit_final_model
-    from model2_assets.training.fitting import FittedModels, fit_models
+    from model2_assets.training.fitting import FittedModels, assemble_roles, fit_models
     from model2_assets.training.live import LivePredictions, make_live
     from model2_assets.training.model_registry import ModelRegistry
-    from model2_assets.training.nested import NestedOutOfFold, build_nested_splits, make_nested
+    from model2_assets.training.nested import (
+        NestedOutOfFold,
+        build_nested_splits,
+        make_nested,
+        stored_nested,
+    )
     from model2_assets.training.out_of_fold import (
         OutOfFold,
         make_out_of_fold,
         predict_stored,
+        rows_to_predict,
     )
     from model2_assets.training.paths import OutOfFoldPaths, PathPlan, make_paths
     from model2_assets.training.persistence import (
@@ -88,6 +94,7 @@ _MODULES = {
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "_importances",
     "assemble_labelled_rows": "final",
+    "assemble_roles": "fitting",
     "assemble_training_data": "base_models",
     "average_splits": "_out_of_fold",
     "build_nested_splits": "nested",
@@ -115,7 +122,9 @@ _MODULES = {
     "predict_stored": "out_of_fold",
     "recombine_predictions": "_paths",
     "refit_difference": "_determinism",
+    "rows_to_predict": "out_of_fold",
     "save_fold_models": "persistence",
+    "stored_nested": "nested",
     "top_importances": "_importances",
     "usable_cores": "base_models",
 }
@@ -147,6 +156,7 @@ __all__ = [
     "XGBoostTrainer",
     "aggregate_importances",
     "assemble_labelled_rows",
+    "assemble_roles",
     "assemble_training_data",
     "average_splits",
     "build_nested_splits",
@@ -174,7 +184,9 @@ __all__ = [
     "predict_stored",
     "recombine_predictions",
     "refit_difference",
+    "rows_to_predict",
     "save_fold_models",
+    "stored_nested",
     "top_importances",
     "usable_cores",
 ]

@@ -89,6 +89,26 @@ def assemble_current_data(
     return assemble_training_data(features, labels, cv_splits, horizon=horizon), versions
 
 
+def assemble_roles(
+    features: pd.DataFrame, labels: pd.DataFrame, cv_splits: pd.DataFrame, *, horizon: str
+) -> TrainingData:
+    """Bring stored tables together but for the values of the features, which take the space.
+
+    Parameters
+    ----------
+    features, labels, cv_splits : DataFrame
+        Stored tables; only the index of `features` counts.
+    horizon : str
+        Such as ``21d``.
+
+    Returns
+    -------
+    TrainingData
+        Rows with features and a label of the horizon, without any feature.
+    """
+    return assemble_training_data(features[[]], labels, cv_splits, horizon=horizon)
+
+
 def row_weights_of(
     registry: ModelRegistry,
     data: TrainingData,

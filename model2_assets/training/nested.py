@@ -17,9 +17,10 @@ from model2_assets.data_version import table_digest
 from model2_assets.provenance import data_version_of, with_provenance
 from model2_assets.training._nested import predict_nested, tested_groups
 from model2_assets.training._resources import measure_resources
-from model2_assets.training._training_data import assemble_training_data
+from model2_assets.training._training_data import TrainingData
 from model2_assets.training.fitting import (
     assemble_current_data,
+    assemble_roles,
     fit_every_split,
     row_weights_of,
 )
@@ -136,12 +137,12 @@ def make_nested(
         data, versions = assemble_current_data(
             features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
         )
-        outer = tested_groups(data, n_groups=1)
+        expected = _train_rows(data)
         assert isinstance(features.index, pd.MultiIndex)
         pair_splits = build_nested_splits(features.index, labels, config)
         proof = prove_no_overlap(pair_splits, labels)
         # Without features: their matrix is there already, and is far larger than the rest.
-        pairs = assemble_training_data(features[[]], labels, pair_splits, horizon=horizon)
+        pairs = assemble_roles(features, labels, pair_splits, horizon=horizon)
         pair_data = replace(pairs, X=data.X, feature_names=data.feature_names)
         logger.info("%s|%s: nested predictions leave out two folds at a time", horizon, model)
         models = fit_every_split(
@@ -175,11 +176,53 @@ def make_nested(
     )
     return NestedOutOfFold(
         nested=marked,
-        expected={
-            groups[0]: data.index[data.train_rows(split_id)]
-            for split_id, groups in enumerate(outer)
-        },
+        expected=expected,
         proof=proof,
         n_models=len(models),
         seconds=usage.seconds,
     )
+
+
+def stored_nested(
+    nested: pd.DataFrame,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+    horizon: str,
+    config: CrossValidationConfig,
+) -> NestedOutOfFold:
+    """Bring stored nested predictions together with what they have to agree with.
+
+    Parameters
+    ----------
+    nested : DataFrame of shape (n_predictions, 5)
+        The stored predictions.
+    features, labels, cv_splits : DataFrame
+        Stored tables, with their provenance.
+    horizon : str
+        Such as ``21d``.
+    config : CrossValidationConfig
+        How `cv_splits` were made; with ``nested`` on.
+
+    Returns
+    -------
+    NestedOutOfFold
+        Nothing is fitted; the splits of the models are built and proved again.
+    """
+    assert isinstance(features.index, pd.MultiIndex)
+    return NestedOutOfFold(
+        nested=nested,
+        expected=_train_rows(assemble_roles(features, labels, cv_splits, horizon=horizon)),
+        proof=prove_no_overlap(build_nested_splits(features.index, labels, config), labels),
+        n_models=0,
+        seconds=0.0,
+    )
+
+
+def _train_rows(data: TrainingData) -> dict[int, pd.MultiIndex]:
+    """Return the train rows of every outer fold."""
+    return {
+        groups[0]: data.index[data.train_rows(split_id)]
+        for split_id, groups in enumerate(tested_groups(data, n_groups=1))
+    }

@@ -99,10 +99,9 @@ def make_out_of_fold(
     horizon, model = manifest.horizon, manifest.model
     require_configured("fitted_models", manifest, registry)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
-    label = labels_with_features(labels[f"label_{horizon}"], features)
-    n_labelled = len(label)
-    if not covers_history:
-        label = _from_first_tested_date(label, data.index[data.tested_rows])
+    label, never_tested = rows_to_predict(
+        labels[f"label_{horizon}"], features, data, covers_history=covers_history
+    )
     split_id = smallest_split(data)
     difference = refit_difference(
         lambda: registry.trainer(model, horizon),
@@ -128,7 +127,7 @@ def make_out_of_fold(
         region=manifest.region,
         horizon=horizon,
         model=model,
-        rows_with_label=n_labelled,
+        rows_with_label=len(label) + never_tested,
         rows_tested=len(label),
         n_folds=oof["fold_id"].nunique(),
         determinism_difference_bps=difference,
@@ -136,7 +135,7 @@ def make_out_of_fold(
     return OutOfFold(
         oof=marked,
         label=label,
-        rows_never_tested=n_labelled - len(label),
+        rows_never_tested=never_tested,
         determinism_difference_bps=difference,
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
@@ -220,6 +219,37 @@ def predict_stored_splits(
             "materialize fitted_models again"
         )
     return predict_splits(stored, data), data
+
+
+def rows_to_predict(
+    label: pd.Series, features: pd.DataFrame, data: TrainingData, *, covers_history: bool
+) -> tuple[pd.Series, int]:
+    """Return the labels of the rows that must be predicted, and how many others there are.
+
+    Parameters
+    ----------
+    label : Series of shape (n_label_rows,)
+        Labels of one horizon in bps, NaN where there is none.
+    features : DataFrame of shape (n_rows, n_features)
+        Only its index counts.
+    data : TrainingData
+        The roles of the same horizon.
+    covers_history : bool
+        Whether every labelled row must be predicted.
+
+    Returns
+    -------
+    Series of shape (n_expected,), float64
+        Found in `label` and `features`, and not in the splits, unless only the rows from the
+        first tested date on must be predicted.
+    int
+        Further rows with features and a label.
+    """
+    known = labels_with_features(label, features)
+    if covers_history:
+        return known, 0
+    later = _from_first_tested_date(known, data.index[data.tested_rows])
+    return later, len(known) - len(later)
 
 
 def labels_with_features(label: pd.Series, features: pd.DataFrame) -> pd.Series:

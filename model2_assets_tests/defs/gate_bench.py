@@ -4,8 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
-import pytest
 import yaml
 from click.testing import CliRunner, Result
 
@@ -34,19 +34,24 @@ class GateBench:
     folder: Path
 
     @classmethod
-    def open(cls, folder: Path, patch: pytest.MonkeyPatch) -> "GateBench":
-        patch.setenv("MODEL2_CONFIG", str(folder / "config.yaml"))
-        patch.setenv("MODEL2_STORAGE", str(folder / "data"))
-        patch.setenv("DAGSTER_HOME", str(folder / "home"))
+    def open(cls, folder: Path) -> "GateBench":
         (folder / "home").mkdir(parents=True)
         (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
         return cls(folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "MODEL2_CONFIG": str(self.folder / "config.yaml"),
+            "MODEL2_STORAGE": str(self.data),
+            "DAGSTER_HOME": str(self.folder / "home"),
+        }
 
     def run(self, *arguments: str, **changes: Any) -> Result:
         """Run the command with other top-level sections of the configuration."""
         text = yaml.safe_dump({**QUICK_CONFIG, **changes})
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
-        return CliRunner().invoke(main, list(arguments))
+        return CliRunner().invoke(main, list(arguments), env=self.environment)
 
     @property
     def data(self) -> Path:
@@ -63,3 +68,37 @@ class GateBench:
     def document(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((self.data / "gate" / "gate.json").read_text("utf-8"))
         return found
+
+
+def problems(result: Result) -> list[str]:
+    """Return the lines that name a problem."""
+    return [
+        line
+        for line in result.stderr.splitlines()
+        if line.startswith(("FAILED", "MISSING", "SKIPPED", "WARNING"))
+    ]
+
+
+def verdict(result: Result) -> str:
+    return result.stderr.splitlines()[-1]
+
+
+def messages(bench: GateBench, folder: str = "data/gate") -> dict[str, str]:
+    """Return the message of each case that did not pass, by name, from gate.xml."""
+    cases = ET.parse(bench.folder / folder / "gate.xml").getroot().iter("testcase")
+    return {
+        str(case.get("name")): str(child.get("message"))
+        for case in cases
+        for child in case
+        if child.tag in ("failure", "skipped")
+    }
+
+
+@dataclass(frozen=True)
+class Good:
+    """A good retrain, its report, and the bench to go on with."""
+
+    bench: GateBench
+    result: Result
+    document: dict[str, Any]
+    messages: dict[str, str]

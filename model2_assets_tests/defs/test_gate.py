@@ -1,67 +1,22 @@
 """``model2 retrain --gate``: exit status, one line a problem, and the report."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
-from xml.etree import ElementTree as ET
-
 import jsonschema
 import pytest
-from click.testing import Result
 
 from model2_assets.contracts import document_schema
-from model2_assets_tests.defs.gate_bench import HERE, QUICK_CONFIG, GateBench
+from model2_assets_tests.defs.gate_bench import (
+    HERE,
+    QUICK_CONFIG,
+    GateBench,
+    Good,
+    messages,
+    problems,
+    verdict,
+)
 
 pytestmark = pytest.mark.end_to_end
 
 ONE_PARTITION = ("--horizon", "5d", "--model", "ridge")
-
-
-@dataclass(frozen=True)
-class Good:
-    """A good retrain, its report, and the bench to go on with."""
-
-    bench: GateBench
-    result: Result
-    document: dict[str, Any]
-    messages: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Good]:
-    with pytest.MonkeyPatch.context() as patch:
-        bench = GateBench.open(tmp_path_factory.mktemp("gate"), patch)
-        result = bench.run("retrain", "--gate")
-        yield Good(bench, result, bench.document(), messages(bench))
-
-
-@pytest.fixture
-def gate(good: Good) -> GateBench:
-    assert good.result.exit_code == 0, good.result.output
-    return good.bench
-
-
-def problems(result: Result) -> list[str]:
-    return [
-        line
-        for line in result.stderr.splitlines()
-        if line.startswith(("FAILED", "MISSING", "SKIPPED", "WARNING"))
-    ]
-
-
-def verdict(result: Result) -> str:
-    return result.stderr.splitlines()[-1]
-
-
-def messages(bench: GateBench, folder: str = "data/gate") -> dict[str, str]:
-    """Return the message of each case that did not pass, by name, from gate.xml."""
-    cases = ET.parse(bench.folder / folder / "gate.xml").getroot().iter("testcase")
-    return {
-        str(case.get("name")): str(child.get("message"))
-        for case in cases
-        for child in case
-        if child.tag in ("failure", "skipped")
-    }
 
 
 def test_a_good_retrain_exits_with_zero_and_says_so(good: Good) -> None:
@@ -118,7 +73,7 @@ def test_a_failed_step_exits_with_one_and_is_named(gate: GateBench) -> None:
     result = gate.run("retrain", "--gate", *ONE_PARTITION, models=broken)
 
     assert result.exit_code == 1
-    (step,) = problems(result)
+    (step,) = (line for line in problems(result) if line.startswith("FAILED"))
     assert step.startswith("FAILED step us/fitted_models 5d|ridge: ")
     assert "no fit today" in step
     assert gate.document()["counts"]["failed_steps"] == 1
@@ -134,7 +89,7 @@ def test_a_missing_partition_exits_with_one_though_it_was_not_retrained(gate: Ga
 
     path.write_bytes(content)
     assert result.exit_code == 1
-    (missing,) = problems(result)
+    (missing,) = (line for line in problems(result) if not line.startswith("WARNING"))
     assert missing.startswith("MISSING partition us 10d|ridge: oof_paths: ")
     assert missing.endswith("10d/ridge.parquet: not there; materialize oof_paths first")
     assert [found["is_missing"] for found in gate.document()["partitions"]] == [False, True]

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from model2_assets.defs.build import build_definitions
+from model2_assets.defs.region import STORED
 from model2_assets.storage import PRODUCTS, Store
 from model2_assets_tests.defs.small_region import (
     SMALL_REGION,
@@ -127,6 +128,24 @@ def test_nightly_retrain_is_off_until_switched_on() -> None:
     sensor = definitions.resolve_sensor_def("us_nightly")
 
     assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+
+
+def test_every_asset_has_a_check_of_what_is_on_disk_which_the_jobs_leave_out() -> None:
+    definitions = build_definitions(
+        small_config(regions=small_region(**NESTED)), Store("memory://graph")
+    )
+    graph = definitions.resolve_asset_graph()
+
+    stored = {key.asset_key for key in graph.asset_check_keys if key.name == STORED}
+    in_the_jobs = {
+        key.name
+        for job in ("us_preparation", "us_training", "us_summary")
+        for key in definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
+    }
+
+    assert stored == set(graph.get_all_asset_keys())
+    assert STORED not in in_the_jobs
+    assert {"contract", "stored_models_reproduce_oof", "models_size"} <= in_the_jobs
 
 
 @pytest.mark.parametrize("asset", PRODUCTS)

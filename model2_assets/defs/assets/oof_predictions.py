@@ -56,7 +56,6 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_out_of_fold
         from model2_assets.training import ModelRegistry, make_out_of_fold
 
-        splits = region.settings.cross_validation
         with core_call(context):
             made = make_out_of_fold(
                 ModelRegistry.from_config(region.config, region.name),
@@ -65,7 +64,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 labels=labels,
                 cv_splits=cv_splits,
                 execution_lag_days=region.settings.labels.execution_lag_days,
-                covers_history=splits.scheme == "cpcv" and splits.splitter is None,
+                covers_history=region.settings.cross_validation.covers_history,
             )
             outcomes = check_out_of_fold(made, limits=limits)
             values = {name: value for o in outcomes for name, value in o.values.items()}

@@ -1,0 +1,110 @@
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from model2_assets.checks import CheckOutcome
+from model2_assets.checks._outcome import Severity
+from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.stored_checks import PREDICATES, StoredFiles, evaluate_stored, verdict_of
+from model2_assets.stored_checks import _evaluate as evaluating
+from model2_assets_tests.defs.small_region import small_config
+from model2_assets_tests.sample_tables import feature_importance, labels
+from model2_assets_tests.test_storage import fitted
+
+HOLDS = CheckOutcome("readable", passed=True, description="3 rows keep Labels")
+WARNS = CheckOutcome("same_inputs", passed=False, description="two vintages", severity="warn")
+FAILS = CheckOutcome("range", passed=False, description="too large")
+
+
+def files(folder: Path, horizon: str | None = None, model: str | None = None) -> StoredFiles:
+    return StoredFiles(Store(folder), small_config(), "us", horizon, model)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "passed", "severity", "description"),
+    [
+        ([HOLDS], True, "error", "3 rows keep Labels; hold: readable"),
+        ([HOLDS, WARNS], False, "warn", "same_inputs: two vintages"),
+        ([HOLDS, WARNS, FAILS], False, "error", "same_inputs: two vintages; range: too large"),
+    ],
+)
+def test_verdict_names_what_fails_and_is_as_severe_as_the_worst(
+    outcomes: list[CheckOutcome], passed: bool, severity: Severity, description: str
+) -> None:
+    failed = sum(not found.passed for found in outcomes)
+
+    assert verdict_of(outcomes) == CheckOutcome(
+        "stored",
+        passed=passed,
+        description=description,
+        severity=severity,
+        values={"predicates": len(outcomes), "failed_predicates": failed},
+    )
+
+
+def test_predicates_are_of_assets_that_are_stored() -> None:
+    assert set(PREDICATES) <= set(PRODUCTS)
+
+
+@pytest.mark.parametrize("asset", PRODUCTS)
+def test_whatever_is_not_there_is_a_failure_that_names_the_file(tmp_path: Path, asset: str) -> None:
+    (outcome,) = evaluate_stored(files(tmp_path), asset)
+
+    assert outcome.name == "readable"
+    assert not outcome.passed
+    assert str(tmp_path / "us" / asset) in outcome.description
+
+
+def test_an_asset_without_predicates_has_to_be_readable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluating, "PREDICATES", {})
+    Store(tmp_path).write(Address("us", "labels"), labels())
+
+    (outcome,) = evaluate_stored(files(tmp_path), "labels")
+
+    assert outcome == CheckOutcome("readable", passed=True, description="3 rows keep Labels")
+
+
+def test_fold_models_are_compared_with_their_manifest(tmp_path: Path) -> None:
+    Store(tmp_path).write(Address("us", "fitted_models", "21d", "ridge"), fitted())
+
+    outcomes = evaluate_stored(files(tmp_path, "21d", "ridge"), "fitted_models")
+
+    assert outcomes[0].passed
+    assert outcomes[0].description.startswith("2 models, 0.0")
+    assert outcomes[1].name == "evaluated"
+    assert "cv_splits.parquet: not there" in outcomes[1].description
+
+
+def test_a_predicate_that_breaks_is_a_failure_and_keeps_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(files: StoredFiles) -> Any:
+        yield FAILS
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr(evaluating, "PREDICATES", {"labels": breaks})
+    Store(tmp_path).write(Address("us", "labels"), labels())
+
+    outcomes = evaluate_stored(files(tmp_path), "labels")
+
+    assert [found.name for found in outcomes] == ["readable", "range", "evaluated"]
+    assert outcomes[2].description == "cannot be evaluated: ZeroDivisionError: no rows"
+
+
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.write(Address("us", "labels"), labels())
+    store.write(Address("us", "feature_importance", "21d", "ridge"), feature_importance())
+    found = files(tmp_path, "21d", "ridge")
+    first = found.shared("labels"), found.own("feature_importance")
+
+    monkeypatch.setattr(Store, "load", lambda *_: pytest.fail("read again"))
+
+    pd.testing.assert_frame_equal(found.shared("labels"), first[0])
+    pd.testing.assert_frame_equal(found.own("feature_importance"), first[1])
+    assert found.every("cv_scores") == {}
+    assert found.partition_keys == ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
