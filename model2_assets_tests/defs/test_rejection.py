@@ -41,15 +41,20 @@ def test_failed_check_keeps_the_last_good_predictions(
 ) -> None:
     good = bench.with_config(small_config(models={"xgboost": None}))
     assert all(run.success for run in good.retrain(horizons=("21d",)))
-    oof = "us/oof_predictions/21d/ridge.parquet"
-    before = files_of(bench)[oof]
+    kept = (
+        "us/oof_predictions/21d/ridge.parquet",
+        "us/final_models/21d/ridge/manifest.json",
+        "us/live_predictions/21d/ridge.parquet",
+    )
+    before = files_of(bench)
 
     runs = bench.with_config(with_ridge(trainer)).retrain(horizons=("21d",))
 
     training = runs[1]
     assert not training.success
     assert any(f"check {check}" in failure and message in failure for failure in training.failures)
-    assert files_of(bench)[oof] == before
+    after = files_of(bench)
+    assert {name: after[name] for name in kept} == {name: before[name] for name in kept}
     latest = bench.check_records("oof_predictions", check)[0]
     assert latest.status.value == "FAILED"
     assert latest.partition == "21d|ridge"

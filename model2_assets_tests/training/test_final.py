@@ -1,6 +1,8 @@
 # ruff: noqa: PD011 -- an outcome's values are a mapping
 """The final model: all labelled rows, the settings of the fold models, and validated first."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -15,6 +17,7 @@ from model2_assets.errors import StoreError, TrainingError
 from model2_assets.provenance import data_versions_of
 from model2_assets.storage import Address, Store
 from model2_assets.training import (
+    Manifest,
     assemble_labelled_rows,
     fit_final_model,
     hash_row_order,
@@ -103,6 +106,31 @@ def test_it_is_stored_under_a_manifest_that_says_what_it_is(tables, model, tmp_p
     assert sorted(p.name for p in path.iterdir()) == sorted([file.file, "manifest.json"])
     restored = predict(stored.load(0), tables)
     assert restored.tolist() == predict(fitted.models[0].trainer, tables).tolist()
+
+
+def manifest_json(tables, tmp_path):
+    address = Address("us", "final_models", HORIZON, "ridge")
+    path = Store(tmp_path).write(address, fit_final(tables)) / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8"))
+
+
+def test_a_final_manifest_without_its_rows_is_refused(tables, tmp_path):
+    values = manifest_json(tables, tmp_path)
+    del values["trained_on"]
+    with pytest.raises(StoreError, match="a final model has one file, and says which rows"):
+        Manifest.from_json(json.dumps(values))
+
+
+def test_a_final_model_does_not_pass_for_a_fold_model(tables, tmp_path):
+    values = manifest_json(tables, tmp_path)
+    with pytest.raises(StoreError, match="does not carry its split and hash"):
+        Manifest.from_json(json.dumps(values | {"kind": "fold_models"}))
+
+
+def test_a_manifest_that_states_no_kind_is_of_fold_models(tables):
+    values = json.loads(tables.validated.to_json())
+    del values["kind"], values["trained_on"]
+    assert Manifest.from_json(json.dumps(values)) == tables.validated
 
 
 def test_a_damaged_file_is_not_loaded(tables, tmp_path):
