@@ -83,7 +83,7 @@ def stamped_too_early(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFra
     """Return features of which one trusts a column of the market data."""
     honest = momentum_features(panel, config).swaplevel()
     column = panel["vwap"] / panel["close"] - 1
-    return honest.assign(leak=column.reindex(honest.index).astype("float32")).dropna()
+    return honest.assign(leak=column.reindex(honest.index).astype("float32"))
 
 
 def strangers(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
