@@ -61,6 +61,11 @@ def draw_heatmap(
     _label(axes, matrix)
 
 
+def heatmap_height(n_rows: int) -> int:
+    """Return the height in pixels that suits a number of rows."""
+    return min(60 + 30 * max(n_rows, 2), 900)
+
+
 def _label(axes: "Axes", matrix: pd.DataFrame) -> None:
     n_rows, n_columns = matrix.shape
     axes.set_xlim(0, n_columns)

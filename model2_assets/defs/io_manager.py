@@ -24,10 +24,14 @@ class StoreIOManager(dg.IOManager):
         self._store = store
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Publish a result atomically and note its path."""
+        """Publish a result atomically; note its path and, of models, their size in 10^6 bytes."""
         key = context.asset_partition_key if context.has_asset_partitions else None
-        path = self._store.write(address_of(context.asset_key, key), obj)
-        context.add_output_metadata({"path": dg.MetadataValue.path(str(path))})
+        address = address_of(context.asset_key, key)
+        path = self._store.write(address, obj)
+        metadata: dict[str, Any] = {"path": dg.MetadataValue.path(str(path))}
+        if address.product.format == "fold_models":
+            metadata["models_mb"] = self._store.open_models(address).manifest.total_bytes / 1e6
+        context.add_output_metadata(metadata)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read a result, or a dict of partition key to result."""

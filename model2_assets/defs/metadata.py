@@ -24,7 +24,13 @@ def table(frame: "pd.DataFrame") -> dg.TableMetadataValue:
 
 def picture(png: bytes) -> dg.MarkdownMetadataValue:
     """Return a PNG as metadata; the UI shows it behind "Show Markdown"."""
-    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")
+    return dg.MetadataValue.md(_embedded(png))
+
+
+def gallery(pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
+    """Return PNGs under their titles as one metadata entry, so that one click shows all."""
+    shown = (f"#### {title}\n\n{_embedded(png)}" for title, png in pictures.items())
+    return dg.MetadataValue.md("\n\n".join(shown))
 
 
 def label_summary(labels: "pd.DataFrame", horizons: Sequence[str]) -> dg.TableMetadataValue:
@@ -44,6 +50,13 @@ def features_left_out(left_out: Mapping[str, Sequence[str]]) -> str:
     return "; ".join(f"for want of {c}: {', '.join(f)}" for c, f in wants.items()) or "none"
 
 
+def missing_values(features: "pd.DataFrame") -> dg.TableMetadataValue:
+    """Return which features have missing values: how many, and their share of the rows."""
+    from model2_assets.evaluation import incomplete_features
+
+    return table(incomplete_features(features))
+
+
 def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
     """Return scores with a row per fold, split, path and for all, a column per metric."""
     from model2_assets.evaluation import wide_scores
@@ -60,6 +73,19 @@ def outcomes_table(outcomes: "Sequence[CheckOutcome]") -> dg.TableMetadataValue:
         for outcome in outcomes
     ]
     return table(pd.DataFrame(rows, columns=["predicate", "holds", "severity", "finding"]))
+
+
+def overall_scores(scores: "pd.DataFrame") -> dict[str, float]:
+    """Return the scores over all rows by name, with the unit in it; undefined ones left out."""
+    overall = scores[scores["scope"] == "all"].set_index("metric")["value"].dropna()
+    return {f"{name}{_SCORE_UNITS.get(str(name), '')}": float(v) for name, v in overall.items()}
+
+
+_SCORE_UNITS = {"mse": "_bps2", "rmse": "_bps", "mae": "_bps"}
+
+
+def _embedded(png: bytes) -> str:
+    return f"![](data:image/png;base64,{base64.b64encode(png).decode()})"
 
 
 def _cell(value: Any) -> str | int | float | bool | None:

@@ -6,11 +6,12 @@ failed candidate goes to ``.rejected/`` and the last good result stays where it 
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from model2_assets.defs.metadata import gallery
 from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def publish(
     *,
     data_version: str,
     metadata: Mapping[str, Any],
+    pictures: Callable[[], Mapping[str, bytes]] | None = None,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """Report the checks of a candidate, then hand it on, or reject it.
 
@@ -42,6 +44,9 @@ def publish(
         Digest of the candidate's values.
     metadata : mapping
         Shown on the asset's page.
+    pictures : callable, optional
+        Returns PNGs by title, shown there as well. Called for a candidate that passed; what
+        goes wrong in it is logged as a warning, since no picture is worth a result.
 
     Yields
     ------
@@ -71,7 +76,9 @@ def publish(
         )
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
-        value=value, metadata=finite(metadata), data_version=dg.DataVersion(data_version)
+        value=value,
+        metadata={**finite(metadata), **_drawn(context, pictures)},
+        data_version=dg.DataVersion(data_version),
     )
     for outcome in outcomes:
         yield check_result(outcome)
@@ -97,6 +104,18 @@ def finite(values: Mapping[str, Any]) -> dict[str, Any]:
         name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
         for name, value in values.items()
     }
+
+
+def _drawn(
+    context: dg.AssetExecutionContext, pictures: Callable[[], Mapping[str, bytes]] | None
+) -> dict[str, Any]:
+    if pictures is None:
+        return {}
+    try:
+        return {"pictures": gallery(pictures())}
+    except Exception as error:
+        context.log.warning(f"pictures could not be drawn: {type(error).__name__}: {error}")
+        return {}
 
 
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}

@@ -1,13 +1,23 @@
-"""Scores of out-of-fold predictions, inference for overlapping labels, and pictures."""
+"""Scores of out-of-fold predictions, and inference for overlapping labels."""
 
+from model2_assets.evaluation._calibration import Calibration, calibration
 from model2_assets.evaluation._cumulative_spread import cumulative_quantile_spread
+from model2_assets.evaluation._date_roles import most_frequent_roles
 from model2_assets.evaluation._decile_spread import decile_spread
 from model2_assets.evaluation._deflated_sharpe import (
     deflated_sharpe_ratio,
     expected_maximum_sharpe,
 )
-from model2_assets.evaluation._fold_timeline import plot_fold_timeline
+from model2_assets.evaluation._feature_coverage import feature_coverage, incomplete_features
+from model2_assets.evaluation._fold_rank_ic import fold_rank_ic
+from model2_assets.evaluation._histogram import Histogram, histogram, reach_of
 from model2_assets.evaluation._ic_distribution import IcDistribution, ic_distribution
+from model2_assets.evaluation._importance_stability import (
+    fold_agreement,
+    importance_stability,
+    importances_by_fold,
+    main_importance_kind,
+)
 from model2_assets.evaluation._label_overlap import label_overlap_days
 from model2_assets.evaluation._metrics import daily_ic
 from model2_assets.evaluation._monthly_ic import monthly_mean_ic
@@ -30,10 +40,6 @@ from model2_assets.evaluation._quantile_returns import (
 )
 from model2_assets.evaluation._rank_autocorrelation import rank_autocorrelation
 from model2_assets.evaluation._rank_ic_changes import rank_ic_changes
-from model2_assets.evaluation._score_distribution import (
-    has_several_paths,
-    plot_score_distribution,
-)
 from model2_assets.evaluation._scores import (
     HISTORY_METRICS,
     LAG_OVERLAPS,
@@ -53,6 +59,7 @@ from model2_assets.evaluation.leaderboard import (
 )
 from model2_assets.evaluation.partition_scores import (
     describe_scores,
+    has_several_paths,
     score_partition,
     wide_scores,
 )
@@ -63,12 +70,15 @@ __all__ = [
     "SCOPES",
     "SCORE_METRICS",
     "BacktestOverfitting",
+    "Calibration",
+    "Histogram",
     "HorizonOverfitting",
     "IcDistribution",
     "MeanInference",
     "OOFCorrelation",
     "PeriodMeans",
     "PopulationStability",
+    "calibration",
     "compare_partitions",
     "cumulative_quantile_spread",
     "daily_ic",
@@ -76,25 +86,33 @@ __all__ = [
     "deflated_sharpe_ratio",
     "describe_scores",
     "expected_maximum_sharpe",
+    "feature_coverage",
+    "fold_agreement",
+    "fold_rank_ic",
     "folds_of",
     "has_several_paths",
+    "histogram",
     "ic_distribution",
+    "importance_stability",
+    "importances_by_fold",
+    "incomplete_features",
     "label_overlap_days",
     "leaderboard_version",
+    "main_importance_kind",
     "mean_by_period",
     "mean_ic_inference",
     "mean_quantile_returns",
     "monthly_mean_ic",
+    "most_frequent_roles",
     "normal_quantiles",
     "oof_rank_correlation",
     "overfitting_by_horizon",
-    "plot_fold_timeline",
-    "plot_score_distribution",
     "population_stability",
     "probability_of_backtest_overfitting",
     "quantile_returns",
     "rank_autocorrelation",
     "rank_ic_changes",
+    "reach_of",
     "score_partition",
     "score_predictions",
     "stretch_stability",

@@ -94,6 +94,11 @@ def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return values
 
 
+def has_several_paths(scores: pd.DataFrame) -> bool:
+    """Tell whether a partition's scores are of more than one path."""
+    return int(scores["path_id"].nunique()) > 1
+
+
 def describe_scores(scores: pd.DataFrame) -> list[str]:
     """Return one line of text per fold, one per path where there are several, one for all."""
     wide = wide_scores(scores)

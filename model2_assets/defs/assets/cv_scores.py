@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
-from model2_assets.defs.metadata import picture, scores_table
+from model2_assets.defs.metadata import overall_scores, scores_table
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
@@ -32,17 +32,14 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
     def cv_scores(
         context: dg.AssetExecutionContext, oof_predictions: Any, oof_paths: Any, labels: Any
     ) -> Iterator[Any]:
+        from model2_assets.charts import score_pictures
         from model2_assets.checks import check_contract
         from model2_assets.data_version import table_digest
-        from model2_assets.evaluation import (
-            describe_scores,
-            has_several_paths,
-            plot_score_distribution,
-            score_partition,
-        )
+        from model2_assets.evaluation import describe_scores, score_partition
         from model2_assets.provenance import data_versions_of, with_provenance
 
         horizon, model = split_partition_key(context.partition_key)
+        lag = region.settings.labels.execution_lag_days
         with core_call(context):
             scores = score_partition(
                 oof_predictions,
@@ -50,19 +47,15 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
                 labels,
                 horizon=horizon,
                 model=model,
-                execution_lag_days=region.settings.labels.execution_lag_days,
+                execution_lag_days=lag,
                 n_trials=len(region.partition_keys),
             )
             for line in describe_scores(scores):
                 context.log.info(line)
-            pictures = {}
-            if has_several_paths(scores):
-                pictures["distribution"] = picture(plot_score_distribution(scores))
             version = table_digest(scores)
             inputs = data_versions_of(
                 oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels
             )
-            overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
             yield from publish(
                 context,
                 region,
@@ -72,9 +65,11 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(scores),
                     "scores": scores_table(scores),
-                    **pictures,
-                    **{str(name): value for name, value in overall.dropna().items()},
+                    **overall_scores(scores),
                 },
+                pictures=lambda: score_pictures(
+                    oof_predictions, labels, scores, horizon=horizon, execution_lag_days=lag
+                ),
             )
 
     return cv_scores

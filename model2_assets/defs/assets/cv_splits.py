@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
-from model2_assets.defs.metadata import picture, table
+from model2_assets.defs.metadata import table
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 
@@ -52,6 +52,7 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
         },
     )
     def cv_splits(context: dg.AssetExecutionContext, labels: Any, features: Any) -> Iterator[Any]:
+        from model2_assets.charts import split_pictures
         from model2_assets.checks import (
             check_contract,
             check_minimum_samples,
@@ -69,7 +70,6 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             split_summary,
         )
         from model2_assets.data_version import table_digest
-        from model2_assets.evaluation import plot_fold_timeline
         from model2_assets.provenance import (
             data_versions_of,
             require_same_origin,
@@ -118,8 +118,8 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                     "proof": table(proof.per_split),
                     "test_blocks": table(split_summary(splits)),
                     "samples": table(samples),
-                    "timeline": picture(plot_fold_timeline(splits)),
                 },
+                pictures=lambda: split_pictures(splits),
             )
 
     return cv_splits

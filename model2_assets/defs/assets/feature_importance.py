@@ -15,8 +15,6 @@ from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 
-TOP = 20
-
 
 def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``feature_importance`` asset."""
@@ -33,8 +31,10 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
         },
     )
     def feature_importance(context: dg.AssetExecutionContext, fitted_models: Any) -> Iterator[Any]:
+        from model2_assets.charts import TOP_FEATURES, importance_pictures
         from model2_assets.checks import check_contract, check_every_feature
         from model2_assets.data_version import table_digest
+        from model2_assets.evaluation import fold_agreement
         from model2_assets.provenance import with_provenance
         from model2_assets.training import aggregate_importances, top_importances
 
@@ -51,7 +51,7 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
                 model=model,
                 libraries=dict(manifest.library_versions),
             )
-            top = top_importances(importance, TOP)
+            top = top_importances(importance, TOP_FEATURES)
             context.log.info(f"top {len(top)} features:\n{top.to_string(index=False)}")
             yield from publish(
                 context,
@@ -62,7 +62,12 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
                     check_every_feature(importance, manifest.feature_names),
                 ],
                 data_version=version,
-                metadata={"dagster/row_count": len(importance), "top_features": table(top)},
+                metadata={
+                    "dagster/row_count": len(importance),
+                    "mean_rank_correlation_of_folds": fold_agreement(importance),
+                    "top_features": table(top),
+                },
+                pictures=lambda: importance_pictures(importance),
             )
 
     return feature_importance

@@ -10,7 +10,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
-from model2_assets.defs.metadata import features_left_out
+from model2_assets.defs.metadata import features_left_out, missing_values
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 
@@ -38,6 +38,7 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
     )
     def features(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.builders import make_features
+        from model2_assets.charts import feature_pictures
         from model2_assets.checks import (
             check_contract,
             check_features_consistent,
@@ -71,9 +72,13 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(table),
                     "features": table.shape[1],
+                    "missing_values": missing_values(table),
                     "left_out": features_left_out(table.attrs.get("left_out", {})),
                     **table.attrs.get("counts", {}),
                 },
+                pictures=lambda: feature_pictures(
+                    table, market_data.index[market_data["in_universe"]]
+                ),
             )
 
     return features

@@ -36,6 +36,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
     )
     def labels(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.builders import make_labels
+        from model2_assets.charts import label_pictures
         from model2_assets.checks import check_contract, check_labels_consistent
         from model2_assets.data_version import table_digest
         from model2_assets.provenance import data_versions_of, with_provenance
@@ -64,6 +65,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
                     "summary": label_summary(table, horizons),
                     **table.attrs.get("counts", {}),
                 },
+                pictures=lambda: label_pictures(table, horizons),
             )
 
     return labels

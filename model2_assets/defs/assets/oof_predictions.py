@@ -53,6 +53,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         cv_splits: Any,
         fitted_models: Any,
     ) -> Iterator[Any]:
+        from model2_assets.charts import prediction_pictures
         from model2_assets.checks import check_out_of_fold
         from model2_assets.training import ModelRegistry, make_out_of_fold
 
@@ -81,6 +82,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                     "determinism_difference_bps": made.determinism_difference_bps,
                     "rank_ic": values["rank_ic"],
                 },
+                pictures=lambda: prediction_pictures(made.oof, limit_bps=limits.prediction_bps),
             )
 
     return oof_predictions

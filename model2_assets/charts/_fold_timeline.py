@@ -1,37 +1,38 @@
-"""A picture of the splits: dates by splits, coloured by role."""
+"""The splits: dates by splits, coloured by role."""
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.charts._canvas import WIDTH_PX
+from model2_assets.charts._palette import ACCENT, ACCENT_2, BAND, CAUTION, FAINT, INK
 from model2_assets.cross_validation import Role, role_columns
+from model2_assets.evaluation import most_frequent_roles
 from model2_assets.panel import date_codes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-WIDTH_PX = 900
-_DPI = 130
-_BAR_INCHES = 0.22
-_TALLEST_INCHES = 10.0
+BAR_PX = 22
+_MARGIN_PX = 115
+_TALLEST_PX = 1000
 _MIN_RUN_PX = 2.0
 _PLOT_SHARE = 0.88
 
-COLOURS = {
-    Role.TRAIN: "#C8CDD3",
-    Role.TEST: "#0072B2",
-    Role.PURGED_BEFORE: "#F0C000",
-    Role.PURGED_AFTER: "#D55E00",
-    Role.EMBARGOED: "#111111",
-    Role.UNUSED: "#F1F3F5",
+ROLE_COLOURS = {
+    Role.TRAIN: BAND,
+    Role.TEST: ACCENT,
+    Role.PURGED_BEFORE: CAUTION,
+    Role.PURGED_AFTER: ACCENT_2,
+    Role.EMBARGOED: INK,
+    Role.UNUSED: FAINT,
 }
-"""Hues after Okabe and Ito (2008), told apart by lightness alone as well."""
+"""Told apart by lightness alone as well."""
 
 
-def plot_fold_timeline(splits: pd.DataFrame) -> bytes:
+def draw_fold_timeline(axes: "Axes", splits: pd.DataFrame) -> None:
     """Draw what every date does in every split.
 
     A date has the colour of most of its rows. The axis counts dates with rows, so gaps in
@@ -41,58 +42,45 @@ def plot_fold_timeline(splits: pd.DataFrame) -> bytes:
 
     Parameters
     ----------
+    axes : Axes
+        Empty axes, best as high as `fold_timeline_height` says.
     splits : DataFrame of shape (n_rows, 1 + n_columns)
         The cv_splits table.
-
-    Returns
-    -------
-    bytes
-        A PNG picture, made to be shown 900 pixels wide.
     """
-    from matplotlib.figure import Figure
-
     index = splits.index
     assert isinstance(index, pd.MultiIndex)
     dates = date_codes(index)
     columns = role_columns(splits)
+    n_dates = len(dates.values)
+    roles = np.array(
+        [most_frequent_roles(column.roles(splits), dates.codes, n_dates) for column in columns]
+    )
+    _draw_runs(axes, roles)
     names = [f"{column.horizon or ''} {column.split_id}".strip() for column in columns]
-    width = WIDTH_PX / 100
-    height = min(1.15 + _BAR_INCHES * len(columns), _TALLEST_INCHES)
-    figure = Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
-    seen: set[int] = set()
-    for row, column in enumerate(columns):
-        roles = _roles_by_date(column.roles(splits), dates.codes, len(dates.values))
-        _draw_split(axes, row, roles)
-        seen.update(np.unique(roles).tolist())
     _label_axes(axes, pd.DatetimeIndex(dates.values), names)
-    _add_legend(axes, [role for role in COLOURS if role != Role.UNUSED or role in seen])
-    picture = BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
+    _add_legend(axes, [role for role in ROLE_COLOURS if role != Role.UNUSED or role in roles])
 
 
-def _roles_by_date(
-    roles: NDArray[np.int8], codes: NDArray[np.int64], n_dates: int
-) -> NDArray[np.int8]:
-    counts = np.bincount(codes * len(Role) + roles, minlength=n_dates * len(Role))
-    most: NDArray[np.int8] = counts.reshape(n_dates, len(Role)).argmax(axis=1).astype(np.int8)
-    return most
+def fold_timeline_height(splits: pd.DataFrame) -> int:
+    """Return the height in pixels that suits the number of splits."""
+    return min(_MARGIN_PX + BAR_PX * len(role_columns(splits)), _TALLEST_PX)
 
 
-def _draw_split(axes: "Axes", row: int, roles: NDArray[np.int8]) -> None:
+def _draw_runs(axes: "Axes", roles: NDArray[np.int8]) -> None:
     """Draw the runs of equal role, widest kinds first so that thin ones stay on top."""
-    edges = np.flatnonzero(np.diff(roles)) + 1
-    starts = np.concatenate([[0], edges])
-    stops = np.concatenate([edges, [len(roles)]])
-    least = _MIN_RUN_PX * len(roles) / (WIDTH_PX * _PLOT_SHARE)
-    for role, colour in COLOURS.items():
-        chosen = roles[starts] == role
-        spans = [
-            (float(start), float(max(stop - start, least)))
-            for start, stop in zip(starts[chosen], stops[chosen], strict=True)
-        ]
-        axes.broken_barh(spans, (row - 0.4, 0.8), facecolors=colour, linewidth=0)
+    from matplotlib.collections import PolyCollection
+
+    n_splits, n_dates = roles.shape
+    first = np.ones((n_splits, 1), dtype=bool)
+    split, start = np.nonzero(np.hstack([first, roles[:, 1:] != roles[:, :-1]]))
+    stop = np.where(np.append(split[1:] == split[:-1], False), np.append(start[1:], 0), n_dates)
+    least = _MIN_RUN_PX * n_dates / (WIDTH_PX * _PLOT_SHARE)
+    stop = start + np.maximum(stop - start, least)
+    corners = np.stack([start, start, stop, stop], axis=1), np.outer(split, np.ones(4))
+    boxes = np.stack([corners[0], corners[1] + np.array([-0.4, 0.4, 0.4, -0.4])], axis=2)
+    for role, colour in ROLE_COLOURS.items():
+        chosen = boxes[roles[split, start] == role]
+        axes.add_collection(PolyCollection(chosen, facecolors=colour, linewidths=0))
 
 
 def _label_axes(axes: "Axes", calendar: pd.DatetimeIndex, names: list[str]) -> None:
@@ -103,10 +91,8 @@ def _label_axes(axes: "Axes", calendar: pd.DatetimeIndex, names: list[str]) -> N
     step = max(1, -(-len(names) // 40))
     axes.set_yticks(range(0, len(names), step), names[::step])
     axes.set_ylabel("split")
-    axes.tick_params(length=3, labelsize=9)
     axes.tick_params(axis="y", length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_visible(False)
 
 
 def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
@@ -127,15 +113,14 @@ def _add_legend(axes: "Axes", shown: list[Role]) -> None:
     from matplotlib.patches import Patch
 
     handles = [
-        Patch(facecolor=COLOURS[role], label=role.name.lower().replace("_", " ")) for role in shown
+        Patch(facecolor=ROLE_COLOURS[role], label=role.name.lower().replace("_", " "))
+        for role in shown
     ]
     axes.legend(
         handles=handles,
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
         ncols=len(handles),
-        frameon=False,
-        fontsize=9,
         handlelength=1.2,
         columnspacing=1.5,
         borderaxespad=0.3,

@@ -1,32 +1,24 @@
-"""A picture of how rank ICs scatter over splits and paths."""
+"""How rank ICs scatter over splits and paths."""
 
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.charts._palette import ACCENT, GRID, INK, MUTED
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_DPI = 150
-_WIDTH_INCHES = 9.0
-_HEIGHT_INCHES = 2.7
 _TALLEST_STACK = 0.36
 
-_COLOURS = {"split": "#8A94A0", "path": "#0072B2", "all": "#111111"}
-"""Hues after Okabe and Ito (2008), told apart by lightness alone as well."""
+_COLOURS = {"split": MUTED, "path": ACCENT, "all": INK}
 
 _ROWS = {"split": 2.0, "path": 1.0, "all": 0.0}
 
 
-def has_several_paths(scores: pd.DataFrame) -> bool:
-    """Tell whether a partition's scores are of more than one path."""
-    return int(scores["path_id"].nunique()) > 1
-
-
-def plot_score_distribution(scores: pd.DataFrame) -> bytes:
+def draw_score_distribution(axes: "Axes", scores: pd.DataFrame) -> None:
     """Draw the mean rank IC of every split and path, and that of the mean of predictions.
 
     Each dot is one split, or one path; dots that would hide each other are stacked. The
@@ -36,32 +28,22 @@ def plot_score_distribution(scores: pd.DataFrame) -> bytes:
 
     Parameters
     ----------
+    axes : Axes
+        Empty axes.
     scores : DataFrame of shape (n_scores, n_columns)
         Scores of one partition, with splits and paths.
-
-    Returns
-    -------
-    bytes
-        A PNG picture, made to be shown 900 pixels wide.
     """
-    from matplotlib.figure import Figure
-
     rank_ic = scores[scores["metric"] == "rank_ic"]
     values = {
         scope: rank_ic.loc[rank_ic["scope"] == scope, "value"].dropna().to_numpy()
         for scope in _ROWS
     }
-    figure = Figure(figsize=(_WIDTH_INCHES, _HEIGHT_INCHES), dpi=_DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.axvline(0, color="#C8CDD3", linewidth=1, zorder=0)
+    axes.axvline(0, color=GRID, linewidth=1, zorder=0)
     reach = _draw_overall(axes, values["all"], _standard_error(scores))
     _set_limits(axes, np.concatenate([*values.values(), reach]))
     for scope in ("split", "path"):
         _draw_dots(axes, values[scope], scope)
     _label_axes(axes, values)
-    picture = BytesIO()
-    figure.savefig(picture, format="png", metadata={"Software": None})
-    return picture.getvalue()
 
 
 def _standard_error(scores: pd.DataFrame) -> float:
@@ -113,7 +95,5 @@ def _label_axes(axes: "Axes", values: dict[str, NDArray[np.float64]]) -> None:
         ],
     )
     axes.set_xlabel("mean daily rank IC (bar below dots: median); validation, never a backtest")
-    axes.tick_params(length=3, labelsize=9)
     axes.tick_params(axis="y", length=0)
-    for side in ("top", "right", "left"):
-        axes.spines[side].set_visible(False)
+    axes.spines["left"].set_visible(False)

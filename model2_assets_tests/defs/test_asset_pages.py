@@ -1,0 +1,149 @@
+"""What the pages of the assets show, in a real instance after one retrain."""
+
+import base64
+import re
+from io import BytesIO
+from typing import Any
+
+import dagster as dg
+import pytest
+from PIL import Image
+
+from model2_assets.defs import publication
+from model2_assets_tests.defs.conftest import Trained
+from model2_assets_tests.defs.small_region import Workbench
+
+pytestmark = pytest.mark.end_to_end
+
+PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
+
+PICTURES = {
+    "labels": {"Distribution of the 21d label", "Distribution of the 63d label"},
+    "features": {"Feature coverage over time"},
+    "cv_splits": {"Fold timeline"},
+    "oof_predictions": {"Distribution of the predictions"},
+    "cv_scores": {
+        "Rank IC over time",
+        "Rank IC of every fold",
+        "Returns by quantile of prediction",
+        "Realized label against prediction",
+    },
+    "feature_importance": {
+        "Top 20 features",
+        "Rank correlation of importances between folds",
+    },
+}
+
+NUMBERS = {
+    "market_data": {"dagster/row_count"},
+    "labels": {"dagster/row_count"},
+    "features": {"dagster/row_count", "features"},
+    "cv_splits": {"dagster/row_count", "splits", "label_overlaps"},
+    "fitted_models": {"models", "seconds", "peak_rss_mb", "models_mb"},
+    "oof_predictions": {"rank_ic", "coverage", "largest_bps", "determinism_difference_bps"},
+    "oof_paths": {"dagster/row_count", "splits", "paths"},
+    "feature_importance": {"mean_rank_correlation_of_folds"},
+    "cv_scores": {"rank_ic", "icir", "rmse_bps", "mae_bps", "r2", "hit_rate"},
+    "leaderboard": {"models_mb"},
+}
+
+
+def partitions_of(trained: Trained, asset: str) -> tuple[str | None, ...]:
+    graph = trained.bench.definitions.resolve_asset_graph()
+    return PARTITIONS if graph.get(trained.bench.key(asset)).partitions_def else (None,)
+
+
+def materializations(trained: Trained, asset: str) -> dict[str | None, dg.AssetMaterialization]:
+    """Return the latest materialization of every partition."""
+    found: dict[str | None, dg.AssetMaterialization] = {}
+    records = trained.bench.instance.fetch_materializations(trained.bench.key(asset), limit=50)
+    for record in records.records:
+        assert record.asset_materialization is not None
+        found.setdefault(record.partition_key, record.asset_materialization)
+    assert set(found) == set(partitions_of(trained, asset)), asset
+    return found
+
+
+def pictures_in(metadata: dict[str, Any]) -> dict[str, bytes]:
+    text = metadata["pictures"].value
+    pattern = r"#### ([^\n]+)\n\n!\[\]\(data:image/png;base64,([^)]+)\)"
+    return {title: base64.b64decode(data) for title, data in re.findall(pattern, text)}
+
+
+@pytest.mark.parametrize("asset", PICTURES)
+def test_every_picture_is_on_its_page_and_small(trained: Trained, asset: str) -> None:
+    for partition, event in materializations(trained, asset).items():
+        found = pictures_in(dict(event.metadata))
+        assert set(found) == PICTURES[asset], partition
+        for title, picture in found.items():
+            assert len(picture) < 60_000, title
+            with Image.open(BytesIO(picture)) as image:
+                image.load()
+                assert image.format == "PNG"
+                assert image.width == 900
+                assert image.height >= 100
+                assert len(image.convert("RGB").getcolors() or []) > 3, title
+
+
+@pytest.mark.parametrize("asset", NUMBERS)
+def test_numbers_are_numbers_so_that_their_history_is_plotted(trained: Trained, asset: str) -> None:
+    for partition, event in materializations(trained, asset).items():
+        for name in NUMBERS[asset]:
+            value = event.metadata[name]
+            plotted = (dg.IntMetadataValue, dg.FloatMetadataValue)
+            assert isinstance(value, plotted), (partition, name)
+
+
+def test_numbers_are_those_of_the_stored_results(trained: Trained) -> None:
+    scores = materializations(trained, "cv_scores")["63d|xgboost"].metadata
+    stored = trained.bench.read("cv_scores", "63d", "xgboost")
+    overall = stored[stored["scope"] == "all"].set_index("metric")["value"]
+    models = materializations(trained, "fitted_models")["63d|xgboost"].metadata
+    folder = trained.bench.store.base / "us" / "fitted_models" / "63d" / "xgboost"
+    manifest = trained.bench.read("fitted_models", "63d", "xgboost").manifest
+    on_disk = sum((folder / fold.file).stat().st_size for fold in manifest.folds)
+
+    assert scores["rank_ic"].value == overall["rank_ic"]
+    assert scores["icir"].value == overall["icir"]
+    assert scores["rmse_bps"].value == overall["rmse"]
+    assert models["models_mb"].value == on_disk / 1e6
+    assert models["seconds"].value == manifest.seconds
+    assert models["peak_rss_mb"].value == manifest.peak_rss_bytes / 1e6
+
+
+@pytest.mark.parametrize("asset", NUMBERS)
+def test_data_version_is_that_of_the_stored_content(trained: Trained, asset: str) -> None:
+    from model2_assets.data_version import table_digest
+    from model2_assets.evaluation import leaderboard_version
+
+    for partition, event in materializations(trained, asset).items():
+        stored = trained.bench.read(asset, *(partition.split("|") if partition else ()))
+        if asset == "fitted_models":
+            expected = stored.manifest.data_version
+        elif asset == "leaderboard":
+            expected = leaderboard_version(stored)
+        else:
+            expected = table_digest(stored)
+        assert event.tags is not None
+        assert event.tags["dagster/data_version"] == expected, partition
+        assert event.tags["dagster/code_version"]
+
+
+def test_a_picture_that_cannot_be_drawn_costs_no_result(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_: object) -> None:
+        raise RuntimeError("no ink")
+
+    monkeypatch.setattr(publication, "gallery", broken)
+    result = dg.materialize(
+        [asset for asset in bench.definitions.assets or () if asset.key == bench.key("market_data")]
+        + [asset for asset in bench.definitions.assets or () if asset.key == bench.key("labels")],
+        instance=bench.instance,
+        resources=bench.definitions.resources,
+    )
+
+    assert result.success
+    (event,) = result.asset_materializations_for_node("us__labels")
+    assert "pictures" not in event.metadata
+    assert "summary" in event.metadata
