@@ -41,13 +41,13 @@ def draw_feature_coverage(axes: "Axes", coverage: pd.DataFrame) -> None:
     axes.set_zorder(right.get_zorder() + 1)
     lines = {
         "with_features": (ACCENT, "names with features"),
-        "values": (ACCENT_2, "values that are there, of these names"),
+        "values": (ACCENT_2, "their values that are there"),
     }
     for column, (colour, text) in lines.items():
         shares = 100 * coverage[column].to_numpy(dtype=np.float64)
         mean = f", mean {np.nanmean(shares):.2f}%" if np.isfinite(shares).any() else ""
         axes.plot(dates.to_numpy(), shares, color=colour, linewidth=1.5, label=text + mean)
-    axes.fill_between([], [], color=BAND, alpha=0.45, label="names in the universe (right)")
+    axes.fill_between([], [], color=BAND, alpha=0.45, label="names (right)")
     axes.axhline(100, color=MUTED, linewidth=0.8)
     axes.set_ylim(0, 105)
     value_grid(axes)

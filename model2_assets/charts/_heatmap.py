@@ -29,7 +29,8 @@ def draw_heatmap(
     axes : Axes
         Empty axes.
     matrix : DataFrame of shape (n_rows, n_columns), float
-        First row on top. NaN cells stay empty, with a dash.
+        First row on top. NaN cells stay empty, with a dash. Names of the index and of the
+        columns label the axes.
     limit : float, optional
         Absolute value of the strongest shade; larger ones have the same. Without it, the
         largest of the matrix.
@@ -73,5 +74,7 @@ def _label(axes: "Axes", matrix: pd.DataFrame) -> None:
     axes.set_xticks(np.arange(n_columns) + 0.5, [str(name) for name in matrix.columns])
     axes.set_yticks(np.arange(n_rows) + 0.5, [str(name) for name in matrix.index])
     axes.tick_params(length=0)
+    axes.set_xlabel(str(matrix.columns.name or ""))
+    axes.set_ylabel(str(matrix.index.name or ""))
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)

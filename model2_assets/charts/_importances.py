@@ -18,6 +18,9 @@ IMPORTANCE_LABELS = {
 }
 """Kinds of importance with their units."""
 
+_LARGE = 1e4
+"""Values from which on ticks are written in thousands or millions."""
+
 _FEATURE_PX = 18
 _MARGIN_PX = 60
 
@@ -39,6 +42,8 @@ def draw_importances(axes: "Axes", by_fold: pd.DataFrame, *, kind: str) -> None:
     if by_fold.empty:
         nothing_to_draw(axes, "no importances")
         return
+    from matplotlib.ticker import EngFormatter
+
     values = by_fold.to_numpy(dtype=np.float64)
     n_features, n_folds = values.shape
     means = values.mean(axis=1)
@@ -54,8 +59,10 @@ def draw_importances(axes: "Axes", by_fold: pd.DataFrame, *, kind: str) -> None:
     axes.set_yticks(place, [str(name) for name in by_fold.index])
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x")
+    if np.abs(values).max() >= _LARGE:
+        axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     axes.set_xlabel(
-        f"{IMPORTANCE_LABELS[kind]}: mean, ± standard deviation, and values of {n_folds} folds"
+        f"{IMPORTANCE_LABELS[kind]}: mean, ± standard deviation, and values of {n_folds} models"
     )
 
 

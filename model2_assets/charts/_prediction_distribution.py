@@ -48,7 +48,7 @@ def draw_prediction_distribution(axes: "Axes", prediction: ArrayLike, *, limit_b
     low, middle, high = (f"{v:+,.0f}".replace("-", "−") for v in _summary(values))
     axes.set_xlabel(
         f"prediction, bps: smallest {low}, largest {high}, mean {middle}, standard deviation "
-        f"{values.std():,.1f}; {largest / limit_bps:.0%} of the limit"
+        f"{values.std():,.1f}; at most {largest / limit_bps:.0%} of the limit"
     )
 
 

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model2_assets.charts._axes import nothing_to_draw, signed, value_grid, zero_line
 from model2_assets.charts._palette import ACCENT, ACCENT_2, INK
@@ -41,6 +42,7 @@ def draw_quantile_returns(axes: "Axes", quantiles: pd.DataFrame) -> None:
         elinewidth=1,
         capsize=3,
     )
+    _compare(axes, means)
     zero_line(axes)
     value_grid(axes)
     axes.set_xticks(
@@ -50,3 +52,14 @@ def draw_quantile_returns(axes: "Axes", quantiles: pd.DataFrame) -> None:
     axes.tick_params(axis="x", length=0)
     axes.set_xlabel("quantile of the date's predictions, 1 is lowest; bar: ± 2 standard errors")
     axes.set_ylabel("mean label, bps")
+
+
+def _compare(axes: "Axes", means: NDArray[np.float64]) -> None:
+    """Draw the mean of the quantiles, and say how far apart the outer ones are."""
+    mean = float(np.mean(means))
+    dashes = (0, (4, 3))
+    text = f"mean of all {signed(mean, 1)}"
+    axes.axhline(mean, color=INK, linewidth=1, linestyle=dashes, label=text)
+    spread = f"highest less lowest {signed(float(means[-1] - means[0]), 1)} bps"
+    axes.plot([], [], linestyle="none", label=spread)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)

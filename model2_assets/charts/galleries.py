@@ -198,6 +198,7 @@ def importance_pictures(importance: pd.DataFrame) -> Gallery:
     }
     if by_fold.shape[1] > 1:
         stability = importance_stability(by_fold)
+        stability = stability.rename_axis(index="split", columns="split")
         gallery["Rank correlation of importances between folds"] = png(
             lambda axes: draw_heatmap(axes, stability, limit=1.0),
             height_px=heatmap_height(len(stability)),

@@ -58,10 +58,11 @@ def missing_values(features: "pd.DataFrame") -> dg.TableMetadataValue:
 
 
 def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
-    """Return scores with a row per fold, split, path and for all, a column per metric."""
-    from model2_assets.evaluation import wide_scores
+    """Return a row for every fold and for all, of splits and paths where there are several."""
+    from model2_assets.evaluation import has_several_paths, wide_scores
 
-    return table(wide_scores(scores))
+    wide = wide_scores(scores)
+    return table(wide if has_several_paths(scores) else wide[wide["scope"].isin(["fold", "all"])])
 
 
 def outcomes_table(outcomes: "Sequence[CheckOutcome]") -> dg.TableMetadataValue:
@@ -78,9 +79,13 @@ def outcomes_table(outcomes: "Sequence[CheckOutcome]") -> dg.TableMetadataValue:
 def overall_scores(scores: "pd.DataFrame") -> dict[str, float]:
     """Return the scores over all rows by name, with the unit in it; undefined ones left out."""
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"].dropna()
-    return {f"{name}{_SCORE_UNITS.get(str(name), '')}": float(v) for name, v in overall.items()}
+    return {
+        f"{name}{_SCORE_UNITS.get(str(name), '')}": int(value) if name in _COUNTS else float(value)
+        for name, value in overall.items()
+    }
 
 
+_COUNTS = ("samples", "dates")
 _SCORE_UNITS = {"mse": "_bps2", "rmse": "_bps", "mae": "_bps"}
 
 

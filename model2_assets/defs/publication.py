@@ -77,7 +77,7 @@ def publish(
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=value,
-        metadata={**finite(metadata), **_drawn(context, pictures)},
+        metadata={**_drawn(context, pictures), **finite(metadata)},
         data_version=dg.DataVersion(data_version),
     )
     for outcome in outcomes:

@@ -18,8 +18,8 @@ def test_lines_are_shares_in_percent_on_a_scale_from_zero():
     assert axes.get_ylim() == (0, 105)
     assert legend_texts(axes) == [
         "names with features, mean 50.00%",
-        "values that are there, of these names, mean 95.00%",
-        "names in the universe (right)",
+        "their values that are there, mean 95.00%",
+        "names (right)",
     ]
 
 

@@ -4,7 +4,7 @@ from matplotlib.colors import to_hex
 
 from model2_assets.charts import draw_quantile_returns
 from model2_assets.charts._palette import ACCENT, ACCENT_2
-from model2_assets_tests.charts.axes import drawn, texts
+from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 QUANTILES = pd.DataFrame(
     {"mean": [-12.0, np.nan, 30.04], "standard_error": [4.0, np.nan, np.nan]}, index=[1, 2, 3]
@@ -22,6 +22,11 @@ def test_bars_errors_and_values():
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["1\n−12.0", "2\n–", "3\n+30.0"]
     assert axes.get_ylabel() == "mean label, bps"
+
+
+def test_the_mean_of_all_and_the_outer_difference_are_said():
+    axes = drawn(lambda axes: draw_quantile_returns(axes, QUANTILES.iloc[[0, 2]]))
+    assert legend_texts(axes) == ["mean of all +9.0", "highest less lowest +42.0 bps"]
 
 
 def test_too_few_names_are_said():

@@ -72,7 +72,7 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(table),
                     "features": table.shape[1],
-                    "missing_values": missing_values(table),
+                    "incomplete_features": missing_values(table),
                     "left_out": features_left_out(table.attrs.get("left_out", {})),
                     **table.attrs.get("counts", {}),
                 },
