@@ -26,6 +26,7 @@ REGION_PARTS = (
     "caveats",
     "leaderboard",
     "rank-ic",
+    "likeness",
     "history",
     "rank-ic-by-fold",
     "provenance",

@@ -5,12 +5,13 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from model2_assets.charts import draw_estimates, draw_running_sums, svg
+from model2_assets.charts import draw_estimates, draw_heatmap, draw_running_sums, svg
+from model2_assets.evaluation import OOFCorrelation
 from model2_assets.reports._document import Chart, Column, Facts, Row, Section, Table
 from model2_assets.reports._numbers import MISSING, number
 from model2_assets.reports._region_statistics import DailyHistory
 from model2_assets.reports._score_tables import METRICS, Metric
-from model2_assets.reports._sizes import FULL_PX, HALF_PX
+from model2_assets.reports._sizes import HALF_PX
 
 _BOARD = {
     "rank_ic": METRICS["rank_ic"],
@@ -30,7 +31,7 @@ _BOARD = {
 }
 """Columns of the leaderboard that depend on nothing but data and settings."""
 
-_ROW_PX = 26
+_ROW_PX, _MARGIN_PX = 34, 60
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -40,14 +41,18 @@ def split_key(key: str) -> tuple[str, str]:
 
 
 def leaderboard_section(
-    board: pd.DataFrame, *, partitions: Sequence[str], reports: Collection[str]
+    board: pd.DataFrame,
+    correlation: OOFCorrelation,
+    *,
+    partitions: Sequence[str],
+    reports: Collection[str],
 ) -> Section:
     """Return all models and horizons side by side, those that are missing included."""
     several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
     shown = {
         name: metric
         for name, metric in _BOARD.items()
-        if name in board and (several_paths or not name.startswith("rank_ic_path"))
+        if several_paths or not name.startswith("rank_ic_path")
     }
     rows = [_board_row(line, shown, reports) for line in _records(board)]
     there = {f"{line['horizon']}|{line['model']}" for line in _records(board)}
@@ -64,6 +69,7 @@ def leaderboard_section(
         (
             Table("leaderboard", "All models and horizons", columns, tuple(rows), note=_NOTE),
             _estimates(board),
+            _likeness(correlation),
         ),
         text=_missing_text(missing),
     )
@@ -98,20 +104,39 @@ def _estimates(board: pd.DataFrame) -> Chart:
         f"{horizon} {model}"
         for horizon, model in zip(board["horizon"], board["model"], strict=True)
     ]
-    mean, t = board["rank_ic"].to_numpy(float), board["rank_ic_t"].to_numpy(float)
-    error = np.divide(mean, t, out=np.full(len(t), np.nan), where=t != 0)
-    estimates = pd.DataFrame({"mean": mean, "standard_error": error}, index=pd.Index(names))
+    columns = {"rank_ic": "mean", "rank_ic_se": "standard_error"}
+    estimates = board[list(columns)].rename(columns=columns).set_axis(names)
     return Chart(
         "rank-ic",
         "Mean daily rank IC",
         svg(
             lambda axes: draw_estimates(axes, estimates, label="mean daily rank IC"),
-            width_px=FULL_PX,
-            height_px=70 + _ROW_PX * max(len(board), 2),
+            width_px=HALF_PX,
+            height_px=_MARGIN_PX + _ROW_PX * max(len(board), 2),
         ),
         note="Standard errors are Newey–West, over twice the dates that labels overlap. Models of "
         "one region share its data and dates, so their errors are alike: intervals that overlap do "
         "not show that two models are equal, nor intervals apart that they differ.",
+        width="half",
+    )
+
+
+def _likeness(correlation: OOFCorrelation) -> Chart:
+    matrix = correlation.matrix.rename(
+        index=lambda key: " ".join(split_key(key)), columns=lambda key: "\n".join(split_key(key))
+    )
+    return Chart(
+        "likeness",
+        "Rank correlation of the predictions",
+        svg(
+            lambda axes: draw_heatmap(axes, matrix, limit=1.0),
+            width_px=HALF_PX,
+            height_px=_MARGIN_PX + _ROW_PX * max(len(matrix), 2),
+        ),
+        note=f"Mean over dates of the Spearman correlation across names, on the "
+        f"{correlation.n_rows:,} rows of {correlation.n_dates:,} dates that all have. What a stack "
+        f"can gain lies in the differences.",
+        width="half",
     )
 
 

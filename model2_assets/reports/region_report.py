@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 import pandas as pd
 
 from model2_assets.config import RegionConfig
-from model2_assets.evaluation import leaderboard_version
+from model2_assets.evaluation import leaderboard_version, oof_rank_correlation
 from model2_assets.provenance import data_versions_of
 from model2_assets.reports._caveats import caveats
 from model2_assets.reports._document import KeyFigure, Report
@@ -66,7 +66,9 @@ def region_report(
         inputs={**data_versions_of(labels=labels), "leaderboard": leaderboard_version(board)},
         caveats=(*caveats(config, several_paths=several_paths), _CHOICE),
         sections=(
-            leaderboard_section(board, partitions=partitions, reports=reports),
+            leaderboard_section(
+                board, oof_rank_correlation(oof), partitions=partitions, reports=reports
+            ),
             history_section(daily_histories(oof, labels), horizons=horizons),
             fold_section(scores),
             versions_section(oof, region_settings(config)),
