@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from io import BytesIO, StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def png(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> 
         canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     picture = BytesIO()
-    _with_few_colours(pixels).save(picture, format="png", optimize=True)
+    _with_few_colours(pixels).save(picture, format="png", compress_level=6)
     return picture.getvalue()
 
 
@@ -120,12 +120,14 @@ def _with_few_colours(pixels: NDArray[np.uint8]) -> "Image":
 
     height, width, _ = pixels.shape
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
-    packed, place, count = np.unique(packed.ravel(), return_inverse=True, return_counts=True)
-    colours = np.stack([packed >> 16, packed >> 8 & 255, packed & 255], axis=1)
-    palette = colours[np.lexsort((packed, -count))[:_PNG_COLOURS]]
+    found = fromarray(pixels).getcolors(height * width)
+    counts = sorted(cast(list[tuple[int, tuple[int, int, int]]], found), reverse=True)
+    colours = np.array([colour for _, colour in counts], dtype=np.int32)
+    palette = colours[:_PNG_COLOURS]
     distance = np.square(colours[:, np.newaxis] - palette).sum(axis=2)
-    nearest = distance.argmin(axis=1).astype(np.uint8)
-    picture = fromarray(nearest[place].reshape(height, width))
+    place = np.zeros(1 << 24, dtype=np.uint8)
+    place[colours @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)] = distance.argmin(axis=1)
+    picture = fromarray(place[packed])
     picture.putpalette(palette.astype(np.uint8).tobytes())
     return picture
 

@@ -31,9 +31,7 @@ def draw_label_distribution(axes: "Axes", label: ArrayLike) -> None:
         return
     found = histogram(values, reach=reach_of(values))
     width = float(found.edges[1] - found.edges[0])
-    axes.bar(
-        found.edges[:-1], 100 * found.shares, width=width, align="edge", color=ACCENT, alpha=0.7
-    )
+    axes.stairs(100 * found.shares, found.edges, color=ACCENT, fill=True, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     for quantile in (5, 50, 95):
         _mark_quantile(axes, quantile, float(np.percentile(values, quantile)))

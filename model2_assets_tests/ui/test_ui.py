@@ -27,7 +27,7 @@ def test_one_partition_is_trained_by_clicking_and_its_checks_and_plots_are_seen(
     require_trained(site)
     see_checks_passed(page, site)
     see_partition(page, site)
-    see_picture(page, site, asset="cv_splits", key="timeline")
+    see_picture(page, site, asset="cv_splits", key="pictures")
     see_graph_filled(page, site)
 
 
