@@ -47,23 +47,26 @@ class DaemonHome:
     def instance(self) -> dg.DagsterInstance:
         return dg.DagsterInstance.from_config(str(self.folder))
 
-    def switch_on(self, *sensors: str) -> None:
-        for sensor in sensors:
-            subprocess.run(
-                [sys.executable, "-m", "dagster", "sensor", "start", sensor, *DEFINITIONS],
-                env=self.environment,
-                cwd=self.folder,
-                check=True,
-                capture_output=True,
-                timeout=120,
-            )
+    @property
+    def log(self) -> str:
+        return (self.folder / "daemon.log").read_text(encoding="utf-8")
+
+    def switch_everything_on(self) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "dagster", "sensor", "start", "--start-all", *DEFINITIONS],
+            env=self.environment,
+            cwd=self.folder,
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
 
     @contextmanager
     def daemon(self) -> Iterator[int]:
         """Run the daemon, yield its process id, and end it and all that it started."""
         # A shell's background process ignores these signals, and so would what it starts.
         command = ["env", "--default-signal=INT,TERM", sys.executable, "-m", "dagster._daemon"]
-        with (self.folder / "daemon.log").open("w") as log:
+        with (self.folder / "daemon.log").open("a") as log:
             process = subprocess.Popen(
                 [*command, "run", *DEFINITIONS],
                 env=self.environment,
