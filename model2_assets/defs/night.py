@@ -54,8 +54,13 @@ class Night:
         bool
             A run makes one partition, or assets without partitions: only what is requested
             of the same kind can precede the target in its run. The market data precede
-            nothing: what follows depends on whether they have changed.
+            nothing: what follows depends on whether they have changed. And nothing is made
+            before all that the partitions share is at rest, or that compares partitions
+            before these are: so each stage is a run, not one for each input that is ready.
         """
+        stage = self._stage(target)
+        if any(self._stage(other) < stage for other in (*self.in_progress, *requested)):
+            return False
         return all(
             source[1] == target[1] and not self._is_first(source)
             if source in requested
@@ -94,6 +99,13 @@ class Night:
         # A daemon that has not been reloaded since an edit takes what a run has just made by
         # the new code for outdated.
         return self.results.problem(asset, partition, any_code=made_this_night) is None
+
+    def _stage(self, target: Target) -> int:
+        """Return 0 of what partitions share, 1 of partitions, 2 of what compares them."""
+        asset, partition = target
+        if partition is not None:
+            return 1
+        return 2 if asset in self.results.after_partitions else 0
 
     def _is_first(self, target: Target) -> bool:
         return not self.results.specs[target[0]].deps

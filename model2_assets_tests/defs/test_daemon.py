@@ -16,7 +16,7 @@ from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait
 pytestmark = pytest.mark.end_to_end
 
 PREPARATION = ("cv_splits", "features", "labels")
-PATIENCE = 240.0  # seconds, for a machine that is busy
+PATIENCE = 400.0  # seconds, for a machine that is busy
 
 
 @dataclass(frozen=True)

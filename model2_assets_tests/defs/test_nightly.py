@@ -10,8 +10,10 @@ import pytest
 from model2_assets.config import ScheduleConfig, parse_config
 from model2_assets.defs.automation import STARTED_BY, nightly_condition
 from model2_assets.defs.build import build_definitions
+from model2_assets.defs.night import Night, Target
 from model2_assets.defs.region import Region
 from model2_assets.defs.schedules import nightly_sensor
+from model2_assets.defs.staleness import RecordedResults
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Store
 from model2_assets_tests.defs.recorded_events import RecordedEvents
@@ -140,7 +142,8 @@ def test_new_market_data_renew_only_what_differs(nights: Nights) -> None:
     # Made again to the same values: a restated bar that no label or feature looks at.
     nights.make_unpartitioned(*PREPARATION, version="1")
 
-    assert nights.look() == {}
+    live = {"live_predictions"}  # Made from the market data themselves.
+    assert nights.look() == {RIDGE: live, XGBOOST: live}
 
 
 def test_one_outdated_partition_is_made_alone_and_the_comparison_follows(nights: Nights) -> None:
@@ -224,6 +227,31 @@ def test_watch_begins_a_night_by_a_run_of_the_market_data(
     nights.make("market_data", version="2", run_id=run.run_id)
 
     assert nights.look() == ({None: PREPARATION} if begins else {})
+
+
+@pytest.mark.parametrize(
+    ("under_way", "waiting"),
+    [
+        (("cv_splits", None), ("final_models", RIDGE)),  # Final models need no splits.
+        (("feature_importance", XGBOOST), ("stacking_frame", None)),
+    ],
+)
+def test_stage_waits_for_the_whole_stage_before_it_so_that_it_is_one_run(
+    nights: Nights, under_way: tuple[str, str | None], waiting: tuple[str, str | None]
+) -> None:
+    nights.make_all()
+    results = RecordedResults(nights.instance, nights.region)
+    before, after = (
+        (nights.region.key(name), partition) for name, partition in (under_way, waiting)
+    )
+
+    def may_be_made(*, in_progress: set[Target], requested: set[Target]) -> bool:
+        night = Night(results, in_progress=in_progress, since=0.0)
+        return night.may_be_made(after, requested)
+
+    assert may_be_made(in_progress=set(), requested=set())
+    assert not may_be_made(in_progress={before}, requested=set())
+    assert not may_be_made(in_progress=set(), requested={before})
 
 
 def test_nothing_is_requested_while_it_is_under_way(nights: Nights) -> None:
