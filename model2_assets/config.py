@@ -121,6 +121,14 @@ class MarketDataConfig(_Section):
     params: dict[str, Any] = Field(
         default_factory=dict, description="settings of the synthetic source"
     )
+    max_age_weekdays: int | None = Field(
+        default=None,
+        ge=0,
+        le=10_000,
+        description="largest number of Mondays to Fridays after the last session, up to today in "
+        "schedule.timezone; older data are refused. Holidays count, so leave room for them; "
+        "null: any age",
+    )
 
     @model_validator(mode="after")
     def _path_belongs_to_files(self) -> Self:
@@ -364,6 +372,18 @@ class ChecksConfig(_Section):
         gt=0,
         description="population stability index of live against out-of-fold predictions above "
         "which they differ",
+    )
+    oof_drift_rank_correlation: float = Field(
+        default=0.9,
+        ge=-1,
+        le=1,
+        description="mean per-date rank correlation with the predictions before, on the rows of "
+        "both, below which they have drifted",
+    )
+    oof_drift_bps: float = Field(
+        default=500,
+        gt=0,
+        description="largest absolute difference of a row's prediction from the one before, bps",
     )
     models_mb: float = Field(
         default=500, gt=0, description="fold models of a region together, 10^6 bytes"

@@ -3,6 +3,9 @@
 from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
 from model2_assets.checks._controls import check_lookahead_control, check_null_control
+from model2_assets.checks._drift import check_oof_drift
+from model2_assets.checks._freshness import check_fresh
+from model2_assets.checks._history import check_history_unchanged
 from model2_assets.checks._inputs import check_features_consistent, check_labels_consistent
 from model2_assets.checks._leaderboard import check_partitions_current, check_rank_ic_held
 from model2_assets.checks._live import (
@@ -74,6 +77,8 @@ __all__ = [
     "check_features_consistent",
     "check_final_complete",
     "check_finite",
+    "check_fresh",
+    "check_history_unchanged",
     "check_join_complete",
     "check_labels_consistent",
     "check_live",
@@ -91,6 +96,7 @@ __all__ = [
     "check_no_label_overlap",
     "check_null_control",
     "check_one_vintage",
+    "check_oof_drift",
     "check_out_of_fold",
     "check_partitions_current",
     "check_paths",

@@ -52,6 +52,9 @@ _SETTINGS: dict[str, tuple[str, ...]] = {
     "region_report": ("labels", "features", "cross_validation"),
 }
 
+_WITHOUT_EFFECT = {"cross_validation": "nested", "market_data": "max_age_weekdays"}
+"""Settings that change no value: whether nested_oof is there, and how old data may be."""
+
 _FITTING = ("fitted_models", "nested_oof", "final_models")
 """Assets whose values depend on the models' settings."""
 
@@ -75,11 +78,10 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     """
     settings = config.region(region).model_dump(mode="json")
     parts: dict[str, object] = {name: settings[name] for name in _SETTINGS.get(asset, ())}
-    if "cross_validation" in parts:
-        # Whether nested_oof is there changes no split, and none of its values.
-        parts["cross_validation"] = {
-            name: value for name, value in settings["cross_validation"].items() if name != "nested"
-        }
+    for section, without_effect in _WITHOUT_EFFECT.items():
+        if section in parts:
+            section_settings = settings[section].items()
+            parts[section] = {name: v for name, v in section_settings if name != without_effect}
     if asset in _FITTING:
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}

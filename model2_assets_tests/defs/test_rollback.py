@@ -108,6 +108,11 @@ def test_rollback_returns_to_the_first_night_to_the_bit_and_the_next_retrain_wor
     version, other = (frame.attrs["provenance"]["data_version"] for frame in (first, second))
     assert version != other
 
+    drift = bench.check_records("oof_predictions", "oof_drift")[0].evaluation
+    assert drift.metadata["common_rows"].value == len(first)
+    difference = (first["prediction"] - second["prediction"]).abs().max()
+    assert drift.metadata["largest_difference_bps"].value == pytest.approx(difference)
+
     shown = run("versions", "--horizon", "21d", "--model", "ridge")
     assert shown.exit_code == 0, shown.output
     newest, oldest = (line for line in shown.output.splitlines() if re.search(r"\d:\d\d ", line))

@@ -16,6 +16,7 @@ import dagster as dg
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
+from model2_assets.defs.result_before import result_before
 
 
 def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
@@ -44,6 +45,12 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 f"A mean rank IC above {limits.rank_ic_warn:g} warns of a leak.",
                 blocking=False,
             ),
+            "oof_drift": CheckText(
+                f"Rows that were predicted before are predicted alike: mean per-date rank "
+                f"correlation of at least {limits.oof_drift_rank_correlation:g}, differences of "
+                f"at most {limits.oof_drift_bps:g} bps.",
+                blocking=False,
+            ),
         },
     )
     def oof_predictions(
@@ -54,7 +61,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         fitted_models: Any,
     ) -> Iterator[Any]:
         from model2_assets.charts import prediction_pictures
-        from model2_assets.checks import check_out_of_fold
+        from model2_assets.checks import check_oof_drift, check_out_of_fold
         from model2_assets.training import ModelRegistry, make_out_of_fold
 
         with core_call(context):
@@ -67,7 +74,17 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 execution_lag_days=region.settings.labels.execution_lag_days,
                 covers_history=region.settings.cross_validation.covers_history,
             )
-            outcomes = check_out_of_fold(made, limits=limits)
+            before = result_before(context, region)
+            outcomes = [
+                *check_out_of_fold(made, limits=limits),
+                check_oof_drift(
+                    made.oof,
+                    before.table,
+                    min_rank_correlation=limits.oof_drift_rank_correlation,
+                    max_bps=limits.oof_drift_bps,
+                    unreadable=before.unreadable,
+                ),
+            ]
             values = {name: value for o in outcomes for name, value in o.values.items()}
             yield from publish(
                 context,

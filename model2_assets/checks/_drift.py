@@ -1,0 +1,90 @@
+"""Drift: rows that were predicted last night too, and are predicted otherwise now."""
+
+import numpy as np
+import pandas as pd
+
+from model2_assets.checks._outcome import CheckOutcome
+from model2_assets.evaluation import daily_ic
+
+_NAME = "oof_drift"
+
+
+def check_oof_drift(
+    oof: pd.DataFrame,
+    previous: pd.DataFrame | None,
+    *,
+    min_rank_correlation: float,
+    max_bps: float,
+    unreadable: str = "",
+) -> CheckOutcome:
+    """Warn where rows that were predicted before are predicted otherwise now.
+
+    Some drift is normal: a new date moves the edges of the groups, so that rows change folds
+    and every fold's train rows change a little.
+
+    Parameters
+    ----------
+    oof : DataFrame of shape (n_rows, 2)
+        The candidate: ``prediction`` (bps), indexed by ``(instrument, datetime)``.
+    previous : DataFrame of shape (n_previous_rows, 2) or None
+        The predictions stored before it; None if there are none.
+    min_rank_correlation : float
+        Smallest mean over dates of the Spearman correlation, across the instruments of a date,
+        between the candidate's predictions and the earlier ones of the same rows.
+    max_bps : float
+        Largest absolute difference of a row's predictions, bps.
+    unreadable : str, default ""
+        Why the earlier predictions cannot be read, if so.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``oof_drift``, of severity ``warn``. Passes where there is nothing to compare
+        with. Dates with fewer than three names have no correlation.
+    """
+    if previous is None or not len(previous):
+        reason = f"the predictions before these cannot be read ({unreadable})"
+        description = reason if unreadable else "there are no earlier predictions"
+        return CheckOutcome(_NAME, passed=True, severity="warn", description=description)
+    index = oof.index[oof.index.isin(previous.index)]
+    assert isinstance(index, pd.MultiIndex)
+    if not len(index):
+        return CheckOutcome(
+            _NAME,
+            passed=False,
+            severity="warn",
+            description=f"none of the {len(previous):,} rows predicted before is predicted now: "
+            f"look at the dates and instruments of market_data",
+            values={"common_rows": 0, "rows_gone": len(previous), "rows_new": len(oof)},
+        )
+    now = oof["prediction"].reindex(index).to_numpy()
+    before = previous["prediction"].reindex(index).to_numpy()
+    size = np.abs(now - before)
+    largest = float(size.max())
+    instrument, date = index[int(size.argmax())]
+    correlation = float(daily_ic(now, before, index)["rank_ic"].mean())
+    # A NaN does not fail: one name a date has no ranks to compare.
+    passed = not correlation < min_rank_correlation and largest <= max_bps
+    text = (
+        f"{len(index):,} rows were predicted before: mean rank correlation {correlation:.4f} "
+        f"(expected at least {min_rank_correlation:g}), largest difference {largest:,.2f} bps "
+        f"(expected at most {max_bps:g}), at {instrument} {date:%Y-%m-%d}"
+    )
+    if not passed:
+        text += (
+            ": look for changed code or settings, or a restated history; model2 rollback returns "
+            "to the predictions before"
+        )
+    return CheckOutcome(
+        _NAME,
+        passed=passed,
+        severity="warn",
+        description=text,
+        values={
+            "rank_correlation": correlation,
+            "largest_difference_bps": largest,
+            "common_rows": len(index),
+            "rows_gone": len(previous) - len(index),
+            "rows_new": len(oof) - len(index),
+        },
+    )
