@@ -31,7 +31,7 @@ def test_every_run_succeeds(trained: Trained) -> None:
 def test_every_check_of_every_partition_passed(trained: Trained) -> None:
     graph = trained.bench.definitions.resolve_asset_graph()
     in_the_jobs = [key for key in graph.asset_check_keys if key.name != STORED]
-    assert len(in_the_jobs) == 51
+    assert len(in_the_jobs) == 54
 
     for key in in_the_jobs:
         records = trained.bench.check_records(key.asset_key.path[-1], key.name)

@@ -28,7 +28,16 @@ pytestmark = pytest.mark.end_to_end
 
 KEY = "21d|ridge"
 OOF = Address("us", "oof_predictions", "21d", "ridge")
-RESTORED = ("fitted_models", "oof_predictions", "oof_paths", "feature_importance", "cv_scores")
+RESTORED = (
+    "fitted_models",
+    "oof_predictions",
+    "oof_paths",
+    "feature_importance",
+    "cv_scores",
+    "final_models",
+    "live_predictions",
+    "tear_sheet",
+)
 SECOND_NIGHT = {
     "ridge": {"params": {"alpha": 123.0}},
     "xgboost": {"params": SMALL_XGBOOST},
@@ -107,6 +116,7 @@ def test_rollback_returns_to_the_first_night_to_the_bit_and_the_next_retrain_wor
     second_files, second = files_of(bench), load_oof("us", "21d", "ridge")
     version, other = (frame.attrs["provenance"]["data_version"] for frame in (first, second))
     assert version != other
+    assert all(first_files[asset] != second_files[asset] for asset in RESTORED)
 
     drift = bench.check_records("oof_predictions", "oof_drift")[0].evaluation
     assert drift.metadata["common_rows"].value == len(first)
@@ -126,6 +136,7 @@ def test_rollback_returns_to_the_first_night_to_the_bit_and_the_next_retrain_wor
     done = roll_back(version[:8], "--yes")
 
     assert done.exit_code == 0, done.output
+    assert "left as it is" not in done.output
     assert files_of(bench) == first_files
     pd.testing.assert_frame_equal(load_oof("us", "21d", "ridge"), first, check_exact=True)
     pd.testing.assert_frame_equal(
