@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from model2_assets.defs.check_stored import PARTITION_TAG
 from model2_assets.defs.partitions import HORIZON, MODEL
 from model2_assets.defs.staleness import DATA_VERSION
 from model2_assets.errors import StoreError
@@ -85,7 +86,13 @@ def record_rollback(
                 "rolled_back_to": version.data_version,
                 "first_published": f"{version.first_published:%Y-%m-%d %H:%M:%S} UTC",
             },
-            tags={**_dagster_tags(tags), DATA_VERSION: version.data_version},
+            tags={
+                **_dagster_tags(tags),
+                DATA_VERSION: version.data_version,
+                # A run would add these, by which the UI finds a cell of its grid.
+                f"{PARTITION_TAG}/{HORIZON}": predictions.horizon,
+                f"{PARTITION_TAG}/{MODEL}": predictions.model,
+            },
         )
     )
 

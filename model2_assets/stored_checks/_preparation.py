@@ -1,10 +1,12 @@
 """Predicates of what all partitions share: market data, labels, features, splits."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from model2_assets.checks import (
     CheckOutcome,
     check_features_consistent,
+    check_fresh,
     check_labels_consistent,
     check_lookahead_control,
     check_made_from,
@@ -17,7 +19,14 @@ from model2_assets.stored_checks._files import StoredFiles
 
 def market_data_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored market data."""
-    yield check_unaltered(files.shared("market_data"))
+    panel = files.shared("market_data")
+    yield check_unaltered(panel)
+    yield check_fresh(
+        panel.index.get_level_values("datetime").max().date(),
+        now=datetime.now(UTC),
+        timezone=files.config.schedule.timezone,
+        max_age_weekdays=files.settings.market_data.max_age_weekdays,
+    )
 
 
 def labels_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
