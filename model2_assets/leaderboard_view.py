@@ -1,5 +1,6 @@
 """The leaderboard as tables and matrices for a page: rounded, with units in the headings."""
 
+import numpy as np
 import pandas as pd
 
 from model2_assets.scores_figures import FIGURES, times
@@ -58,6 +59,40 @@ def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
     ratio = (changes["rank_ic_change"] / changes["rank_ic_se"]).round(2)
     predictions = changes["predictions_changed"].map({True: "new", False: "the same"})
     return table.assign(**{"change / standard error": ratio, "predictions": predictions})
+
+
+def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
+    """Return the numbers of every model and horizon under names that stay.
+
+    Parameters
+    ----------
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+
+    Returns
+    -------
+    dict of str to float
+        Such as ``rank_ic_21d_ridge``: ``rank_ic``, ``icir``, ``rmse_bps``, ``coverage``,
+        ``seconds``, ``peak_rss_mb`` and ``models_mb`` (10^6 bytes); undefined ones left out.
+    """
+    numbers = pd.DataFrame(
+        {
+            "rank_ic": board["rank_ic"],
+            "icir": board["icir"],
+            "rmse_bps": np.sqrt(board["mse"]),
+            "coverage": board["coverage"],
+            "seconds": board["seconds"],
+            "peak_rss_mb": board["peak_rss_bytes"] / 1e6,
+            "models_mb": board["models_bytes"] / 1e6,
+        }
+    )
+    partitions = board["horizon"] + "_" + board["model"]
+    return {
+        f"{name}_{partition}": float(value)
+        for name, column in numbers.items()
+        for partition, value in zip(partitions, column, strict=True)
+        if np.isfinite(value)
+    }
 
 
 def rank_ic_matrix(board: pd.DataFrame) -> pd.DataFrame:

@@ -43,7 +43,11 @@ def leaderboard_metadata(
     """
     import pandas as pd
 
-    from model2_assets.leaderboard_view import rank_ic_matrix, readable_board, readable_changes
+    from model2_assets.leaderboard_view import (
+        rank_ic_matrix,
+        readable_board,
+        readable_changes,
+    )
 
     shown: dict[str, Any] = {
         "dagster/row_count": len(board),
@@ -63,12 +67,13 @@ def leaderboard_metadata(
 
 
 def _numbers(board: "pd.DataFrame") -> dict[str, float]:
+    from model2_assets.leaderboard_view import numbers_of_partitions
+
     known = board.dropna(subset=["rank_ic"])
     best = known.groupby("horizon", sort=False)["rank_ic"].max()
-    of_each = zip(known["horizon"], known["model"], known["rank_ic"], strict=True)
     return {
         **{f"best_rank_ic_{horizon}": float(value) for horizon, value in best.items()},
-        **{f"rank_ic_{horizon}_{model}": float(value) for horizon, model, value in of_each},
+        **numbers_of_partitions(board),
     }
 
 

@@ -155,8 +155,17 @@ def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> Non
     assert node.description
     assert len(node.description) > 60
     assert node.owners == ["team:model2"]
+    assert node.kinds
+    assert node.group_name == "us"
     assert node.code_version
     assert node.check_keys
+    contract = PRODUCTS[asset].contract
+    if contract is None:
+        return
+    assert node.metadata["contract"] == contract
+    columns = node.metadata["dagster/column_schema"].columns
+    assert columns
+    assert all(item.type and "Unit: " in (item.description or "") for item in columns)
 
 
 @pytest.mark.parametrize(

@@ -85,10 +85,15 @@ def test_numbers_are_plotted_one_for_each_model_and_horizon(trained: Trained) ->
     shown = metadata(trained.bench)
     board = trained.bench.read("leaderboard")
 
-    for horizon, model, rank_ic in zip(
-        board["horizon"], board["model"], board["rank_ic"], strict=True
-    ):
-        assert shown[f"rank_ic_{horizon}_{model}"].value == rank_ic
+    for row in board.itertuples():
+        partition = f"{row.horizon}_{row.model}"
+        assert shown[f"rank_ic_{partition}"].value == row.rank_ic
+        assert shown[f"icir_{partition}"].value == row.icir
+        assert shown[f"rmse_bps_{partition}"].value == pytest.approx(row.mse**0.5)
+        assert shown[f"coverage_{partition}"].value == row.coverage
+        assert shown[f"seconds_{partition}"].value == row.seconds
+        assert shown[f"peak_rss_mb_{partition}"].value == pytest.approx(row.peak_rss_bytes / 1e6)
+        assert shown[f"models_mb_{partition}"].value == pytest.approx(row.models_bytes / 1e6)
     best = board.groupby("horizon")["rank_ic"].max()
     assert shown["best_rank_ic_21d"].value == best["21d"]
     assert shown["best_rank_ic_63d"].value == best["63d"]
