@@ -88,6 +88,8 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     if asset == "cv_scores":
         # A Sharpe ratio is deflated by the number of models and horizons tried.
         parts["trials"] = len(config.models_of(region)) * len(settings["labels"]["horizons"])
+    if asset == "tear_sheet":
+        parts["prediction_bps"] = config.checks.prediction_bps
     if asset == "region_report":
         # It names the partitions that are missing.
         parts["models"] = sorted(config.models_of(region))

@@ -5,6 +5,7 @@ PARTITION_PARTS = (
     "caveats",
     "scores",
     "scores-by-fold",
+    "rank-ic-by-fold",
     "scores-by-path",
     "information-coefficient",
     "ic-series",
@@ -17,6 +18,10 @@ PARTITION_PARTS = (
     "turnover",
     "rank-autocorrelation",
     "persistence-table",
+    "calibration",
+    "prediction-distribution",
+    "top-features",
+    "importance-stability",
     "provenance",
 )
 """Of a tear sheet of one horizon and model."""
@@ -27,6 +32,7 @@ REGION_PARTS = (
     "leaderboard",
     "rank-ic",
     "likeness",
+    "evidence",
     "history",
     "rank-ic-by-fold",
     "provenance",

@@ -12,11 +12,12 @@ from model2_assets.reports._numbers import date, number
 
 @dataclass(frozen=True)
 class Metric:
-    """A score as people read it: heading, unit, format."""
+    """A score as people read it: heading, format of the value times `scale`, unit."""
 
     heading: str
     spec: str
     unit: str = ""
+    scale: float = 1.0
 
     @property
     def column(self) -> Column:
@@ -144,7 +145,7 @@ _FOLD_NOTE = (
     "Rank IC and IC: mean over dates of the Spearman and Pearson correlation across names. "
     "ICIR: mean over standard deviation of the daily rank IC, not annualized. R² is against "
     "the mean label. Hit rate: share of rows whose prediction has the label's sign. A single "
-    "fold holds few independent windows, so it has no t-statistic."
+    "fold holds few independent windows: its errors are below."
 )
 
 _SEVERAL_PATHS = (

@@ -9,21 +9,21 @@ from model2_assets.evaluation import LAG_OVERLAPS, has_several_paths
 from model2_assets.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 from model2_assets.reports._caveats import caveats
 from model2_assets.reports._document import KeyFigure, Report
+from model2_assets.reports._importance_section import importance_section
+from model2_assets.reports._information_section import information_section
 from model2_assets.reports._numbers import number, period
-from model2_assets.reports._partition_sections import (
-    information_section,
-    quantile_section,
-    score_section,
-    turnover_section,
-)
 from model2_assets.reports._partition_statistics import (
     PartitionStatistics,
     partition_statistics,
     require_scores_of,
 )
+from model2_assets.reports._prediction_section import prediction_section
 from model2_assets.reports._provenance import provenance_section
+from model2_assets.reports._quantile_section import quantile_section
 from model2_assets.reports._render import render
+from model2_assets.reports._score_section import score_section
 from model2_assets.reports._score_tables import overall_scores
+from model2_assets.reports._turnover_section import turnover_section
 
 if TYPE_CHECKING:
     from model2_assets.training import Manifest
@@ -35,10 +35,12 @@ REGION_REPORT = "../../../region_report/report.html"
 def partition_report(
     oof: pd.DataFrame,
     scores: pd.DataFrame,
+    importance: pd.DataFrame,
     labels: pd.DataFrame,
     manifest: "Manifest",
     *,
     config: RegionConfig,
+    prediction_bps: float,
 ) -> str:
     """Write the tear sheet of one horizon and model.
 
@@ -48,12 +50,16 @@ def partition_report(
         Stored out-of-fold predictions, with their provenance.
     scores : DataFrame of shape (n_scores, 8)
         Their stored scores (``cv_scores``).
+    importance : DataFrame of shape (n_features, n_columns)
+        Stored importances of the fold models, with their provenance.
     labels : DataFrame of shape (n_labels, 3 * n_horizons)
         Stored labels, with their provenance.
     manifest : Manifest
         Of the fold models that predicted.
     config : RegionConfig
         Settings of the region.
+    prediction_bps : float
+        Largest absolute prediction allowed, bps.
 
     Returns
     -------
@@ -63,11 +69,12 @@ def partition_report(
     Raises
     ------
     StoreError
-        If predictions, scores, labels and models are not of each other.
+        If predictions, scores, importances, labels and models are not of each other.
     """
     made_from = facts_of(oof).get(INPUTS, {})
     at_hand = {**data_versions_of(labels=labels), "fitted_models": manifest.data_version}
     require_made_from("oof_predictions", made_from, at_hand)
+    require_made_from("feature_importance", facts_of(importance).get(INPUTS, {}), at_hand)
     found = partition_statistics(
         oof,
         labels,
@@ -81,13 +88,20 @@ def partition_report(
         subtitle=_subtitle(oof, manifest, found),
         home=(f"All models of region {manifest.region}", REGION_REPORT),
         figures=_figures(overall_scores(scores), found),
-        inputs={**made_from, **data_versions_of(oof_predictions=oof, cv_scores=scores)},
+        inputs={
+            **made_from,
+            **data_versions_of(
+                oof_predictions=oof, cv_scores=scores, feature_importance=importance
+            ),
+        },
         caveats=caveats(config, several_paths=several_paths),
         sections=(
-            score_section(scores, oof),
+            score_section(scores, oof, found),
             information_section(found),
             quantile_section(found),
             turnover_section(found),
+            prediction_section(found, oof, prediction_bps),
+            importance_section(importance),
             provenance_section(oof, manifest, config),
         ),
     )

@@ -9,17 +9,15 @@ from model2_assets.evaluation import leaderboard_version, oof_rank_correlation
 from model2_assets.provenance import data_versions_of
 from model2_assets.reports._caveats import caveats
 from model2_assets.reports._document import KeyFigure, Report
+from model2_assets.reports._history_section import history_section
+from model2_assets.reports._keys import split_key
+from model2_assets.reports._leaderboard_section import leaderboard_section
 from model2_assets.reports._numbers import number, period
 from model2_assets.reports._provenance import region_settings
-from model2_assets.reports._region_sections import (
-    fold_section,
-    history_section,
-    leaderboard_section,
-    split_key,
-    versions_section,
-)
 from model2_assets.reports._region_statistics import daily_histories
 from model2_assets.reports._render import render
+from model2_assets.reports._unit_section import fold_section
+from model2_assets.reports._versions_section import versions_section
 
 
 def region_report(

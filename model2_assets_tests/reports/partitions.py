@@ -1,5 +1,6 @@
 """Partitions of a region as the store returns them, without any model fitted."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,12 +21,19 @@ HORIZON = "5d"
 class Partition:
     oof: pd.DataFrame
     scores: pd.DataFrame
+    importance: pd.DataFrame
     labels: pd.DataFrame
     manifest: Manifest
 
     def report(self, **sections: Any) -> str:
         return partition_report(
-            self.oof, self.scores, self.labels, self.manifest, config=region_config(**sections)
+            self.oof,
+            self.scores,
+            self.importance,
+            self.labels,
+            self.manifest,
+            config=region_config(**sections),
+            prediction_bps=1000,
         )
 
 
@@ -57,7 +65,22 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
     scores = score_partition(
         oof, paths, labels, horizon=HORIZON, model=model, execution_lag_days=1, n_trials=2
     )
-    return Partition(oof, scores, labels, manifest)
+    return Partition(oof, scores, _importance(manifest), labels, manifest)
+
+
+def _importance(manifest: Manifest) -> pd.DataFrame:
+    """Return importances that every fold model ranks alike."""
+    values = {"feature": ["a", "b", "c"]}
+    for kind in ("gain", "weight", "coefficient"):
+        known = kind == "coefficient"
+        values[f"importance_{kind}"] = [3.0, -2.0, 0.5] if known else [math.nan] * 3
+    for fold in manifest.folds:
+        values[f"importance_coefficient_fold_{fold.split_id}"] = [3.0, -2.0, 0.5]
+    return with_provenance(
+        pd.DataFrame(values),
+        data_version="i",
+        inputs={"fitted_models": manifest.data_version},
+    )
 
 
 def _manifest(model: str, *, n_splits: int) -> Manifest:

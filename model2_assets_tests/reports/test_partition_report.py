@@ -55,7 +55,7 @@ def test_every_part_is_there_and_nothing_outside_is_needed(html, page):
         ("size", True),
     ]
     assert not {"script", "img", "link", "iframe"} & page.tags
-    assert html.count("<svg") == 8
+    assert html.count("<svg") == 14
     assert page.links[0] == "../../../region_report/report.html"
     assert {link.removeprefix("#") for link in page.links[1:]} < set(page.ids)
 
@@ -202,6 +202,10 @@ def test_results_that_are_not_of_each_other_are_refused(cpcv):
     manifest = cpcv.manifest.model_copy(update={"params": {"alpha": 1.0}})
     with pytest.raises(StoreError, match="oof_predictions was made from fitted_models of version"):
         dataclasses.replace(cpcv, manifest=manifest).report()
+    importance = cpcv.importance.copy()
+    importance.attrs = {"provenance": {"inputs": {"fitted_models": "another"}}}
+    with pytest.raises(StoreError, match="feature_importance was made from fitted_models of"):
+        dataclasses.replace(cpcv, importance=importance).report()
 
 
 @pytest.mark.parametrize("n_names", [1, 9])
@@ -236,6 +240,7 @@ def test_the_file_itself_states_what_it_was_made_from(cpcv, html):
             **facts["inputs"],
             "oof_predictions": facts["data_version"],
             "cv_scores": table_digest(cpcv.scores),
+            "feature_importance": "i",
         },
     )
 
@@ -247,7 +252,7 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
     names = made.oof.index.get_level_values("instrument")
     index = pd.MultiIndex.from_arrays([names, moved], names=["instrument", "datetime"])
     label = made.labels["label_5d"].reindex(made.oof.index)
-    from model2_assets.reports._partition_sections import information_section
+    from model2_assets.reports._information_section import information_section
     from model2_assets.reports._partition_statistics import partition_statistics
 
     labels = pd.DataFrame({"label_5d": label.to_numpy()}, index=index)

@@ -1,3 +1,5 @@
+import dataclasses
+
 import pandas as pd
 import pytest
 
@@ -68,6 +70,23 @@ def test_models_are_ranked_linked_and_shown_as_scored(parts):
     assert f"{overall[ranked[0]]:+.4f}".replace("-", "−") in page.text_of["figures"]
 
 
+def test_predictions_and_models_have_their_units(parts):
+    page = Page(report(parts))
+    evidence = page.tables["evidence"]
+    for model, largest, size in zip(
+        evidence.column("Model"),
+        evidence.column("Largest (bps)"),
+        evidence.column("Models (MB)"),
+        strict=True,
+    ):
+        part = parts[f"5d|{model}"]
+        assert largest == f"{part.oof['prediction'].abs().max():,.0f}"
+        assert size == f"{part.manifest.total_bytes / 1e6:.2f}"
+    assert evidence.column("Refit (bps)") == ["0", "0"]
+    assert evidence.column("Coverage") == ["100.00%", "100.00%"]
+    assert "seconds" not in page.text
+
+
 def test_rank_ic_of_every_fold_stands_side_by_side(parts):
     table = Page(report(parts)).tables["rank-ic-by-fold"]
     assert table.header[2:] == ["Fold 0", "Fold 1", "Fold 2", "Fold 3", "Std. dev. over folds"]
@@ -121,9 +140,7 @@ def test_predictions_of_other_labels_are_left_out_of_the_charts(parts):
 
 def test_settings_that_cost_time_alone_are_no_part_of_it(parts):
     slower = {
-        key: part.__class__(
-            part.oof, part.scores, part.labels, part.manifest.model_copy(update={"seconds": 99.0})
-        )
+        key: dataclasses.replace(part, manifest=part.manifest.model_copy(update={"seconds": 99.0}))
         for key, part in parts.items()
     }
     assert report(slower) == report(parts)

@@ -24,7 +24,7 @@ def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
     @region.asset(
         "tear_sheet",
         description=__doc__,
-        inputs=("labels", "fitted_models", "oof_predictions", "cv_scores"),
+        inputs=("labels", "fitted_models", "oof_predictions", "cv_scores", "feature_importance"),
         partitioned=True,
         kinds=("matplotlib",),
         checks=REPORT_CHECKS,
@@ -35,6 +35,7 @@ def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
         fitted_models: Any,
         oof_predictions: Any,
         cv_scores: Any,
+        feature_importance: Any,
     ) -> Iterator[Any]:
         from model2_assets.checks import check_report
         from model2_assets.reports import PARTITION_PARTS, partition_report, report_digest
@@ -43,9 +44,11 @@ def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
             html = partition_report(
                 oof_predictions,
                 cv_scores,
+                feature_importance,
                 labels,
                 fitted_models.manifest,
                 config=region.settings,
+                prediction_bps=region.config.checks.prediction_bps,
             )
             yield from publish(
                 context,
