@@ -27,7 +27,7 @@ PURGE_GUARANTEES: Mapping[str, str] = {
 """What each purge mode guarantees of the columns, in words."""
 
 NOT_GUARANTEED = (
-    "a stacker's own score is not unbiased by either: the predictions of its train rows come "
+    "a stacker's own score is not unbiased by that: the predictions of its train rows come "
     "from models that saw its test labels, unless they are nested (cross_validation.nested) or "
     "walk-forward"
 )
