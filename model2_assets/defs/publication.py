@@ -99,18 +99,11 @@ def check_result(
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata as the UI can show them.
-
-    Infinite and missing numbers, which it refuses, are text. It shows all sixteen digits of
-    the others, so they have seven.
-    """
+    """Return metadata whose infinite and missing numbers are text: the UI refuses such numbers."""
     return {
-        name: _shown(value) if isinstance(value, float) else value for name, value in values.items()
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
     }
-
-
-def _shown(value: float) -> float | str:
-    return float(f"{value:.7g}") if math.isfinite(value) else str(value)
 
 
 def _drawn(
