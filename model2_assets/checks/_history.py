@@ -12,7 +12,7 @@ _LISTED = 5
 
 
 def check_history_unchanged(
-    panel: pd.DataFrame, previous: pd.DataFrame | None, *, unreadable: str = ""
+    panel: pd.DataFrame, previous: pd.DataFrame | None, *, problem: str = ""
 ) -> CheckOutcome:
     """Warn where past closes differ from those of the last run.
 
@@ -26,8 +26,8 @@ def check_history_unchanged(
         The candidate.
     previous : DataFrame of shape (n_previous_rows, n_previous_columns) or None
         The panel of the last run; None if there is none.
-    unreadable : str, default ""
-        Why the panel of the last run cannot be read, if so.
+    problem : str, default ""
+        Why there is nothing to compare with, where `previous` is None.
 
     Returns
     -------
@@ -36,8 +36,7 @@ def check_history_unchanged(
         the last run, or were inserted among them, fail it too.
     """
     if previous is None or not len(previous):
-        reason = f"the panel of the last run cannot be read ({unreadable})"
-        description = reason if unreadable else "there is no panel of an earlier run"
+        description = problem or "there is no panel of an earlier run"
         return CheckOutcome(_NAME, passed=True, severity="warn", description=description)
     changes = compare_history(panel, previous)
     problems = _problems(changes)

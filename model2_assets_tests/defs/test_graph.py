@@ -217,6 +217,12 @@ def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> No
     }
 
 
+def test_code_version_stays_where_a_setting_changes_no_value() -> None:
+    strict = {"market_data": {**SMALL_REGION["market_data"], "max_age_weekdays": 3}}
+
+    assert moved(asset_graph(), asset_graph(regions=small_region(**strict))) == set()
+
+
 def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
     before = asset_graph(regions=small_region(**NESTED))
     embargo = {"cross_validation": {"nested": True, "embargo_days": 9}}

@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 
 from model2_assets.market_data import synthetic_panel
+from model2_assets.storage import Address
+from model2_assets.stored_checks import StoredFiles, evaluate_stored
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region, workbench
 
 pytestmark = pytest.mark.end_to_end
@@ -44,7 +46,7 @@ def test_restated_history_warns_and_old_data_are_refused(bench: Workbench, file:
     bars = synthetic_panel(n_instruments=3, n_dates=80, seed=4).reset_index()
     bars[["instrument", "datetime", "close"]].to_parquet(file)
     assert materialize(bench)
-    assert outcome(bench, "history_unchanged") == (True, "there is no panel of an earlier run")
+    assert outcome(bench, "history_unchanged") == (True, "there is no market_data before this one")
     assert outcome(bench, "fresh")[0]
 
     second = bars.copy()
@@ -69,3 +71,11 @@ def test_restated_history_warns_and_old_data_are_refused(bench: Workbench, file:
     assert "weekdays old on" in description
     assert "allowed are 3: update the source" in description
     pd.testing.assert_frame_equal(bench.read("market_data"), before)
+    stored = StoredFiles(strict.store, strict.config, "us")
+    assert [o.name for o in evaluate_stored(stored, "market_data") if not o.passed] == ["fresh"]
+
+    Path(str(bench.store.path(Address("us", "market_data")))).write_bytes(b"PAR1 damaged PAR1")
+    assert materialize(bench)
+    passed, description = outcome(bench, "history_unchanged")
+    assert passed
+    assert description.startswith("the market_data before cannot be read (")

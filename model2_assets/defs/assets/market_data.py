@@ -14,7 +14,6 @@ import dagster as dg
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
-from model2_assets.defs.result_before import result_before
 
 _FRESH = "How many Mondays to Fridays the last session is old."
 
@@ -42,13 +41,14 @@ def market_data_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_contract, check_fresh, check_history_unchanged
         from model2_assets.data_version import table_digest
         from model2_assets.market_data import load_market_data
+        from model2_assets.previous_result import previous_result
         from model2_assets.provenance import with_provenance
 
         with core_call(context):
             data = load_market_data(region.settings.market_data)
             version = table_digest(data.panel)
             dates = data.panel.index.get_level_values("datetime")
-            before = result_before(context, region)
+            before = previous_result(region.store, region.address(context))
             yield from publish(
                 context,
                 region,
@@ -61,7 +61,7 @@ def market_data_asset(region: Region) -> dg.AssetsDefinition:
                         timezone=region.config.schedule.timezone,
                         max_age_weekdays=limit,
                     ),
-                    check_history_unchanged(data.panel, before.table, unreadable=before.unreadable),
+                    check_history_unchanged(data.panel, before.table, problem=before.problem),
                 ],
                 data_version=version,
                 metadata={

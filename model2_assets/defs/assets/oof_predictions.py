@@ -16,7 +16,6 @@ import dagster as dg
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
-from model2_assets.defs.result_before import result_before
 
 
 def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
@@ -62,6 +61,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         from model2_assets.charts import prediction_pictures
         from model2_assets.checks import check_oof_drift, check_out_of_fold
+        from model2_assets.previous_result import previous_result
         from model2_assets.training import ModelRegistry, make_out_of_fold
 
         with core_call(context):
@@ -74,7 +74,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 execution_lag_days=region.settings.labels.execution_lag_days,
                 covers_history=region.settings.cross_validation.covers_history,
             )
-            before = result_before(context, region)
+            before = previous_result(region.store, region.address(context))
             outcomes = [
                 *check_out_of_fold(made, limits=limits),
                 check_oof_drift(
@@ -82,7 +82,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                     before.table,
                     min_rank_correlation=limits.oof_drift_rank_correlation,
                     max_bps=limits.oof_drift_bps,
-                    unreadable=before.unreadable,
+                    problem=before.problem,
                 ),
             ]
             values = {name: value for o in outcomes for name, value in o.values.items()}
