@@ -10,6 +10,7 @@ import pytest
 from model2_assets.config import Model2Config
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.defs.region import STORED
+from model2_assets.evaluation import top_quantile_turnover
 from model2_assets.provenance import facts_of
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region, workbench
@@ -126,6 +127,44 @@ def test_scores_have_a_fold_for_every_group(cpcv: Trained) -> None:
     assert set(scores.loc[scores["scope"] == "fold", "fold_id"]) == set(range(6))
     assert len(board) == 4
     assert (board["coverage"] == 1).all()
+
+
+def test_leaderboard_shows_the_range_over_paths(cpcv: Trained) -> None:
+    (latest,) = cpcv.bench.instance.fetch_materializations(
+        cpcv.bench.key("leaderboard"), limit=1
+    ).records
+    assert latest.asset_materialization is not None
+    board = cpcv.bench.read("leaderboard")
+
+    shown = [
+        record.data for record in latest.asset_materialization.metadata["leaderboard"].value.records
+    ]
+
+    for row, line in zip(board.to_dict("records"), shown, strict=True):
+        paths = cpcv.bench.read("cv_scores", row["horizon"], row["model"])
+        of_paths = paths.loc[(paths["scope"] == "path") & (paths["metric"] == "rank_ic"), "value"]
+        assert len(of_paths) == 5
+        assert line["rank IC of worst path"] == round(of_paths.min(), 4)
+        assert line["rank IC of median path"] == round(of_paths.median(), 4)
+        assert line["rank IC of best path"] == round(of_paths.max(), 4)
+        oof = cpcv.bench.read("oof_predictions", row["horizon"], row["model"])
+        turnover = top_quantile_turnover(oof["prediction"], oof.index)
+        assert row["top_quantile_turnover"] == turnover.mean()
+        assert turnover.iloc[1:].notna().all()
+
+
+def test_grid_of_one_partition_has_a_leaderboard_too(nested: Trained) -> None:
+    board = nested.bench.read("leaderboard")
+
+    assert board[["horizon", "model"]].to_numpy().tolist() == [["21d", "ridge"]]
+    event = nested.bench.instance.get_latest_materialization_event(nested.bench.key("leaderboard"))
+    assert event is not None
+    assert event.asset_materialization is not None
+    metadata = event.asset_materialization.metadata
+    assert metadata["rank_ic_21d_ridge"].value == metadata["best_rank_ic_21d"].value
+    assert "oof_rank_correlation" not in metadata
+    for check in ("partitions_current", "rank_ic_held", "scores_complete"):
+        assert nested.bench.check_records("leaderboard", check)[0].status.value == "SUCCEEDED"
 
 
 def test_paths_of_other_models_than_the_means_are_refused(bench: Workbench) -> None:
