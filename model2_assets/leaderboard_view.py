@@ -3,13 +3,13 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.scores_figures import FIGURES, times
+from model2_assets.scores_figures import FIGURES, GROUPS, times
 
-_VERSION_DIGITS = 12
+_VERSION_DIGITS = 8
 
 
-def readable_board(board: pd.DataFrame) -> pd.DataFrame:
-    """Return a leaderboard for people.
+def readable_board(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return a leaderboard for people, as tables that are narrow enough for a page.
 
     Parameters
     ----------
@@ -18,22 +18,26 @@ def readable_board(board: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame of shape (n_partitions, n_headings)
-        ``horizon``, ``model``, a rounded column for each of `FIGURES`, the first 12 digits of
-        the data version, and when the models were made (text, UTC). Of columns that say
-        nothing, those of paths are left out where there is one path.
+    dict of str to DataFrame of shape (n_partitions, n_headings)
+        ``scores``, ``making`` and ``details``: columns ``horizon``, ``model``, and a rounded one
+        for each of `FIGURES` of that group; those of paths only where there are several.
+        ``making`` also says the data version (8 digits) and when the models were made (text,
+        UTC).
     """
+    tables: dict[str, pd.DataFrame] = {group: _figures(board, group) for group in GROUPS}
+    tables["making"]["version"] = board["data_version"].str[:_VERSION_DIGITS]
+    tables["making"]["trained UTC"] = times(board["trained_at"], "%Y-%m-%d %H:%M")
+    return tables
+
+
+def _figures(board: pd.DataFrame, group: str) -> pd.DataFrame:
     several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
-    figures = [figure for figure in FIGURES if several_paths or not figure.of_paths]
-    return pd.DataFrame(
-        {
-            "horizon": board["horizon"],
-            "model": board["model"],
-            **{figure.title: figure.numbers(board) for figure in figures},
-            "data version": board["data_version"].str[:_VERSION_DIGITS],
-            "trained (UTC)": times(board["trained_at"], "%Y-%m-%d %H:%M"),
-        }
-    )
+    named = {
+        figure.title: figure.numbers(board)
+        for figure in FIGURES
+        if figure.group == group and (several_paths or not figure.of_paths)
+    }
+    return pd.DataFrame({"horizon": board["horizon"], "model": board["model"], **named})
 
 
 def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
@@ -47,18 +51,18 @@ def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_partitions, 7)
-        Figures to four digits after the point; ``change / standard error`` to two.
+        Figures to four digits after the point; ``change / error`` to two.
     """
     named = {
         "rank_ic_before": "rank IC before",
         "rank_ic": "rank IC",
         "rank_ic_change": "change",
-        "rank_ic_se": "standard error",
+        "rank_ic_se": "std. error",
     }
     table = changes[["horizon", "model", *named]].round(4).rename(columns=named)
     ratio = (changes["rank_ic_change"] / changes["rank_ic_se"]).round(2)
     predictions = changes["predictions_changed"].map({True: "new", False: "the same"})
-    return table.assign(**{"change / standard error": ratio, "predictions": predictions})
+    return table.assign(**{"change / error": ratio, "predictions": predictions})
 
 
 def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
@@ -95,13 +99,15 @@ def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def rank_ic_matrix(board: pd.DataFrame) -> pd.DataFrame:
-    """Return the rank IC of every model and horizon.
+def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Return one figure of every model and horizon as a matrix.
 
     Parameters
     ----------
     board : DataFrame of shape (n_partitions, n_columns)
         The leaderboard.
+    figure : str
+        One of its columns of numbers, such as ``rank_ic``.
 
     Returns
     -------
@@ -110,6 +116,6 @@ def rank_ic_matrix(board: pd.DataFrame) -> pd.DataFrame:
     """
     horizons = sorted(set(board["horizon"]), key=lambda name: int(name.removesuffix("d")))
     wide = board.pivot_table(
-        index="model", columns="horizon", values="rank_ic", dropna=False, aggfunc="first"
+        index="model", columns="horizon", values=figure, aggfunc="first", dropna=False
     )
     return wide.reindex(index=sorted(set(board["model"])), columns=horizons)

@@ -3,10 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
+
+Group = Literal["scores", "making", "details"]
+
+GROUPS: tuple[Group, ...] = ("scores", "making", "details")
+"""In the order of a page."""
 
 UNKNOWN = "–"
 """Stands for a value that is not known."""
@@ -21,20 +26,26 @@ class Figure:
     name : str
         Its column.
     heading : str
-        A short heading with the unit, in lines, for the terminal.
-    title : str
-        A heading in words, with the unit in parentheses, for a page.
+        A short heading with the unit, in lines.
     spec : str
         Format of the value times `scale`.
     scale : float, default 1
-        From the column's unit to that of the headings.
+        From the column's unit to that of the heading.
+    group : {"scores", "making", "details"}, default "scores"
+        Which of the narrower tables of a page it belongs to: what models are compared by, how
+        sound and costly their making was, or what else is known of them.
     """
 
     name: str
     heading: str
-    title: str
     spec: str
     scale: float = 1.0
+    group: Group = "scores"
+
+    @property
+    def title(self) -> str:
+        """The heading in one line."""
+        return self.heading.replace("-\n", "").replace("\n", " ")
 
     @property
     def of_paths(self) -> bool:
@@ -54,29 +65,27 @@ class Figure:
 
 
 FIGURES: Sequence[Figure] = (
-    Figure("rank_ic", "rank\nIC", "rank IC", "+.4f"),
-    Figure("rank_ic_se", "std.\nerror", "standard error of rank IC", ".4f"),
-    Figure("rank_ic_t", "t", "t of rank IC", "+.2f"),
-    Figure("rank_ic_change", "change\nof IC", "change of rank IC", "+.4f"),
-    Figure("n_effective", "eff.\ndates", "effective dates", ",.0f"),
-    Figure("rank_ic_path_min", "path\nmin", "rank IC of worst path", "+.4f"),
-    Figure("rank_ic_path_median", "path\nmedian", "rank IC of median path", "+.4f"),
-    Figure("rank_ic_path_max", "path\nmax", "rank IC of best path", "+.4f"),
-    Figure("icir", "ICIR", "ICIR", "+.3f"),
-    Figure("r2", "R²", "R²", "+.4f"),
-    Figure("mse", "MSE\nbps²", "MSE (bps²)", ",.0f"),
-    Figure("decile_spread_bps", "spread\nbps", "decile spread (bps)", "+.1f"),
-    Figure(
-        "top_quantile_turnover", "turn-\nover %", "turnover of top decile (% a date)", ".1f", 100
-    ),
-    Figure("deflated_sharpe", "DSR", "deflated Sharpe (probability)", ".2f"),
-    Figure("pbo", "PBO", "backtest overfitting (probability)", ".2f"),
-    Figure("coverage", "cover-\nage %", "coverage (%)", ".2f", 100),
-    Figure("largest_prediction", "max\nbps", "largest |prediction| (bps)", ",.0f"),
-    Figure("determinism_difference", "refit\nbps", "difference after refit (bps)", ".0e"),
-    Figure("models_bytes", "models\nMB", "models (MB)", ",.2f", 1e-6),
-    Figure("seconds", "time\ns", "fitting (s)", ".1f"),
-    Figure("peak_rss_bytes", "peak\nRSS MB", "peak memory (MB)", ",.0f", 1e-6),
+    Figure("rank_ic", "rank\nIC", "+.4f"),
+    Figure("rank_ic_se", "std.\nerror", ".4f"),
+    Figure("rank_ic_t", "t", "+.2f"),
+    Figure("rank_ic_change", "change\nof IC", "+.4f"),
+    Figure("n_effective", "eff.\ndates", ",.0f", group="details"),
+    Figure("rank_ic_path_min", "path\nmin", "+.4f", group="details"),
+    Figure("rank_ic_path_median", "path\nmedian", "+.4f", group="details"),
+    Figure("rank_ic_path_max", "path\nmax", "+.4f", group="details"),
+    Figure("icir", "ICIR", "+.3f"),
+    Figure("r2", "R²", "+.4f"),
+    Figure("mse", "MSE\nbps²", ",.0f", group="details"),
+    Figure("decile_spread_bps", "spread\nbps", "+.1f"),
+    Figure("top_quantile_turnover", "turn-\nover %", ".1f", 100),
+    Figure("deflated_sharpe", "DSR", ".2f", group="details"),
+    Figure("pbo", "PBO", ".2f", group="details"),
+    Figure("coverage", "cover-\nage %", ".2f", 100, group="making"),
+    Figure("largest_prediction", "max\nbps", ",.0f", group="details"),
+    Figure("determinism_difference", "refit\nbps", ".0e", group="making"),
+    Figure("models_bytes", "models\nMB", ",.2f", 1e-6, group="making"),
+    Figure("seconds", "time\ns", ".1f", group="making"),
+    Figure("peak_rss_bytes", "peak\nRSS MB", ",.0f", 1e-6, group="details"),
 )
 """In the order of the table."""
 

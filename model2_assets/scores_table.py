@@ -67,9 +67,9 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
         and (known_change or figure.name != "rank_ic_change")
     ]
     cells = [figure.texts(board) for figure in figures]
-    headings = [figure.heading for figure in figures]
+    headings = [(figure.heading, figure.title) for figure in figures]
     if board["trained_at"].notna().any():
-        headings.append("trained\nUTC")
+        headings.append(("trained\nUTC", "trained UTC"))
         cells.append(times(board["trained_at"], "%m-%d %H:%M"))
     table = Table(
         title=f"region {region}: out-of-fold scores",
@@ -81,7 +81,7 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     if wide:
         table.add_column("model", no_wrap=True)
         table.add_column("horizon", no_wrap=True)
-        for heading in headings:
+        for heading, _ in headings:
             table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
         for row in zip(board["model"], board["horizon"], *cells, strict=True):
             table.add_row(*row)
@@ -90,8 +90,8 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     for model in board["model"]:
         table.add_column(model, justify="right", no_wrap=True)
     table.add_row("horizon", *board["horizon"])
-    for heading, texts in zip(headings, cells, strict=True):
-        table.add_row(heading.replace("-\n", "").replace("\n", " "), *texts)
+    for (_, title), texts in zip(headings, cells, strict=True):
+        table.add_row(title, *texts)
     return table
 
 

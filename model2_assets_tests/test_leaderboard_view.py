@@ -2,7 +2,11 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.evaluation import rank_ic_changes
-from model2_assets.leaderboard_view import rank_ic_matrix, readable_board, readable_changes
+from model2_assets.leaderboard_view import (
+    by_model_and_horizon,
+    readable_board,
+    readable_changes,
+)
 from model2_assets_tests.sample_tables import leaderboard
 
 SAMPLE = leaderboard().assign(
@@ -20,25 +24,32 @@ SAMPLE = leaderboard().assign(
 
 
 def test_figures_are_rounded_in_the_units_of_their_headings():
-    row, unknown = readable_board(SAMPLE).to_dict("records")
-    assert row["horizon"] == "21d"
-    assert row["rank IC"] == 0.0123
-    assert row["effective dates"] == 1235
-    assert row["turnover of top decile (% a date)"] == 12.3
-    assert row["coverage (%)"] == 98.76
-    assert row["difference after refit (bps)"] == 1.5e-12
-    assert row["models (MB)"] == 1.23
-    assert row["peak memory (MB)"] == 988
-    assert row["data version"] == "0123456789ab"
-    assert row["trained (UTC)"] == "2024-01-03 02:15"
-    assert np.isnan(unknown["rank IC"])
-    assert unknown["trained (UTC)"] == "–"
+    tables = readable_board(SAMPLE)
+    scores, making, details = (tables[name].iloc[0] for name in ("scores", "making", "details"))
+    assert scores["horizon"] == making["horizon"] == details["horizon"] == "21d"
+    assert scores["rank IC"] == 0.0123
+    assert scores["turnover %"] == 12.3
+    assert making["coverage %"] == 98.76
+    assert making["refit bps"] == 1.5e-12
+    assert making["models MB"] == 1.23
+    assert details["peak RSS MB"] == 988
+    assert making["version"] == "01234567"
+    assert making["trained UTC"] == "2024-01-03 02:15"
+    assert details["eff. dates"] == 1235
+    assert np.isnan(tables["scores"]["rank IC"].iloc[1])
+    assert tables["making"]["trained UTC"].iloc[1] == "–"
 
 
-def test_every_column_of_the_leaderboard_is_shown_where_there_are_several_paths():
+def test_every_column_of_the_leaderboard_is_shown_once_where_there_are_several_paths():
     several = SAMPLE.assign(rank_ic_path_min=[0.1, 0.1], rank_ic_path_max=[0.2, 0.2])
-    assert readable_board(several).shape[1] == SAMPLE.shape[1]
-    assert readable_board(SAMPLE).shape[1] == SAMPLE.shape[1] - 3
+    tables = readable_board(several)
+    shown = [heading for table in tables.values() for heading in table.columns[2:]]
+    assert len(shown) == len(set(shown)) == SAMPLE.shape[1] - 2
+    assert set(tables["details"]) - set(readable_board(SAMPLE)["details"]) == {
+        "path min",
+        "path median",
+        "path max",
+    }
 
 
 def test_matrix_has_models_by_name_and_horizons_by_length_with_gaps():
@@ -49,12 +60,12 @@ def test_matrix_has_models_by_name_and_horizons_by_length_with_gaps():
             "rank_ic": [0.3, 0.2, np.nan],
         }
     )
-    matrix = rank_ic_matrix(board)
+    matrix = by_model_and_horizon(board, "rank_ic")
     assert list(matrix.index) == ["lasso", "ridge", "xgboost"]
     assert list(matrix.columns) == ["21d", "126d"]
     np.testing.assert_array_equal(matrix, [[np.nan, np.nan], [np.nan, 0.3], [0.2, np.nan]])
-    assert rank_ic_matrix(board.iloc[:1]).to_numpy().tolist() == [[0.3]]
-    assert rank_ic_matrix(board.iloc[:0]).empty
+    assert by_model_and_horizon(board.iloc[:1], "rank_ic").to_numpy().tolist() == [[0.3]]
+    assert by_model_and_horizon(board.iloc[:0], "rank_ic").empty
 
 
 def test_changes_are_told_in_standard_errors():
@@ -67,8 +78,8 @@ def test_changes_are_told_in_standard_errors():
         "rank IC before": 0.02,
         "rank IC": 0.0123,
         "change": -0.0077,
-        "standard error": 0.004,
-        "change / standard error": -1.91,
+        "std. error": 0.004,
+        "change / error": -1.91,
         "predictions": "new",
     }
     assert table["predictions"].tolist() == ["new", "the same"]

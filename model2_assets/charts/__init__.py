@@ -37,6 +37,7 @@ from model2_assets.charts._period_means import draw_period_means
 from model2_assets.charts._prediction_distribution import draw_prediction_distribution
 from model2_assets.charts._quantile_returns import draw_quantile_returns
 from model2_assets.charts._rank_ic import draw_rank_ic
+from model2_assets.charts._rank_ic_heatmap import draw_rank_ic_heatmap
 from model2_assets.charts._running_sums import draw_running_sums
 from model2_assets.charts._score_distribution import draw_score_distribution
 from model2_assets.charts.galleries import (
@@ -72,6 +73,7 @@ __all__ = [
     "draw_prediction_distribution",
     "draw_quantile_returns",
     "draw_rank_ic",
+    "draw_rank_ic_heatmap",
     "draw_running_sums",
     "draw_score_distribution",
     "feature_pictures",

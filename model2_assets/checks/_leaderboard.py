@@ -73,7 +73,7 @@ def check_partitions_current(
         passed=not found,
         severity="warn",
         description=f"{found} of {len(partitions)} partitions are missing or outdated: {named}; "
-        f"materialize them again"
+        f"materialize what is named, and what is made from it"
         if found
         else f"all {len(partitions)} partitions are there and made from what is current",
         values={"outdated_partitions": found, "partitions": len(partitions)},

@@ -8,11 +8,13 @@ from model2_assets.defs.partitions import split_partition_key
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
+    from model2_assets.charts import Draw
     from model2_assets.evaluation import OOFCorrelation
 
-_CELL_PX = (150, 44)
-_MARGIN_PX = (110, 50)
+_CELL_PX = (150, 56)
+_MARGIN_PX = (110, 60)
 
 
 def leaderboard_metadata(
@@ -43,16 +45,15 @@ def leaderboard_metadata(
     """
     import pandas as pd
 
-    from model2_assets.leaderboard_view import (
-        rank_ic_matrix,
-        readable_board,
-        readable_changes,
-    )
+    from model2_assets.leaderboard_view import readable_board, readable_changes
 
+    tables = readable_board(board)
     shown: dict[str, Any] = {
         "dagster/row_count": len(board),
-        "leaderboard": table(readable_board(board)),
-        "rank_ic_heatmap": _heatmap(rank_ic_matrix(board), text="{:+.4f}"),
+        "leaderboard": table(tables["scores"]),
+        "leaderboard_making": table(tables["making"]),
+        "leaderboard_details": table(tables["details"]),
+        "rank_ic_heatmap": _rank_ic_heatmap(board),
         "rank_ic_changes": table(readable_changes(changes)),
         "outdated_partitions": len(problems),
     }
@@ -81,23 +82,36 @@ def _correlation(correlation: "OOFCorrelation") -> dict[str, Any]:
     matrix = correlation.matrix
     return {
         "oof_rank_correlation": table(matrix.round(3).rename_axis("partition").reset_index()),
-        "oof_rank_correlation_heatmap": _heatmap(matrix, text="{:.2f}", limit=1.0),
-        "oof_rank_correlation_of": (
-            "mean over dates of the Spearman correlation across names, on the "
-            f"{correlation.n_rows:,} rows of {correlation.n_dates:,} dates that all partitions have"
-        ),
+        "oof_rank_correlation_heatmap": _correlation_heatmap(matrix),
+        "oof_rank_correlation_rows": correlation.n_rows,
         "oof_rank_correlation_mean": correlation.mean_between,
     }
 
 
-def _heatmap(matrix: "pd.DataFrame", *, text: str, limit: float | None = None) -> Any:
-    from model2_assets.charts import draw_heatmap, png
+def _rank_ic_heatmap(board: "pd.DataFrame") -> Any:
+    from model2_assets.charts import draw_rank_ic_heatmap
+    from model2_assets.leaderboard_view import by_model_and_horizon
 
-    rows, columns = (max(size, 1) for size in matrix.shape)
-    return picture(
-        png(
-            lambda axes: draw_heatmap(axes, matrix, text=text, limit=limit),
-            width_px=_MARGIN_PX[0] + _CELL_PX[0] * columns,
-            height_px=_MARGIN_PX[1] + _CELL_PX[1] * rows,
-        )
+    rank_ic, t_statistic = (by_model_and_horizon(board, name) for name in ("rank_ic", "rank_ic_t"))
+    return _picture_of_cells(
+        lambda axes: draw_rank_ic_heatmap(axes, rank_ic, t_statistic), rank_ic.shape
     )
+
+
+def _correlation_heatmap(matrix: "pd.DataFrame") -> Any:
+    from model2_assets.charts import draw_heatmap
+
+    def draw(axes: "Axes") -> None:
+        draw_heatmap(axes, matrix, limit=1.0)
+        axes.set_title("Rank correlation of out-of-fold columns, mean over dates")
+
+    return _picture_of_cells(draw, matrix.shape)
+
+
+def _picture_of_cells(draw: "Draw", shape: tuple[int, int]) -> Any:
+    """Return a picture whose cells have the same size whatever their number."""
+    from model2_assets.charts import png
+
+    rows, columns = (max(size, 1) for size in shape)
+    width, height = _MARGIN_PX[0] + _CELL_PX[0] * columns, _MARGIN_PX[1] + _CELL_PX[1] * rows
+    return picture(png(draw, width_px=width, height_px=height))

@@ -38,6 +38,9 @@ CALLS = {
     ),
     "draw_quantile_returns": lambda axes: charts.draw_quantile_returns(axes, QUANTILES),
     "draw_rank_ic": lambda axes: charts.draw_rank_ic(axes, DAILY),
+    "draw_rank_ic_heatmap": lambda axes: charts.draw_rank_ic_heatmap(
+        axes, pd.DataFrame([[0.02, np.nan]]), pd.DataFrame([[2.5, np.nan]])
+    ),
     "draw_score_distribution": lambda axes: charts.draw_score_distribution(axes, scored()),
 }
 

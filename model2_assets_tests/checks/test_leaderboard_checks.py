@@ -89,7 +89,8 @@ def test_missing_and_outdated_partitions_are_named_by_what_is_wrong():
     )
     assert outcome.description == (
         "3 of 4 partitions are missing or outdated: 21d|ridge: cv_scores was made by other code or "
-        "settings; 21d|xgboost, 63d|xgboost: fitted_models is missing; materialize them again"
+        "settings; 21d|xgboost, 63d|xgboost: fitted_models is missing; materialize what is named, "
+        "and what is made from it"
     )
     assert outcome.values == {"outdated_partitions": 3, "partitions": 4}
 

@@ -136,17 +136,16 @@ def test_leaderboard_shows_the_range_over_paths(cpcv: Trained) -> None:
     assert latest.asset_materialization is not None
     board = cpcv.bench.read("leaderboard")
 
-    shown = [
-        record.data for record in latest.asset_materialization.metadata["leaderboard"].value.records
-    ]
+    details = latest.asset_materialization.metadata["leaderboard_details"]
+    shown = [record.data for record in details.value.records]
 
     for row, line in zip(board.to_dict("records"), shown, strict=True):
         paths = cpcv.bench.read("cv_scores", row["horizon"], row["model"])
         of_paths = paths.loc[(paths["scope"] == "path") & (paths["metric"] == "rank_ic"), "value"]
         assert len(of_paths) == 5
-        assert line["rank IC of worst path"] == round(of_paths.min(), 4)
-        assert line["rank IC of median path"] == round(of_paths.median(), 4)
-        assert line["rank IC of best path"] == round(of_paths.max(), 4)
+        assert line["path min"] == round(of_paths.min(), 4)
+        assert line["path median"] == round(of_paths.median(), 4)
+        assert line["path max"] == round(of_paths.max(), 4)
         oof = cpcv.bench.read("oof_predictions", row["horizon"], row["model"])
         turnover = top_quantile_turnover(oof["prediction"], oof.index)
         assert row["top_quantile_turnover"] == turnover.mean()

@@ -10,17 +10,17 @@ models would have failed; below four models it is withheld.
 `rank_ic_held` warns where rank IC fell by more than its standard error. Dagster's badge of a
 partitioned asset stays fresh while single partitions are stale or missing: the check
 `partitions_current` names them. `oof_rank_correlation` says how alike the models rank the
-names of a date: what a stack can gain from them lies in their differences.
+names of a date, on rows that all of them have: the mean over dates of the Spearman correlation
+across names. What a stack can gain from them lies in their differences.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.leaderboard_metadata import leaderboard_metadata
-from model2_assets.defs.partitions import partition_key
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 from model2_assets.defs.staleness import partition_problems
@@ -104,7 +104,15 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 previous=previous.table,
             )
             changes = rank_ic_changes(board, previous.table)
-            problems = _not_stored(region, board) | partition_problems(context.instance, region)
+            problems = _problems(
+                region,
+                context.instance,
+                {
+                    "fitted_models": fitted_models,
+                    "oof_predictions": oof_predictions,
+                    "cv_scores": cv_scores,
+                },
+            )
             total = sum(manifest.total_bytes for manifest in manifests.values())
             yield from publish(
                 context,
@@ -142,7 +150,18 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     return leaderboard
 
 
-def _not_stored(region: Region, board: Any) -> dict[str, str]:
-    """Return the partitions without a row, whatever the event log knows of them."""
-    rows = {partition_key(*row) for row in zip(board["horizon"], board["model"], strict=True)}
-    return {key: "not in the store" for key in region.partition_keys if key not in rows}
+def _problems(
+    region: Region, instance: dg.DagsterInstance, stored: Mapping[str, Collection[str]]
+) -> dict[str, str]:
+    """Return what is wrong with partitions: not in the store, else outdated by the event log.
+
+    `stored` names the partitions that the store has of each asset, in the order of the graph.
+    """
+    recorded = partition_problems(instance, region)
+    problems: dict[str, str] = {}
+    for key in region.partition_keys:
+        absent = [asset for asset, keys in stored.items() if key not in keys]
+        problem = f"{absent[0]} is missing" if absent else recorded.get(key)
+        if problem is not None:
+            problems[key] = problem
+    return problems
