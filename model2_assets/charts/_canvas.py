@@ -104,13 +104,16 @@ def svg(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> 
         `VARIABLES`, every text is text in the font ``--chart-font``, nothing outside is
         referred to, and ids are those of no other drawing on the page.
     """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     with _style():
         figure = _drawn(draw, width_px, height_px)
         figure.patch.set_visible(False)
         figure.draw_without_rendering()
-        figure.set_layout_engine("none")  # savefig would work the layout out twice more
+        figure.set_layout_engine("none")  # it would be worked out again
         written = StringIO()
-        figure.savefig(written, format="svg", metadata=dict.fromkeys(_SVG_METADATA))
+        # savefig would draw once more, for a layout that it does not know to be done.
+        FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(_SVG_METADATA))
     return _embeddable(written.getvalue(), width_px, height_px)
 
 
