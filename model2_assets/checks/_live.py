@@ -12,6 +12,7 @@ from model2_assets.checks._out_of_fold import check_finite, check_range
 from model2_assets.checks._outcome import CheckOutcome
 from model2_assets.config import ChecksConfig
 from model2_assets.evaluation import population_stability, stretch_stability
+from model2_assets.panel import INDEX_NAMES
 
 if TYPE_CHECKING:
     from model2_assets.training import LivePredictions
@@ -26,7 +27,7 @@ def check_live(
     market_data: pd.DataFrame,
     labels: pd.DataFrame,
     features: pd.DataFrame,
-    oof_predictions: pd.DataFrame,
+    oof_paths: pd.DataFrame,
     horizon: str,
     limits: ChecksConfig,
 ) -> list[CheckOutcome]:
@@ -36,8 +37,11 @@ def check_live(
     ----------
     candidate : LivePredictions
         The predictions.
-    market_data, labels, features, oof_predictions : DataFrame
+    market_data, labels, features : DataFrame
         What they were made from.
+    oof_paths : DataFrame of shape (n_predictions, n_columns)
+        Every out-of-fold prediction. Where several splits test a row, its mean spreads less
+        than the predictions of one model do, and live predictions are of one model.
     horizon : str
         Such as ``21d``.
     limits : ChecksConfig
@@ -59,7 +63,7 @@ def check_live(
         check_newest_date(live, market_data),
         check_finite(live),
         check_range(live, limit_bps=limits.prediction_bps),
-        check_resembles_oof(live, oof_predictions, limit=limits.psi_warn),
+        check_resembles_oof(live, oof_paths.set_index(list(INDEX_NAMES)), limit=limits.psi_warn),
     ]
 
 
@@ -192,8 +196,9 @@ def check_resembles_oof(live: pd.DataFrame, oof: pd.DataFrame, *, limit: float) 
     ----------
     live : DataFrame of shape (n_live_rows, 1)
         Live predictions.
-    oof : DataFrame of shape (n_oof_rows, 2)
-        Out-of-fold predictions of the same horizon and model.
+    oof : DataFrame of shape (n_predictions, n_columns)
+        Out-of-fold predictions of single models, of the same horizon and model; indexed by
+        ``(instrument, datetime)``, a row once for each split that tests it.
     limit : float
         Index above which distributions differ; by convention 0.25, see
         `model2_assets.evaluation.population_stability`.

@@ -120,7 +120,7 @@ def live_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored live predictions."""
     from model2_assets.training import LivePredictions
 
-    live, oof = files.own("live_predictions"), files.own("oof_predictions")
+    live, paths = files.own("live_predictions"), files.own("oof_paths")
     panel, labels = files.shared("market_data"), files.shared("labels")
     features = files.shared("features")
     yield check_unaltered(live)
@@ -130,7 +130,7 @@ def live_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         market_data=panel,
         labels=labels,
         features=features,
-        oof_predictions=oof,
+        oof_predictions=files.own("oof_predictions"),
         versions={"final_models": files.models("final_models").manifest.data_version},
     )
     bars = files.settings.labels.execution_lag_days + int(files.horizon.removesuffix("d"))
@@ -139,7 +139,7 @@ def live_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         market_data=panel,
         labels=labels,
         features=features,
-        oof_predictions=oof,
+        oof_paths=paths,
         horizon=files.horizon,
         limits=files.limits,
     )

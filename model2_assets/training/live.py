@@ -75,6 +75,7 @@ def make_live(
     features: pd.DataFrame,
     labels: pd.DataFrame,
     oof_predictions: pd.DataFrame,
+    oof_paths: pd.DataFrame,
     execution_lag_days: int,
 ) -> LivePredictions:
     """Predict every row that is too recent to have a label, of instruments still trading.
@@ -85,8 +86,9 @@ def make_live(
         Knows the settings that the model must have.
     stored : StoredFoldModels
         The final model of one horizon and model.
-    market_data, features, labels, oof_predictions : DataFrame
-        Stored tables, with their provenance.
+    market_data, features, labels, oof_predictions, oof_paths : DataFrame
+        Stored tables, with their provenance. The last are what the live predictions are
+        compared with.
     execution_lag_days : int
         Own bars from a row to its entry.
 
@@ -116,6 +118,7 @@ def make_live(
     for asset, table in {"features": features, "labels": labels}.items():
         require_made_from(asset, facts_of(table).get(INPUTS, {}), versions)
     require_made_from("final_models", manifest.data_versions, versions)
+    require_made_from("oof_paths", facts_of(oof_paths).get(INPUTS, {}), versions)
     bars = execution_lag_days + int(manifest.horizon.removesuffix("d"))
     rows = find_live_rows(market_data, features, bars=bars)
     live = _predict(stored, features, rows)

@@ -25,7 +25,14 @@ EDGES = {
     "feature_importance": {"fitted_models"},
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
     "final_models": {"labels", "features", "fitted_models", "oof_predictions"},
-    "live_predictions": {"market_data", "labels", "features", "final_models", "oof_predictions"},
+    "live_predictions": {
+        "market_data",
+        "labels",
+        "features",
+        "final_models",
+        "oof_predictions",
+        "oof_paths",
+    },
     "tear_sheet": {
         "labels",
         "fitted_models",

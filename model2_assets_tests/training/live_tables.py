@@ -13,7 +13,7 @@ from model2_assets.cross_validation import build_cv_splits
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import synthetic_panel
 from model2_assets.panel import to_canonical
-from model2_assets.provenance import data_versions_of
+from model2_assets.provenance import data_versions_of, facts_of
 from model2_assets.training import (
     FittedModels,
     Manifest,
@@ -36,6 +36,11 @@ class LiveTables:
     labels: pd.DataFrame
     oof: pd.DataFrame
     validated: Manifest
+
+    @property
+    def paths(self) -> pd.DataFrame:
+        """The same predictions as the single path of splits that test one group each."""
+        return mark(self.oof.reset_index(), **facts_of(self.oof)["inputs"])
 
     def replaced(self, **changes: Any) -> "LiveTables":
         return replace(self, **changes)

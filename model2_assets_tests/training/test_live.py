@@ -50,6 +50,7 @@ def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> LivePre
         features=tables.features,
         labels=tables.labels,
         oof_predictions=tables.oof,
+        oof_paths=tables.paths,
         execution_lag_days=1,
     )
 
@@ -60,7 +61,7 @@ def check(made: LivePredictions, tables: LiveTables, **limits):
         market_data=tables.market_data,
         labels=tables.labels,
         features=tables.features,
-        oof_predictions=tables.oof,
+        oof_paths=tables.paths,
         horizon=HORIZON,
         limits=ChecksConfig(**limits),
     )
@@ -154,6 +155,30 @@ def test_a_model_of_other_tables_is_stale_and_refused(stored, tables, table):
     message = f"^final_models was made from {name} of version .*; materialize final_models again$"
     with pytest.raises(StoreError, match=message):
         make(stored, tables.replaced(**{table: mark(changed)}))
+
+
+def test_live_predictions_are_compared_with_those_of_single_models(stored, tables):
+    # Four models a row: their mean spreads half as much as each of them.
+    rng = np.random.default_rng(0)
+    live = make(stored, tables)
+    index = tables.oof.index.repeat(4)
+    singles = pd.DataFrame({"prediction": rng.normal(0, 50, len(index))}, index=index)
+    means = singles.groupby(level=["instrument", "datetime"]).mean()
+    drawn = live.live.assign(prediction=rng.normal(0, 50, len(live.live)))
+
+    def psi(paths):
+        outcomes = check_live(
+            LivePredictions(drawn, live.bars),
+            market_data=tables.market_data,
+            labels=tables.labels,
+            features=tables.features,
+            oof_paths=paths.reset_index(),
+            horizon=HORIZON,
+            limits=ChecksConfig(),
+        )
+        return {o.name: o for o in outcomes}["resembles_oof"].values["psi"]
+
+    assert psi(singles) < 0.25 < psi(means)
 
 
 def test_features_of_other_market_data_are_refused(stored, tables):

@@ -27,7 +27,14 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
     @region.asset(
         "live_predictions",
         description=__doc__,
-        inputs=("market_data", "labels", "features", "final_models", "oof_predictions"),
+        inputs=(
+            "market_data",
+            "labels",
+            "features",
+            "final_models",
+            "oof_predictions",
+            "oof_paths",
+        ),
         pool="training",
         partitioned=True,
         kinds=("pandas",),
@@ -55,6 +62,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
         features: Any,
         final_models: Any,
         oof_predictions: Any,
+        oof_paths: Any,
     ) -> Iterator[Any]:
         from model2_assets.checks import check_live
         from model2_assets.provenance import facts_of
@@ -69,6 +77,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 features=features,
                 labels=labels,
                 oof_predictions=oof_predictions,
+                oof_paths=oof_paths,
                 execution_lag_days=region.settings.labels.execution_lag_days,
             )
             outcomes = check_live(
@@ -76,7 +85,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 market_data=market_data,
                 labels=labels,
                 features=features,
-                oof_predictions=oof_predictions,
+                oof_paths=oof_paths,
                 horizon=horizon,
                 limits=limits,
             )
