@@ -19,7 +19,7 @@ class StoredPartition:
     partition : str
         Such as ``21d|ridge``.
     problems : tuple of str
-        One sentence for each product that is not there or cannot be read.
+        For each product that is not there or cannot be read its name, a colon, and why.
     """
 
     region: str
@@ -37,8 +37,12 @@ class StoredPartition:
 
     @property
     def reason(self) -> str:
-        """What is wrong, in one line; empty where nothing is."""
-        return one_line("; ".join(self.problems))
+        """What is wrong with the first product, and which others are; empty where none is."""
+        if not self.problems:
+            return ""
+        first, *others = self.problems
+        names = ", ".join(problem.partition(":")[0] for problem in others)
+        return one_line(f"{first}; missing or damaged too: {names}" if others else first)
 
 
 def look_at_partitions(

@@ -1,13 +1,17 @@
 """A region that retrains in a second or two, and the command on it."""
 
 import json
+import uuid
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import dagster as dg
 import yaml
 from click.testing import CliRunner, Result
+from dagster._cli import cli as dagster_cli
 
 from model2_assets.cli import main
 from model2_assets_tests.defs.small_region import SMALL_REGION
@@ -25,6 +29,15 @@ QUICK_CONFIG: dict[str, Any] = {
     "models": {"xgboost": None},
     "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
 }
+
+LOCATION = """
+from model2_assets.config import load_config
+from model2_assets.defs.build import build_definitions
+from model2_assets.storage import default_store
+
+defs = build_definitions(load_config(), default_store())
+"""
+"""A code location that follows the configuration and the environment of the command."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +62,38 @@ class GateBench:
 
     def run(self, *arguments: str, **changes: Any) -> Result:
         """Run the command with other top-level sections of the configuration."""
+        self._configure(changes)
+        return CliRunner().invoke(main, list(arguments), env=self.environment)
+
+    def _configure(self, changes: dict[str, Any]) -> None:
         text = yaml.safe_dump({**QUICK_CONFIG, **changes})
         (self.folder / "config.yaml").write_text(text, encoding="utf-8")
-        return CliRunner().invoke(main, list(arguments), env=self.environment)
+
+    def materialize(self, selection: str, partition: str, **changes: Any) -> Result:
+        """Run ``dagster asset materialize`` with other sections of the configuration."""
+        self._configure(changes)
+        # Dagster imports a file of one name once a process.
+        location = self.folder / f"location_{uuid.uuid4().hex}.py"
+        location.write_text(LOCATION, encoding="utf-8")
+        arguments = ["asset", "materialize", "-f", str(location), "--select", selection]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.SupersessionWarning)
+            return CliRunner().invoke(
+                dagster_cli, [*arguments, "--partition", partition], env=self.environment
+            )
+
+    def failed_checks(self, asset: str, partition: str) -> set[str]:
+        """Return the names of the checks of an asset whose last evaluation did not pass."""
+        with dg.DagsterInstance.from_config(self.environment["DAGSTER_HOME"]) as instance:
+            (run, *_) = instance.get_runs(limit=1)
+            records = instance.get_records_for_run(
+                run.run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION
+            ).records
+        found = [
+            record.event_log_entry.dagster_event.asset_check_evaluation_data for record in records
+        ]
+        assert {evaluation.partition for evaluation in found} <= {partition}
+        return {evaluation.check_name for evaluation in found if not evaluation.passed}
 
     @property
     def data(self) -> Path:

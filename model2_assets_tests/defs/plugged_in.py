@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -57,6 +58,19 @@ class BrokenTrainer(RidgeTrainer):
         self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
     ) -> Self:
         raise ValueError("no fit today")
+
+
+class MendableTrainer(RidgeTrainer):
+    """Cannot be fitted while a file is there."""
+
+    DEFAULT_PARAMS: ClassVar[dict[str, Any]] = {**RidgeTrainer.DEFAULT_PARAMS, "broken_while": ""}
+
+    def fit(
+        self, X: NDArray[np.float32], y: NDArray[np.float64], *, feature_names: tuple[str, ...]
+    ) -> Self:
+        if self.params["broken_while"] and Path(self.params["broken_while"]).exists():
+            raise ValueError("no fit today")
+        return super().fit(X, y, feature_names=feature_names)
 
 
 def momentum_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:

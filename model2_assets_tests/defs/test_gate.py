@@ -1,5 +1,7 @@
 """``model2 retrain --gate``: exit status, one line a problem, and the report."""
 
+from typing import Any
+
 import jsonschema
 import pytest
 
@@ -16,6 +18,7 @@ from model2_assets_tests.defs.gate_bench import (
 
 pytestmark = pytest.mark.end_to_end
 
+BROKEN = {"ridge": {"trainer": f"{HERE}:BrokenTrainer"}, "xgboost": None}
 ONE_PARTITION = ("--horizon", "5d", "--model", "ridge")
 
 
@@ -68,9 +71,7 @@ def test_a_failed_check_exits_with_one_and_is_named(gate: GateBench) -> None:
 
 
 def test_a_failed_step_exits_with_one_and_is_named(gate: GateBench) -> None:
-    broken = {"ridge": {"trainer": f"{HERE}:BrokenTrainer"}, "xgboost": None}
-
-    result = gate.run("retrain", "--gate", *ONE_PARTITION, models=broken)
+    result = gate.run("retrain", "--gate", *ONE_PARTITION, models=BROKEN)
 
     assert result.exit_code == 1
     (step,) = (line for line in problems(result) if line.startswith("FAILED"))
@@ -133,3 +134,20 @@ def test_a_wrong_option_exits_with_two_before_any_work(
     assert result.exit_code == 2
     assert message in result.stderr
     assert gate.files() == before
+
+
+@pytest.mark.parametrize(
+    ("asset", "partition", "changes", "status"),
+    [
+        ("feature_importance", "5d|ridge", {}, 0),
+        ("oof_predictions", "5d|ridge", {"checks": {"prediction_bps": 0.001}}, 1),
+        ("fitted_models", "5d|ridge", {"models": BROKEN}, 1),
+    ],
+    ids=["good", "failed blocking check", "failed step"],
+)
+def test_exit_status_of_plain_dagster(
+    gate: GateBench, asset: str, partition: str, changes: dict[str, Any], status: int
+) -> None:
+    result = gate.materialize(f"us/{asset}", partition, **changes)
+
+    assert result.exit_code == status, result.output

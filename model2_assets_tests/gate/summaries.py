@@ -36,7 +36,9 @@ TRAINING = RunResult(
 SKIPPED = RunResult("eu", "eu_summary", "skipped", reason="the preparation of eu failed")
 CRASHED = RunResult("eu", "eu_preparation", "failed", reason="no\nsuch resource", run_id="r3")
 PRESENT = StoredPartition("us", "21d|ridge")
-MISSING = StoredPartition("us", "63d|xgboost", ("oof_paths: not there", "cv_scores: damaged"))
+MISSING = StoredPartition(
+    "us", "63d|xgboost", ("oof_paths: not there", "cv_scores: damaged", "tear_sheet: /x: not there")
+)
 
 
 def summary(*runs: RunResult, partitions: tuple[StoredPartition, ...] = ()) -> GateSummary:

@@ -78,7 +78,10 @@ def test_a_warning_passes_and_can_be_read() -> None:
         (
             "partitions",
             "partition us 63d|xgboost",
-            ("failure", "missing: oof_paths: not there; cv_scores: damaged"),
+            (
+                "failure",
+                "missing: oof_paths: not there; missing or damaged too: cv_scores, tear_sheet",
+            ),
         ),
     ],
 )

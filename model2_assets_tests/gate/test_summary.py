@@ -25,7 +25,8 @@ def test_every_failure_is_one_line_and_the_verdict_is_last() -> None:
         "FAILED step us/oof_predictions 21d|ridge: not published. check range: too large",
         "FAILED check range of us/oof_predictions 21d|ridge: 1,200 bps\x1b[0m",
         "FAILED run eu preparation: no such resource",
-        "MISSING partition us 63d|xgboost: oof_paths: not there; cv_scores: damaged",
+        "MISSING partition us 63d|xgboost: oof_paths: not there; missing or damaged too: "
+        "cv_scores, tear_sheet",
         "gate FAILED, exit status 1: 4 runs (2 failed, 1 skipped), 5 steps (1 failed, 1 skipped), "
         "4 checks (1 failed, 1 warnings), 2 partitions (1 missing)",
     )

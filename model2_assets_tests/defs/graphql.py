@@ -1,0 +1,60 @@
+"""What the UI asks its server, asked by a test."""
+
+import json
+from typing import Any
+from urllib.request import Request, urlopen
+
+LAUNCH_BACKFILL = """
+mutation LaunchPartitionBackfill($backfillParams: LaunchBackfillParams!) {
+  launchPartitionBackfill(backfillParams: $backfillParams) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+    ... on PartitionKeysNotFoundError { message }
+  }
+}
+"""
+"""The mutation behind "Materialize all" of assets with partitions."""
+
+REEXECUTE_BACKFILL = """
+mutation ReexecuteBackfill($reexecutionParams: ReexecutionParams) {
+  reexecutePartitionBackfill(reexecutionParams: $reexecutionParams) {
+    __typename
+    ... on LaunchBackfillSuccess { backfillId }
+    ... on PythonError { message }
+  }
+}
+"""
+"""The mutation behind "Re-execute from failure" of a backfill."""
+
+
+def launch_backfill(url: str, assets: list[list[str]], partitions: list[str]) -> str:
+    """Launch a backfill as the dialog of "Materialize all" does, and return its id."""
+    params = {
+        "assetSelection": [{"path": path} for path in assets],
+        "partitionNames": partitions,
+        "fromFailure": False,
+        "tags": [],
+    }
+    return _backfill_id(_ask(url, LAUNCH_BACKFILL, {"backfillParams": params}))
+
+
+def reexecute_failed(url: str, backfill_id: str) -> str:
+    """Launch what failed in a backfill once more, as one click does, and return its id."""
+    params = {"parentRunId": backfill_id, "strategy": "FROM_FAILURE"}
+    return _backfill_id(_ask(url, REEXECUTE_BACKFILL, {"reexecutionParams": params}))
+
+
+def _backfill_id(answer: dict[str, Any]) -> str:
+    (result,) = answer["data"].values()
+    assert result["__typename"] == "LaunchBackfillSuccess", result
+    return str(result["backfillId"])
+
+
+def _ask(url: str, query: str, variables: dict[str, Any]) -> dict[str, Any]:
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = Request(f"{url}/graphql", body, {"Content-Type": "application/json"})
+    with urlopen(request, timeout=60) as response:
+        answer: dict[str, Any] = json.load(response)
+    assert "errors" not in answer, answer
+    return answer

@@ -1,0 +1,79 @@
+"""The example workflow: its commands are accepted, and make everything that there is."""
+
+import shlex
+from pathlib import Path
+from string import Template
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from dagster._cli import cli as dagster_cli
+
+from model2_assets.cli import main
+from model2_assets.config import parse_config
+from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
+from model2_assets.defs.region import Region
+from model2_assets.storage import Store
+
+WORKFLOW = Path(__file__).parents[1] / "docs" / "ci_workflow.yml"
+JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
+COMMANDS = {"model2": main, "dagster": dagster_cli}
+
+
+def command_lines(job: str) -> list[list[str]]:
+    """Return the words of every command line of a job, its variables filled in."""
+    lines = [line for step in JOBS[job]["steps"] for line in step.get("run", "").splitlines()]
+    variables = JOBS[job].get("env", {})
+    return [shlex.split(Template(line).safe_substitute(variables)) for line in lines]
+
+
+def option(words: list[str], name: str) -> str | None:
+    return words[words.index(name) + 1] if name in words else None
+
+
+def ours(job: str) -> list[list[str]]:
+    return [words for words in command_lines(job) if words[0].startswith(".venv/bin/")]
+
+
+@pytest.mark.parametrize("words", ours("gate") + ours("plain_dagster"), ids=" ".join)
+def test_command_line_is_accepted(words: list[str]) -> None:
+    command = COMMANDS[words[0].removeprefix(".venv/bin/")]
+
+    assert CliRunner().invoke(command, [*words[1:], "--help"]).exit_code == 0
+
+
+def test_a_misspelt_option_would_be_noticed() -> None:
+    (words, *_) = (line for line in ours("gate") if "retrain" in line)
+
+    assert CliRunner().invoke(main, [*words[1:], "--gaet", "--help"]).exit_code == 2
+
+
+@pytest.mark.parametrize("job", JOBS)
+def test_jobs_install_as_the_readme_does(job: str) -> None:
+    assert command_lines(job)[0] == ["make", "environment"]
+    uses = [step["uses"] for step in JOBS[job]["steps"] if "uses" in step]
+    assert all(name.startswith("actions/") for name in uses)
+
+
+def test_the_gate_is_passed_and_its_report_kept_whatever_happens() -> None:
+    lines = [" ".join(words) for words in ours("gate")]
+    upload = JOBS["gate"]["steps"][-1]
+
+    assert ".venv/bin/model2 retrain --gate --report-dir reports/retrain" in lines
+    assert upload["if"] == "always()"
+    assert upload["with"]["path"].split() == ["reports/*/gate.xml", "reports/*/gate.json"]
+
+
+def test_plain_dagster_makes_every_asset_of_every_partition() -> None:
+    region = Region("us", parse_config({}), Store("memory://workflow"))
+    made = {
+        (asset.removeprefix("us/"), option(words, "--partition"))
+        for words in ours("plain_dagster")
+        for asset in str(option(words, "--select")).split(",")
+    }
+
+    assert made == {
+        *((asset, None) for asset in (*PREPARATION, *SUMMARY)),
+        *((asset, key) for asset in training_assets(region) for key in region.partition_keys),
+    }
