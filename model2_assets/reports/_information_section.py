@@ -28,6 +28,7 @@ def information_section(found: PartitionStatistics) -> Section:
     """Return the daily rank IC: over time, its distribution, and month by month."""
     shape = ic_distribution(found.rank_ic)
     monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
+    monthly = monthly.rename_axis(index=None)
     monthly.columns = pd.Index(_MONTHS)
     return Section(
         "information-coefficient",

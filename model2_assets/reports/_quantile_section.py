@@ -1,8 +1,6 @@
 """What the quantiles of the predictions earned."""
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.charts import (
     draw_cumulative_spread,
@@ -37,8 +35,6 @@ def quantile_section(found: PartitionStatistics) -> Section:
                     width_px=FULL_PX,
                     height_px=270,
                 ),
-                note=f"The mean label of all rows is {number(_mean(found.label), '+.1f')} bps, "
-                f"the level to compare the bars with.",
             ),
             _quantile_table(means, found),
             Chart(
@@ -58,11 +54,6 @@ def quantile_section(found: PartitionStatistics) -> Section:
         text=f"Quantiles are of one date's names. Everything is per window of {days} trading "
         f"days, in bps, gross of costs.",
     )
-
-
-def _mean(label: NDArray[np.float64]) -> float:
-    known = label[np.isfinite(label)]
-    return float(known.mean()) if len(known) else float("nan")
 
 
 def _quantile_table(means: pd.DataFrame, found: PartitionStatistics) -> Table:
