@@ -1,5 +1,10 @@
 """Nights of a real daemon: what it requests, in which order, and what is on disk."""
 
+import os
+import re
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,10 +33,14 @@ class Nights:
     bars: Path
 
     def configure(self, *, cron: str) -> None:
-        market_data: Any = {"source": "parquet", "path": str(self.bars)}
+        region: Any = {
+            "market_data": {"source": "parquet", "path": str(self.bars)},
+            "labels": {"horizons": [21]},
+            "features": {"builder": "model2_assets_tests.defs.plugged_in:momentum_features"},
+        }
         self.home.configure(
             {
-                "regions": {"us": {"market_data": market_data, "labels": {"horizons": [21]}}},
+                "regions": {"us": region},
                 "models": {"xgboost": None},
                 "checks": {"null_control_permutations": 20},
                 "schedule": {"cron": cron, "timezone": "UTC", "look_every_seconds": 1},
@@ -73,8 +82,9 @@ def test_nights_of_a_real_daemon(nights: Nights) -> None:
     check_nights_by_the_schedule(nights)
 
     nights.configure(cron="0 0 1 1 *")
+    killed = kill_a_retrain(nights)
     before = len(nights.runs())
-    looked = nights.home.log.count("waits for a change") + nights.home.log.count("unchanged")
+    looked = nights.home.log.count("unchanged")
     with nights.home.daemon():
         wait_until(
             lambda: nights.home.log.count("unchanged") > looked,
@@ -87,10 +97,68 @@ def test_nights_of_a_real_daemon(nights: Nights) -> None:
             seconds=PATIENCE,
             what="a change of the file is followed by the labels",
         )
-    started, prepared = nights.runs()[before:]
+        prepared = nights.runs_with("labels")[1].run_id
+        wait_until(
+            lambda: bool(process_of(nights.instance, prepared)),
+            seconds=PATIENCE,
+            what="the process of the run",
+        )
+        os.kill(process_of(nights.instance, prepared), signal.SIGKILL)
+        wait_until(
+            lambda: status_of(nights.instance, prepared) == dg.DagsterRunStatus.FAILURE,
+            seconds=PATIENCE,
+            what="a killed run of the daemon is found",
+        )
+    started, followed = nights.runs()[before:]
     assert started.assets == ("market_data",)
+    assert started.status == dg.DagsterRunStatus.SUCCESS
     assert STARTED_BY in started.tags
-    assert prepared.assets == PREPARATION
+    assert followed.assets == PREPARATION
+    # The run of the killed command held the only slot until the daemon closed it.
+    assert status_of(nights.instance, killed) == dg.DagsterRunStatus.FAILURE
+
+
+def kill_a_retrain(nights: Nights) -> str:
+    """Kill a ``model2 retrain`` in its midst and return its run, which shows as started."""
+    command = [sys.executable, "-m", "model2_assets.cli", "retrain"]
+    seen = {run.run_id for run in nights.runs()}
+
+    def begun() -> list[str]:
+        return [
+            run.run_id
+            for run in nights.runs()
+            if run.run_id not in seen and run.status == dg.DagsterRunStatus.STARTED
+        ]
+
+    process = subprocess.Popen(
+        command,
+        env=nights.home.environment,
+        cwd=nights.home.folder,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_until(lambda: bool(begun()), seconds=PATIENCE, what="a run of the command")
+    finally:
+        process.kill()
+        process.wait(timeout=10)
+    (run_id,) = begun()
+    return run_id
+
+
+def process_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    """Return the process that executes a run; 0 before it does."""
+    for entry in instance.all_logs(run_id):
+        found = re.search(r"Executing steps in process \(pid: (\d+)\)", entry.message)
+        if found is not None:
+            return int(found.group(1))
+    return 0
+
+
+def status_of(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    run = instance.get_run_by_id(run_id)
+    assert run is not None
+    return run.status
 
 
 def check_nights_by_the_schedule(nights: Nights) -> None:
