@@ -80,7 +80,11 @@ def test_nights_of_a_real_daemon(nights: Nights) -> None:
             what="a night makes everything, and a later one skips it",
         )
     check_nights_by_the_schedule(nights)
+    check_night_begun_by_the_file(nights)
 
+
+def check_night_begun_by_the_file(nights: Nights) -> None:
+    """Look at a night that other market data begin, with runs killed before and in it."""
     nights.configure(cron="0 0 1 1 *")
     killed = kill_a_retrain(nights)
     before = len(nights.runs())
