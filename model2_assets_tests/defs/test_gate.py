@@ -151,3 +151,14 @@ def test_exit_status_of_plain_dagster(
     result = gate.materialize(f"us/{asset}", partition, **changes)
 
     assert result.exit_code == status, result.output
+
+
+def test_exit_status_of_plain_dagster_is_zero_after_a_failed_check_of_level_warn(
+    gate: GateBench,
+) -> None:
+    other = {"ridge": {"params": {"alpha": 5.0}}, "xgboost": None}
+
+    result = gate.materialize("us/leaderboard", models=other)
+
+    assert result.exit_code == 0, result.output
+    assert gate.failed_checks() == {"partitions_current"}
