@@ -374,7 +374,7 @@ class ChecksConfig(_Section):
         "which they differ",
     )
     oof_drift_rank_correlation: float = Field(
-        default=0.9,
+        default=0.95,
         ge=-1,
         le=1,
         description="mean per-date rank correlation with the predictions before, on the rows of "

@@ -47,7 +47,8 @@ def check_oof_drift(
     Measured on the demo data (20 instruments, 164,600 rows, 5 folds), Ridge and XGBoost, 21 and
     63 days: one date more leaves a correlation of 0.9943 to 0.9997 and moves rows by 149 bps at
     most; 5 dates more 0.9927 to 0.9990 and 174 bps; 21 dates more 0.9844 to 0.9960 and 243 bps.
-    The largest differences are at the edges of groups, where rows change folds.
+    On 127 stocks over 1,259 dates one date more leaves 0.9947 to 0.9987, and 228 bps. A penalty
+    of Ridge twenty times smaller leaves 0.948. The largest differences are at the edges of groups, where rows change folds.
     """
     if previous is None or not len(previous):
         description = problem or "there are no earlier predictions"
