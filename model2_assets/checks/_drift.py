@@ -48,7 +48,7 @@ def check_oof_drift(
     63 days: one date more leaves a correlation of 0.9943 to 0.9997 and moves rows by 149 bps at
     most; 5 dates more 0.9927 to 0.9990 and 174 bps; 21 dates more 0.9844 to 0.9960 and 243 bps.
     On 127 stocks over 1,259 dates one date more leaves 0.9947 to 0.9987, and 228 bps. A penalty
-    of Ridge twenty times smaller leaves 0.948. The largest differences of more dates are at the
+    of Ridge ten times smaller leaves 0.948. The largest differences of more dates are at the
     edges of groups, where rows change folds.
     """
     if previous is None or not len(previous):
