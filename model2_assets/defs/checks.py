@@ -1,9 +1,8 @@
 """Checks of what is on disk: they read it again and evaluate it afresh.
 
-Each asset has a check ``stored``, evaluated by ``model2 check``, by the button on its page, or
-in a run that the UI starts; there it only reads the asset back, whose other checks have just
-looked at the candidate. The jobs leave it out. The nightly retrain requests assets only:
-there `oof_paths` has the comparison with the stored models in its body.
+Each asset has a check ``stored``. ``model2 check`` and the button on the asset's page evaluate
+everything that needs no refit; a run that has just made the asset only reads it back, since
+its other checks have looked at the candidate.
 """
 
 from collections.abc import Iterator, Sequence

@@ -50,6 +50,4 @@ def region_jobs(region: Region) -> list[Any]:
 
 
 def _selection(region: Region, assets: tuple[str, ...]) -> dg.AssetSelection:
-    """Return assets with their checks, but not those that only read them again from disk."""
-    selected = dg.AssetSelection.assets(*(region.key(asset) for asset in assets))
-    return selected - dg.AssetSelection.checks(*(region.stored_check(asset) for asset in assets))
+    return dg.AssetSelection.assets(*(region.key(asset) for asset in assets))
