@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.metadata import outcomes_table
@@ -20,8 +21,9 @@ STORED_MODELS = "stored_models_reproduce_oof"
 
 
 def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
-    """Return all checks of a region that look at what is on disk."""
-    return [
+    """Return all checks of a region that look at what is on disk; what fails is told."""
+    hooks = {alert_hook(region.config.alerts)}
+    checks = [
         stored_models_check(region),
         _stored_check(region, (*PREPARATION, *SUMMARY), name=f"{region.name}_stored"),
         _stored_check(
@@ -31,6 +33,14 @@ def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
             partitions=region.partitions,
         ),
     ]
+    return [with_hooks(check, hooks) for check in checks]
+
+
+def with_hooks(
+    check: dg.AssetChecksDefinition, hooks: set[dg.HookDefinition]
+) -> dg.AssetChecksDefinition:
+    """Return a check with hooks; Dagster's own method returns a definition of assets."""
+    return dg.AssetChecksDefinition(**check.with_hooks(hooks).get_attributes_dict())
 
 
 def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:

@@ -9,12 +9,13 @@ import dagster as dg
 ACCEPTED_PREVIEWS = {
     "Specifying a partitions_def on an AssetCheckSpec is currently in preview": dg.PreviewWarning,
     "Parameter `use_user_code_server` of initializer": dg.BetaWarning,
+    "Parameter `execution_type` of function `AssetsDefinition.__init__`": dg.BetaWarning,
 }
 """Starts of the warnings' messages, and their kinds.
 
 Check results per partition need the first: without, the result of the last partition
 overwrites the others'. Conditions of our own, and with them the nightly retrain, need the
-second.
+second. The third is Dagster's own doing where a check is given a hook.
 """
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import dagster as dg
 import pytest
 
+from model2_assets.defs.checks import with_hooks
 from model2_assets.defs.partitions import model_partitions
 from model2_assets.defs.previews import ACCEPTED_PREVIEWS, accepted_previews
 from model2_assets.defs.staleness import (
@@ -35,11 +36,22 @@ def sensor_with_conditions_of_our_own() -> None:
     )
 
 
+def check_with_a_hook() -> None:
+    @dg.asset_check(asset="asset")
+    def check() -> dg.AssetCheckResult:
+        return dg.AssetCheckResult(passed=True)
+
+    @dg.failure_hook
+    def hook(_context: dg.HookContext) -> None: ...
+
+    assert with_hooks(check, {hook}).hook_defs == {hook}
+
+
 @pytest.mark.parametrize(
     ("use", "accepted"),
     list(
         zip(
-            (partitioned_check_spec, sensor_with_conditions_of_our_own),
+            (partitioned_check_spec, sensor_with_conditions_of_our_own, check_with_a_hook),
             ACCEPTED_PREVIEWS.items(),
             strict=True,
         )
