@@ -112,6 +112,20 @@ def test_every_step_of_a_region_carries_the_hook() -> None:
         assert {hook.name for hook in hooks} == {"alerts"}, node.name
 
 
+def test_failed_check_of_what_is_on_disk_is_told_too(tmp_path: Path) -> None:
+    definitions = build_definitions(parse_config({}), Store(str(tmp_path)))
+    key = dg.AssetCheckKey(dg.AssetKey(["us", "labels"]), "stored")
+    job = definitions.resolve_implicit_global_asset_job_def()
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.get_subset(asset_check_selection={key}).execute_in_process(
+            instance=instance, raise_on_error=False
+        )
+        logs = instance.all_logs(result.run_id)
+
+    told = [entry.user_message for entry in logs if entry.dagster_event is None]
+    assert any(line.startswith("check stored of us/labels failed: ") for line in told)
+
+
 class Slack(BaseHTTPRequestHandler):
     """Answers as chat.postMessage does."""
 
