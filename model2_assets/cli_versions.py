@@ -81,7 +81,7 @@ def roll_back(
     for asset in restore(store, rollback):
         record_rollback(instance, rollback, asset, rollback.versions[asset])
     moved = inputs_that_moved_on(instance, predictions.region, rollback)
-    _say_what_is_left(rollback, moved)
+    _say_what_is_left(store, rollback, moved)
 
 
 def _announce(rollback: Rollback, current: Version | None) -> None:
@@ -94,7 +94,7 @@ def _announce(rollback: Rollback, current: Version | None) -> None:
         click.echo(f"  {asset} {version.short}, first published {_time(version)}")
 
 
-def _say_what_is_left(rollback: Rollback, moved: Sequence[str]) -> None:
+def _say_what_is_left(store: Store, rollback: Rollback, moved: Sequence[str]) -> None:
     from model2_assets.defs.assets import SUMMARY
 
     region = rollback.predictions.region
@@ -109,7 +109,8 @@ def _say_what_is_left(rollback: Rollback, moved: Sequence[str]) -> None:
             f"{' and '.join(moved)} of {region} changed since: the check "
             f"stored_models_reproduce_oof cannot compare, and the next retrain makes new models"
         )
-    selection = ",".join(f"{region}/{asset}" for asset in SUMMARY)
+    stored = [asset for asset in SUMMARY if store.exists(Address(region, asset))]
+    selection = ",".join(f"{region}/{asset}" for asset in stored or SUMMARY)
     click.echo(
         f"materialize what compares all models again: dagster asset materialize "
         f"-m model2_assets.definitions --select '{selection}'"

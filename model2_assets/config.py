@@ -440,6 +440,16 @@ class StorageConfig(_Section):
     )
 
 
+class ReportsConfig(_Section):
+    """What is drawn for people; no number depends on it."""
+
+    pictures: bool = Field(default=True, description="pictures on the pages of the assets")
+    tear_sheets: bool = Field(
+        default=True,
+        description="HTML pages: tear_sheet of every model and horizon, and region_report",
+    )
+
+
 class LoggingConfig(_Section):
     """How log lines look on the console."""
 
@@ -515,6 +525,7 @@ class Model2Config(_Section):
     execution: ExecutionConfig = Field(default_factory=ExecutionConfig)
     schedule: ScheduleConfig = Field(default_factory=ScheduleConfig)
     storage: StorageConfig = Field(default_factory=StorageConfig)
+    reports: ReportsConfig = Field(default_factory=ReportsConfig)
     logging: LoggingConfig = Field(default_factory=LoggingConfig)
     alerts: AlertsConfig = Field(default_factory=AlertsConfig)
 

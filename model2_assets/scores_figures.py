@@ -80,7 +80,7 @@ FIGURES: Sequence[Figure] = (
     Figure("top_quantile_turnover", "turn-\nover %", ".1f", 100),
     Figure("deflated_sharpe", "DSR", ".2f", group="details"),
     Figure("pbo", "PBO", ".2f", group="details"),
-    Figure("coverage", "cover-\nage %", ".2f", 100, group="making"),
+    Figure("coverage", "coverage\n%", ".2f", 100, group="making"),
     Figure("largest_prediction", "max\nbps", ",.0f", group="details"),
     Figure("determinism_difference", "refit\nbps", ".0e", group="making"),
     Figure("models_bytes", "models\nMB", ",.2f", 1e-6, group="making"),

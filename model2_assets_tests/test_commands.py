@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from model2_assets_tests.defs.small_region import SMALL_REGION, SMALL_XGBOOST
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION, SMALL_XGBOOST
 
 pytestmark = pytest.mark.end_to_end
 
@@ -20,7 +20,11 @@ PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
 
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
-    config = {"regions": {"us": SMALL_REGION}, "models": {"xgboost": {"params": SMALL_XGBOOST}}}
+    config = {
+        "regions": {"us": SMALL_REGION},
+        "models": {"xgboost": {"params": SMALL_XGBOOST}},
+        "reports": NO_DRAWINGS,
+    }
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
     home = tmp_path / "home"

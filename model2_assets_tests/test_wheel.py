@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from model2_assets_tests.defs.small_region import SMALL_REGION
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION
 
 pytestmark = pytest.mark.end_to_end
 
@@ -63,8 +63,9 @@ def execute(installed: Path, folder: Path, *command: str) -> str:
 def test_package_and_contracts_come_from_the_wheel(installed: Path, tmp_path: Path) -> None:
     program = (
         "import model2_assets\n"
-        "from model2_assets.contracts import contract_names, load_contract\n"
-        "print(model2_assets.__file__, *contract_names(), load_contract('CVScores').name)"
+        "from model2_assets.contracts import contract_names, document_names, load_contract\n"
+        "names = sorted([*contract_names(), *document_names()])\n"
+        "print(model2_assets.__file__, *names, load_contract('CVScores').name)"
     )
 
     output = execute(installed, tmp_path, "python", "-c", program)
@@ -78,7 +79,9 @@ def test_command_retrains_and_keeps_its_results_in_the_working_directory(
     installed: Path, tmp_path: Path
 ) -> None:
     config = tmp_path / "config.yaml"
-    config.write_text(yaml.safe_dump({"regions": {"us": SMALL_REGION}}), encoding="utf-8")
+    config.write_text(
+        yaml.safe_dump({"regions": {"us": SMALL_REGION}, "reports": NO_DRAWINGS}), encoding="utf-8"
+    )
 
     output = execute(
         installed,

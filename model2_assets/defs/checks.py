@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 import dagster as dg
 
 from model2_assets.defs.alerts import alert_hook
-from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
+from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
 from model2_assets.defs.core_call import core_call
 from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.partitions import split_partition_key
@@ -25,7 +25,7 @@ def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
     hooks = {alert_hook(region.config.alerts)}
     checks = [
         stored_models_check(region),
-        _stored_check(region, (*PREPARATION, *SUMMARY), name=f"{region.name}_stored"),
+        _stored_check(region, shared_assets(region), name=f"{region.name}_stored"),
         _stored_check(
             region,
             training_assets(region),
@@ -41,6 +41,11 @@ def with_hooks(
 ) -> dg.AssetChecksDefinition:
     """Return a check with hooks; Dagster's own method returns a definition of assets."""
     return dg.AssetChecksDefinition(**check.with_hooks(hooks).get_attributes_dict())
+
+
+def shared_assets(region: Region) -> tuple[str, ...]:
+    """Return the names of a region's assets without partitions."""
+    return (*PREPARATION, *summary_assets(region))
 
 
 def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:
@@ -59,7 +64,7 @@ def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckK
         What `region_checks` evaluates.
     """
     if not partitioned:
-        return frozenset(region.stored_check(asset) for asset in (*PREPARATION, *SUMMARY))
+        return frozenset(region.stored_check(asset) for asset in shared_assets(region))
     stored = (region.stored_check(asset) for asset in training_assets(region))
     return frozenset((*stored, dg.AssetCheckKey(region.key("oof_predictions"), STORED_MODELS)))
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.assets import PREPARATION, SUMMARY, training_assets
+from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
 from model2_assets.defs.region import Region
 
 
@@ -43,7 +43,7 @@ def region_jobs(region: Region) -> list[Any]:
         ),
         dg.define_asset_job(
             names.summary,
-            selection=_selection(region, SUMMARY),
+            selection=_selection(region, summary_assets(region)),
             description=f"The comparison of all models of region {region.name}.",
         ),
     ]

@@ -77,7 +77,7 @@ def publish(
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=value,
-        metadata={**_drawn(context, pictures), **finite(metadata)},
+        metadata={**_drawn(context, region, pictures), **finite(metadata)},
         data_version=dg.DataVersion(data_version),
     )
     for outcome in outcomes:
@@ -107,9 +107,11 @@ def finite(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _drawn(
-    context: dg.AssetExecutionContext, pictures: Callable[[], Mapping[str, bytes]] | None
+    context: dg.AssetExecutionContext,
+    region: Region,
+    pictures: Callable[[], Mapping[str, bytes]] | None,
 ) -> dict[str, Any]:
-    if pictures is None:
+    if pictures is None or not region.config.reports.pictures:
         return {}
     try:
         return {"pictures": gallery(pictures())}

@@ -19,7 +19,7 @@ class Trained:
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trained]:
-    bench = workbench(tmp_path_factory.mktemp("trained"), small_config())
+    bench = workbench(tmp_path_factory.mktemp("trained"), small_config(reports={}))
     with bench.instance:
         yield Trained(bench, bench.retrain())
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from dagster._cli import cli as dagster_cli
 
 from model2_assets.cli import main
-from model2_assets_tests.defs.small_region import SMALL_REGION
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION
 
 HERE = "model2_assets_tests.defs.plugged_in"
 
@@ -28,6 +28,7 @@ QUICK_CONFIG: dict[str, Any] = {
     },
     "models": {"xgboost": None},
     "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+    "reports": NO_DRAWINGS,
 }
 
 LOCATION = """

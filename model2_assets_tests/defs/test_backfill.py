@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from model2_assets.config import parse_config
-from model2_assets.defs.assets import SUMMARY
+from model2_assets.defs.assets import summary_assets
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.region import Region
 from model2_assets.defs.staleness import partition_problems
@@ -39,6 +39,7 @@ class Backfilled:
     problems_after: dict[str, str]
     board_after: list[str]
     limit: int
+    summary: tuple[str, ...]
 
 
 def config(broken_while: Path) -> dict[str, Any]:
@@ -96,6 +97,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
             problems_after=partition_problems(instance, region),
             board_after=board_of(store),
             limit=instance.get_concurrency_config().run_queue_config.max_concurrent_runs,
+            summary=summary_assets(region),
         )
 
 
@@ -143,7 +145,7 @@ def test_one_click_runs_what_failed_and_what_waited_for_it_and_nothing_else(
 
     assert (partition.partition, partition.status) == ("10d|ridge", SUCCESS)
     assert {(run.partition, run.status) for run in summaries} == {(None, SUCCESS)}
-    assert {asset for run in summaries for asset in run.assets} == set(SUMMARY)
+    assert {asset for run in summaries for asset in run.assets} == set(backfilled.summary)
     assert backfilled.untouched
     assert backfilled.problems_after == {}
     assert backfilled.board_after == sorted(PARTITIONS)

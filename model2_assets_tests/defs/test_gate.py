@@ -60,7 +60,8 @@ def test_a_failed_check_exits_with_one_and_is_named(gate: GateBench) -> None:
     assert result.exit_code == 1
     (check,) = (line for line in problems(result) if line.startswith("FAILED check"))
     assert check.startswith("FAILED check range of us/oof_predictions 5d|ridge: largest absolute")
-    assert "1 failed, 0 warnings), 2 partitions (0 missing)" in verdict(result)
+    assert "checks (1 failed, " in verdict(result)
+    assert "2 partitions (0 missing)" in verdict(result)
     assert verdict(result).startswith("gate FAILED, exit status 1: ")
     found = messages(gate)
     assert found["check range of us/oof_predictions"].startswith("largest absolute prediction")

@@ -3,6 +3,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from model2_assets.config import Model2Config
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.region import STORED
 from model2_assets.storage import PRODUCTS, Store
@@ -61,8 +62,12 @@ MODEL_ASSETS = {
 }
 
 
+def full_config(**changes: object) -> Model2Config:
+    return small_config(reports={}, **changes)
+
+
 def asset_graph(**changes: object) -> Any:
-    definitions = build_definitions(small_config(**changes), Store("memory://graph"))
+    definitions = build_definitions(full_config(**changes), Store("memory://graph"))
     return definitions.resolve_asset_graph()
 
 
@@ -79,10 +84,8 @@ def test_every_asset_has_the_edges_of_the_design() -> None:
 
 
 def test_nested_predictions_are_in_the_graph_and_the_training_job_only_if_asked_for() -> None:
-    plain = build_definitions(small_config(), Store("memory://graph"))
-    nested = build_definitions(
-        small_config(regions=small_region(**NESTED)), Store("memory://graph")
-    )
+    plain = build_definitions(full_config(), Store("memory://graph"))
+    nested = build_definitions(full_config(regions=small_region(**NESTED)), Store("memory://graph"))
 
     def trained(definitions: dg.Definitions) -> set[str]:
         keys = definitions.resolve_job_def("us_training").asset_layer.selected_asset_keys
@@ -93,6 +96,15 @@ def test_nested_predictions_are_in_the_graph_and_the_training_job_only_if_asked_
     }
     assert trained(plain) == MODEL_ASSETS - {"nested_oof"}
     assert trained(nested) == MODEL_ASSETS
+
+
+def test_reports_are_in_the_graph_only_where_they_are_wanted() -> None:
+    bare = build_definitions(small_config(), Store("memory://graph")).resolve_asset_graph()
+
+    assert edges_of(bare) == {
+        asset: parents for asset, parents in EDGES.items() if asset not in {*REPORTS, "nested_oof"}
+    }
+    assert {key.asset_key for key in bare.asset_check_keys} == set(bare.get_all_asset_keys())
 
 
 def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizon_first() -> None:
@@ -122,7 +134,7 @@ def test_partition_keys_follow_the_configuration() -> None:
 
 
 def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
-    config = small_config(regions={"us": SMALL_REGION, "eu": SMALL_REGION})
+    config = full_config(regions={"us": SMALL_REGION, "eu": SMALL_REGION})
     definitions = build_definitions(config, Store("memory://graph"))
     graph = definitions.resolve_asset_graph()
 
@@ -136,7 +148,7 @@ def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
 
 
 def test_nightly_retrain_is_off_until_switched_on() -> None:
-    definitions = build_definitions(small_config(), Store("memory://graph"))
+    definitions = build_definitions(full_config(), Store("memory://graph"))
 
     sensor = definitions.resolve_sensor_def("us_nightly")
 
@@ -145,7 +157,7 @@ def test_nightly_retrain_is_off_until_switched_on() -> None:
 
 def test_every_asset_has_a_check_of_what_is_on_disk_and_the_jobs_evaluate_every_check() -> None:
     definitions = build_definitions(
-        small_config(regions=small_region(**NESTED)), Store("memory://graph")
+        full_config(regions=small_region(**NESTED)), Store("memory://graph")
     )
     graph = definitions.resolve_asset_graph()
 

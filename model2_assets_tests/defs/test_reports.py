@@ -70,7 +70,7 @@ def test_links_between_reports_lead_to_files(trained: Trained) -> None:
 def test_one_partition_alone_has_its_report_and_the_region_names_the_others(
     bench: Workbench,
 ) -> None:
-    one = bench.with_config(small_config(models={"xgboost": None}))
+    one = bench.with_config(small_config(models={"xgboost": None}, reports={}))
     assert all(run.success for run in one.retrain(horizons=("21d",)))
     first = bench.read("tear_sheet", "21d", "ridge"), bench.read("region_report")
 

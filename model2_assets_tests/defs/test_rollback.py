@@ -61,7 +61,7 @@ def bench(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     overrides = {"telemetry": {"enabled": False}}
     with dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance:
         store = Store(str(tmp_path / "data"))
-        yield Workbench(small_config(models=SECOND_NIGHT), store, instance)
+        yield Workbench(small_config(models=SECOND_NIGHT, reports={}), store, instance)
 
 
 def train(bench: Workbench) -> None:
