@@ -17,6 +17,7 @@ import pytest
 from model2_assets.defs.automation import STARTED_BY
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
+from model2_assets_tests.defs.small_region import NO_DRAWINGS
 
 pytestmark = pytest.mark.end_to_end
 
@@ -43,6 +44,7 @@ class Nights:
                 "regions": {"us": region},
                 "models": {"xgboost": None},
                 "checks": {"null_control_permutations": 20},
+                "reports": NO_DRAWINGS,
                 "schedule": {"cron": cron, "timezone": "UTC", "look_every_seconds": 1},
             }
         )
