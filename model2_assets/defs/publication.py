@@ -77,7 +77,7 @@ def publish(
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=value,
-        metadata={**_drawn(context, region, pictures), **finite(metadata)},
+        metadata={**_drawn(context, region, pictures), **readable(metadata)},
         data_version=dg.DataVersion(data_version),
     )
     for outcome in outcomes:
@@ -96,6 +96,14 @@ def check_result(
         description=outcome.description,
         metadata={**finite(outcome.values), **metadata},
     )
+
+
+def readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with numbers as people read them: six significant digits."""
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in finite(metadata).items()
+    }
 
 
 def finite(values: Mapping[str, Any]) -> dict[str, Any]:

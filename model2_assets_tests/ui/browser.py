@@ -33,5 +33,5 @@ def keep(page: Page, name: str) -> Path:
     folder = Path(os.environ.get(ARTIFACTS_VARIABLE) or ".ui_artifacts")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{name}.png"
-    page.screenshot(path=path)
+    page.screenshot(path=path, animations="disabled")
     return path
