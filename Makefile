@@ -5,6 +5,8 @@
 VENV := .venv
 BIN := $(VENV)/bin
 PYTHON ?= python3
+# A worker more than cores: some tests mostly wait for a daemon.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check lock environment clean
@@ -18,7 +20,7 @@ test-fast: environment
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
 
 test-end-to-end: environment
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m end_to_end
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m end_to_end
 
 test-ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
