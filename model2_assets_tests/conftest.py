@@ -2,10 +2,10 @@
 
 import pytest
 
-WAITING = ("test_daemon.py", "test_backfill.py")
-"""Files whose tests mostly wait for a daemon."""
+LONGEST = ("test_backfill.py", "test_daemon.py", "test_commands.py")
+"""Files that take minutes, since they wait for a daemon or start one process after another."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start what waits first, so that the other worker computes meanwhile."""
-    items.sort(key=lambda item: item.path.name not in WAITING)
+    """Start the longest files first, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: item.path.name not in LONGEST)
