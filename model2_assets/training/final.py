@@ -1,6 +1,7 @@
 """The model that trades: refitted on every labelled row, once its settings are validated."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,17 +15,11 @@ from model2_assets.provenance import (
     require_made_from,
 )
 from model2_assets.training._configured import require_configured
-from model2_assets.training._kernel import blas_kernel
-from model2_assets.training._manifest import Manifest, Provenance, TrainedRows
+from model2_assets.training._manifest import Manifest, TrainedRows
 from model2_assets.training._resources import fit_n_jobs_to_memory, measure_resources
-from model2_assets.training._training_data import (
-    TRAIN,
-    TrainingData,
-    assemble_training_data,
-    hash_row_order,
-)
+from model2_assets.training._training_data import TRAIN, TrainingData, assemble_training_data
 from model2_assets.training.base_models import FoldModel, RowWeights, fit_all_rows
-from model2_assets.training.fitting import FittedModels, row_weights_of
+from model2_assets.training.fitting import FittedModels, provenance_of, row_weights_of
 from model2_assets.training.model_registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -95,21 +90,17 @@ def fit_final_model(
             execution_lag_days=execution_lag_days,
         )
         final = _fit(registry, data, validated, execution=execution, row_weights=weights)
-    config = registry.model(model)
-    provenance = Provenance(
+    of_folds = provenance_of(
+        registry,
+        data,
         region=validated.region,
         horizon=horizon,
         model=model,
-        trainer=config.trainer,
-        params=registry.parameters(model, horizon),
-        seed=config.seed,
-        feature_names=data.feature_names,
         data_versions=versions,
-        row_order_hash=hash_row_order(data.index),
-        blas_kernel=blas_kernel(),
-        sample_weights=config.sample_weights,
-        seconds=usage.seconds,
-        peak_rss_bytes=usage.peak_rss_bytes,
+        usage=usage,
+    )
+    provenance = replace(
+        of_folds,
         kind="final_model",
         trained_on=_trained_on(data, labels[f"label_end_{horizon}"]),
     )

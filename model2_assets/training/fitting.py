@@ -1,6 +1,7 @@
 """From tables to the fold models of one horizon and model."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +15,7 @@ from model2_assets.provenance import (
 )
 from model2_assets.training._kernel import blas_kernel
 from model2_assets.training._manifest import Provenance, models_digest
-from model2_assets.training._resources import fit_n_jobs_to_memory, measure_resources
+from model2_assets.training._resources import ResourceUsage, fit_n_jobs_to_memory, measure_resources
 from model2_assets.training._training_data import (
     TrainingData,
     assemble_training_data,
@@ -200,6 +201,54 @@ def fit_every_split(
     )
 
 
+def provenance_of(
+    registry: ModelRegistry,
+    data: TrainingData,
+    *,
+    region: str,
+    horizon: str,
+    model: str,
+    data_versions: Mapping[str, str],
+    usage: ResourceUsage,
+) -> Provenance:
+    """Return where the models of one horizon come from, as the manifest will state it.
+
+    Parameters
+    ----------
+    registry : ModelRegistry
+        Knows the model's trainer and settings.
+    data : TrainingData
+        What they were fitted on.
+    region, horizon, model : str
+        Such as ``us``, ``21d`` and ``ridge``.
+    data_versions : mapping of str to str
+        Data version of every table that they were made from.
+    usage : ResourceUsage
+        What fitting cost, in seconds and bytes.
+
+    Returns
+    -------
+    Provenance
+        That of fold models.
+    """
+    config = registry.model(model)
+    return Provenance(
+        region=region,
+        horizon=horizon,
+        model=model,
+        trainer=config.trainer,
+        params=registry.parameters(model, horizon),
+        seed=config.seed,
+        feature_names=data.feature_names,
+        data_versions=data_versions,
+        row_order_hash=hash_row_order(data.index),
+        blas_kernel=blas_kernel(),
+        sample_weights=config.sample_weights,
+        seconds=usage.seconds,
+        peak_rss_bytes=usage.peak_rss_bytes,
+    )
+
+
 def fit_models(
     registry: ModelRegistry,
     *,
@@ -239,7 +288,6 @@ def fit_models(
     TrainingError
         If a fold cannot be fitted, or memory does not suffice.
     """
-    parameters = registry.parameters(model, horizon)
     with measure_resources() as usage:
         data, versions = assemble_current_data(
             features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
@@ -255,20 +303,13 @@ def fit_models(
         models = fit_every_split(
             registry, data, horizon=horizon, model=model, execution=execution, row_weights=weights
         )
-    config = registry.model(model)
-    provenance = Provenance(
+    provenance = provenance_of(
+        registry,
+        data,
         region=region,
         horizon=horizon,
         model=model,
-        trainer=config.trainer,
-        params=parameters,
-        seed=config.seed,
-        feature_names=data.feature_names,
         data_versions=versions,
-        row_order_hash=hash_row_order(data.index),
-        blas_kernel=blas_kernel(),
-        sample_weights=config.sample_weights,
-        seconds=usage.seconds,
-        peak_rss_bytes=usage.peak_rss_bytes,
+        usage=usage,
     )
     return FittedModels(models=models, n_splits=data.n_splits, provenance=provenance)
