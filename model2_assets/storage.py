@@ -5,7 +5,8 @@
 models) for partitioned ones; a report is ``report.html`` in a folder of that name. Every
 write is atomic, every read of a table checks the contract. The last versions of results are
 kept under ``<base>/.versions/``; market data, labels, features and splits are not: they are
-large, and made again from their source in minutes.
+large, and made again from their source in minutes. Working files, which can be removed at
+any time, are under ``<base>/.working/<region>/``.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from model2_assets.contracts import load_contract
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.files import is_local, link_atomically, write_atomically
 from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
+from model2_assets.working_files import WorkingFiles, note_working_files
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
 REJECTED = ".rejected"
+WORKING = ".working"
 KEPT_REJECTED = 5
 """Rejected candidates that are kept of each result; older ones are removed."""
 
@@ -141,6 +144,9 @@ class Store:
     keep_versions : int, default 0
         Versions of each result that are kept, the current one among them. With 0 none is
         added, and those kept before stay.
+    working_dir : str, optional
+        Local folder of working files. By default a folder of the base path; where that is
+        not on a local disk, one in ``DAGSTER_HOME``, and without it nothing is kept.
 
     Attributes
     ----------
@@ -155,9 +161,16 @@ class Store:
     'ridge.jsonl'
     """
 
-    def __init__(self, base: str | UPath, *, keep_versions: int = 0) -> None:
+    def __init__(
+        self, base: str | UPath, *, keep_versions: int = 0, working_dir: str | None = None
+    ) -> None:
         self.base = _open_base(base)
         self.archive = Archive(self.base, keep=keep_versions)
+        self._working = _working_root(self.base, working_dir)
+
+    def working_files(self, region: str) -> WorkingFiles:
+        """Return the working files of a region."""
+        return WorkingFiles(self._working / region if self._working else None)
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
@@ -292,7 +305,9 @@ class Store:
             If it breaks its contract.
         """
         path = self.path(address)
-        return _decode(_read_bytes(path, address), address.product, origin=str(path))
+        frame = _decode(_read_bytes(path, address), address.product, origin=str(path))
+        note_working_files(frame, self.working_files(address.region))
+        return frame
 
     def read_version(self, address: Address, version: Version) -> "pd.DataFrame":
         """Read a kept version of a table and check its hash and contract.
@@ -426,6 +441,20 @@ def _open_base(base: str | UPath) -> UPath:
             f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
             f"the fsspec file system that it needs"
         ) from error
+
+
+def _working_root(base: UPath, chosen: str | None) -> Path | None:
+    """Return the local folder under which every region has its working files."""
+    if chosen:
+        return Path(chosen).expanduser().absolute() / _digest(str(base))
+    if is_local(base):
+        return Path(base.path) / WORKING
+    home = os.environ.get("DAGSTER_HOME")
+    return Path(home).absolute() / WORKING / _digest(str(base)) if home else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def default_store() -> Store:
