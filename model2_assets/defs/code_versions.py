@@ -85,6 +85,7 @@ def code_version(asset: str, config: Model2Config, region: str) -> str:
     if asset in _FITTING:
         models = config.models_of(region)
         parts["models"] = {name: model.model_dump(mode="json") for name, model in models.items()}
+        parts["profile"] = config.execution.profile
     if asset == "cv_scores":
         # A Sharpe ratio is deflated by the number of models and horizons tried.
         parts["trials"] = len(config.models_of(region)) * len(settings["labels"]["horizons"])

@@ -4,7 +4,8 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,19 @@ TEST = 1
 _CHUNK_ROWS = 65_536
 
 _ROLES = re.compile(r"split_\d+(_\d+d)?")
+
+
+class FeatureMatrix(Protocol):
+    """Features of shape (n_rows, n_features), float32, of which rows can be taken."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and features."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, rows: slice | NDArray[np.intp], /) -> NDArray[np.float32]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +119,11 @@ class TrainingData:
     def n_splits(self) -> int:
         """Number of splits."""
         return int(self.roles.shape[1])
+
+    @cached_property
+    def date_codes(self) -> NDArray[np.int64]:
+        """Number of each row's date, from 0: shape (n_rows,)."""
+        return date_codes(self.index).codes
 
     @property
     def tested_rows(self) -> NDArray[np.intp]:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
+from model2_assets.training._date_stride import on_every_nth_date
 from model2_assets.training._params import ParameterError, merge_params
 from model2_assets.training._training_data import (
     TrainingData,
@@ -61,8 +62,6 @@ class BaseModelTrainer(ABC):
         Hyper-parameters that differ from `DEFAULT_PARAMS`.
     seed : int
         Seed of every random draw.
-    n_threads : int, default 1
-        Threads that one fit may use. The result is promised for equal `n_threads` only.
 
     Attributes
     ----------
@@ -94,12 +93,43 @@ class BaseModelTrainer(ABC):
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fit_bytes_per_value: ClassVar[int] = 32
 
-    def __init__(self, *, params: Mapping[str, Any], seed: int, n_threads: int = 1) -> None:
+    def __init__(self, *, params: Mapping[str, Any], seed: int) -> None:
         self.params = merge_params(self.DEFAULT_PARAMS, params)
         self.seed = seed
-        self.n_threads = n_threads
         self.feature_names: tuple[str, ...] = ()
         self.check_params()
+
+    @classmethod
+    def profile_params(
+        cls,
+        profile: str,  # noqa: ARG003 -- most trainers are the same in every profile
+        horizon_days: int,  # noqa: ARG003
+    ) -> Mapping[str, Any]:
+        """Return the parameters that a training profile sets, under those of the configuration.
+
+        Parameters
+        ----------
+        profile : {"exact", "default", "fast"}
+            ``execution.profile`` of the configuration.
+        horizon_days : int
+            Horizon in trading days.
+
+        Returns
+        -------
+        mapping
+            Empty, where a profile makes no difference.
+        """
+        return {}
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that one fit keeps busy."""
+        return 1
+
+    @property
+    def date_stride(self) -> int:
+        """Fits see every n-th date of their train rows; predictions cover every date."""
+        return 1
 
     def check_params(self) -> None:  # noqa: B027 -- trainers without limits need not override it
         """Refuse impossible values in `params`.
@@ -144,6 +174,35 @@ class BaseModelTrainer(ABC):
         TrainingError
             If the model cannot be fitted.
         """
+
+    def fit_rows(
+        self,
+        data: TrainingData,
+        rows: NDArray[np.intp],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Fit on chosen rows of training data, and on nothing else.
+
+        What the cross-validation loop calls. Gathers the rows and calls `fit`; a trainer
+        that can do without that copy has its own.
+
+        Parameters
+        ----------
+        data : TrainingData
+            Features and labels.
+        rows : ndarray of shape (n_rows,), intp
+            Ascending positions of the rows.
+        sample_weight : ndarray of shape (n_rows,), float64, optional
+            Weights of the rows, with a mean of 1.
+
+        Returns
+        -------
+        Self
+            The trainer, fitted.
+        """
+        weights = {} if sample_weight is None else {"sample_weight": sample_weight}
+        return self.fit(data.X[rows], data.y[rows], feature_names=data.feature_names, **weights)
 
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows."""
@@ -215,7 +274,8 @@ class FoldModel:
     trainer : BaseModelTrainer
         The fitted model.
     n_train, n_test : int
-        Rows it was trained on, and rows it predicts.
+        Rows of its train set, of which `BaseModelTrainer.date_stride` may leave dates out, and
+        rows it predicts.
     seconds : float
         Wall time of the fit.
     """
@@ -403,8 +463,9 @@ def _fit_rows(
     """Fit a trainer on the rows at given positions, and return the seconds that it took."""
     started = time.monotonic()
     try:
-        weights = {} if row_weights is None else {"sample_weight": row_weights(train)}
-        trainer.fit(data.X[train], data.y[train], feature_names=data.feature_names, **weights)
+        fitted = on_every_nth_date(train, data.date_codes, trainer.date_stride)
+        weights = None if row_weights is None else row_weights(fitted)
+        trainer.fit_rows(data, fitted, sample_weight=weights)
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
         raise TrainingError(

@@ -180,8 +180,9 @@ def fit_every_split(
     TrainingError
         If a fold cannot be fitted, or memory does not suffice.
     """
+    n_threads = registry.trainer(model, horizon).n_threads
     n_jobs = fit_n_jobs_to_memory(
-        min(execution.n_jobs or usable_cores(), data.n_splits),
+        min(execution.n_jobs or max(1, usable_cores() // n_threads), data.n_splits),
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,

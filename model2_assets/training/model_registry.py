@@ -24,6 +24,8 @@ class ModelRegistry:
         Models to begin with, in order.
     key : str, default "models"
         Configuration key that they stand under, for messages.
+    profile : {"exact", "default", "fast"}, default "exact"
+        Training profile; what it sets lies under the models' own parameters.
 
     Examples
     --------
@@ -36,9 +38,14 @@ class ModelRegistry:
     """
 
     def __init__(
-        self, models: Mapping[str, ModelConfig] | None = None, *, key: str = "models"
+        self,
+        models: Mapping[str, ModelConfig] | None = None,
+        *,
+        key: str = "models",
+        profile: str = "exact",
     ) -> None:
         self._key = key
+        self._profile = profile
         self._models: dict[str, ModelConfig] = {}
         for name, model in (models or {}).items():
             self.register(name, model)
@@ -54,7 +61,7 @@ class ModelRegistry:
         """
         own = isinstance(config.region(region).models, dict)
         key = f"regions.{region}.models" if own else "models"
-        return cls(config.models_of(region), key=key)
+        return cls(config.models_of(region), key=key, profile=config.execution.profile)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -132,8 +139,8 @@ class ModelRegistry:
         Returns
         -------
         dict
-            The trainer's defaults, under the model's ``params``, under its
-            ``overrides`` for the horizon.
+            The trainer's defaults, under what the training profile sets, under the model's
+            ``params``, under its ``overrides`` for the horizon.
 
         Raises
         ------
@@ -143,7 +150,7 @@ class ModelRegistry:
         """
         return dict(self.trainer(name, horizon).params)
 
-    def trainer(self, name: str, horizon: str, *, n_threads: int = 1) -> "BaseModelTrainer":
+    def trainer(self, name: str, horizon: str) -> "BaseModelTrainer":
         """Return a new, unfitted trainer.
 
         Parameters
@@ -152,8 +159,6 @@ class ModelRegistry:
             The model.
         horizon : str
             Such as ``21d``.
-        n_threads : int, default 1
-            Threads that one fit may use.
 
         Returns
         -------
@@ -173,10 +178,10 @@ class ModelRegistry:
         if not _HORIZON.fullmatch(horizon):
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})
+        of_profile = trainer_class.profile_params(self._profile, int(horizon.removesuffix("d")))
+        params = {**of_profile, **model.params, **overrides}
         try:
-            trainer = trainer_class(
-                params={**model.params, **overrides}, seed=model.seed, n_threads=n_threads
-            )
+            trainer = trainer_class(params=params, seed=model.seed)
         except ParameterError as error:
             section = f"overrides.{horizon}" if error.key in overrides else "params"
             raise ConfigError(

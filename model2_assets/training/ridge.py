@@ -132,8 +132,6 @@ class RidgeTrainer(LinearTrainer):
         ``alpha`` (penalty, at least 0.001) and ``fit_intercept`` (bool).
     seed : int
         Unused: the solver draws nothing.
-    n_threads : int, default 1
-        Unused: the cross-validation loop pins BLAS to one thread.
 
     References
     ----------

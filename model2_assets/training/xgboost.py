@@ -12,16 +12,27 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.training._params import ParameterError, require_choice, require_number
+from model2_assets.training._row_batches import RowBatches, fill_missing
+from model2_assets.training._training_data import TrainingData
 from model2_assets.training.base_models import BaseModelTrainer, importance_frame
 
 _ATTRIBUTE = "model2_assets"
+
+_NOT_NATIVE = (
+    "n_estimators",
+    "min_child_weight_fraction",
+    "date_stride",
+    "missing_as",
+    "n_threads",
+)
+"""Parameters that XGBoost does not know."""
 
 
 class XGBoostTrainer(BaseModelTrainer):
     """Histogram gradient boosting of squared error, by ``xgboost.train``.
 
-    Deterministic: one thread a fit, a fixed row order and an explicit seed give the same
-    trees to the bit. A missing value follows each node's learned default direction.
+    Deterministic: a fixed number of threads, a fixed row order and an explicit seed give the
+    same trees to the bit. A missing value follows each node's learned default direction.
 
     Parameters
     ----------
@@ -45,10 +56,18 @@ class XGBoostTrainer(BaseModelTrainer):
             L2 and L1 penalty of leaf values; smallest gain of a split.
         ``device``
             ``cpu`` or ``cuda``. The two give slightly different trees.
+        ``date_stride``
+            Train on every n-th date. The labels of neighbouring dates share all but one of
+            their bars, so most of a train set repeats itself.
+        ``missing_as``
+            Number put in place of a missing value, when fitting and when predicting; null:
+            each node learns where missing values go. Without any missing value XGBoost's
+            histograms take a quarter of the memory and less time. 0 is the middle of ranks
+            and z-scores.
+        ``n_threads``
+            Threads of a fit.
     seed : int
         Seed of row and feature sampling.
-    n_threads : int, default 1
-        Threads of a fit. Equal bits are promised for equal `n_threads`.
 
     References
     ----------
@@ -68,6 +87,9 @@ class XGBoostTrainer(BaseModelTrainer):
         "reg_alpha": 0.0,
         "gamma": 0.0,
         "device": "cpu",
+        "date_stride": 1,
+        "missing_as": None,
+        "n_threads": 1,
     }
     file_extension: ClassVar[str] = ".ubj"
     libraries: ClassVar[tuple[str, ...]] = ("xgboost",)
@@ -89,14 +111,39 @@ class XGBoostTrainer(BaseModelTrainer):
         for penalty in ("reg_lambda", "reg_alpha", "gamma"):
             require_number(self.params, penalty, at_least=0)
         require_choice(self.params, "device", ("cpu", "cuda"))
+        require_number(self.params, "date_stride", at_least=1, integer=True)
+        require_number(self.params, "n_threads", at_least=1, integer=True)
+        if self.params["missing_as"] is not None:
+            require_number(self.params, "missing_as", at_least=-1e6, at_most=1e6)
+
+    @classmethod
+    def profile_params(cls, profile: str, horizon_days: int) -> dict[str, Any]:
+        """Train on a few dates a label; see `BaseModelTrainer.profile_params`.
+
+        ``exact`` trains on every date, with 256 bins. ``default`` trains on 4 dates in the
+        window of a label, at least one in two trading weeks, ``fast`` on half of these. Both
+        have fewer bins: ranks are spread evenly, so few bins separate them.
+        """
+        if profile == "exact":
+            return {}
+        stride = max(1, min(horizon_days // 4, 10))
+        if profile == "fast":
+            return {"date_stride": 2 * stride, "max_bin": 32}
+        return {"date_stride": stride, "max_bin": 64}
+
+    @property
+    def n_threads(self) -> int:
+        """Threads of a fit."""
+        return int(self.params["n_threads"])
+
+    @property
+    def date_stride(self) -> int:
+        """Fits see every n-th date of their train rows."""
+        return int(self.params["date_stride"])
 
     def native_params(self, n_rows: int) -> dict[str, Any]:
         """Return the parameters that XGBoost is given for a fit on `n_rows` rows."""
-        passed_on = {
-            key: value
-            for key, value in self.params.items()
-            if key not in ("n_estimators", "min_child_weight_fraction")
-        }
+        passed_on = {key: value for key, value in self.params.items() if key not in _NOT_NATIVE}
         return {
             "objective": "reg:squarederror",
             "tree_method": "hist",
@@ -120,18 +167,30 @@ class XGBoostTrainer(BaseModelTrainer):
         A row's hessian is its weight; weights have a mean of 1, so the smallest leaf stays
         a share of the train rows.
         """
+        rows = np.arange(len(X))
+        batches = RowBatches(X, y, rows, sample_weight, self.params["missing_as"])
+        return self._grow(batches, len(rows), feature_names)
+
+    def fit_rows(
+        self,
+        data: TrainingData,
+        rows: NDArray[np.intp],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Grow the trees from rows read in batches; see `BaseModelTrainer.fit_rows`."""
+        batches = RowBatches(data.X, data.y, rows, sample_weight, self.params["missing_as"])
+        return self._grow(batches, len(rows), data.feature_names)
+
+    def _grow(self, batches: RowBatches, n_rows: int, feature_names: tuple[str, ...]) -> Self:
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
                 train = xgb.QuantileDMatrix(
-                    X,
-                    label=y,
-                    weight=sample_weight,
-                    max_bin=self.params["max_bin"],
-                    nthread=self.n_threads,
+                    batches, max_bin=self.params["max_bin"], nthread=self.n_threads
                 )
                 booster = xgb.train(
-                    self.native_params(len(X)), train, num_boost_round=self.params["n_estimators"]
+                    self.native_params(n_rows), train, num_boost_round=self.params["n_estimators"]
                 )
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
@@ -156,8 +215,9 @@ class XGBoostTrainer(BaseModelTrainer):
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict labels in bps (float32 precision); see `BaseModelTrainer.predict`."""
         self._require_fitted(X)
+        filled = fill_missing(X, self.params["missing_as"])
         with xgb.config_context(verbosity=0):
-            return np.asarray(self.booster_.inplace_predict(X), dtype=np.float64)
+            return np.asarray(self.booster_.inplace_predict(filled), dtype=np.float64)
 
     def importances(self) -> pd.DataFrame:
         """Return the average gain and the number of splits of every feature, 0 if unused."""

@@ -32,9 +32,9 @@ def test_the_default_models_are_made_fresh_each_time():
     ridge = registry.trainer("ridge", "21d")
     assert type(ridge) is RidgeTrainer
     assert registry.trainer("ridge", "21d") is not ridge
-    xgboost = registry.trainer("xgboost", "63d", n_threads=3)
+    xgboost = registry.trainer("xgboost", "63d")
     assert type(xgboost) is XGBoostTrainer
-    assert (xgboost.seed, xgboost.n_threads) == (7, 3)
+    assert (xgboost.seed, xgboost.n_threads) == (7, 1)
 
 
 def test_the_seed_of_the_config_reaches_the_trees():
@@ -50,17 +50,36 @@ def test_the_seed_of_the_config_reaches_the_trees():
 
 
 def test_overrides_go_over_params_over_defaults_for_their_horizon_alone():
-    registry = registry_of(
-        {
-            "xgboost": {
-                "params": {"max_depth": 5, "n_estimators": 10},
-                "overrides": {"63d": {"max_depth": 2}},
-            }
+    models = {
+        "xgboost": {
+            "params": {"max_depth": 5, "n_estimators": 10},
+            "overrides": {"63d": {"max_depth": 2}},
         }
-    )
+    }
+    exact = parse_config({"models": models, "execution": {"profile": "exact"}})
+    registry = ModelRegistry.from_config(exact, "us")
     expected = {**XGBoostTrainer.DEFAULT_PARAMS, "n_estimators": 10, "max_depth": 5}
     assert registry.parameters("xgboost", "21d") == expected
     assert registry.parameters("xgboost", "63d") == {**expected, "max_depth": 2}
+
+
+@pytest.mark.parametrize(
+    ("profile", "strides"), [("exact", (1, 1)), ("default", (5, 10)), ("fast", (10, 20))]
+)
+def test_a_profile_thins_the_training_dates_by_horizon_and_params_go_over_it(profile, strides):
+    config = parse_config(
+        {
+            "execution": {"profile": profile},
+            "models": {"xgboost": {"overrides": {"63d": {"date_stride": 2}}}},
+        }
+    )
+    registry = ModelRegistry.from_config(parse_config({"execution": {"profile": profile}}), "us")
+    found = tuple(registry.parameters("xgboost", h)["date_stride"] for h in ("21d", "63d"))
+    assert found == strides
+    own = ModelRegistry.from_config(config, "us")
+    assert own.parameters("xgboost", "63d")["date_stride"] == 2
+    assert own.parameters("xgboost", "21d")["date_stride"] == strides[0]
+    assert registry.parameters("ridge", "21d") == RidgeTrainer.DEFAULT_PARAMS
 
 
 def test_scikit_learns_elastic_net_joins_by_configuration_alone():

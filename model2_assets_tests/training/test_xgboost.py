@@ -3,7 +3,7 @@ import pytest
 import xgboost as xgb
 
 from model2_assets.errors import TrainingError
-from model2_assets.training import XGBoostTrainer, cross_validate
+from model2_assets.training import XGBoostTrainer, _row_batches, cross_validate
 from model2_assets_tests.training.panels import make_data
 
 FAST = {"n_estimators": 25, "learning_rate": 0.2}
@@ -51,6 +51,57 @@ def test_every_fold_equals_the_scikit_learn_interface_to_the_bit():
         np.testing.assert_array_equal(
             model.trainer.predict(data.X[test]), oracle.predict(data.X[test])
         )
+
+
+def plain_booster(X, y, **params):
+    native = {
+        "objective": "reg:squarederror",
+        "tree_method": "hist",
+        "eta": 0.2,
+        "max_depth": 3,
+        "min_child_weight": 0.05 * len(X),
+        "nthread": 1,
+        **params,
+    }
+    return xgb.train(native, xgb.QuantileDMatrix(X, label=y), 25)
+
+
+@pytest.mark.parametrize("batch_rows", [7, 100, 10_000])
+@pytest.mark.parametrize("missing", [0.0, 0.2])
+def test_batches_of_any_size_give_the_trees_of_one_array(monkeypatch, batch_rows, missing):
+    monkeypatch.setattr(_row_batches, "_BATCH_ROWS", batch_rows)
+    data = make_data(missing=missing, n_dates=120)
+    rows = data.train_rows(1)
+    trainer = XGBoostTrainer(params=FAST, seed=0).fit_rows(data, rows)
+    plain = plain_booster(data.X[rows], data.y[rows])
+    assert trainer.booster_.get_dump(with_stats=True) == plain.get_dump(with_stats=True)
+
+
+def test_with_a_date_stride_a_fold_is_plain_xgboost_on_every_third_date():
+    data = make_data()
+    for model in cross_validate(
+        lambda: XGBoostTrainer(params={**FAST, "date_stride": 3}, seed=7), data
+    ):
+        days = data.index.get_level_values("datetime")
+        third = (days - days.min()).days % 3 == 0
+        rows = np.flatnonzero(third & (data.roles[:, model.split_id] == 0))
+        plain = plain_booster(data.X[rows], data.y[rows])
+        assert model.trainer.booster_.get_dump(with_stats=True) == plain.get_dump(with_stats=True)
+        assert model.n_train == len(data.train_rows(model.split_id))
+
+
+def test_missing_values_take_the_place_of_a_number_in_fit_and_prediction():
+    data = make_data(missing=0.2)
+    filled = np.where(np.isnan(data.X), np.float32(0.25), data.X)
+    trainer = fit(data, missing_as=0.25)
+    plain = plain_booster(filled, data.y)
+    assert trainer.booster_.get_dump(with_stats=True) == plain.get_dump(with_stats=True)
+    np.testing.assert_array_equal(trainer.predict(data.X), plain.inplace_predict(filled))
+
+
+def test_two_threads_grow_the_trees_of_one():
+    data = make_data(n_dates=400, n_instruments=30)
+    assert fit(data, n_threads=2).booster_.get_dump() == fit(data).booster_.get_dump()
 
 
 def test_with_subsampling_the_seed_and_nothing_else_changes_the_trees():
@@ -132,6 +183,20 @@ def test_xgboosts_own_error_becomes_one_line():
     assert "\n" not in str(caught.value)
 
 
+def has_gpu():
+    tiny = xgb.DMatrix(np.eye(2, dtype=np.float32), label=np.arange(2), nthread=1)
+    with xgb.config_context(verbosity=0):
+        probe = xgb.train({"device": "cuda", "nthread": 1, "verbosity": 0}, tiny, 1)
+    return '"device":"cuda' in probe.save_config()
+
+
+@pytest.mark.skipif(not has_gpu(), reason="XGBoost finds no CUDA GPU on this machine")
+def test_a_gpu_grows_nearly_the_same_trees():
+    data = make_data()
+    on_gpu = fit(data, device="cuda").predict(data.X)
+    assert np.corrcoef(on_gpu, fit(data).predict(data.X))[0, 1] > 0.99
+
+
 def test_a_gpu_that_is_not_there_is_refused_instead_of_training_on_the_cpu(monkeypatch):
     data = make_data(n_dates=10)
     trainer = XGBoostTrainer(params={**FAST, "device": "cuda"}, seed=0)
@@ -156,6 +221,9 @@ def test_a_gpu_that_is_not_there_is_refused_instead_of_training_on_the_cpu(monke
         ("reg_lambda", -1),
         ("max_bin", 1),
         ("device", "gpu"),
+        ("date_stride", 0),
+        ("n_threads", 0.5),
+        ("missing_as", "nan"),
     ],
 )
 def test_an_impossible_parameter_is_refused_by_name(key, value):
