@@ -5,7 +5,7 @@ import inspect
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -184,8 +184,7 @@ class BaseModelTrainer(ABC):
     ) -> Self:
         """Fit on chosen rows of training data, and on nothing else.
 
-        What the cross-validation loop calls. Gathers the rows and calls `fit`; a trainer
-        that can do without that copy has its own.
+        Gathers the rows and calls `fit`; a trainer that can do without that copy has its own.
 
         Parameters
         ----------
@@ -203,6 +202,31 @@ class BaseModelTrainer(ABC):
         """
         weights = {} if sample_weight is None else {"sample_weight": sample_weight}
         return self.fit(data.X[rows], data.y[rows], feature_names=data.feature_names, **weights)
+
+    def fit_steps(
+        self,
+        data: TrainingData,
+        rows: NDArray[np.intp],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+    ) -> Iterator[None]:
+        """Fit as `fit_rows` does, in steps between which other fits may use the core.
+
+        What the cross-validation loop calls. By default a single step; worth overriding
+        where a fit takes long and can pause.
+
+        Parameters
+        ----------
+        data, rows, sample_weight
+            As in `fit_rows`.
+
+        Yields
+        ------
+        None
+            After each step.
+        """
+        self.fit_rows(data, rows, sample_weight=sample_weight)
+        yield
 
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows."""

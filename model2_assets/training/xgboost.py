@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -26,6 +27,9 @@ _NOT_NATIVE = (
     "n_threads",
 )
 """Parameters that XGBoost does not know."""
+
+
+_TREES_A_STEP = 20
 
 
 class XGBoostTrainer(BaseModelTrainer):
@@ -167,9 +171,10 @@ class XGBoostTrainer(BaseModelTrainer):
         A row's hessian is its weight; weights have a mean of 1, so the smallest leaf stays
         a share of the train rows.
         """
-        rows = np.arange(len(X))
-        batches = RowBatches(X, y, rows, sample_weight, self.params["missing_as"])
-        return self._grow(batches, len(rows), feature_names)
+        batches = RowBatches(X, y, np.arange(len(X)), sample_weight, self.params["missing_as"])
+        for _ in self._grow(batches, len(X), feature_names):
+            pass
+        return self
 
     def fit_rows(
         self,
@@ -179,25 +184,42 @@ class XGBoostTrainer(BaseModelTrainer):
         sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
         """Grow the trees from rows read in batches; see `BaseModelTrainer.fit_rows`."""
+        for _ in self.fit_steps(data, rows, sample_weight=sample_weight):
+            pass
+        return self
+
+    def fit_steps(
+        self,
+        data: TrainingData,
+        rows: NDArray[np.intp],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+    ) -> Iterator[None]:
+        """Grow some trees at a time; see `BaseModelTrainer.fit_steps`."""
         batches = RowBatches(data.X, data.y, rows, sample_weight, self.params["missing_as"])
         return self._grow(batches, len(rows), data.feature_names)
 
-    def _grow(self, batches: RowBatches, n_rows: int, feature_names: tuple[str, ...]) -> Self:
+    def _grow(
+        self, batches: RowBatches, n_rows: int, feature_names: tuple[str, ...]
+    ) -> Iterator[None]:
+        """Do as ``xgboost.train`` does, pausing after every few trees."""
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
                 train = xgb.QuantileDMatrix(
                     batches, max_bin=self.params["max_bin"], nthread=self.n_threads
                 )
-                booster = xgb.train(
-                    self.native_params(n_rows), train, num_boost_round=self.params["n_estimators"]
-                )
+            yield
+            booster = xgb.Booster(self.native_params(n_rows), [train])
+            for tree in range(self.params["n_estimators"]):
+                booster.update(train, iteration=tree)
+                if tree % _TREES_A_STEP == _TREES_A_STEP - 1:
+                    yield
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
         # Trees are fitted and read by position; names are for importances alone.
-        self.booster_ = _on_cpu(booster, self.n_threads)
+        self.booster_ = _on_cpu(booster.reset(), self.n_threads)
         self.feature_names = tuple(feature_names)
-        return self
 
     def _require_device(self) -> None:
         """Refuse a GPU that is not there, where XGBoost would silently train on the CPU."""
