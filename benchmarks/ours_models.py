@@ -1,0 +1,159 @@
+"""Ridge and XGBoost by this package: the core functions that the graph's assets call."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import xgboost_by_hand as by_hand
+from benchmarks.inputs import CPCV, FIVE_FOLDS, HORIZONS, Inputs
+from benchmarks.outcome import Outcome, as_predictions, prediction_name
+from model2_assets.config import Model2Config, parse_config
+from model2_assets.training import (
+    FoldModel,
+    ModelRegistry,
+    assemble_training_data,
+    predict_splits,
+)
+from model2_assets.training.fitting import fit_every_split
+
+XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
+"""What differs from the trainer's defaults, so that both sides have the same."""
+
+ALPHAS = [float(alpha) for alpha in np.geomspace(100.0, 1e6, 20)]
+
+
+def configuration(
+    inputs: Inputs,
+    *,
+    profile: str = "default",
+    params: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ridge: Mapping[str, Any] | None = None,
+) -> Model2Config:
+    """Return the configuration of a benchmark's region.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Where the market is.
+    profile : str, default "default"
+        ``execution.profile``.
+    params, overrides : mapping, optional
+        Of the model ``xgboost``, on top of what both sides share.
+    ridge : mapping, optional
+        Parameters of the model ``ridge``.
+
+    Returns
+    -------
+    Model2Config
+        With the one region ``bench``.
+    """
+    return parse_config(
+        configuration_values(
+            inputs, profile=profile, params=params, overrides=overrides, ridge=ridge
+        )
+    )
+
+
+def configuration_values(
+    inputs: Inputs,
+    *,
+    profile: str = "default",
+    params: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Mapping[str, Any]] | None = None,
+    ridge: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return what `configuration` parses, as a YAML file would hold it."""
+    xgboost = {**XGBOOST_PARAMS, "n_estimators": inputs.trees, **(params or {})}
+    return {
+        "regions": {
+            FIVE_FOLDS: {"market_data": {"source": "parquet", "path": str(inputs.market)}}
+        },
+        "models": {
+            "ridge": {"params": dict(ridge or {})},
+            "xgboost": {"params": xgboost, "overrides": dict(overrides or {})},
+        },
+        "execution": {"profile": profile},
+    }
+
+
+def run(
+    inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, fill: bool = False, **settings: Any
+) -> Outcome:
+    """Cross-validate both horizons.
+
+    Parameters
+    ----------
+    inputs : Inputs
+        Stored features, labels and splits.
+    model : {"ridge", "xgboost"}
+        What to fit.
+    splits : {"bench", "cpcv"}
+        Five folds, or CPCV(6, 2).
+    fill : bool, default False
+        Give missing features the middle rank, so that XGBoost's input is dense.
+    **settings : object
+        See `configuration`.
+
+    Returns
+    -------
+    Outcome
+        Out-of-fold predictions of both horizons, and digests of every tree model's trees.
+    """
+    config = configuration(inputs, **settings)
+    registry = ModelRegistry.from_config(config, FIVE_FOLDS)
+    outcome = Outcome()
+    with outcome.phase("load"):
+        features = inputs.read("features")
+        labels, cv_splits = (inputs.read(asset, splits) for asset in ("labels", "cv_splits"))
+    if fill:
+        with outcome.phase("fill"):
+            features = features.fillna(0.0)
+    for horizon in HORIZONS:
+        _run_horizon(outcome, registry, config, (features, labels, cv_splits), model, horizon)
+    return outcome
+
+
+def _run_horizon(
+    outcome: Outcome,
+    registry: ModelRegistry,
+    config: Model2Config,
+    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    model: str,
+    horizon: str,
+) -> None:
+    with outcome.phase("assemble"):
+        data = assemble_training_data(*tables, horizon=horizon)
+    with outcome.phase("fit"):
+        models = fit_every_split(
+            registry,
+            data,
+            horizon=horizon,
+            model=model,
+            execution=config.execution,
+            row_weights=None,
+        )
+    with outcome.phase("predict"):
+        predictions = predict_splits(models, data)
+    by_row = np.bincount(predictions.row, weights=predictions.prediction, minlength=data.n_rows)
+    by_row /= np.bincount(predictions.row, minlength=data.n_rows)
+    outcome.arrays[prediction_name(horizon)] = as_predictions(by_row)
+    if model == "xgboost":
+        outcome.facts.setdefault("trees", {})[horizon] = _digests(models)
+
+
+def _digests(models: tuple[FoldModel, ...]) -> list[str]:
+    from benchmarks.trees import tree_digest
+    from model2_assets.training import XGBoostTrainer
+
+    trainers = [model.trainer for model in models]
+    return [
+        tree_digest(trainer.booster_) for trainer in trainers if isinstance(trainer, XGBoostTrainer)
+    ]
+
+
+def run_cpcv_alphas(inputs: Inputs) -> Outcome:
+    """Cross-validate Ridge by CPCV(6, 2), each split choosing one of 20 penalties."""
+    return run(inputs, model="ridge", splits=CPCV, ridge={"alphas": ALPHAS})
