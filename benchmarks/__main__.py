@@ -30,7 +30,7 @@ def main() -> None:
     try:
         for name in options.names:
             if name == "report":
-                write_report(path, options.results)
+                write_report(path, options.results, trees=options.trees)
             else:
                 _measure(name, options, path)
     except BenchmarkError as error:

@@ -72,6 +72,13 @@ class Inputs:
         """The store of the tables."""
         return Store(str(self.folder / "store"))
 
+    def remove_working_files(self) -> None:
+        """Remove what this package has derived from the tables, so that a run starts cold."""
+        for region in SPLITS:
+            folder = self.store.working_files(region).folder
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
 
 def prepare(size: str, seed: int, cache: Path, *, trees: int = 300) -> Inputs:
     """Make the market and its tables, or find them made.

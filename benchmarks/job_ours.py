@@ -33,7 +33,7 @@ def run(inputs: Inputs, *, profile: str) -> Outcome:
     Returns
     -------
     Outcome
-        Facts ``wall_s`` and ``peak_bytes`` of the command's process tree, ``steps_s``, the
+        Facts ``wall_s`` and ``peak_bytes`` of the command's process tree, ``work_s``, the
         summed wall time of its steps, and, from the event log, a phase for each asset. The
         command runs one step after another, so all of them are on its critical path.
     """
@@ -84,7 +84,7 @@ def _read_phases(outcome: Outcome, environ: dict[str, str]) -> None:
     )
     steps = json.loads(told.stdout.splitlines()[-1])
     outcome.phases.update(steps)
-    outcome.facts["steps_s"] = sum(steps.values())
+    outcome.facts["work_s"] = sum(steps.values())
 
 
 def _read_predictions(outcome: Outcome, storage: Path) -> None:

@@ -40,7 +40,7 @@ LEVERS = {
     "bins_64": _params("64 bins", max_bin=64),
     "bins_32": _params("32 bins", max_bin=32),
     "depth_3": _params("depth 3", max_depth=3),
-    "dense": Lever("missing values filled with the middle rank", {"fill": True}),
+    "dense": _params("missing values become the middle rank", missing_as=0.0),
     "leaf_2": _params("leaves of at least 2% of the rows", min_child_weight_fraction=0.02),
     "leaf_10": _params("leaves of at least 10% of the rows", min_child_weight_fraction=0.10),
     "rows_half": _params("half of the rows drawn for each tree", subsample=0.5),

@@ -54,16 +54,24 @@ def measure(
     Raises
     ------
     BenchmarkError
-        If a program fails; what was measured before is recorded.
+        If a program fails; the others are measured and recorded all the same.
     """
+    failed: list[str] = []
     for number, seed in enumerate(seeds):
         for repeat in range(repeats if number == 0 else 1):
             for name in programs:
                 if repeat and PROGRAMS[name].once:
                     continue
                 key = Key(name, size, seed, repeat, trees)
-                if again or key not in read(path):
+                if name in failed or (key in read(path) and not again):
+                    continue
+                try:
                     _measure_one(key, cache, path)
+                except BenchmarkError as error:
+                    print(error, flush=True)
+                    failed.append(name)
+    if failed:
+        raise BenchmarkError(f"not measured: {', '.join(failed)}")
 
 
 def _measure_one(key: Key, cache: Path, path: Path) -> None:
@@ -85,7 +93,7 @@ def _measure_one(key: Key, cache: Path, path: Path) -> None:
     )
     outcome = json.loads((result / "outcome.json").read_text(encoding="utf-8"))
     phases: dict[str, float] = outcome["phases"]
-    work = sum(seconds for name, seconds in phases.items() if name not in ("load", "dump"))
+    work = sum(seconds for name, seconds in phases.items() if name != "dump")
     measurement = Measurement(
         **vars(key),
         seconds=outcome["facts"].get("wall_s", work),

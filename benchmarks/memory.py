@@ -7,15 +7,15 @@ from types import TracebackType
 from typing import Self
 
 _PROC = Path("/proc")
-_SHORTEST_PAUSE_S, _SHARE_OF_TIME = 0.05, 0.03
+_SHORTEST_PAUSE_S, _LONGEST_PAUSE_S, _SHARE_OF_A_CORE = 0.05, 1.0, 0.03
 
 
 class PeakMemory:
     """Samples the summed proportional set size (PSS) of a process tree while it runs.
 
     A page that n processes share counts 1/n in each, so the sum counts every page once. A
-    sample is taken 20 times a second, or less often where reading takes more than 3% of the
-    time.
+    sample is taken 20 times a second, or less often, down to once a second, where reading
+    takes more than 3% of a core.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while True:
-            started = time.monotonic()
+            started = time.thread_time()
             self.peak_bytes = max(self.peak_bytes, tree_pss_bytes(self._pid))
-            pause = max(_SHORTEST_PAUSE_S, (time.monotonic() - started) / _SHARE_OF_TIME)
-            if self._stop.wait(pause):
+            pause = (time.thread_time() - started) / _SHARE_OF_A_CORE
+            if self._stop.wait(min(max(pause, _SHORTEST_PAUSE_S), _LONGEST_PAUSE_S)):
                 return
 
 

@@ -80,7 +80,7 @@ def configuration_values(
 
 
 def run(
-    inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, fill: bool = False, **settings: Any
+    inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, **settings: Any
 ) -> Outcome:
     """Cross-validate both horizons.
 
@@ -92,8 +92,6 @@ def run(
         What to fit.
     splits : {"bench", "cpcv"}
         Five folds, or CPCV(6, 2).
-    fill : bool, default False
-        Give missing features the middle rank, so that XGBoost's input is dense.
     **settings : object
         See `configuration`.
 
@@ -104,13 +102,11 @@ def run(
     """
     config = configuration(inputs, **settings)
     registry = ModelRegistry.from_config(config, FIVE_FOLDS)
+    inputs.remove_working_files()
     outcome = Outcome()
     with outcome.phase("load"):
         features = inputs.read("features")
         labels, cv_splits = (inputs.read(asset, splits) for asset in ("labels", "cv_splits"))
-    if fill:
-        with outcome.phase("fill"):
-            features = features.fillna(0.0)
     for horizon in HORIZONS:
         _run_horizon(outcome, registry, config, (features, labels, cv_splits), model, horizon)
     return outcome

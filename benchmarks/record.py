@@ -36,7 +36,7 @@ class Measurement:
     program, size, seed, repeat, trees
         See `Key`.
     seconds : float
-        Wall time of what is measured: its phases without ``load``, or the whole process.
+        Wall time of what is measured: its phases, or the whole process.
     wall_s : float
         Wall time of the whole process.
     phases : dict of str to float
