@@ -1,6 +1,7 @@
 # make train: environment, then the whole graph on the demo data
 # make test:  environment, then the tests
 # make ui:    Dagster on the same instance
+# make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -9,7 +10,7 @@ PYTHON ?= python3
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
-.PHONY: train test test-fast test-end-to-end test-ui ui check lock environment clean
+.PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 
 train: environment
 	$(BIN)/model2 retrain
@@ -34,6 +35,11 @@ check: environment
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Qlib's engine is measured where QLIB_PYTHON names a Python that has it.
+bench: environment
+	$(BIN)/python -m benchmarks import_time ridge ridge_float32 features features_equal xgboost job report \
+		--size S --again $(if $(QLIB_PYTHON),--qlib-python $(QLIB_PYTHON))
 
 lock:
 	uv pip compile pyproject.toml --extra test --universal --fork-strategy fewest \

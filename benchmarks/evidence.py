@@ -60,8 +60,10 @@ class Evidence:
 
     @classmethod
     def of(cls, found: dict[Key, Measurement], trees: int) -> "Evidence":
-        """Take the measurements with this number of trees."""
-        return cls(tuple(m for m in found.values() if m.trees == trees))
+        """Take the measurements with this number of trees, on the machine measured last."""
+        chosen = [m for m in found.values() if m.trees == trees]
+        machine = max(chosen, key=lambda m: m.date).machine if chosen else ""
+        return cls(tuple(m for m in chosen if m.machine == machine))
 
     @property
     def sizes(self) -> list[str]:

@@ -1,6 +1,6 @@
 """The 158 features by Qlib's own engine; runs under the Python that has pyqlib.
 
-``python features_by_qlib.py MARKET RESULT [--values FILE]`` writes the market in Qlib's
+``python features_by_qlib.py MARKET RESULT [--unranked FILE]`` writes the market in Qlib's
 format to a temporary folder, evaluates the Alpha158 expressions on all cores, ranks them
 within dates, and writes the seconds of each phase as JSON to RESULT.
 """
@@ -24,7 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("market", type=Path)
     parser.add_argument("result", type=Path)
-    parser.add_argument("--values", type=Path, help="write unranked values here, do not rank")
+    parser.add_argument("--unranked", type=Path, help="write unranked values here, do not rank")
     options = parser.parse_args()
     phases: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -35,8 +35,8 @@ def main() -> None:
         started = time.perf_counter()
         features = evaluate(Path(folder))
         phases["values"] = time.perf_counter() - started
-    if options.values:
-        np.save(options.values, after_history(features).to_numpy(dtype=np.float32))
+    if options.unranked:
+        np.save(options.unranked, after_history(features).to_numpy(dtype=np.float32))
     else:
         started = time.perf_counter()
         rank(features)
@@ -55,17 +55,17 @@ def dump(bars: pd.DataFrame, folder: Path) -> None:
     """Write bars as Qlib stores them: a calendar, and float32 values a day from the first on."""
     calendar = pd.DatetimeIndex(np.sort(bars["datetime"].unique()))
     (folder / "calendars").mkdir()
-    days = calendar.strftime("%Y-%m-%d")
+    days = [f"{day:%Y-%m-%d}" for day in calendar]
     (folder / "calendars" / "day.txt").write_text("\n".join(days) + "\n", encoding="utf-8")
     lines = []
-    for instrument, own in bars.set_index("datetime").groupby("instrument", sort=True):
-        first, last = calendar.get_indexer([own.index.min(), own.index.max()])
+    for instrument, own in bars.set_index("datetime").sort_index().groupby("instrument"):
+        first, last = (int(calendar.searchsorted(end)) for end in (own.index[0], own.index[-1]))
         lines.append(f"{instrument}\t{days[first]}\t{days[last]}")
         target = folder / "features" / str(instrument).lower()
         target.mkdir(parents=True)
-        own = own.reindex(calendar[first : last + 1])
+        every_day = own.reindex(calendar[first : last + 1])
         for name in COLUMNS:
-            values = np.hstack([[first], own[name].to_numpy()]).astype("<f4")
+            values = np.hstack([[first], every_day[name].to_numpy()]).astype("<f4")
             values.tofile(target / f"{name}.day.bin")
     (folder / "instruments").mkdir()
     (folder / "instruments" / "all.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -86,7 +86,7 @@ def evaluate(folder: Path) -> pd.DataFrame:
         logging_level=40,
     )
     fields, names = Alpha158DL.get_feature_config()
-    features = D.features(D.instruments("all"), fields, freq="day")
+    features: pd.DataFrame = D.features(D.instruments("all"), fields, freq="day")
     features.columns = names
     return features
 

@@ -73,8 +73,8 @@ def make_labels(bars: pd.DataFrame) -> pd.DataFrame:
         exit_date = by_instrument["datetime"].shift(-LAG - days).where(forward.notna())
         by_date = forward.groupby(bars["datetime"])
         excess = forward - by_date.transform("mean")
-        limits = excess.groupby(bars["datetime"]).quantile([WINSORIZE, 1 - WINSORIZE]).unstack()
-        low, high = (bars["datetime"].map(limits[q]) for q in limits.columns)
+        of_date = excess.groupby(bars["datetime"])
+        low, high = (bars["datetime"].map(of_date.quantile(q)) for q in (WINSORIZE, 1 - WINSORIZE))
         columns[f"label_{horizon}"] = excess.clip(low, high)
         # Excess and limits look at all rows of the date, so its latest exit counts.
         latest = exit_date.groupby(bars["datetime"]).transform("max")

@@ -4,6 +4,7 @@ Run from the repository root: ``python -m benchmarks.leak_sensitivity [markets]`
 """
 
 import sys
+from typing import cast
 
 from model2_assets_tests.controls.leak_sensitivity import HORIZON, LEARNERS, over_markets
 
@@ -14,7 +15,8 @@ def main() -> None:
     print(f"{HORIZON}d rank IC ± standard error over {n_markets} markets of pure noise")
     for learner in LEARNERS:
         found = over_markets(range(n_markets), learner=learner)
-        for (purging, dates), row in found.iterrows():
+        for label, row in found.iterrows():
+            purging, dates = cast("tuple[str, str]", label)
             figures = f"{row['rank_ic']:+.4f} ± {row['standard_error']:.4f}"
             print(f"{learner:20} {purging:12} {dates:14} {figures}")
 

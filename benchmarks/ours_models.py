@@ -68,9 +68,7 @@ def configuration_values(
     """Return what `configuration` parses, as a YAML file would hold it."""
     xgboost = {**XGBOOST_PARAMS, "n_estimators": inputs.trees, **(params or {})}
     return {
-        "regions": {
-            FIVE_FOLDS: {"market_data": {"source": "parquet", "path": str(inputs.market)}}
-        },
+        "regions": {FIVE_FOLDS: {"market_data": {"source": "parquet", "path": str(inputs.market)}}},
         "models": {
             "ridge": {"params": dict(ridge or {})},
             "xgboost": {"params": xgboost, "overrides": dict(overrides or {})},
@@ -79,9 +77,7 @@ def configuration_values(
     }
 
 
-def run(
-    inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, **settings: Any
-) -> Outcome:
+def run(inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, **settings: Any) -> Outcome:
     """Cross-validate both horizons.
 
     Parameters
@@ -133,9 +129,9 @@ def _run_horizon(
         )
     with outcome.phase("predict"):
         predictions = predict_splits(models, data)
-    by_row = np.bincount(predictions.row, weights=predictions.prediction, minlength=data.n_rows)
-    by_row /= np.bincount(predictions.row, minlength=data.n_rows)
-    outcome.arrays[prediction_name(horizon)] = as_predictions(by_row)
+    total = np.bincount(predictions.row, weights=predictions.prediction, minlength=data.n_rows)
+    count = np.bincount(predictions.row, minlength=data.n_rows)
+    outcome.arrays[prediction_name(horizon)] = as_predictions(total / count)
     if model == "xgboost":
         outcome.facts.setdefault("trees", {})[horizon] = _digests(models)
 

@@ -36,7 +36,7 @@ def run(inputs: Inputs, *, clean: bool = False) -> Outcome:
         market = inputs.clean_market if clean else inputs.market
         command = [os.environ[QLIB_VARIABLE], str(script), str(market), str(result)]
         subprocess.run(
-            [*command, "--values", str(values)] if clean else command,
+            [*command, "--unranked", str(values)] if clean else command,
             check=True,
             env={name: value for name, value in os.environ.items() if name != "PYTHONPATH"},
         )

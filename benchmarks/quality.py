@@ -108,7 +108,7 @@ def daily_rank_ic(prediction: NDArray[np.float64], y: pd.Series) -> NDArray[np.f
         {"xy": ranks["x"] * ranks["y"], "xx": ranks["x"] ** 2, "yy": ranks["y"] ** 2}
     )
     sums = moments.groupby(dates).sum()
-    values = sums["xy"] / np.sqrt(sums["xx"] * sums["yy"])
+    values: pd.Series = sums["xy"] / np.sqrt(sums["xx"] * sums["yy"])
     return values.fillna(0.0).to_numpy()
 
 

@@ -64,8 +64,8 @@ def _document(evidence: Evidence, trees: int) -> Iterator[str]:
 def _setting(evidence: Evidence, trees: int) -> Iterator[str]:
     found = evidence.measurements
     yield (
-        f"Rendered from `measurements.jsonl` by `python -m benchmarks report`; how it is measured is "
-        f"in [README.md](README.md). Trees of every XGBoost model: {trees}.\n"
+        f"Rendered from `measurements.jsonl` by `python -m benchmarks report`; "
+        f"[README.md](README.md) says how it is measured. Trees of every XGBoost model: {trees}.\n"
     )
     yield f"- machine: {'; '.join(stated(found, 'machine'))}"
     versions = sorted({f"{name} {v}" for m in found for name, v in m.versions.items()})
@@ -84,10 +84,7 @@ def _setting(evidence: Evidence, trees: int) -> Iterator[str]:
 def _goals(rows: Sequence[Row]) -> Iterator[str]:
     yield from _table(
         ["measure", "size", "ours", "baseline", "ratio", "peak", "goal", "verdict"],
-        [
-            [r.measure, r.size, r.ours, r.baseline, r.ratio, r.peak, r.goal, r.verdict]
-            for r in rows
-        ],
+        [[r.measure, r.size, r.ours, r.baseline, r.ratio, r.peak, r.goal, r.verdict] for r in rows],
     )
 
 
@@ -107,7 +104,14 @@ def _levers(evidence: Evidence) -> Iterator[str]:
             continue
         yield f"\n## Levers, size {size}, each alone against the exact profile ({exact})\n"
         yield from _table(
-            ["lever", "time", "times faster", "rank IC, ratio (lower bound)", "markets", "correlation"],
+            [
+                "lever",
+                "time",
+                "times faster",
+                "rank IC, ratio (lower bound)",
+                "markets",
+                "correlation",
+            ],
             [line for line in lines if line],
         )
 

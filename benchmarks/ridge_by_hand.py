@@ -1,5 +1,7 @@
 """Ridge as a user would write it: a scikit-learn pipeline per fold and horizon."""
 
+from typing import Literal
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,8 +16,10 @@ from benchmarks.outcome import Outcome, as_predictions, prediction_name
 
 ALPHA = 10_000.0
 
+Dtype = Literal["float64", "float32"]
 
-def run(inputs: Inputs, *, dtype: str) -> Outcome:
+
+def run(inputs: Inputs, *, dtype: Dtype) -> Outcome:
     """Cross-validate both horizons; BLAS uses every core.
 
     Parameters
@@ -42,7 +46,7 @@ def run(inputs: Inputs, *, dtype: str) -> Outcome:
 
 
 def cross_validate(
-    X: pd.DataFrame, y: pd.Series, folds: list[Fold], *, dtype: str
+    X: pd.DataFrame, y: pd.Series, folds: list[Fold], *, dtype: Dtype
 ) -> tuple[NDArray[np.float64], list[Pipeline]]:
     """Fit a pipeline on the train rows of every fold and predict its test rows."""
     prediction, models = np.full(len(X), np.nan), []

@@ -192,7 +192,9 @@ def _rank_ic(evidence: Evidence, size: str, ours: str, *, is_goal: bool) -> Iter
     )
     told = evidence.versus(ours, "xgboost_by_hand", size)
     if told:
-        values = ", ".join(f"{told[horizon]['correlation']:.3f} ({horizon})" for horizon in HORIZONS)
+        values = ", ".join(
+            f"{told[horizon]['correlation']:.3f} ({horizon})" for horizon in HORIZONS
+        )
         yield Row("– correlation of out-of-fold predictions with the baseline's", size, values)
 
 
