@@ -5,8 +5,9 @@ bit turns a type or a count into another. Other readers of the file see one more
 its metadata.
 """
 
-import io
 import zlib
+from collections.abc import Iterable
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -19,54 +20,76 @@ _TAIL_BYTES = 8
 _THRIFT_BYTES = 2
 """Between a key and its value in the footer: the value's type and its length."""
 
+_CHUNK_BYTES = 4_194_304
 
-def write_with_checksum(table: pa.Table, *, compression_level: int) -> bytes:
-    """Write a table as a Parquet file (zstd) that carries its own CRC-32.
+
+def write_with_checksum(
+    tables: Iterable[pa.Table], schema: pa.Schema, file: BinaryIO, *, compression_level: int
+) -> None:
+    """Write a Parquet file (zstd) that carries its own CRC-32, a row group at a time.
 
     Parameters
     ----------
-    table : pyarrow.Table
-        The table.
+    tables : iterable of pyarrow.Table
+        The rows, one part after the other.
+    schema : pyarrow.Schema
+        Of every part, with the file's metadata.
+    file : binary file
+        Empty, open for writing and reading.
     compression_level : int
         Of zstd.
-
-    Returns
-    -------
-    bytes
-        The file.
     """
-    buffer = io.BytesIO()
     with pq.ParquetWriter(
-        buffer, table.schema, compression="zstd", compression_level=compression_level
+        file, schema, compression="zstd", compression_level=compression_level
     ) as writer:
-        writer.write_table(table)
+        for table in tables:
+            writer.write_table(table)
         writer.add_key_value_metadata({_KEY: _BLANK})
-    with buffer.getbuffer() as file:
-        position = _position(file)
-        assert position is not None
-        file[position : position + len(_BLANK)] = _crc(file, position)
-    return buffer.getvalue()
+    position = _position(file)
+    assert position is not None
+    digits = _crc(file, position)
+    file.seek(position)
+    file.write(digits)
 
 
-def fits_checksum(data: bytes) -> bool:
-    """Tell whether a Parquet file is as it was written; true where it carries no checksum."""
-    file = memoryview(data)
+def fits_checksum(file: BinaryIO) -> bool:
+    """Tell whether a Parquet file is as it was written; true where it carries no checksum.
+
+    Parameters
+    ----------
+    file : binary file
+        Open for reading; it is left at its start.
+    """
     position = _position(file)
     if position is None:
         return True
-    return bytes(file[position : position + len(_BLANK)]) == _crc(file, position)
+    file.seek(position)
+    stated = file.read(len(_BLANK))
+    fits = stated == _crc(file, position)
+    file.seek(0)
+    return fits
 
 
-def _position(file: memoryview) -> int | None:
+def _position(file: BinaryIO) -> int | None:
     """Return where the digits of the checksum stand."""
-    footer_bytes = int.from_bytes(file[-_TAIL_BYTES:-4], "little")
-    start = max(len(file) - _TAIL_BYTES - footer_bytes, 0)
-    found = bytes(file[start:]).rfind(_KEY)
+    size = file.seek(0, 2)
+    file.seek(max(size - _TAIL_BYTES, 0))
+    footer_bytes = int.from_bytes(file.read(_TAIL_BYTES)[:-4], "little")
+    start = max(size - _TAIL_BYTES - footer_bytes, 0)
+    file.seek(start)
+    found = file.read().rfind(_KEY)
+    file.seek(0)
     return None if found < 0 else start + found + len(_KEY) + _THRIFT_BYTES
 
 
-def _crc(file: memoryview, position: int) -> bytes:
-    crc = zlib.crc32(file[:position])
+def _crc(file: BinaryIO, position: int) -> bytes:
+    """Return the checksum of a file whose digits are blank."""
+    file.seek(0)
+    crc, left = 0, position
+    while left and (chunk := file.read(min(_CHUNK_BYTES, left))):
+        crc, left = zlib.crc32(chunk, crc), left - len(chunk)
     crc = zlib.crc32(_BLANK, crc)
-    crc = zlib.crc32(file[position + len(_BLANK) :], crc)
+    file.seek(position + len(_BLANK))
+    while chunk := file.read(_CHUNK_BYTES):
+        crc = zlib.crc32(chunk, crc)
     return f"{crc:08x}".encode()

@@ -1,8 +1,10 @@
 """Atomic writes: a reader sees the whole old file or the whole new one."""
 
 import os
+import tempfile
 import uuid
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from upath import UPath
@@ -29,21 +31,65 @@ def write_atomically(path: UPath, data: bytes) -> None:
     OSError
         If the disk is full or the folder cannot be written; the old file is intact.
     """
+    if not is_local(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return
+    with replaced_atomically(path) as temporary:
+        temporary.write_bytes(data)
+
+
+@contextmanager
+def replaced_atomically(path: UPath) -> Iterator[Path]:
+    """Replace a file in one step by one that is written bit by bit, never held in memory.
+
+    Parameters
+    ----------
+    path : UPath
+        The file to create or replace; missing folders are created.
+
+    Yields
+    ------
+    Path
+        A file to write on a local disk: beside the target, or in the system's folder of
+        temporary files, from which it is then put where the target is. Where the block
+        raises, nothing is replaced.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written; the old file is intact.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not is_local(path):
-        path.write_bytes(data)
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder) / path.name
+            path.fs.put_file(str(Path(folder) / path.name), path.path)
         return
     target = Path(path.path)
     temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
     try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        flush_to_device(temporary)
         temporary.replace(target)
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def flush_to_device(path: Path) -> None:
+    """Have a file's bytes on the device, so that a power cut cannot lose them.
+
+    Raises
+    ------
+    OSError
+        If the device cannot take them.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def link_atomically(source: UPath, target: UPath) -> None:

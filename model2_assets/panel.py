@@ -73,12 +73,15 @@ def instrument_codes(index: pd.MultiIndex) -> LevelCodes:
 
 def _level_codes(index: pd.MultiIndex, level: str) -> LevelCodes:
     position = index.names.index(level)
-    used, inverse = np.unique(index.codes[position], return_inverse=True)
-    values = index.levels[position][used]
+    # Shifted, as a missing value has the code -1.
+    shifted = np.asarray(index.codes[position], dtype=np.int64) + 1
+    counts = np.bincount(shifted)
+    used = np.flatnonzero(counts)
+    values = index.levels[position][used - 1]
     order = values.argsort()
-    rank = np.empty(len(order), dtype=np.int64)
-    rank[order] = np.arange(len(order))
-    return LevelCodes(codes=rank[inverse], values=values[order])
+    rank = np.empty(len(counts), dtype=np.int64)
+    rank[used[order]] = np.arange(len(order))
+    return LevelCodes(codes=rank[shifted], values=values[order])
 
 
 def is_canonical(index: pd.MultiIndex) -> bool:

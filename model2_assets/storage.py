@@ -12,7 +12,8 @@ any time, are under ``<base>/.working/<region>/``.
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,9 +21,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from upath import UPath
 
-from model2_assets.contracts import load_contract
+from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.files import is_local, link_atomically, write_atomically
+from model2_assets.files import is_local, link_atomically, replaced_atomically, write_atomically
 from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
 from model2_assets.working_files import WorkingFiles, note_working_files
 
@@ -59,16 +60,19 @@ class Product:
     contract : str or None
         Name of the table's contract; None for fold models, which have a manifest, and for
         reports, which are read by people.
+    as_matrix : bool, default False
+        Whether its values, all float32, are also kept as a working matrix.
     """
 
     format: Format
     contract: str | None
+    as_matrix: bool = False
 
 
 PRODUCTS: Mapping[str, Product] = {
     "market_data": Product("parquet", "MarketData"),
     "labels": Product("parquet", "Labels"),
-    "features": Product("parquet", "Features"),
+    "features": Product("parquet", "Features", as_matrix=True),
     "cv_splits": Product("parquet", "CVSplits"),
     "fitted_models": Product("fold_models", None),
     "oof_predictions": Product("parquet", "OOFPredictions"),
@@ -211,6 +215,9 @@ class Store:
         if product.format == "fold_models":
             _write_models(path, value, keep=lambda manifest: self._keep_manifest(address, manifest))
             return path
+        if address.asset in WITHOUT_VERSIONS:
+            self._write_table(address, value)
+            return path
         data = self._encode(address, value)
         if not self.keeps_versions_of(address):
             write_atomically(path, data)
@@ -221,6 +228,17 @@ class Store:
         self.archive.prune(address)
         return path
 
+    def _write_table(self, address: Address, frame: "pd.DataFrame") -> None:
+        """Write a large table, which is never encoded as a whole."""
+        from model2_assets.tables import write_parquet
+        from model2_assets.working_matrix import keep_matrix
+
+        path, contract = self.path(address), _contract_of(address)
+        with replaced_atomically(path) as temporary, temporary.open("w+b") as file:
+            write_parquet(frame, contract, file, origin=str(path))
+        if address.product.as_matrix:
+            keep_matrix(frame, self.working_files(address.region))
+
     def _encode(self, address: Address, value: Any) -> bytes:
         product = address.product
         if product.format == "html":
@@ -228,9 +246,8 @@ class Store:
             return report
         from model2_assets.tables import encode_json_lines, encode_parquet
 
-        assert product.contract is not None
         encode = encode_json_lines if product.format == "json_lines" else encode_parquet
-        return encode(value, load_contract(product.contract), origin=str(self.path(address)))
+        return encode(value, _contract_of(address), origin=str(self.path(address)))
 
     def keeps_versions_of(self, address: Address) -> bool:
         """Tell whether publishing a result adds a version."""
@@ -297,6 +314,9 @@ class Store:
     def read(self, address: Address) -> "pd.DataFrame":
         """Read a table and check its contract.
 
+        The values of features are a memory-mapped matrix, made of their file where it is
+        not there; see `model2_assets.working_matrix`.
+
         Raises
         ------
         StoreError
@@ -304,9 +324,15 @@ class Store:
         ContractError
             If it breaks its contract.
         """
-        path = self.path(address)
-        frame = _decode(_read_bytes(path, address), address.product, origin=str(path))
-        note_working_files(frame, self.working_files(address.region))
+        path, working = self.path(address), self.working_files(address.region)
+        if address.product.as_matrix:
+            from model2_assets.working_matrix import read_through_matrix
+
+            with _must_be_there(path, address):
+                frame = read_through_matrix(path, _contract_of(address), working, origin=str(path))
+        else:
+            frame = _decode(_read_bytes(path, address), address, origin=str(path))
+        note_working_files(frame, working)
         return frame
 
     def read_version(self, address: Address, version: Version) -> "pd.DataFrame":
@@ -321,7 +347,7 @@ class Store:
         """
         path = self.archive.path(address, version)
         data = self.archive.read(address, version)
-        return _decode(data, address.product, origin=str(path))
+        return _decode(data, address, origin=str(path))
 
     def read_report(self, address: Address) -> str:
         """Read a report.
@@ -366,6 +392,8 @@ class Store:
     def verify(self, address: Address) -> None:
         """Read a result as a whole, and compare each fold model with its manifest.
 
+        Features are compared with the working matrix that readers are given.
+
         Raises
         ------
         StoreError
@@ -375,24 +403,41 @@ class Store:
         """
         if address.product.format == "fold_models":
             self.open_models(address).verify()
+        elif address.product.as_matrix:
+            from model2_assets.working_matrix import verify_matrix
+
+            path, working = self.path(address), self.working_files(address.region)
+            with _must_be_there(path, address):
+                verify_matrix(path, _contract_of(address), working, origin=str(path))
         else:
             self.load(address)
 
 
 def _read_bytes(path: UPath, address: Address) -> bytes:
-    try:
+    with _must_be_there(path, address):
         data: bytes = path.read_bytes()
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
     return data
 
 
-def _decode(data: bytes, product: Product, *, origin: str) -> "pd.DataFrame":
+@contextmanager
+def _must_be_there(path: UPath, address: Address) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
+
+
+def _contract_of(address: Address) -> Contract:
+    assert address.product.contract is not None
+    return load_contract(address.product.contract)
+
+
+def _decode(data: bytes, address: Address, *, origin: str) -> "pd.DataFrame":
     from model2_assets.tables import decode_json_lines, decode_parquet
 
-    assert product.contract is not None
-    decode = decode_json_lines if product.format == "json_lines" else decode_parquet
-    return decode(data, load_contract(product.contract), origin=origin)
+    is_json = address.product.format == "json_lines"
+    decode = decode_json_lines if is_json else decode_parquet
+    return decode(data, _contract_of(address), origin=origin)
 
 
 def _write_models(

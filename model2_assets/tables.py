@@ -3,8 +3,10 @@
 import io
 import json
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any, BinaryIO
 
 import jsonschema
 import pandas as pd
@@ -20,9 +22,27 @@ _METADATA_KEY = b"model2"
 PROVENANCE = "provenance"
 """Key of ``DataFrame.attrs`` under which a file's JSON metadata travel."""
 
+ROW_GROUP_ROWS = 131_072
+"""Rows of a Parquet file that are encoded, and decoded, at a time."""
+
 
 def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
-    """Encode a table as Parquet, after checking its contract.
+    """Encode a table as Parquet, after checking its contract; see `write_parquet`.
+
+    Returns
+    -------
+    bytes
+        The file.
+    """
+    buffer = io.BytesIO()
+    write_parquet(frame, contract, buffer, origin=origin)
+    return buffer.getvalue()
+
+
+def write_parquet(frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str) -> None:
+    """Write a table as Parquet, after checking its contract.
+
+    It is encoded a row group at a time, so that a large table is not in memory twice.
 
     Parameters
     ----------
@@ -31,32 +51,42 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
         in the file's metadata.
     contract : Contract
         Gives names, types and units.
+    file : binary file
+        Empty, open for writing and reading; it becomes a Parquet file (zstd), whose index
+        pandas restores on reading.
     origin : str
         What to call the table in messages.
-
-    Returns
-    -------
-    bytes
-        A Parquet file (zstd), whose index pandas restores on reading.
 
     Raises
     ------
     ContractError
-        If the table breaks the contract.
+        If the table breaks the contract; nothing is written.
     """
     require_conformity(frame, contract, origin=origin)
     bare = frame.copy(deep=False)
     bare.attrs = {}
+    metadata = {"contract": contract.schema["$id"], PROVENANCE: frame.attrs.get(PROVENANCE, {})}
+    own = {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
+    tables = _row_groups(bare, contract)
+    first = next(tables)
+    schema = first.schema.with_metadata({**(first.schema.metadata or {}), **own})
+    write_with_checksum(
+        (table.replace_schema_metadata(schema.metadata) for table in chain([first], tables)),
+        schema,
+        file,
+        compression_level=3,
+    )
+
+
+def _row_groups(frame: pd.DataFrame, contract: Contract) -> Iterator[pa.Table]:
+    """Yield at least one part of a table, each of at most so many rows."""
     indexed = frame.index.names[0] is not None
     fields = [_field(name, contract) for name in frame.columns]
     if indexed:
         fields += [_field(str(name), contract) for name in frame.index.names]
-    table = pa.Table.from_pandas(bare, schema=pa.schema(fields), preserve_index=indexed)
-    metadata = {"contract": contract.schema["$id"], PROVENANCE: frame.attrs.get(PROVENANCE, {})}
-    table = table.replace_schema_metadata(
-        {**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(metadata, sort_keys=True)}
-    )
-    return write_with_checksum(table, compression_level=3)
+    for start in range(0, max(len(frame), 1), ROW_GROUP_ROWS):
+        rows = frame.iloc[start : start + ROW_GROUP_ROWS]
+        yield pa.Table.from_pandas(rows, schema=pa.schema(fields), preserve_index=indexed)
 
 
 def encode_anything(frame: pd.DataFrame) -> bytes:
@@ -79,12 +109,27 @@ def _plain_parquet(frame: pd.DataFrame) -> bytes:
 
 
 def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
-    """Decode a Parquet file and check its contract.
+    """Decode a Parquet file and check its contract; see `read_parquet`.
 
     Parameters
     ----------
     data : bytes
         The file.
+    contract : Contract
+        What the table has to keep.
+    origin : str
+        What to call the file in messages.
+    """
+    return read_parquet(io.BytesIO(data), contract, origin=origin)
+
+
+def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
+    """Read a Parquet file and check its contract.
+
+    Parameters
+    ----------
+    file : binary file
+        The file, open for reading.
     contract : Contract
         What the table has to keep.
     origin : str
@@ -98,27 +143,42 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
     Raises
     ------
     StoreError
-        If the bytes are not a readable Parquet file, or do not fit its checksum.
+        If it is not a readable Parquet file, or does not fit its checksum.
     ContractError
         If the table breaks the contract.
     """
-    try:
-        frame, metadata = _read_parquet(data)
-    except Exception as error:  # a damaged footer can fail anywhere in Arrow and pandas
-        raise StoreError(
-            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
-        ) from error
+    with readable_parquet(origin):
+        require_checksum(file)
+        table = pq.read_table(file, use_threads=False)
+        provenance = stated_provenance(table.schema)
+        frame: pd.DataFrame = table.to_pandas()
     require_conformity(frame, contract, origin=origin)
-    frame.attrs[PROVENANCE] = metadata.get(PROVENANCE, {})
+    frame.attrs[PROVENANCE] = provenance
     return frame
 
 
-def _read_parquet(data: bytes) -> tuple[pd.DataFrame, dict[str, Any]]:
-    if not fits_checksum(data):
+@contextmanager
+def readable_parquet(origin: str) -> Iterator[None]:
+    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError."""
+    try:
+        yield
+    except Exception as error:  # a damaged footer can fail anywhere
+        raise StoreError(
+            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
+        ) from error
+
+
+def require_checksum(file: BinaryIO) -> None:
+    """Refuse, by a ValueError, a Parquet file whose bytes have changed since it was written."""
+    if not fits_checksum(file):
         raise ValueError("its bytes do not fit its checksum")
-    table = pq.read_table(pa.BufferReader(data), use_threads=False)
-    metadata: dict[str, Any] = json.loads((table.schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    return table.to_pandas(), metadata
+
+
+def stated_provenance(schema: pa.Schema) -> dict[str, Any]:
+    """Return what a Parquet file states of its origin; empty where others wrote it."""
+    metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    provenance: dict[str, Any] = metadata.get(PROVENANCE, {})
+    return provenance
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from model2_assets.files import TEMPORARY_PREFIX
+from model2_assets.files import TEMPORARY_PREFIX, flush_to_device
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,31 +104,18 @@ class WorkingFiles:
             return None
         path = self.folder / kind / key
         found = _read_if_there(path, read)
-        return found if found is not None else self._make(path, write, read, keep)
+        return found if found is not None else _make(path, write, read, keep)
 
-    def _make(
-        self,
-        path: Path,
-        write: Callable[[Path], None],
-        read: Callable[[Path], _Value],
-        keep: int,
-    ) -> _Value | None:
-        temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write(temporary)
-            _flush(temporary)
-            # Read before it gets its name: from then on another process may remove it.
-            made = read(temporary)
-            temporary.replace(path)
-        except OSError as error:
-            _warn_once(str(path.parent), str(error))
-            return None
-        finally:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-        _prune(path.parent, keep=keep)
-        return made
+    def put(
+        self, kind: str, key: str, *, write: Callable[[Path], None], keep: int = KEPT_KEYS
+    ) -> None:
+        """Write a working file, in place of the one that is there if there is one.
+
+        For who has the content at hand and need not trust what is there. Parameters, warnings
+        and errors are those of `get`.
+        """
+        if self.folder is not None:
+            _make(self.folder / kind / key, write, lambda path: path, keep)
 
 
 def note_working_files(frame: "pd.DataFrame", working: WorkingFiles) -> None:
@@ -154,6 +141,27 @@ def working_files_of(frame: "pd.DataFrame") -> WorkingFiles:
     return WorkingFiles(Path(folder) if folder else None)
 
 
+def _make(
+    path: Path, write: Callable[[Path], None], read: Callable[[Path], _Value], keep: int
+) -> _Value | None:
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        flush_to_device(temporary)
+        # Read before it gets its name: from then on another process may remove it.
+        made = read(temporary)
+        temporary.replace(path)
+    except OSError as error:
+        _warn_once(str(path.parent), str(error))
+        return None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+    _prune(path.parent, keep=keep)
+    return made
+
+
 def _read_if_there(path: Path, read: Callable[[Path], _Value]) -> _Value | None:
     try:
         found = read(path)
@@ -165,15 +173,6 @@ def _read_if_there(path: Path, read: Callable[[Path], _Value]) -> _Value | None:
     with suppress(OSError):
         os.utime(path)
     return found
-
-
-def _flush(path: Path) -> None:
-    """Have the bytes on the disk before the file gets its name."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _prune(folder: Path, *, keep: int) -> None:

@@ -59,6 +59,8 @@ def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
             files.store.verify(address)
             text = f"{address} can be read"
         else:
+            if address.product.as_matrix:
+                files.store.verify(address)
             text = f"{len(files.own(asset)):,} rows keep {address.product.contract}"
     except Exception as error:
         return _failure("readable", "", error)

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
+from model2_assets.training._selected_rows import FeatureRows, as_slice
 from model2_assets.training._training_data import TrainingData
 from model2_assets.training.base_models import BaseModelTrainer
 
@@ -34,7 +35,7 @@ def predict_rows(
 
 
 def predict_matrix(
-    trainer: BaseModelTrainer, X: NDArray[np.float32], rows: NDArray[np.intp]
+    trainer: BaseModelTrainer, X: FeatureRows, rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Predict rows of a feature matrix, as `predict_rows` does.
 
@@ -42,7 +43,7 @@ def predict_matrix(
     ----------
     trainer : BaseModelTrainer
         A fitted model.
-    X : ndarray of shape (n_all_rows, n_features), float32
+    X : ndarray or SelectedRows of shape (n_all_rows, n_features), float32
         Columns as the model was fitted on.
     rows : ndarray of shape (n_rows,), intp
         Positions of the rows.
@@ -60,12 +61,13 @@ def predict_matrix(
     predictions = np.empty(len(rows), dtype=np.float64)
     with threadpool_limits(limits=1, user_api="blas"):
         for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = slice(start, start + _CHUNK_ROWS)
-            predicted = trainer.predict(X[rows[chunk]])
-            if np.shape(predicted) != rows[chunk].shape:
+            chunk = rows[start : start + _CHUNK_ROWS]
+            run = as_slice(chunk)
+            predicted = trainer.predict(X[chunk] if run is None else X[run])
+            if np.shape(predicted) != chunk.shape:
                 raise TrainingError(
                     f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
-                    f"{len(rows[chunk])} rows; return one number a row"
+                    f"{len(chunk)} rows; return one number a row"
                 )
-            predictions[chunk] = predicted
+            predictions[start : start + len(chunk)] = predicted
     return predictions

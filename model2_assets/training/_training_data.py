@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
+from model2_assets.training._selected_rows import FeatureRows, SelectedRows, is_plain_matrix
 
 TRAIN = 0
 """Role of a row that a split trains on."""
@@ -20,7 +22,7 @@ TRAIN = 0
 TEST = 1
 """Role of a row that a split predicts."""
 
-_CHUNK_ROWS = 65_536
+_CHUNK_ROWS = 16_384
 
 _ROLES = re.compile(r"split_\d+(_\d+d)?")
 
@@ -50,8 +52,10 @@ class TrainingData:
     ----------
     index : MultiIndex of shape (n_rows,)
         Levels ``(instrument, datetime)``.
-    X : ndarray of shape (n_rows, n_features), float32
-        C-contiguous; NaN where a feature is missing, never infinite.
+    X : ndarray or SelectedRows of shape (n_rows, n_features), float32
+        NaN where a feature is missing, never infinite. Mostly rows of a matrix that is
+        mapped into memory, so ask for rows by a slice or an array of positions, some at a
+        time, and for nothing but `len`, `shape` and `dtype` besides.
     y : ndarray of shape (n_rows,), float64
         Labels in bps; never NaN.
     feature_names : tuple of str
@@ -69,7 +73,7 @@ class TrainingData:
     """
 
     index: pd.MultiIndex
-    X: NDArray[np.float32]
+    X: FeatureRows
     y: NDArray[np.float64]
     feature_names: tuple[str, ...]
     roles: NDArray[np.int8]
@@ -92,7 +96,7 @@ class TrainingData:
 
     def _check_shapes(self) -> None:
         n_rows, n_features = len(self.index), len(self.feature_names)
-        expected: dict[str, tuple[NDArray[Any], type[np.generic], tuple[int, ...]]] = {
+        expected: dict[str, tuple[Any, type[np.generic], tuple[int, ...]]] = {
             "X": (self.X, np.float32, (n_rows, n_features)),
             "y": (self.y, np.float64, (n_rows,)),
             "roles": (self.roles, np.int8, (n_rows, self.roles.shape[-1])),
@@ -104,7 +108,7 @@ class TrainingData:
                     f"{name} must be {np.dtype(dtype)} of shape {shape}, "
                     f"got {array.dtype} of shape {array.shape}"
                 )
-        if not self.X.flags.c_contiguous:
+        if isinstance(self.X, np.ndarray) and not self.X.flags.c_contiguous:
             raise TrainingError("X must be C-contiguous; pass it through numpy.ascontiguousarray")
         repeated = [name for name in self.feature_names if self.feature_names.count(name) > 1]
         if repeated:
@@ -185,7 +189,7 @@ def assemble_training_data(
     feature_rows = _positions(features, index, "features")[labelled]
     return TrainingData(
         index=index[labelled],
-        X=take_rows(features, feature_rows),
+        X=select_rows(features, feature_rows),
         y=y[labelled],
         feature_names=tuple(str(name) for name in features.columns),
         roles=_roles(cv_splits, horizon)[labelled],
@@ -193,14 +197,12 @@ def assemble_training_data(
     )
 
 
-def refuse_infinity(
-    X: NDArray[np.float32], index: pd.MultiIndex, feature_names: tuple[str, ...]
-) -> None:
+def refuse_infinity(X: FeatureRows, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
     """Refuse an infinite feature; the error names the feature and the row.
 
     Parameters
     ----------
-    X : ndarray of shape (n_rows, n_features), float32
+    X : ndarray or SelectedRows of shape (n_rows, n_features), float32
         The features; NaN is allowed.
     index : MultiIndex of shape (n_rows,)
         Names the rows.
@@ -212,14 +214,25 @@ def refuse_infinity(
     TrainingError
         At the first infinite value.
     """
-    for start in range(0, len(X), _CHUNK_ROWS):
-        rows, columns = np.nonzero(np.isinf(X[start : start + _CHUNK_ROWS]))
-        if rows.size:
+    # The matrix as it lies is read at the speed of memory; rows are chosen only at a finding.
+    if isinstance(X, SelectedRows) and not any(map(_has_infinity, _chunks(X.span))):
+        return
+    for start, chunk in zip(range(0, len(X), _CHUNK_ROWS), _chunks(X), strict=True):
+        if _has_infinity(chunk):
+            rows, columns = np.nonzero(np.isinf(chunk))
             raise TrainingError(
                 f"feature {feature_names[columns[0]]!r} is infinite at "
                 f"{row_name(index, start + rows[0])}; NaN is allowed, infinity is not: correct "
                 f"the feature builder"
             )
+
+
+def _chunks(X: FeatureRows) -> Iterator[NDArray[np.float32]]:
+    return (X[start : start + _CHUNK_ROWS] for start in range(0, len(X), _CHUNK_ROWS))
+
+
+def _has_infinity(values: NDArray[np.float32]) -> bool:
+    return bool(np.isinf(values).any())
 
 
 def row_name(index: pd.MultiIndex, position: int | np.integer) -> str:
@@ -269,21 +282,28 @@ def _positions(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray
     return positions
 
 
-def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> NDArray[np.float32]:
-    """Copy rows in chunks: one matrix in memory besides the table, never two.
+def select_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureRows:
+    """Choose rows of features: without a copy where they are a matrix of their own.
 
     Parameters
     ----------
     features : DataFrame of shape (n_feature_rows, n_features)
-        Numbers.
+        Numbers. Those that a store has read, or our builder made, are one C-contiguous
+        float32 matrix.
     rows : ndarray of shape (n_rows,), intp
-        Positions of the rows to copy.
+        Positions of the rows to choose.
 
     Returns
     -------
-    ndarray of shape (n_rows, n_features), float32
-        C-contiguous; a number beyond float32 becomes infinite.
+    ndarray or SelectedRows of shape (n_rows, n_features), float32
+        Rows of the matrix; of other features, or where rows are not in ascending order, a
+        copy, made in chunks. A number beyond float32 becomes infinite.
     """
+    if len(features.columns) and (np.diff(rows) > 0).all():
+        # Of a table of one type this is a view.
+        first = features.iloc[:1].to_numpy()
+        if first.dtype == np.float32 and is_plain_matrix(values := features.to_numpy()):
+            return SelectedRows(values, rows)
     X = np.empty((len(rows), features.shape[1]), dtype=np.float32)
     with np.errstate(over="ignore"):
         for start in range(0, len(rows), _CHUNK_ROWS):
