@@ -6,6 +6,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from model2_assets.training import FeatureMatrix
+
 Floats = NDArray[np.float64]
 
 _SAMPLE_ROWS = 65_536
@@ -39,7 +41,7 @@ class ImputableColumns:
     missing: NDArray[np.intp]
 
     @classmethod
-    def of(cls, X: NDArray[np.float32]) -> "ImputableColumns":
+    def of(cls, X: FeatureMatrix) -> "ImputableColumns":
         """Choose the columns for a matrix of shape (n_rows, n_features), NaN where missing."""
         is_missing = np.zeros(X.shape[1], dtype=bool)
         for start in range(0, len(X), _CHUNK_ROWS):

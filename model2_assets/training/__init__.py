@@ -28,7 +28,8 @@ if TYPE_CHECKING:
         fit_n_jobs_to_memory,
         measure_resources,
     )
-    from model2_assets.training._training_data import hash_row_order
+    from model2_assets.training._selected_rows import SelectedRows
+    from model2_assets.training._training_data import FeatureMatrix, hash_row_order
     from model2_assets.training._uniqueness import LabelSpans, label_spans
     from model2_assets.training.base_models import (
         BaseModelTrainer,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "BaseModelTrainer": "base_models",
+    "FeatureMatrix": "_training_data",
     "FittedModels": "fitting",
     "FittedSplit": "_out_of_fold",
     "FoldFile": "_manifest",
@@ -87,6 +89,7 @@ _MODULES = {
     "Provenance": "_manifest",
     "ResourceUsage": "_resources",
     "RidgeTrainer": "ridge",
+    "SelectedRows": "_selected_rows",
     "SplitPredictions": "_out_of_fold",
     "StoredFoldModels": "persistence",
     "TrainedRows": "_manifest",
@@ -131,6 +134,7 @@ _MODULES = {
 
 __all__ = [
     "BaseModelTrainer",
+    "FeatureMatrix",
     "FittedModels",
     "FittedSplit",
     "FoldFile",
@@ -149,6 +153,7 @@ __all__ = [
     "Provenance",
     "ResourceUsage",
     "RidgeTrainer",
+    "SelectedRows",
     "SplitPredictions",
     "StoredFoldModels",
     "TrainedRows",

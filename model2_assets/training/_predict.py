@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
-from model2_assets.training._selected_rows import FeatureRows, as_slice
-from model2_assets.training._training_data import TrainingData
+from model2_assets.training._selected_rows import as_slice
+from model2_assets.training._training_data import FeatureMatrix, TrainingData
 from model2_assets.training.base_models import BaseModelTrainer
 
 _CHUNK_ROWS = 32_768
@@ -35,7 +35,7 @@ def predict_rows(
 
 
 def predict_matrix(
-    trainer: BaseModelTrainer, X: FeatureRows, rows: NDArray[np.intp]
+    trainer: BaseModelTrainer, X: FeatureMatrix, rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Predict rows of a feature matrix, as `predict_rows` does.
 

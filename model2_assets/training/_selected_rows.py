@@ -87,10 +87,6 @@ class SelectedRows:
         return self.matrix[self.positions[0] : self.positions[-1] + 1]
 
 
-FeatureRows = NDArray[np.float32] | SelectedRows
-"""What models train on: use its `len`, `shape`, `dtype`, and rows by slice or positions."""
-
-
 def as_slice(positions: NDArray[np.integer[Any]]) -> slice | None:
     """Return ascending neighbouring positions as a slice; None where they are none."""
     if not len(positions):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
-from model2_assets.training._selected_rows import FeatureRows, SelectedRows, is_plain_matrix
+from model2_assets.training._selected_rows import SelectedRows, is_plain_matrix
 
 TRAIN = 0
 """Role of a row that a split trains on."""
@@ -33,6 +33,11 @@ class FeatureMatrix(Protocol):
     @property
     def shape(self) -> tuple[int, ...]:
         """Rows and features."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values, float32."""
         ...
 
     def __len__(self) -> int: ...
@@ -73,7 +78,7 @@ class TrainingData:
     """
 
     index: pd.MultiIndex
-    X: FeatureRows
+    X: FeatureMatrix
     y: NDArray[np.float64]
     feature_names: tuple[str, ...]
     roles: NDArray[np.int8]
@@ -189,7 +194,7 @@ def assemble_training_data(
     feature_rows = _positions(features, index, "features")[labelled]
     return TrainingData(
         index=index[labelled],
-        X=select_rows(features, feature_rows),
+        X=take_rows(features, feature_rows),
         y=y[labelled],
         feature_names=tuple(str(name) for name in features.columns),
         roles=_roles(cv_splits, horizon)[labelled],
@@ -197,7 +202,7 @@ def assemble_training_data(
     )
 
 
-def refuse_infinity(X: FeatureRows, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
+def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
     """Refuse an infinite feature; the error names the feature and the row.
 
     Parameters
@@ -227,7 +232,7 @@ def refuse_infinity(X: FeatureRows, index: pd.MultiIndex, feature_names: tuple[s
             )
 
 
-def _chunks(X: FeatureRows) -> Iterator[NDArray[np.float32]]:
+def _chunks(X: FeatureMatrix) -> Iterator[NDArray[np.float32]]:
     return (X[start : start + _CHUNK_ROWS] for start in range(0, len(X), _CHUNK_ROWS))
 
 
@@ -282,7 +287,7 @@ def _positions(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray
     return positions
 
 
-def select_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureRows:
+def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureMatrix:
     """Choose rows of features: without a copy where they are a matrix of their own.
 
     Parameters

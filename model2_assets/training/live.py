@@ -18,7 +18,7 @@ from model2_assets.provenance import (
 from model2_assets.training._configured import require_configured
 from model2_assets.training._live_rows import find_live_rows
 from model2_assets.training._predict import predict_matrix
-from model2_assets.training._training_data import refuse_infinity, select_rows
+from model2_assets.training._training_data import refuse_infinity, take_rows
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.persistence import StoredFoldModels
 
@@ -137,7 +137,7 @@ def make_live(
 
 
 def _predict(stored: StoredFoldModels, features: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
-    X = select_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
+    X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
     refuse_infinity(X, rows, stored.manifest.feature_names)
     prediction = predict_matrix(stored.load(0), X, np.arange(len(rows)))
     return pd.DataFrame({"prediction": prediction}, index=rows)
