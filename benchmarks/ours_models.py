@@ -13,9 +13,11 @@ from model2_assets.config import Model2Config, parse_config
 from model2_assets.training import (
     FoldModel,
     ModelRegistry,
+    TrainingData,
     assemble_training_data,
     predict_splits,
 )
+from model2_assets.training._date_stride import on_every_nth_date
 from model2_assets.training.fitting import fit_every_split
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
@@ -132,8 +134,17 @@ def _run_horizon(
     total = np.bincount(predictions.row, weights=predictions.prediction, minlength=data.n_rows)
     count = np.bincount(predictions.row, minlength=data.n_rows)
     outcome.arrays[prediction_name(horizon)] = as_predictions(total / count)
+    outcome.facts["fitted_rows"] = outcome.facts.get("fitted_rows", 0) + _fitted_rows(data, models)
     if model == "xgboost":
         outcome.facts.setdefault("trees", {})[horizon] = _digests(models)
+
+
+def _fitted_rows(data: TrainingData, models: tuple[FoldModel, ...]) -> int:
+    """Return the rows that all fits together have seen."""
+    return sum(
+        len(on_every_nth_date(data.train_rows(m.split_id), data.date_codes, m.trainer.date_stride))
+        for m in models
+    )
 
 
 def _digests(models: tuple[FoldModel, ...]) -> list[str]:

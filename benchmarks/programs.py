@@ -61,6 +61,7 @@ PROGRAMS: dict[str, Program] = {
     "job_exact": Program("job_ours", options={"profile": "exact"}, once=True),
     "job_by_hand": Program("job_by_hand", once=True),
     "import_time": Program("import_time", once=True),
+    "limits": Program("limits", once=True),
     **{
         f"lever_{name}": _xgboost(profile="exact", **lever.options)
         for name, lever in LEVERS.items()
@@ -88,6 +89,7 @@ BENCHMARKS: dict[str, tuple[str, ...]] = {
     "job_exact": ("job_exact",),
     "overhead": ("job_ours",),
     "import_time": ("import_time",),
+    "limits": ("limits",),
     "levers": ("xgboost_exact", *(f"lever_{name}" for name in LEVERS)),
 }
 """Programs of each benchmark, run in turn."""

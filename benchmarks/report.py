@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.bounds import bounds
 from benchmarks.evidence import Evidence, stated
 from benchmarks.inputs import HORIZONS
 from benchmarks.levers import LEVERS
@@ -57,6 +58,7 @@ def _document(evidence: Evidence, trees: int) -> Iterator[str]:
     yield "\n## Time by phase\n"
     for size in evidence.sizes:
         yield from _phases(evidence, size)
+    yield from bounds(evidence)
     if NOTES.exists():
         yield "\n" + NOTES.read_text(encoding="utf-8").rstrip()
 
