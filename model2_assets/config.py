@@ -388,6 +388,12 @@ class ChecksConfig(_Section):
     models_mb: float = Field(
         default=500, gt=0, description="fold models of a region together, 10^6 bytes"
     )
+    hours: float = Field(
+        default=2, gt=0, description="wall time of all steps of a region together, hours"
+    )
+    rss_gb: float = Field(
+        default=24, gt=0, description="peak resident memory of any step of a region, 10^9 bytes"
+    )
     null_control_permutations: int = Field(
         default=200,
         ge=20,

@@ -1,5 +1,6 @@
 """Predicates behind the asset checks, as plain functions that return a `CheckOutcome`."""
 
+from model2_assets.checks._budget import check_within_budget
 from model2_assets.checks._candidate import check_out_of_fold, mean_rank_ic
 from model2_assets.checks._contract import check_contract
 from model2_assets.checks._controls import check_lookahead_control, check_null_control
@@ -30,7 +31,7 @@ from model2_assets.checks._out_of_fold import (
     check_rank_ic_plausible,
     check_reproduced,
 )
-from model2_assets.checks._outcome import CheckOutcome, failed_errors
+from model2_assets.checks._outcome import CheckOutcome, failed_errors, rejections
 from model2_assets.checks._paths import (
     check_mean_is_oof,
     check_paths,
@@ -45,7 +46,6 @@ from model2_assets.checks._reports import (
     check_self_contained,
 )
 from model2_assets.checks._scores import (
-    check_models_size,
     check_same_inputs,
     check_scores_complete,
 )
@@ -89,7 +89,6 @@ __all__ = [
     "check_minimum_samples",
     "check_models_complete",
     "check_models_current",
-    "check_models_size",
     "check_nested",
     "check_nested_coverage",
     "check_newest_date",
@@ -119,8 +118,10 @@ __all__ = [
     "check_stacking_frame",
     "check_stored_final_complete",
     "check_unaltered",
+    "check_within_budget",
     "expected_live_rows",
     "failed_errors",
     "mean_rank_ic",
+    "rejections",
     "row_positions",
 ]

@@ -20,7 +20,9 @@ class CheckOutcome:
     description : str
         One sentence with the figures; names the culprit where it failed.
     severity : {"error", "warn"}
-        ``error``: the candidate is not published. ``warn``: it is, with a warning.
+        ``error``: a fault, which a gate does not let pass. ``warn``: a warning.
+    rejects : bool
+        Whether a failure of severity ``error`` keeps the candidate from being published.
     values : mapping of str to bool, int, float or str
         The figures behind the verdict; units are in their names.
     """
@@ -29,11 +31,17 @@ class CheckOutcome:
     passed: bool
     description: str
     severity: Severity = "error"
+    rejects: bool = True
     values: Mapping[str, bool | int | float | str] = field(default_factory=dict)
 
 
 def failed_errors(outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
-    """Return the failed outcomes that forbid publication."""
+    """Return the failed outcomes of severity ``error``."""
     return tuple(
         outcome for outcome in outcomes if not outcome.passed and outcome.severity == "error"
     )
+
+
+def rejections(outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
+    """Return the failed outcomes that forbid publication."""
+    return tuple(outcome for outcome in failed_errors(outcomes) if outcome.rejects)

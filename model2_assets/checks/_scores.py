@@ -101,27 +101,3 @@ def check_same_inputs(
         else f"{len(oof)} partitions share labels, features and splits, and are of their models",
         values={"vintages": len(vintages), "replaced_models": len(replaced)},
     )
-
-
-def check_models_size(total_bytes: int, *, limit_mb: float) -> CheckOutcome:
-    """Check that a region's fold models are small enough together.
-
-    Parameters
-    ----------
-    total_bytes : int
-        Size of all fold models of the region, bytes.
-    limit_mb : float
-        Limit in 10^6 bytes, exclusive.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``models_size``.
-    """
-    megabytes = total_bytes / 1e6
-    return CheckOutcome(
-        "models_size",
-        passed=megabytes < limit_mb,
-        description=f"fold models take {megabytes:,.2f} MB together, limit {limit_mb:,.0f} MB",
-        values={"models_mb": megabytes, "limit_mb": limit_mb},
-    )

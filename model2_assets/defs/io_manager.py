@@ -4,6 +4,7 @@ from typing import Any
 
 import dagster as dg
 
+from model2_assets.defs.costs import TransferCosts
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.storage import Address, Store
 
@@ -22,19 +23,28 @@ class StoreIOManager(dg.IOManager):
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._costs = TransferCosts()
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
-        """Publish a result atomically; note its path and, of models, their size in 10^6 bytes."""
+        """Publish a result atomically; note its path, the costs and, of models, their MB."""
         key = context.asset_partition_key if context.has_asset_partitions else None
         address = address_of(context.asset_key, key)
-        path = self._store.write(address, obj)
-        metadata: dict[str, Any] = {"path": dg.MetadataValue.path(str(path))}
+        with self._costs.writing(context):
+            path = self._store.write(address, obj)
+        metadata: dict[str, Any] = {
+            "path": dg.MetadataValue.path(str(path)),
+            **self._costs.of(context),
+        }
         if address.product.format == "fold_models":
             metadata["models_mb"] = self._store.open_models(address).manifest.total_bytes / 1e6
         context.add_output_metadata(metadata)
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read a result, or a dict of partition key to result."""
+        with self._costs.loading(context):
+            return self._load(context)
+
+    def _load(self, context: dg.InputContext) -> Any:
         if not context.has_asset_partitions:
             return self._store.load(address_of(context.asset_key))
         addresses = {

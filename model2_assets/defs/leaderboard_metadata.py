@@ -23,6 +23,7 @@ def leaderboard_metadata(
     changes: "pd.DataFrame",
     correlation: "OOFCorrelation",
     problems: Mapping[str, str],
+    costs: "pd.DataFrame",
 ) -> dict[str, Any]:
     """Return the metadata of a leaderboard.
 
@@ -36,6 +37,8 @@ def leaderboard_metadata(
         Between the out-of-fold columns.
     problems : mapping of str to str
         What is wrong with missing and outdated partitions, by partition key.
+    costs : DataFrame of shape (n_results, 6)
+        What every step cost, columns of `model2_assets.costs.COLUMNS`.
 
     Returns
     -------
@@ -56,6 +59,7 @@ def leaderboard_metadata(
         "rank_ic_heatmap": _rank_ic_heatmap(board),
         "rank_ic_changes": table(readable_changes(changes)),
         "outdated_partitions": len(problems),
+        **_costs(costs),
     }
     if problems:
         rows = [(*split_partition_key(key), problem) for key, problem in problems.items()]
@@ -65,6 +69,17 @@ def leaderboard_metadata(
     if len(correlation.matrix) > 1:
         shown |= _correlation(correlation)
     return shown | _numbers(board)
+
+
+def _costs(costs: "pd.DataFrame") -> dict[str, Any]:
+    from model2_assets.costs import total_costs
+
+    total = total_costs(costs)
+    return {
+        "costs": table(costs.dropna(subset="seconds")),
+        "hours": total.hours,
+        "peak_rss_gb": total.peak_rss_gb,
+    }
 
 
 def _numbers(board: "pd.DataFrame") -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Tables and pictures as Dagster's metadata."""
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,22 @@ def gallery(pictures: Mapping[str, bytes]) -> dg.MarkdownMetadataValue:
     """Return PNGs under their titles as one metadata entry, so that one click shows all."""
     shown = (f"#### {title}\n\n{_embedded(png)}" for title, png in pictures.items())
     return dg.MetadataValue.md("\n\n".join(shown))
+
+
+def readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata with numbers as people read them: six significant digits."""
+    return {
+        name: float(f"{value:.6g}") if isinstance(value, float) else value
+        for name, value in finite(metadata).items()
+    }
+
+
+def finite(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return metadata whose infinite and missing numbers are text: the UI refuses such numbers."""
+    return {
+        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in values.items()
+    }
 
 
 def label_summary(labels: "pd.DataFrame", horizons: Sequence[str]) -> dg.TableMetadataValue:

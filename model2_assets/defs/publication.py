@@ -5,13 +5,12 @@ only the candidate run in the asset's body. Their results are reported either wa
 failed candidate goes to ``.rejected/`` and the last good result stays where it is.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.defs.metadata import gallery
+from model2_assets.defs.metadata import finite, gallery, readable
 from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def publish(
     Yields
     ------
     MaterializeResult
-        The candidate, if no error-level check failed.
+        The candidate, if no check failed that rejects it.
     AssetCheckResult
         One per outcome.
 
@@ -60,9 +59,9 @@ def publish(
     dagster.Failure
         If one did. It names the checks and says where the candidate was put.
     """
-    from model2_assets.checks import failed_errors
+    from model2_assets.checks import rejections
 
-    failed = failed_errors(outcomes)
+    failed = rejections(outcomes)
     if failed:
         path = dg.MetadataValue.path(str(region.store.reject(region.address(context), value)))
         for outcome in outcomes:
@@ -96,22 +95,6 @@ def check_result(
         description=outcome.description,
         metadata={**finite(outcome.values), **metadata},
     )
-
-
-def readable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata with numbers as people read them: six significant digits."""
-    return {
-        name: float(f"{value:.6g}") if isinstance(value, float) else value
-        for name, value in finite(metadata).items()
-    }
-
-
-def finite(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return metadata whose infinite and missing numbers are text: the UI refuses such numbers."""
-    return {
-        name: str(value) if isinstance(value, float) and not math.isfinite(value) else value
-        for name, value in values.items()
-    }
 
 
 def _drawn(

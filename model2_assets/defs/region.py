@@ -1,6 +1,6 @@
 """One region of the configuration, as the asset builders see it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,6 +13,7 @@ from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.automation import nightly_condition
 from model2_assets.defs.code_versions import code_version
 from model2_assets.defs.column_schema import column_schema
+from model2_assets.defs.costs import Body, measured
 from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.partitions import model_partitions, partition_key
 from model2_assets.storage import PRODUCTS, Address, Store
@@ -103,7 +104,7 @@ class Region:
         partitioned: bool = False,
         kinds: tuple[str, ...] = (),
         pool: str | None = None,
-    ) -> Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition]:
+    ) -> Callable[[Body], dg.AssetsDefinition]:
         """Return ``dagster.asset`` with the policy that all assets of a region share.
 
         Parameters
@@ -126,10 +127,10 @@ class Region:
         Returns
         -------
         callable
-            Decorator of the asset's body.
+            Decorator of the asset's body, whose costs are measured.
         """
         partitions = self.partitions if partitioned else None
-        decorate: Callable[[Callable[..., Iterator[Any]]], dg.AssetsDefinition] = dg.asset(
+        decorate: Callable[[Body], dg.AssetsDefinition] = dg.asset(
             key=self.key(name),
             ins=self.inputs(*inputs),
             group_name=self.name,
@@ -154,7 +155,7 @@ class Region:
                 for check, text in checks.items()
             ],
         )
-        return decorate
+        return lambda body: decorate(measured(body))
 
     def address(self, context: dg.AssetExecutionContext) -> Address:
         """Return where the result of the running step belongs."""

@@ -8,7 +8,7 @@ which the input was read. A result is outdated where these differ from what is c
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -37,23 +37,24 @@ class Materialized:
         The run that made it.
     tags : mapping of str to str
         What Dagster recorded with it.
+    numbers : mapping of str to float
+        What of its metadata is a number.
     """
 
     place: int
     time: float
     run_id: str
     tags: Mapping[str, str]
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
-def partition_problems(instance: dg.DagsterInstance, region: "Region") -> dict[str, str]:
+def partition_problems(results: "RecordedResults") -> dict[str, str]:
     """Return the partitions whose products are missing or outdated.
 
     Parameters
     ----------
-    instance : DagsterInstance
-        Whose event log is read: two queries per asset.
-    region : Region
-        The region.
+    results : RecordedResults
+        What of the region has been materialized.
 
     Returns
     -------
@@ -62,11 +63,10 @@ def partition_problems(instance: dg.DagsterInstance, region: "Region") -> dict[s
         ``fitted_models is missing``; what is wrong with an asset that all partitions share
         is wrong with each. Empty where all is current.
     """
-    results = RecordedResults(instance, region)
     shared = results.first_problem(results.before_partitions, None)
     problems = {
         key: shared or results.first_problem(results.partitioned, key)
-        for key in region.partition_keys
+        for key in results.partition_keys
     }
     return {key: problem for key, problem in problems.items() if problem is not None}
 
@@ -74,7 +74,7 @@ def partition_problems(instance: dg.DagsterInstance, region: "Region") -> dict[s
 class RecordedResults:
     """What of a region has been materialized, and whether it is current.
 
-    Each asset's events are read once, when they are first asked for.
+    Each asset's events are read once, by two queries, when they are first asked for.
 
     Parameters
     ----------
@@ -168,6 +168,7 @@ class RecordedResults:
                 time=record.timestamp,
                 run_id=record.run_id,
                 tags=dict(record.asset_materialization.tags or {}),
+                numbers=_numbers(record.asset_materialization),
             )
             for record in self._instance.fetch_materializations(wanted, limit=count).records
             if record.asset_materialization is not None
@@ -190,6 +191,15 @@ class RecordedResults:
         if source in self.partitioned:
             version = digest_of_versions([version])
         return made.tags.get(f"{INPUT_DATA_VERSION}/{name}") == version
+
+
+def _numbers(made: dg.AssetMaterialization) -> dict[str, float]:
+    numeric = (dg.FloatMetadataValue, dg.IntMetadataValue)
+    return {
+        name: float(entry.value)
+        for name, entry in made.metadata.items()
+        if isinstance(entry, numeric) and entry.value is not None
+    }
 
 
 def digest_of_versions(versions: list[str]) -> str:

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from model2_assets.checks import (
     CheckOutcome,
     check_board_current,
-    check_models_size,
     check_same_inputs,
     check_scores_complete,
     check_stacking_frame,
     check_unaltered,
+    check_within_budget,
 )
 from model2_assets.stored_checks._files import StoredFiles
 
@@ -31,9 +31,8 @@ def leaderboard_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         n_splits={key: len(manifest.folds) for key, manifest in manifests.items()},
     )
     yield check_same_inputs(oof, models={key: kept.data_version for key, kept in manifests.items()})
-    yield check_models_size(
-        sum(manifest.total_bytes for manifest in manifests.values()),
-        limit_mb=files.limits.models_mb,
+    yield check_within_budget(
+        sum(manifest.total_bytes for manifest in manifests.values()), budgets=files.limits
     )
 
 

@@ -11,7 +11,6 @@ from model2_assets.checks import (
     check_labels_consistent,
     check_minimum_samples,
     check_models_complete,
-    check_models_size,
     check_no_label_overlap,
     check_same_inputs,
     check_scores_complete,
@@ -346,16 +345,6 @@ def test_predictions_of_models_that_were_replaced_warn():
 
 def test_nothing_to_compare_is_no_difference():
     assert same_inputs({}).passed
-
-
-@pytest.mark.parametrize(
-    ("total", "passed"), [(0, True), (499_999_999, True), (500_000_000, False), (10**12, False)]
-)
-def test_models_must_stay_below_the_limit(total, passed):
-    outcome = check_models_size(total, limit_mb=500)
-    assert (outcome.name, outcome.passed, outcome.severity) == ("models_size", passed, "error")
-    assert outcome.values == {"models_mb": total / 1e6, "limit_mb": 500}
-    assert outcome.description == f"fold models take {total / 1e6:,.2f} MB together, limit 500 MB"
 
 
 def splits(roles_by_day: list[str]) -> pd.DataFrame:

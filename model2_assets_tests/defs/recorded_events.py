@@ -1,6 +1,7 @@
 """Materializations reported as Dagster records them, without making anything."""
 
 import time
+from collections.abc import Mapping
 
 import dagster as dg
 from dagster._core.events import StepMaterializationData
@@ -35,6 +36,7 @@ class RecordedEvents:
         *,
         version: str = "1",
         run_id: str = RUNLESS_RUN_ID,
+        metadata: Mapping[str, float | str] | None = None,
         **tags: str,
     ) -> None:
         spec = self.specs[name]
@@ -42,7 +44,9 @@ class RecordedEvents:
         for dep in spec.deps:
             recorded.update(self._read(dep.asset_key, partition))
         self.versions[name, partition] = version
-        made = dg.AssetMaterialization(spec.key, partition=partition, tags={**recorded, **tags})
+        made = dg.AssetMaterialization(
+            spec.key, partition=partition, tags={**recorded, **tags}, metadata=metadata
+        )
         event = dg.DagsterEvent(
             dg.DagsterEventType.ASSET_MATERIALIZATION.value,
             job_name="recorded",

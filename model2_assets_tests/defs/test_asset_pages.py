@@ -43,12 +43,12 @@ NUMBERS = {
     "labels": {"dagster/row_count"},
     "features": {"dagster/row_count", "features"},
     "cv_splits": {"dagster/row_count", "splits", "label_overlaps"},
-    "fitted_models": {"models", "seconds", "peak_rss_mb", "models_mb"},
+    "fitted_models": {"models", "fit_seconds", "fit_peak_rss_mb", "models_mb"},
     "oof_predictions": {"rank_ic", "coverage", "largest_bps", "determinism_difference_bps"},
     "oof_paths": {"dagster/row_count", "splits", "paths"},
     "feature_importance": {"mean_rank_correlation_of_folds"},
     "cv_scores": {"rank_ic", "icir", "rmse_bps", "mae_bps", "r2", "hit_rate"},
-    "leaderboard": {"models_mb"},
+    "leaderboard": {"models_mb", "hours", "peak_rss_gb"},
 }
 
 
@@ -115,8 +115,19 @@ def test_numbers_are_those_of_the_stored_results(trained: Trained) -> None:
     assert scores["icir"].value == six_digits(overall["icir"])
     assert scores["rmse_bps"].value == six_digits(overall["rmse"])
     assert models["models_mb"].value == on_disk / 1e6
-    assert models["seconds"].value == six_digits(manifest.seconds)
-    assert models["peak_rss_mb"].value == six_digits(manifest.peak_rss_bytes / 1e6)
+    assert models["fit_seconds"].value == six_digits(manifest.seconds)
+    assert models["fit_peak_rss_mb"].value == six_digits(manifest.peak_rss_bytes / 1e6)
+
+
+def test_every_result_says_what_it_cost(trained: Trained) -> None:
+    graph = trained.bench.definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        for partition, event in materializations(trained, key.path[-1]).items():
+            costs = {name: entry.value for name, entry in event.metadata.items()}
+            for name in ("seconds", "write_seconds", "peak_rss_mb", "io_peak_rss_mb"):
+                assert costs[name] > 0, (key, partition, name)
+            assert (costs["load_seconds"] > 0) == bool(graph.get(key).parent_keys), (key, partition)
+            assert costs.get("fit_seconds", 0) <= costs["seconds"]
 
 
 def test_every_asset_has_a_data_version_made_from_its_stored_content(trained: Trained) -> None:

@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
+from model2_assets.defs.assets import PREPARATION, training_assets
+from model2_assets.defs.region import Region
 from model2_assets.evaluation import oof_rank_correlation
 from model2_assets.storage import Address
 from model2_assets_tests.defs.conftest import Trained
@@ -97,6 +99,36 @@ def test_numbers_are_plotted_one_for_each_model_and_horizon(trained: Trained) ->
     assert shown["models_mb"].value == as_shown(board["models_bytes"].sum() / 1e6)
 
 
+def test_costs_are_those_of_the_materializations(trained: Trained) -> None:
+    shown = metadata(trained.bench)
+    rows = records(shown["costs"])
+
+    region = Region("us", trained.bench.config, trained.bench.store)
+    expected = {(name, "") for name in PREPARATION}
+    expected |= {(name, key) for name in training_assets(region) for key in KEYS}
+    assert {(row["asset"], row["partition"] or "") for row in rows} == expected
+    for row in rows:
+        event = trained.bench.instance.fetch_materializations(
+            dg.AssetRecordsFilter(
+                trained.bench.key(row["asset"]),
+                asset_partitions=[row["partition"]] if row["partition"] else None,
+            ),
+            limit=1,
+        ).records[0]
+        made = event.asset_materialization
+        assert made is not None
+        for name in ("load_seconds", "seconds", "write_seconds"):
+            assert row[name] == made.metadata[name].value
+        peaks = [made.metadata[name].value for name in ("peak_rss_mb", "io_peak_rss_mb")]
+        assert row["peak_rss_mb"] == max(peaks)
+    seconds = sum(row[name] for row in rows for name in row if name.endswith("seconds"))
+    assert shown["hours"].value == as_shown(seconds / 3600)
+    assert shown["peak_rss_gb"].value == as_shown(max(row["peak_rss_mb"] for row in rows) / 1e3)
+    held, told = latest_check(trained.bench, "within_budget")
+    assert held
+    assert told.endswith("not known: leaderboard, stacking_frame, region_report")
+
+
 def test_correlations_are_those_of_the_stored_columns(trained: Trained) -> None:
     oof = {key: trained.bench.read("oof_predictions", *key.split("|")) for key in KEYS}
     wide = pd.concat({key: frame["prediction"] for key, frame in oof.items()}, axis=1).dropna()
@@ -177,7 +209,9 @@ def test_mornings_after(bench: Workbench) -> None:
     assert "cannot be read" in told
     assert bench.read("leaderboard")["rank_ic_change"].isna().all()
 
-    changed = small_config(models={"ridge": {"params": {"alpha": 7.0}}, "xgboost": None})
+    changed = small_config(
+        models={"ridge": {"params": {"alpha": 7.0}}, "xgboost": None}, checks={"hours": 1e-6}
+    )
     bench.store.path(Address("us", "cv_scores", "63d", "ridge")).unlink()
     summarize(bench.with_config(changed))
     held, told = latest_check(bench, "partitions_current")
@@ -186,12 +220,15 @@ def test_mornings_after(bench: Workbench) -> None:
         "2 of 2 partitions are missing or outdated: 21d|ridge: fitted_models was made by other "
         "code or settings; 63d|ridge: cv_scores is missing; "
     )
+    beyond = bench.check_records("leaderboard", "within_budget")[0].evaluation
+    assert (beyond.passed, beyond.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    assert "(checks.hours)" in beyond.description
+    assert len(bench.read("leaderboard")) == 1
 
 
 def test_times_of_models_that_the_instance_does_not_know_are_those_of_their_files(
     trained: Trained,
 ) -> None:
-    from model2_assets.defs.region import Region
     from model2_assets.defs.trained_at import trained_at
 
     region = Region("us", trained.bench.config, trained.bench.store)

@@ -18,7 +18,7 @@ RIDGE, XGBOOST = "21d|ridge", "21d|xgboost"
 
 class Events(RecordedEvents):
     def problems(self) -> dict[str, str]:
-        return partition_problems(self.instance, self.region)
+        return partition_problems(RecordedResults(self.instance, self.region))
 
     def problem(self, name: str) -> str | None:
         return RecordedResults(self.instance, self.region).problem(self.region.key(name))
@@ -117,13 +117,13 @@ def test_what_dagster_records_of_a_retrain_is_current(trained: Trained, tmp_path
     bench = trained.bench
     region = Region("us", bench.config, bench.store)
 
-    assert partition_problems(bench.instance, region) == {}
     results = RecordedResults(bench.instance, region)
+    assert partition_problems(results) == {}
     for asset in results.after_partitions:
         assert results.problem(asset) is None
 
     models = {"xgboost": {"params": {"n_estimators": 3}}}
     other = Region("us", small_config(models=models), bench.store)
-    assert set(partition_problems(bench.instance, other).values()) == {
+    assert set(partition_problems(RecordedResults(bench.instance, other)).values()) == {
         "fitted_models was made by other code or settings"
     }

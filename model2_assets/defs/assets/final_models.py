@@ -66,8 +66,8 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
                 data_version=fitted.data_version,
                 metadata={
                     **asdict(provenance.trained_on),
-                    "seconds": provenance.seconds,
-                    "peak_rss_mb": provenance.peak_rss_bytes / 1e6,
+                    "fit_seconds": provenance.seconds,
+                    "fit_peak_rss_mb": provenance.peak_rss_bytes / 1e6,
                     "parameters": dg.MetadataValue.json(dict(provenance.params)),
                     "sample_weights": provenance.sample_weights,
                 },

@@ -55,8 +55,8 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
                 data_version=fitted.data_version,
                 metadata={
                     "models": len(fitted.models),
-                    "seconds": fitted.provenance.seconds,
-                    "peak_rss_mb": fitted.provenance.peak_rss_bytes / 1e6,
+                    "fit_seconds": fitted.provenance.seconds,
+                    "fit_peak_rss_mb": fitted.provenance.peak_rss_bytes / 1e6,
                     "parameters": dg.MetadataValue.json(dict(fitted.provenance.params)),
                     "sample_weights": fitted.provenance.sample_weights,
                 },

@@ -12,6 +12,10 @@ partitioned asset stays fresh while single partitions are stale or missing: the 
 `partitions_current` names them. `oof_rank_correlation` says how alike the models rank the
 names of a date, on rows that all of them have: the mean over dates of the Spearman correlation
 across names. What a stack can gain from them lies in their differences.
+
+`costs` says what every step took when its result was last made, and `within_budget` holds the
+sum of the seconds, the largest memory and the size of all fold models against the budgets. The
+leaderboard itself, and what is made from it, count as of the time before.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -20,10 +24,11 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.core_call import core_call
+from model2_assets.defs.costs import recorded_costs
 from model2_assets.defs.leaderboard_metadata import leaderboard_metadata
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
-from model2_assets.defs.staleness import partition_problems
+from model2_assets.defs.staleness import RecordedResults, partition_problems
 from model2_assets.defs.trained_at import trained_at
 
 
@@ -53,8 +58,11 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 "No partition is missing, or made from what has changed since.",
                 blocking=False,
             ),
-            "models_size": CheckText(
-                f"All fold models together stay below {limits.models_mb:g} MB."
+            "within_budget": CheckText(
+                f"All steps together take less than {limits.hours:g} hours, none more than "
+                f"{limits.rss_gb:g} GB of memory, and all fold models together less than "
+                f"{limits.models_mb:g} MB; 80% of any of these warns.",
+                blocking=False,
             ),
         },
     )
@@ -67,11 +75,11 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         from model2_assets.checks import (
             check_contract,
-            check_models_size,
             check_partitions_current,
             check_rank_ic_held,
             check_same_inputs,
             check_scores_complete,
+            check_within_budget,
         )
         from model2_assets.evaluation import (
             compare_partitions,
@@ -104,9 +112,10 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 previous=previous.table,
             )
             changes = rank_ic_changes(board, previous.table)
+            recorded = RecordedResults(context.instance, region)
+            costs = recorded_costs(recorded)
             problems = _problems(
-                region,
-                context.instance,
+                recorded,
                 {
                     "fitted_models": fitted_models,
                     "oof_predictions": oof_predictions,
@@ -132,7 +141,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                     ),
                     check_rank_ic_held(changes, no_comparison=previous.problem),
                     check_partitions_current(problems, partitions=region.partition_keys),
-                    check_models_size(total, limit_mb=limits.models_mb),
+                    check_within_budget(total, costs, budgets=limits),
                 ],
                 data_version=leaderboard_version(board),
                 metadata={
@@ -141,6 +150,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                         changes=changes,
                         correlation=oof_rank_correlation(oof_predictions),
                         problems=problems,
+                        costs=costs,
                     ),
                     "models_mb": total / 1e6,
                     **{f"pbo_{horizon}": f.description for horizon, f in overfitting.items()},
@@ -150,16 +160,14 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     return leaderboard
 
 
-def _problems(
-    region: Region, instance: dg.DagsterInstance, stored: Mapping[str, Collection[str]]
-) -> dict[str, str]:
+def _problems(results: RecordedResults, stored: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return what is wrong with partitions: not in the store, else outdated by the event log.
 
     `stored` names the partitions that the store has of each asset, in the order of the graph.
     """
-    recorded = partition_problems(instance, region)
+    recorded = partition_problems(results)
     problems: dict[str, str] = {}
-    for key in region.partition_keys:
+    for key in results.partition_keys:
         absent = [asset for asset, keys in stored.items() if key not in keys]
         problem = f"{absent[0]} is missing" if absent else recorded.get(key)
         if problem is not None:

@@ -71,7 +71,7 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
                     "dagster/row_count": len(made.nested),
                     "outer_folds": len(made.expected),
                     "models": made.n_models,
-                    "seconds": made.seconds,
+                    "fit_seconds": made.seconds,
                 },
             )
 
