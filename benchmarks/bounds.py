@@ -7,8 +7,6 @@ from benchmarks.evidence import Evidence
 from benchmarks.sizes import N_FEATURES
 from benchmarks.xgboost_by_hand import DEPTH
 
-_TREES = 300
-
 
 def bounds(evidence: Evidence) -> Iterator[str]:
     """Yield the section that compares fits with the yardsticks of `benchmarks.limits`."""
@@ -42,7 +40,7 @@ def _line(evidence: Evidence, program: str, size: str, limits: dict[str, Any]) -
     else:
         # The root sees every row, each further level the smaller children: half at most.
         visits = 1 + (DEPTH - 1) / 2
-        values = rows * N_FEATURES * _TREES * visits
+        values = rows * N_FEATURES * runs[-1].trees * visits
         bound = 1e-9 * values * limits["histogram_ns"] / limits["cores"]
         text = f"histograms, {visits:g} visits of a row in a tree at most"
     share = bound / seconds

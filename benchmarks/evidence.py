@@ -117,8 +117,14 @@ class Evidence:
         return sum(x == y for x, y in pairs), len(pairs)
 
     def ic_ratio(self, ours: str, baseline: str, size: str) -> IcRatio | None:
-        """Return the ratio of mean rank ICs of both horizons, over the markets that both ran on."""
+        """Return the ratio of mean rank ICs of both horizons, over the markets that both ran on.
+
+        Where the exact profile has the baseline's trees to the bit, it stands for the
+        baseline on markets that this has not run on.
+        """
         a, b = (self._blocks(name, size) for name in (ours, baseline))
+        if baseline == "xgboost_by_hand" and self._exact_is_plain(size):
+            b = {**self._blocks("xgboost_exact", size), **b}
         shared = sorted(set(a) & set(b))
         if not shared:
             return None
@@ -127,6 +133,10 @@ class Evidence:
             [b[seed][0] for seed in shared],
             [a[seed][1] for seed in shared],
         )
+
+    def _exact_is_plain(self, size: str) -> bool:
+        equal = self.trees_equal("xgboost_exact", "plain_xgboost", size)
+        return equal is not None and equal[0] == equal[1]
 
     def _blocks(self, program: str, size: str) -> dict[int, tuple[list[float], int]]:
         """Return sums of daily rank ICs, horizons together, and the number of dates, by market."""

@@ -33,9 +33,9 @@ def run(inputs: Inputs, *, profile: str) -> Outcome:
     Returns
     -------
     Outcome
-        Facts ``wall_s`` and ``peak_bytes`` of the command's process tree, ``work_s``, the
-        summed wall time of its steps, and, from the event log, a phase for each asset. The
-        command runs one step after another, so all of them are on its critical path.
+        Facts ``wall_s`` and ``peak_bytes`` of the command's process tree and what
+        `benchmarks.event_log` reads of its steps, with a phase for each asset. The command
+        runs one step after another, so all of them are on its critical path.
     """
     with tempfile.TemporaryDirectory(dir=inputs.folder.parent.parent) as folder:
         home, storage = Path(folder, "home"), Path(folder, "data")
@@ -82,9 +82,9 @@ def _read_phases(outcome: Outcome, environ: dict[str, str]) -> None:
         capture_output=True,
         text=True,
     )
-    steps = json.loads(told.stdout.splitlines()[-1])
-    outcome.phases.update(steps)
-    outcome.facts["work_s"] = sum(steps.values())
+    costs = json.loads(told.stdout.splitlines()[-1])
+    outcome.phases.update(costs["phases"])
+    outcome.facts.update(costs["facts"])
 
 
 def _read_predictions(outcome: Outcome, storage: Path) -> None:

@@ -312,6 +312,15 @@ def _overhead(evidence: Evidence, size: str) -> Iterator[Row]:
         goal=goal,
         met=met,
     )
+    between = m.seconds - m.facts["steps_s"]
+    parts = {name.removesuffix("_seconds"): s for name, s in m.facts["work_parts_s"].items()}
+    parts = {"body" if name == "seconds" else name: s for name, s in parts.items()}
+    yield Row(
+        "– of which before, between and after steps (imports, runs, scores)",
+        size,
+        ours=f"{between:.1f} s",
+        ratio="work: " + ", ".join(f"{name} {s:.3g} s" for name, s in parts.items()),
+    )
 
 
 def _imports(evidence: Evidence, size: str) -> Iterator[Row]:
