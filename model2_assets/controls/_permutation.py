@@ -1,32 +1,7 @@
 """Random permutations within each date."""
 
-from collections.abc import Iterator
-
 import numpy as np
 from numpy.typing import NDArray
-
-
-def date_runs(date_starts: NDArray[np.int64], *, max_rows: int) -> Iterator[range]:
-    """Cut dates into runs of neighbours that have few rows together.
-
-    Parameters
-    ----------
-    date_starts : ndarray of shape (n_dates + 1,), int64
-        First row of each date, and the number of rows.
-    max_rows : int
-        Rows of a run; a single date may have more.
-
-    Yields
-    ------
-    range
-        Positions of the dates of a run, in order.
-    """
-    first = 0
-    while first < len(date_starts) - 1:
-        reach = int(np.searchsorted(date_starts, date_starts[first] + max_rows, side="right")) - 1
-        stop = max(reach, first + 1)
-        yield range(first, stop)
-        first = stop
 
 
 def permute_within_dates(

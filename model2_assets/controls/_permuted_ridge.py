@@ -9,16 +9,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.controls._permutation import date_runs, permute_within_dates
+from model2_assets.controls._permutation import permute_within_dates
 from model2_assets.controls._rank_correlation import rank_correlations
-from model2_assets.controls._ridge_by_blocks import ImputableColumns
 from model2_assets.controls._row_patterns import RowPatterns, find_row_patterns
 from model2_assets.panel import date_codes
-from model2_assets.training import TrainingData
+from model2_assets.training import (
+    ColumnSums,
+    ImputableColumns,
+    RidgeSolution,
+    TrainingData,
+    as_slice,
+    column_coefficients,
+    date_runs,
+    rows_by_id,
+)
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
-Rows = slice | NDArray[np.intp]
 Result = TypeVar("Result")
 
 _RUN_ROWS = 8192
@@ -64,7 +71,7 @@ class PermutedRidge:
         return cls(
             data=data,
             patterns=find_row_patterns(data),
-            columns=ImputableColumns.of(data.X),
+            columns=_columns_of(data.X),
             label_ranks=np.asarray(ranks, dtype=np.float64),
             date_starts=starts.astype(np.int64),
             n_permutations=n_permutations,
@@ -104,38 +111,43 @@ class PermutedRidge:
         Predictions are linear in them, so mean coefficients give the mean prediction of
         the splits that test a row.
         """
-        gram, moments = self._sums_by_pattern(n_threads)
+        sums = self._sums_by_pattern(n_threads)
         test_sets = self.patterns.test_sets
-        coefficients = np.zeros((len(test_sets), *moments.shape[1:]))
+        coefficients = np.zeros((len(test_sets), self.columns.n_columns, self.n_permutations))
         for split_id in range(self.data.n_splits):
-            trained = self.patterns.trains[:, split_id]
-            coefficients[test_sets[:, split_id]] += self.columns.ridge(
-                gram[trained].sum(axis=0), moments[trained].sum(axis=0), alpha=alpha
+            trained = np.flatnonzero(self.patterns.trains[:, split_id]).tolist()
+            solution = RidgeSolution.of(ColumnSums.total([sums[pattern] for pattern in trained]))
+            coefficients[test_sets[:, split_id]] += column_coefficients(
+                solution, self.columns, alpha=alpha
             )
         n_models = np.maximum(test_sets.sum(axis=1), 1)
         coefficients /= n_models[:, np.newaxis, np.newaxis]
         return coefficients
 
-    def _sums_by_pattern(self, n_threads: int) -> tuple[Floats, Floats]:
-        n_patterns, n_columns = len(self.patterns.trains), self.columns.n_columns
-        gram = np.zeros((n_patterns, n_columns, n_columns))
-        moments = np.zeros((n_patterns, n_columns, self.n_permutations))
-        for sums in self._in_order(self._add_up, n_threads):
-            for pattern, products, label_products in sums:
-                gram[pattern] += products
-                moments[pattern] += label_products
-        return gram, moments
+    def _sums_by_pattern(self, n_threads: int) -> dict[int, ColumnSums]:
+        totals: dict[int, ColumnSums] = {}
+        for run in self._in_order(self._add_up, n_threads):
+            for pattern, sums in run:
+                totals[pattern] = totals[pattern].plus(sums) if pattern in totals else sums
+        return totals
 
-    def _add_up(self, dates: range) -> list[tuple[int, Floats, Floats]]:
+    def _add_up(self, dates: range) -> list[tuple[int, ColumnSums]]:
         rows = self._rows(dates)
         values = self.columns.values(self.data.X[rows])
         labels = self.data.y[self._permuted_rows(dates)]
-        sums = []
-        for pattern, own in _rows_by_id(self.patterns.ids[rows]):
-            if self.patterns.is_trained[pattern]:
-                block = values[own]
-                sums.append((pattern, block.T @ block, block.T @ labels[:, own].T))
-        return sums
+        return [
+            (pattern, self._products(values[own], labels[:, own]))
+            for pattern, own in rows_by_id(self.patterns.ids[rows])
+            if self.patterns.is_trained[pattern]
+        ]
+
+    def _products(self, values: Floats, labels: Floats) -> ColumnSums:
+        return ColumnSums(
+            columns=self.columns,
+            gram=values.T @ values,
+            moments=values.T @ labels.T,
+            squares=np.square(labels).sum(axis=1),
+        )
 
     def _score(self, dates: range, coefficients: Floats) -> tuple[Floats, Counts]:
         rows = self._rows(dates)
@@ -143,7 +155,7 @@ class PermutedRidge:
         label_ranks = self.label_ranks[self._permuted_rows(dates)]
         predictions = np.full(label_ranks.shape, np.nan)
         test_sets = self.patterns.test_set_of[self.patterns.ids[rows]]
-        for test_set, own in _rows_by_id(test_sets):
+        for test_set, own in rows_by_id(test_sets):
             if self.patterns.is_tested[test_set]:
                 predictions[:, own] = coefficients[test_set].T @ values[own].T
         is_tested = self.patterns.is_tested[test_sets]
@@ -151,7 +163,7 @@ class PermutedRidge:
         n_dates = np.zeros(self.n_permutations, dtype=np.int64)
         for date in dates:
             start, stop = self.date_starts[date : date + 2] - rows.start
-            names = _as_slice(start + np.flatnonzero(is_tested[start:stop]))
+            names = as_slice(start + np.flatnonzero(is_tested[start:stop]))
             rank_ic = rank_correlations(predictions[:, names], label_ranks[:, names])
             defined = ~np.isnan(rank_ic)
             total += np.where(defined, rank_ic, 0.0)
@@ -174,13 +186,8 @@ class PermutedRidge:
         return results
 
 
-def _rows_by_id(ids: NDArray[np.intp]) -> Iterator[tuple[int, Rows]]:
-    """Yield each id with its rows: a slice, which copies nothing, where they are neighbours."""
-    for number in np.unique(ids):
-        yield int(number), _as_slice(np.flatnonzero(ids == number))
-
-
-def _as_slice(rows: NDArray[np.intp]) -> Rows:
-    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
+def _columns_of(X: NDArray[np.float32]) -> ImputableColumns:
+    chunks = range(0, len(X), _RUN_ROWS)
+    return ImputableColumns.common(
+        ImputableColumns.of(X[start : start + _RUN_ROWS]) for start in chunks
+    )

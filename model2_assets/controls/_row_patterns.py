@@ -4,14 +4,10 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.training import TrainingData
-
-_SPLITS_PER_CODE = 15
-"""Base-4 digits that fit into an int64 above the code of an earlier pattern."""
+from model2_assets.training import TrainingData, number_rows, role_marks
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,28 +68,22 @@ def find_row_patterns(data: TrainingData) -> RowPatterns:
     TrainingError
         If a split has no train or no test rows; the message names it.
     """
-    codes = np.zeros(data.n_rows, dtype=np.int64)
     for split_id in range(data.n_splits):
-        if split_id and split_id % _SPLITS_PER_CODE == 0:
-            codes = pd.factorize(codes)[0].astype(np.int64)
-        train, test = data.train_rows(split_id), data.test_rows(split_id)
-        if not len(train) or not len(test):
+        n_train, n_test = len(data.train_rows(split_id)), len(data.test_rows(split_id))
+        if not n_train or not n_test:
             raise TrainingError(
-                f"split {split_id} has {len(train)} train and {len(test)} test rows; lengthen "
+                f"split {split_id} has {n_train} train and {n_test} test rows; lengthen "
                 f"the history, or lower n_groups or embargo_days"
             )
-        codes *= 4
-        codes[train] += 1
-        codes[test] += 2
-    ids, distinct = pd.factorize(codes)
-    trains = np.zeros((len(distinct), data.n_splits), dtype=bool)
+    ids = number_rows(data.n_rows, role_marks(data))
+    trains = np.zeros((int(ids.max(initial=-1)) + 1, data.n_splits), dtype=bool)
     tests = np.zeros_like(trains)
     for split_id in range(data.n_splits):
         trains[ids[data.train_rows(split_id)], split_id] = True
         tests[ids[data.test_rows(split_id)], split_id] = True
     test_sets, test_set_of = np.unique(tests, axis=0, return_inverse=True)
     return RowPatterns(
-        ids=ids.astype(np.intp),
+        ids=ids,
         trains=trains,
         test_sets=test_sets,
         test_set_of=test_set_of.ravel().astype(np.intp),

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from model2_assets.training._column_sums import ColumnSums, ImputableColumns
     from model2_assets.training._determinism import largest_difference, refit_difference
     from model2_assets.training._importances import aggregate_importances, top_importances
     from model2_assets.training._live_rows import find_live_rows
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     )
     from model2_assets.training._selected_rows import SelectedRows
     from model2_assets.training._training_data import FeatureMatrix, hash_row_order
+    from model2_assets.training._ridge_solution import RidgeSolution, column_coefficients
+    from model2_assets.training._ridge_sums import role_marks
+    from model2_assets.training._row_blocks import (
+        RowBlocks,
+        as_slice,
+        date_runs,
+        number_rows,
+        rows_by_id,
+    )
     from model2_assets.training._uniqueness import LabelSpans, label_spans
     from model2_assets.training.base_models import (
         BaseModelTrainer,
@@ -44,6 +54,7 @@ if TYPE_CHECKING:
     )
     from model2_assets.training.final import assemble_labelled_rows, fit_final_model
     from model2_assets.training.fitting import FittedModels, assemble_roles, fit_models
+    from model2_assets.training.linear import LinearTrainer
     from model2_assets.training.live import LivePredictions, make_live
     from model2_assets.training.model_registry import ModelRegistry
     from model2_assets.training.nested import (
@@ -65,19 +76,21 @@ if TYPE_CHECKING:
         open_kept_models,
         save_fold_models,
     )
-    from model2_assets.training.ridge import LinearTrainer, RidgeTrainer
+    from model2_assets.training.ridge import RidgeTrainer
     from model2_assets.training.xgboost import XGBoostTrainer
 
 _MODULES = {
     "BaseModelTrainer": "base_models",
+    "ColumnSums": "_column_sums",
     "FeatureMatrix": "_training_data",
     "FittedModels": "fitting",
     "FittedSplit": "_out_of_fold",
     "FoldFile": "_manifest",
     "FoldModel": "base_models",
     "FoldProgress": "base_models",
+    "ImputableColumns": "_column_sums",
     "LabelSpans": "_uniqueness",
-    "LinearTrainer": "ridge",
+    "LinearTrainer": "linear",
     "LivePredictions": "live",
     "Manifest": "_manifest",
     "ModelRegistry": "model_registry",
@@ -88,7 +101,9 @@ _MODULES = {
     "PathPlan": "paths",
     "Provenance": "_manifest",
     "ResourceUsage": "_resources",
+    "RidgeSolution": "_ridge_solution",
     "RidgeTrainer": "ridge",
+    "RowBlocks": "_row_blocks",
     "SelectedRows": "_selected_rows",
     "SplitPredictions": "_out_of_fold",
     "StoredFoldModels": "persistence",
@@ -96,12 +111,15 @@ _MODULES = {
     "TrainingData": "base_models",
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "_importances",
+    "as_slice": "_row_blocks",
     "assemble_labelled_rows": "final",
     "assemble_roles": "fitting",
     "assemble_training_data": "base_models",
     "average_splits": "_out_of_fold",
     "build_nested_splits": "nested",
+    "column_coefficients": "_ridge_solution",
     "cross_validate": "base_models",
+    "date_runs": "_row_blocks",
     "estimate_training_bytes": "_resources",
     "find_live_rows": "_live_rows",
     "fit_final_model": "final",
@@ -117,6 +135,7 @@ _MODULES = {
     "make_paths": "paths",
     "mean_by_row": "_out_of_fold",
     "measure_resources": "_resources",
+    "number_rows": "_row_blocks",
     "open_fold_models": "persistence",
     "open_kept_models": "persistence",
     "predict_nested": "_nested",
@@ -125,6 +144,8 @@ _MODULES = {
     "predict_stored": "out_of_fold",
     "recombine_predictions": "_paths",
     "refit_difference": "_determinism",
+    "role_marks": "_ridge_sums",
+    "rows_by_id": "_row_blocks",
     "rows_to_predict": "out_of_fold",
     "save_fold_models": "persistence",
     "stored_nested": "nested",
@@ -134,12 +155,14 @@ _MODULES = {
 
 __all__ = [
     "BaseModelTrainer",
+    "ColumnSums",
     "FeatureMatrix",
     "FittedModels",
     "FittedSplit",
     "FoldFile",
     "FoldModel",
     "FoldProgress",
+    "ImputableColumns",
     "LabelSpans",
     "LinearTrainer",
     "LivePredictions",
@@ -152,7 +175,9 @@ __all__ = [
     "PathPlan",
     "Provenance",
     "ResourceUsage",
+    "RidgeSolution",
     "RidgeTrainer",
+    "RowBlocks",
     "SelectedRows",
     "SplitPredictions",
     "StoredFoldModels",
@@ -160,12 +185,15 @@ __all__ = [
     "TrainingData",
     "XGBoostTrainer",
     "aggregate_importances",
+    "as_slice",
     "assemble_labelled_rows",
     "assemble_roles",
     "assemble_training_data",
     "average_splits",
     "build_nested_splits",
+    "column_coefficients",
     "cross_validate",
+    "date_runs",
     "estimate_training_bytes",
     "find_live_rows",
     "fit_final_model",
@@ -181,6 +209,7 @@ __all__ = [
     "make_paths",
     "mean_by_row",
     "measure_resources",
+    "number_rows",
     "open_fold_models",
     "open_kept_models",
     "predict_nested",
@@ -189,6 +218,8 @@ __all__ = [
     "predict_stored",
     "recombine_predictions",
     "refit_difference",
+    "role_marks",
+    "rows_by_id",
     "rows_to_predict",
     "save_fold_models",
     "stored_nested",

@@ -140,6 +140,9 @@ class FoldFile(_Document):
     n_train: _Count = Field(description="rows trained on")
     n_test: _Count = Field(description="rows to predict")
     seconds: _Seconds = Field(description="wall time of the fit")
+    chosen_params: dict[str, Any] = Field(
+        default_factory=dict, description="hyper-parameters that the fit has chosen itself"
+    )
 
 
 class Manifest(_Document):

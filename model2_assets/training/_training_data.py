@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
+from model2_assets.training._row_blocks import RowBlocks, find_row_blocks
 from model2_assets.training._selected_rows import SelectedRows, is_plain_matrix
 
 TRAIN = 0
@@ -25,6 +26,8 @@ TEST = 1
 _CHUNK_ROWS = 16_384
 
 _ROLES = re.compile(r"split_\d+(_\d+d)?")
+
+_LABEL = re.compile(r"label_\d+d")
 
 
 class FeatureMatrix(Protocol):
@@ -69,6 +72,8 @@ class TrainingData:
         0 train, 1 test; others take no part in the split.
     group_id : ndarray of shape (n_rows,), int16
         The test group of the row's date.
+    blocks : RowBlocks, optional
+        Rows that the splits of every horizon treat alike. None: those of these splits count.
 
     Raises
     ------
@@ -83,6 +88,7 @@ class TrainingData:
     feature_names: tuple[str, ...]
     roles: NDArray[np.int8]
     group_id: NDArray[np.int16]
+    blocks: RowBlocks | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()
@@ -152,6 +158,27 @@ class TrainingData:
         return np.flatnonzero(self.roles[:, split_id] == TEST)
 
 
+@dataclass(frozen=True, eq=False)
+class SourceTables:
+    """Stored tables that the training data of a horizon come from.
+
+    Attributes
+    ----------
+    features, labels, cv_splits : DataFrame
+        The tables, as stored.
+    horizon : str
+        Such as ``21d``.
+    versions : mapping of str to str
+        Data version of every table.
+    """
+
+    features: pd.DataFrame
+    labels: pd.DataFrame
+    cv_splits: pd.DataFrame
+    horizon: str
+    versions: Mapping[str, str]
+
+
 def assemble_training_data(
     features: pd.DataFrame, labels: pd.DataFrame, cv_splits: pd.DataFrame, *, horizon: str
 ) -> TrainingData:
@@ -187,11 +214,11 @@ def assemble_training_data(
         raise TrainingError(f"labels have no column {label_column!r}; they have {known or 'none'}")
     cv_splits = to_canonical(cv_splits)
     index = _panel_index(cv_splits)
-    y = labels[label_column].to_numpy(dtype=np.float64)[_positions(labels, index, "labels")]
+    y = labels[label_column].to_numpy(dtype=np.float64)[positions_of(labels, index, "labels")]
     labelled = np.flatnonzero(~np.isnan(y))
     if not labelled.size:
         raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
-    feature_rows = _positions(features, index, "features")[labelled]
+    feature_rows = positions_of(features, index, "features")[labelled]
     return TrainingData(
         index=index[labelled],
         X=take_rows(features, feature_rows),
@@ -199,7 +226,44 @@ def assemble_training_data(
         feature_names=tuple(str(name) for name in features.columns),
         roles=_roles(cv_splits, horizon)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
+        blocks=blocks_of_tables(labels, cv_splits).take(labelled),
     )
+
+
+def blocks_of_tables(labels: pd.DataFrame, cv_splits: pd.DataFrame) -> RowBlocks:
+    """Find the rows that have labels of the same horizons and the same roles in all splits.
+
+    Parameters
+    ----------
+    labels : DataFrame
+        Panel frame with a column ``label_21d`` and so on for every horizon.
+    cv_splits : DataFrame
+        Panel frame in canonical order, whose rows `labels` know.
+
+    Returns
+    -------
+    RowBlocks
+        Of the rows of `cv_splits`.
+    """
+    index = _panel_index(cv_splits)
+    positions = positions_of(labels, index, "labels")
+
+    def marks() -> Iterator[NDArray[np.integer]]:
+        group_id = cv_splits["group_id"].to_numpy(dtype=np.int16)
+        yield group_id - group_id.min()
+        for name in label_columns(labels):
+            yield labels[name].notna().to_numpy()[positions].astype(np.int8)
+        for name in cv_splits.columns:
+            if _ROLES.fullmatch(str(name)):
+                # Whatever keeps a row out of a split does so alike.
+                yield np.minimum(cv_splits[name].to_numpy(dtype=np.int8), TEST + 1)
+
+    return find_row_blocks(index, marks())
+
+
+def label_columns(labels: pd.DataFrame) -> list[str]:
+    """Return the names of the labels of all horizons, in the order of the table."""
+    return [str(name) for name in labels.columns if _LABEL.fullmatch(str(name))]
 
 
 def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
@@ -276,7 +340,28 @@ def _panel_index(frame: pd.DataFrame) -> pd.MultiIndex:
     return frame.index
 
 
-def _positions(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray[np.intp]:
+def positions_of(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray[np.intp]:
+    """Return where rows are in a panel frame.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        Panel frame.
+    index : MultiIndex of shape (n_wanted,)
+        Rows of cv_splits.
+    table : str
+        What to call the frame in messages.
+
+    Returns
+    -------
+    ndarray of shape (n_wanted,), intp
+        Their positions.
+
+    Raises
+    ------
+    TrainingError
+        If a row is not in the frame.
+    """
     positions = np.asarray(_panel_index(frame).get_indexer(index), dtype=np.intp)
     missing = np.flatnonzero(positions < 0)
     if missing.size:

@@ -5,7 +5,7 @@ import inspect
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -20,6 +20,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.training._date_stride import on_every_nth_date
 from model2_assets.training._params import ParameterError, merge_params
 from model2_assets.training._training_data import (
+    SourceTables,
     TrainingData,
     assemble_training_data,
     row_name,
@@ -228,6 +229,81 @@ class BaseModelTrainer(ABC):
         self.fit_rows(data, rows, sample_weight=sample_weight)
         yield
 
+    def share(
+        self,
+        data: TrainingData,  # noqa: ARG002 -- most trainers share nothing
+        *,
+        split_ids: tuple[int, ...],  # noqa: ARG002
+        n_threads: int,  # noqa: ARG002
+        tables: SourceTables | None = None,  # noqa: ARG002
+    ) -> Any:
+        """Work out once what the fits of several splits have in common.
+
+        Called before the splits are fitted, unless rows have weights or dates are left out.
+        What it returns is handed to `fit_shared` for every split, which must be the same as
+        for that split alone, to the bit: a refit of one split shows that it is.
+
+        Parameters
+        ----------
+        data : TrainingData
+            Features, labels and roles.
+        split_ids : tuple of int
+            Splits that will be fitted.
+        n_threads : int
+            Threads that it may use, each with one BLAS thread.
+        tables : SourceTables, optional
+            Where the data come from. Other horizons come from there too, so what they have
+            in common can be worked out once for all and kept. A refit that shows
+            determinism is not given them: it works from `data` afresh.
+
+        Returns
+        -------
+        object or None
+            None, where splits have nothing in common: each is fitted on its rows.
+        """
+        return None
+
+    def fit_shared(self, shared: Any, data: TrainingData, split_id: int) -> Self:
+        """Fit the train rows of a split from what `share` has returned.
+
+        Parameters
+        ----------
+        shared : object
+            What all splits have in common.
+        data : TrainingData
+            Features, labels and roles.
+        split_id : int
+            The split.
+
+        Returns
+        -------
+        Self
+            The trainer, fitted.
+        """
+        raise NotImplementedError(f"{type(self).__name__} shares what it cannot be fitted from")
+
+    def chosen_params(self) -> Mapping[str, Any]:
+        """Return the hyper-parameters that this fit has chosen itself; empty if none."""
+        return {}
+
+    def adopt(
+        self,
+        chosen: Sequence[Mapping[str, Any]],  # noqa: ARG002 -- most trainers choose nothing
+    ) -> Self:
+        """Settle on what the models of the splits have chosen, before the final model is fitted.
+
+        Parameters
+        ----------
+        chosen : sequence of mapping
+            `chosen_params` of every split's model.
+
+        Returns
+        -------
+        Self
+            The trainer, not yet fitted.
+        """
+        return self
+
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows."""
         return "sample_weight" in inspect.signature(self.fit).parameters
@@ -339,6 +415,7 @@ def cross_validate(
     n_jobs: int = 1,
     on_fold: Callable[[FoldProgress], None] | None = None,
     row_weights: RowWeights | None = None,
+    tables: SourceTables | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit a fresh model on the train rows of every split.
 
@@ -358,6 +435,8 @@ def cross_validate(
         Called with a `FoldProgress`, in the calling thread, after each split.
     row_weights : callable, optional
         Returns the weights of the train rows at given positions.
+    tables : SourceTables, optional
+        Where the data come from; the same models with and without, sooner with.
 
     Returns
     -------
@@ -374,13 +453,15 @@ def cross_validate(
     trainers = [make_trainer() for _ in range(data.n_splits)]
     models: list[FoldModel] = []
     with threadpool_limits(limits=1, user_api="blas"):
+        every_split = tuple(range(data.n_splits))
+        shared = _share(trainers[0], data, every_split, row_weights, n_jobs, tables)
         parallel = joblib.Parallel(
             n_jobs=max(1, min(n_jobs, data.n_splits)),
             backend="threading",
             return_as="generator_unordered",
         )
         for model in parallel(
-            joblib.delayed(_fit_fold)(trainer, data, split_id, row_weights)
+            joblib.delayed(_fit_fold)(trainer, data, split_id, row_weights, shared)
             for split_id, trainer in enumerate(trainers)
         ):
             models.append(model)
@@ -425,7 +506,8 @@ def fit_split(
         raise TrainingError(f"fold {split_id}: there are folds 0 to {data.n_splits - 1} only")
     trainer = make_trainer()
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fit_fold(trainer, data, split_id, row_weights)
+        shared = _share(trainer, data, (split_id,), row_weights)
+        return _fit_fold(trainer, data, split_id, row_weights, shared)
 
 
 def fit_all_rows(
@@ -457,23 +539,62 @@ def fit_all_rows(
     """
     trainer, rows = make_trainer(), np.arange(data.n_rows)
     with threadpool_limits(limits=1, user_api="blas"):
-        seconds = _fit_rows(trainer, data, rows, row_weights, what="final model")
+        seconds = _timed(
+            lambda: _fit_rows(trainer, data, rows, row_weights),
+            trainer,
+            data,
+            rows,
+            what="final model",
+        )
     return FoldModel(split_id=0, trainer=trainer, n_train=len(rows), n_test=0, seconds=seconds)
 
 
+def _share(
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    split_ids: tuple[int, ...],
+    row_weights: RowWeights | None,
+    n_threads: int = 1,
+    tables: SourceTables | None = None,
+) -> Any:
+    """Let a trainer work out what splits share; a split without rows fails by its name."""
+    for split_id in split_ids:
+        _rows_of(data, split_id)
+    if row_weights is not None or trainer.date_stride != 1:
+        return None
+    return trainer.share(data, split_ids=split_ids, n_threads=n_threads, tables=tables)
+
+
 def _fit_fold(
-    trainer: BaseModelTrainer, data: TrainingData, split_id: int, row_weights: RowWeights | None
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    split_id: int,
+    row_weights: RowWeights | None,
+    shared: Any,
 ) -> FoldModel:
-    train, n_test = data.train_rows(split_id), len(data.test_rows(split_id))
-    if not len(train) or not n_test:
+    train, test = _rows_of(data, split_id)
+
+    def fit() -> None:
+        if shared is None:
+            _fit_rows(trainer, data, train, row_weights)
+        else:
+            trainer.fit_shared(shared, data, split_id)
+
+    seconds = _timed(fit, trainer, data, train, what=f"fold {split_id}")
+    return FoldModel(
+        split_id=split_id, trainer=trainer, n_train=len(train), n_test=len(test), seconds=seconds
+    )
+
+
+def _rows_of(data: TrainingData, split_id: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the train and test rows of a split, neither of which may be none."""
+    train, test = data.train_rows(split_id), data.test_rows(split_id)
+    if not len(train) or not len(test):
         raise TrainingError(
-            f"fold {split_id} has {len(train)} train and {n_test} test rows; lengthen the "
+            f"fold {split_id} has {len(train)} train and {len(test)} test rows; lengthen the "
             f"history, or lower n_groups or embargo_days"
         )
-    seconds = _fit_rows(trainer, data, train, row_weights, what=f"fold {split_id}")
-    return FoldModel(
-        split_id=split_id, trainer=trainer, n_train=len(train), n_test=n_test, seconds=seconds
-    )
+    return train, test
 
 
 def _fit_rows(
@@ -481,15 +602,24 @@ def _fit_rows(
     data: TrainingData,
     train: NDArray[np.intp],
     row_weights: RowWeights | None,
+) -> None:
+    fitted = on_every_nth_date(train, data.date_codes, trainer.date_stride)
+    weights = None if row_weights is None else row_weights(fitted)
+    trainer.fit_rows(data, fitted, sample_weight=weights)
+
+
+def _timed(
+    fit: Callable[[], None],
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    train: NDArray[np.intp],
     *,
     what: str,
 ) -> float:
-    """Fit a trainer on the rows at given positions, and return the seconds that it took."""
+    """Fit, and return the seconds that it took; an error names the fit and its train rows."""
     started = time.monotonic()
     try:
-        fitted = on_every_nth_date(train, data.date_codes, trainer.date_stride)
-        weights = None if row_weights is None else row_weights(fitted)
-        trainer.fit_rows(data, fitted, sample_weight=weights)
+        fit()
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
         raise TrainingError(

@@ -38,8 +38,10 @@ def fit_final_model(
     """Refit a model on every row with features and a label of its horizon.
 
     Trainer, parameters, seed, weights of rows and the limit on memory are those of the fold
-    models. Nothing is held out, so this model has no score of its own: that of the fold
-    models, which have its settings and fewer rows, speaks for it.
+    models; a parameter that every fold has chosen itself becomes what the trainer makes of
+    their choices, see `BaseModelTrainer.adopt`. Nothing is held out, so this model has no
+    score of its own: that of the fold models, which have its settings and fewer rows, speaks
+    for it.
 
     Parameters
     ----------
@@ -162,7 +164,10 @@ def _fit(
         f"{data.n_rows:,}",
         len(data.feature_names),
     )
-    final = fit_all_rows(lambda: registry.trainer(model, horizon), data, row_weights=row_weights)
+    chosen = [fold.chosen_params for fold in validated.folds]
+    final = fit_all_rows(
+        lambda: registry.trainer(model, horizon).adopt(chosen), data, row_weights=row_weights
+    )
     logger.info("%s|%s: final model fitted in %.1f s", horizon, model, final.seconds)
     return final
 

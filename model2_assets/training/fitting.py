@@ -17,6 +17,7 @@ from model2_assets.training._kernel import blas_kernel
 from model2_assets.training._manifest import Provenance, models_digest
 from model2_assets.training._resources import ResourceUsage, fit_n_jobs_to_memory, measure_resources
 from model2_assets.training._training_data import (
+    SourceTables,
     TrainingData,
     assemble_training_data,
     hash_row_order,
@@ -154,6 +155,7 @@ def fit_every_split(
     model: str,
     execution: ExecutionConfig,
     row_weights: RowWeights | None,
+    tables: SourceTables | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit one model for one horizon on every split, as many at once as memory allows.
 
@@ -169,6 +171,8 @@ def fit_every_split(
         How many folds at once, and how much memory.
     row_weights : callable or None
         Returns the weights of the train rows at given positions.
+    tables : SourceTables, optional
+        Where the data come from; without, nothing is kept for other horizons.
 
     Returns
     -------
@@ -198,7 +202,11 @@ def fit_every_split(
         len(data.feature_names),
     )
     return cross_validate(
-        lambda: registry.trainer(model, horizon), data, n_jobs=n_jobs, row_weights=row_weights
+        lambda: registry.trainer(model, horizon),
+        data,
+        n_jobs=n_jobs,
+        row_weights=row_weights,
+        tables=tables,
     )
 
 
@@ -302,7 +310,13 @@ def fit_models(
             execution_lag_days=execution_lag_days,
         )
         models = fit_every_split(
-            registry, data, horizon=horizon, model=model, execution=execution, row_weights=weights
+            registry,
+            data,
+            horizon=horizon,
+            model=model,
+            execution=execution,
+            row_weights=weights,
+            tables=SourceTables(features, labels, cv_splits, horizon, versions),
         )
     provenance = provenance_of(
         registry,

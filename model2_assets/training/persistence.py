@@ -283,6 +283,7 @@ def _store_model(folder: UPath, model: FoldModel, kind: ModelKind) -> FoldFile:
         n_train=model.n_train,
         n_test=model.n_test,
         seconds=model.seconds,
+        chosen_params=dict(model.trainer.chosen_params()),
     )
 
 

@@ -1,51 +1,99 @@
-"""Linear models behind train-only imputation and scaling."""
+"""Ridge behind train-only imputation and scaling, from sums of products."""
 
-from abc import abstractmethod
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any, ClassVar, Self
 
-import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.utils.validation import has_fit_parameter
 
-from model2_assets.training._params import require_choice, require_number
+from model2_assets.errors import TrainingError
+from model2_assets.training._column_sums import ColumnSums, Floats
+from model2_assets.training._params import ParameterError, require_choice, require_number
+from model2_assets.training._ridge_files import kept_sums
+from model2_assets.training._ridge_solution import RidgeSolution
+from model2_assets.training._ridge_sums import ChosenRows, SplitSums, add_up_rows, add_up_splits
+from model2_assets.training._training_data import SourceTables, TrainingData
 from model2_assets.training.base_models import BaseModelTrainer, hash_values, importance_frame
 
+_SMALLEST_ALPHA = 1e-3
 
-class LinearTrainer(BaseModelTrainer):
-    """A linear scikit-learn estimator on imputed, standardized features.
+_CHUNK_ROWS = 8192
+"""Rows predicted at once, so that memory does not grow with their number."""
 
-    The pipeline ``SimpleImputer(mean) → StandardScaler → estimator`` runs in float64 and
-    is fitted on the rows given to `fit` alone. A feature without any value becomes 0
-    and keeps its place. Derive from it with any estimator that has ``coef_`` and
-    ``intercept_``:
 
-    >>> from sklearn.linear_model import Lasso
-    >>> class LassoTrainer(LinearTrainer):
-    ...     DEFAULT_PARAMS = {"alpha": 1.0}
-    ...
-    ...     def make_estimator(self):
-    ...         return Lasso(alpha=self.params["alpha"], random_state=self.seed)
+class RidgeTrainer(BaseModelTrainer):
+    """Ridge regression on imputed, standardized features.
+
+    Gives what scikit-learn's ``SimpleImputer(mean) → StandardScaler → Ridge`` gives in
+    float64. Minimizes ``||y - Xw||² + alpha ||w||²`` over standardized features, so `alpha`
+    compares with the number of train rows: daily features are close to collinear, and
+    directions whose share of the variance is below ``alpha / n_rows`` are shrunk away.
+
+    Fitted from sums of products over rows: all splits share one pass over them.
+
+    Parameters
+    ----------
+    params : mapping
+        ``alpha``
+            Penalty, at least 0.001.
+        ``alphas``
+            None, or a list of two or more penalties. Then every split takes, in place of
+            `alpha`, the one with the smallest mean squared error on its own train rows:
+            every group among them is predicted from those of the others whose labels do not
+            touch it.
+        ``fit_intercept``
+            Whether there is an intercept.
+    seed : int
+        Unused: the solver draws nothing.
+
+    Attributes
+    ----------
+    alpha_ : float
+        The penalty that the model was fitted with.
+
+    References
+    ----------
+    Hoerl, A. E. & Kennard, R. W. (1970), Ridge Regression: Biased Estimation for
+    Nonorthogonal Problems, Technometrics 12(1).
     """
 
-    file_extension: ClassVar[str] = ".joblib"
-    libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "joblib")
-    is_version_bound: ClassVar[bool] = True
+    DEFAULT_PARAMS: ClassVar[dict[str, Any]] = {
+        "alpha": 10_000.0,
+        "alphas": None,
+        "fit_intercept": True,
+    }
+    file_extension: ClassVar[str] = ".npz"
+    libraries: ClassVar[tuple[str, ...]] = ("numpy",)
+    is_version_bound: ClassVar[bool] = False
     determinism_tolerance_bps: ClassVar[float] = 1e-9
-    fit_bytes_per_value: ClassVar[int] = 24
+    fit_bytes_per_value: ClassVar[int] = 1
 
-    pipeline_: Pipeline
-    """The fitted pipeline, with steps ``impute``, ``scale`` and ``model``."""
+    alpha_: float | None = None
+    mean_: Floats
+    scale_: Floats
+    coef_: Floats
+    intercept_: float
 
-    @abstractmethod
-    def make_estimator(self) -> Any:
-        """Return an unfitted scikit-learn regressor, from `params` and `seed`."""
+    def check_params(self) -> None:
+        """Refuse an `alpha` at which collinear features have no stable solution."""
+        require_number(self.params, "alpha", at_least=_SMALLEST_ALPHA)
+        require_choice(self.params, "fit_intercept", (True, False))
+        alphas = self.params["alphas"]
+        if alphas is None:
+            return
+        if not isinstance(alphas, Sequence) or isinstance(alphas, str) or len(alphas) < 2:
+            raise ParameterError("alphas", f"must be null or two or more numbers, got {alphas!r}")
+        for position, alpha in enumerate(alphas):
+            key = f"alphas.{position}"
+            require_number({key: alpha}, key, at_least=_SMALLEST_ALPHA)
+
+    def takes_sample_weight(self) -> bool:
+        """Tell whether `fit` takes weights of rows: not while it chooses among `alphas`."""
+        return super().takes_sample_weight() and self.params["alphas"] is None
 
     def fit(
         self,
@@ -55,102 +103,158 @@ class LinearTrainer(BaseModelTrainer):
         feature_names: tuple[str, ...],
         sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Fit the pipeline; see `BaseModelTrainer.fit`.
+        """Fit in one pass over the rows; see `BaseModelTrainer.fit`.
 
-        Weights go to the estimator alone: means and scales describe the features.
+        Weights go to the regression alone: means and scales describe the features.
+
+        Raises
+        ------
+        TrainingError
+            If `alphas` are given, of which these rows alone cannot tell the best.
         """
-        # The steps work in place on one private float64 copy.
-        pipeline = Pipeline(
-            [
-                ("impute", SimpleImputer(strategy="mean", keep_empty_features=True, copy=False)),
-                ("scale", StandardScaler(copy=False)),
-                ("model", self.make_estimator()),
-            ]
+        sums = add_up_rows(X, y)
+        weighted = None if sample_weight is None else add_up_rows(X, y, weights=sample_weight)
+        return self._solve(self._settled_alpha(), sums, feature_names, weighted=weighted)
+
+    def fit_rows(
+        self,
+        data: TrainingData,
+        rows: NDArray[np.intp],
+        *,
+        sample_weight: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """Fit on chosen rows without a copy of them; see `BaseModelTrainer.fit_rows`."""
+        if self._fits_in_its_own_way():
+            return super().fit_rows(data, rows, sample_weight=sample_weight)
+        chosen: Any = ChosenRows(data.X, rows)
+        return self.fit(
+            chosen, data.y[rows], feature_names=data.feature_names, sample_weight=sample_weight
         )
-        weights = {} if sample_weight is None else {"model__sample_weight": sample_weight}
-        self.pipeline_ = pipeline.fit(X.astype(np.float64), y, **weights)
+
+    def _fits_in_its_own_way(self) -> bool:
+        """Tell whether a derived class has a `fit` that has to see the rows."""
+        return type(self).fit is not RidgeTrainer.fit
+
+    def share(
+        self,
+        data: TrainingData,
+        *,
+        split_ids: tuple[int, ...],
+        n_threads: int,
+        tables: SourceTables | None = None,
+    ) -> SplitSums | None:
+        """Add up the rows for all splits; see `BaseModelTrainer.share`."""
+        if self._fits_in_its_own_way():
+            return None
+        known = None if tables is None else kept_sums(tables, n_threads=n_threads)
+        return add_up_splits(data, split_ids=split_ids, n_threads=n_threads, known=known)
+
+    def fit_shared(self, shared: SplitSums, data: TrainingData, split_id: int) -> Self:
+        """Fit a split from the sums of its blocks; see `BaseModelTrainer.fit_shared`."""
+        if self.params["alphas"] is not None and self.alpha_ is None:
+            self.alpha_ = self._choose_alpha(shared, split_id)
+        return self._solve(self._settled_alpha(), shared.train(split_id), data.feature_names)
+
+    def _choose_alpha(self, shared: SplitSums, split_id: int) -> float:
+        alphas = tuple(float(alpha) for alpha in self.params["alphas"])
+        errors = [
+            RidgeSolution.of(inner.train, fit_intercept=self.params["fit_intercept"]).squared_error(
+                inner.validation, alphas
+            )
+            for inner in shared.inner_folds(split_id)
+        ]
+        if not errors:
+            raise TrainingError(
+                "no group of its train rows is left to choose among alphas with, because "
+                "no other split tests any; give a single alpha, or more train groups"
+            )
+        return alphas[int(np.argmin(np.sum(errors, axis=0)))]
+
+    def _settled_alpha(self) -> float:
+        if self.alpha_ is not None:
+            return self.alpha_
+        if self.params["alphas"] is not None:
+            raise TrainingError(
+                "alphas are chosen by inner folds, which these rows alone do not have; "
+                "cross-validate, or give a single alpha"
+            )
+        return float(self.params["alpha"])
+
+    def _solve(
+        self,
+        alpha: float,
+        sums: ColumnSums,
+        feature_names: tuple[str, ...],
+        *,
+        weighted: ColumnSums | None = None,
+    ) -> Self:
+        solution = RidgeSolution.of(
+            sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
+        )
+        coefficients = solution.coefficients(alpha)
+        self.alpha_ = alpha
+        self.mean_, self.scale_ = solution.scaling.mean, solution.scaling.scale
+        self.coef_ = coefficients[:, 0]
+        self.intercept_ = float(solution.intercepts(coefficients)[0])
         self.feature_names = tuple(feature_names)
         return self
 
-    def takes_sample_weight(self) -> bool:
-        """Tell whether the estimator's own ``fit`` takes weights of rows."""
-        own = super().takes_sample_weight()
-        return own and has_fit_parameter(self.make_estimator(), "sample_weight")
+    def chosen_params(self) -> dict[str, Any]:
+        """Return the penalty that was chosen, where there was a choice."""
+        return {} if self.params["alphas"] is None else {"alpha": self.alpha_}
+
+    def adopt(self, chosen: Sequence[Mapping[str, Any]]) -> Self:
+        """Take the geometric median of the penalties that splits have chosen."""
+        if self.params["alphas"] is not None:
+            self.alpha_ = float(np.exp(median(np.log(choice["alpha"]) for choice in chosen)))
+        return self
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict labels in bps; see `BaseModelTrainer.predict`."""
         self._require_fitted(X)
-        return np.asarray(self.pipeline_.predict(X.astype(np.float64)), dtype=np.float64)
+        slopes = self.coef_ / self.scale_
+        predictions = np.empty(len(X))
+        for start in range(0, len(X), _CHUNK_ROWS):
+            rows = slice(start, start + _CHUNK_ROWS)
+            deviations = X[rows] - self.mean_
+            np.copyto(deviations, 0.0, where=np.isnan(deviations))
+            predictions[rows] = deviations @ slopes
+        return predictions + self.intercept_
 
     def importances(self) -> pd.DataFrame:
         """Return the standardized coefficients, in bps per standard deviation."""
-        coefficients = np.asarray(self.pipeline_["model"].coef_, dtype=np.float64).ravel()
-        return importance_frame(self.feature_names, {"coefficient": coefficients})
+        return importance_frame(self.feature_names, {"coefficient": self.coef_})
 
     def save(self, path: Path) -> None:
-        """Write the fitted pipeline by joblib (a pickle)."""
+        """Write the fitted values as NumPy arrays, without pickle."""
         state = {
             "params": self.params,
             "seed": self.seed,
             "feature_names": self.feature_names,
-            "pipeline": self.pipeline_,
+            "alpha": self.alpha_,
         }
-        joblib.dump(state, path)
+        with path.open("wb") as file:
+            np.savez(
+                file,
+                state=np.array(json.dumps(state, sort_keys=True)),
+                mean=self.mean_,
+                scale=self.scale_,
+                coef=self.coef_,
+                intercept=np.float64(self.intercept_),
+            )
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a fitted pipeline; unpickling runs code, so verify the file's hash first."""
-        state = joblib.load(path)
-        trainer = cls(params=state["params"], seed=state["seed"])
-        trainer.feature_names = state["feature_names"]
-        trainer.pipeline_ = state["pipeline"]
+        """Read fitted values; no code runs from the file."""
+        with np.load(path, allow_pickle=False) as stored:
+            state = json.loads(str(stored["state"]))
+            trainer = cls(params=state["params"], seed=state["seed"])
+            trainer.feature_names = tuple(state["feature_names"])
+            trainer.alpha_ = state["alpha"]
+            trainer.mean_, trainer.scale_ = stored["mean"], stored["scale"]
+            trainer.coef_, trainer.intercept_ = stored["coef"], float(stored["intercept"])
         return trainer
 
     def digest(self) -> str:
-        """Hash the imputer's means, the scaler's moments and the coefficients."""
-        imputer, scaler, model = (self.pipeline_[name] for name in ("impute", "scale", "model"))
-        return hash_values(
-            self.feature_names,
-            imputer.statistics_,
-            scaler.mean_,
-            scaler.scale_,
-            model.coef_,
-            model.intercept_,
-        )
-
-
-class RidgeTrainer(LinearTrainer):
-    """Ridge regression, with the semantics of ``sklearn.linear_model.Ridge``.
-
-    Minimizes ``||y - Xw||² + alpha ||w||²`` over standardized features, so `alpha`
-    compares with the number of train rows: daily features are close to collinear, and
-    directions whose share of the variance is below ``alpha / n_rows`` are shrunk away.
-
-    Parameters
-    ----------
-    params : mapping
-        ``alpha`` (penalty, at least 0.001) and ``fit_intercept`` (bool).
-    seed : int
-        Unused: the solver draws nothing.
-
-    References
-    ----------
-    Hoerl, A. E. & Kennard, R. W. (1970), Ridge Regression: Biased Estimation for
-    Nonorthogonal Problems, Technometrics 12(1).
-    """
-
-    DEFAULT_PARAMS: ClassVar[dict[str, Any]] = {"alpha": 10_000.0, "fit_intercept": True}
-
-    def check_params(self) -> None:
-        """Refuse an `alpha` at which collinear features have no stable solution."""
-        require_number(self.params, "alpha", at_least=1e-3)
-        require_choice(self.params, "fit_intercept", (True, False))
-
-    def make_estimator(self) -> Ridge:
-        """Return the unfitted estimator."""
-        return Ridge(
-            alpha=self.params["alpha"],
-            fit_intercept=self.params["fit_intercept"],
-            solver="cholesky",
-            copy_X=False,
-        )
+        """Hash means, scales and coefficients."""
+        return hash_values(self.feature_names, self.mean_, self.scale_, self.coef_, self.intercept_)

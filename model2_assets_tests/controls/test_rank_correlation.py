@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata, spearmanr
 
-from model2_assets.controls._permutation import date_runs
 from model2_assets.controls._rank_correlation import rank_correlations
+from model2_assets.training import date_runs
 
 FEW_VALUES = st.integers(-3, 3).map(float)
 
