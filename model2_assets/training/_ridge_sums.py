@@ -18,6 +18,8 @@ from model2_assets.training._training_data import FeatureMatrix, TrainingData
 
 logger = logging.getLogger(__name__)
 
+Chosen = NDArray[np.bool_]
+
 
 class Matrix(Protocol):
     """Rows of features, of which only slices are ever read."""
@@ -145,8 +147,8 @@ class SplitSums:
         trained = np.flatnonzero(self.trains[:, split_id])
         return ColumnSums.total([self.sums[block] for block in trained.tolist()])
 
-    def inner_folds(self, split_id: int) -> Iterator[InnerFold]:
-        """Split the train rows of a split once more, group by group.
+    def inner_blocks(self, split_id: int) -> Iterator[tuple[Chosen, Chosen]]:
+        """Split the train blocks of a split once more, group by group.
 
         A train row is clear of a group if it is a train row of a split that tests the group:
         such splits purge and embargo around it. Where several groups are tested at once,
@@ -159,24 +161,30 @@ class SplitSums:
 
         Yields
         ------
-        InnerFold
-            For every group that has train rows of the split both in it and clear of it.
+        train, validation : ndarray of shape (n_blocks,), bool
+            Train blocks that are clear of a group, and those in it; for every group that
+            has both.
         """
         trained = self.trains[:, split_id]
-        blocks = np.flatnonzero(trained).tolist()
+        for group in np.unique(self.group[trained]):
+            in_group = self.group == group
+            testing = self.tests[in_group].any(axis=0)
+            clear = self.trains[:, testing].any(axis=1) & ~in_group
+            if (trained & clear).any():
+                yield trained & clear, trained & in_group
+
+    def inner_folds(self, split_id: int) -> Iterator[InnerFold]:
+        """Return the sums of `inner_blocks`, group by group."""
+        blocks = np.flatnonzero(self.trains[:, split_id]).tolist()
         columns = ImputableColumns.common(self.sums[block].columns for block in blocks)
         # Brought to the same columns once, not once for every inner fold.
         parts = {block: self.sums[block].on(columns) for block in blocks}
 
-        def total(chosen: NDArray[np.bool_]) -> ColumnSums:
+        def total(chosen: Chosen) -> ColumnSums:
             return reduce(ColumnSums.plus, [parts[b] for b in np.flatnonzero(chosen).tolist()])
 
-        for group in np.unique(self.group[trained]):
-            in_group = self.group == group
-            testing = self.tests[in_group].any(axis=0)
-            train = trained & self.trains[:, testing].any(axis=1) & ~in_group
-            if train.any():
-                yield InnerFold(train=total(train), validation=total(trained & in_group))
+        for train, validation in self.inner_blocks(split_id):
+            yield InnerFold(train=total(train), validation=total(validation))
 
 
 def add_up_splits(

@@ -1,5 +1,7 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
@@ -53,6 +55,59 @@ def test_without_an_intercept_the_mean_feature_predicts_zero():
     assert trainer.predict(np.array([[2.0]], dtype=np.float32)).tolist() == [0.0]
 
 
+def by_scikit_learn(X, y, weights=None, *, alpha=1.0, fit_intercept=True):
+    return make_pipeline(
+        SimpleImputer(keep_empty_features=True),
+        StandardScaler(),
+        Ridge(alpha=alpha, fit_intercept=fit_intercept, solver="cholesky"),
+    ).fit(X.astype(np.float64), y, ridge__sample_weight=weights)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_rows=st.integers(1, 60),
+    n_features=st.integers(1, 8),
+    missing=st.sampled_from([0.0, 0.05, 0.4, 0.95, 1.0]),
+    weighted=st.booleans(),
+    fit_intercept=st.booleans(),
+)
+def test_any_missing_values_and_weights_give_what_scikit_learn_gives(
+    seed, n_rows, n_features, missing, weighted, fit_intercept
+):
+    rng = np.random.default_rng(seed)
+    level, spread = rng.choice([0.0, 1.0, -300.0], n_features), rng.choice([0.0, 1.0, 50.0])
+    X = (level + spread * rng.standard_t(3, size=(n_rows, n_features))).astype(np.float32)
+    X[rng.random(X.shape) < missing] = np.nan
+    y = rng.normal(loc=20, scale=100, size=n_rows)
+    weights = rng.exponential(size=n_rows) if weighted else None
+    trainer = RidgeTrainer(params={"alpha": 1.0, "fit_intercept": fit_intercept}, seed=0).fit(
+        X, y, feature_names=tuple(map(str, range(n_features))), sample_weight=weights
+    )
+    oracle = by_scikit_learn(X, y, weights, fit_intercept=fit_intercept)
+    unseen = np.vstack([X, rng.normal(size=(5, n_features)).astype(np.float32)])
+    np.testing.assert_allclose(
+        trainer.predict(unseen), oracle.predict(unseen.astype(np.float64)), rtol=0, atol=1e-8
+    )
+
+
+def test_predictions_of_awkward_features_differ_by_rounding_alone():
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(3000, 7)).astype(np.float32)
+    X[:, 1] = 0.1
+    X[:2900, 2] = np.nan
+    X[:, 3] = 1e4 + X[:, 3]
+    X[:, 4] = X[:, 0] * 1e6
+    X[rng.random(3000) < 0.5, 5] = np.nan
+    X[:, 6] = np.nan
+    y = 100 * X[:, 0] + rng.normal(scale=300, size=3000)
+    trainer = fitted(X, y, alpha=3.0)
+    expected = by_scikit_learn(X, y, alpha=3.0).predict(X.astype(np.float64))
+    np.testing.assert_allclose(trainer.predict(X), expected, rtol=0, atol=1e-9 * expected.std())
+    coefficients = trainer.importances()["importance_coefficient"]
+    assert coefficients[["f1", "f6"]].tolist() == [0.0, 0.0]
+
+
 def test_a_feature_without_any_value_keeps_its_place_and_counts_nothing():
     X = np.random.default_rng(0).normal(size=(50, 3))
     y = 100 * X[:, 0]
@@ -93,7 +148,10 @@ def test_the_model_survives_its_file(tmp_path):
     assert (loaded.params, loaded.seed) == (trainer.params, 3)
     assert loaded.feature_names == data.feature_names
     assert loaded.digest() == trainer.digest()
+    assert loaded.alpha_ == 5.0
     np.testing.assert_array_equal(loaded.predict(data.X), trainer.predict(data.X))
+    assert trainer.save(tmp_path / "again") is None
+    assert (tmp_path / "again").read_bytes() == path.read_bytes()
 
 
 def test_the_digest_changes_with_any_fitted_value_and_with_nothing_else():

@@ -115,7 +115,8 @@ def test_damaged_model_is_found_before_anything_is_replaced(store: Store) -> Non
     publish_night(store, 1)
     old = store.archive.versions(at("fitted_models"))[-1]
     path = store.path(at("fitted_models")) / old.model_files[0]
-    path.write_bytes(path.read_bytes()[:-1] + b"\0")
+    intact = path.read_bytes()
+    path.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
 
     with pytest.raises(StoreError, match=f"{old.model_files[0]}: is damaged"):
         roll_back(store, first)

@@ -1,0 +1,165 @@
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from model2_assets.training import (
+    RidgeTrainer,
+    assemble_training_data,
+    cross_validate,
+    fit_split,
+)
+from model2_assets.training import _row_blocks as row_blocks
+from model2_assets.training._ridge_files import add_up_tables, kept_sums
+from model2_assets.training._ridge_sums import add_up_splits
+from model2_assets.training._training_data import SourceTables
+from model2_assets.working_files import WorkingFiles, note_working_files
+from model2_assets_tests.training.panels import make_data, make_tables
+
+
+@pytest.fixture(autouse=True)
+def short_runs(monkeypatch):
+    """Have several runs of dates in small panels."""
+    monkeypatch.setattr(row_blocks, "RUN_ROWS", 50)
+
+
+def make_ridge():
+    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
+
+
+def digests(models):
+    return [model.trainer.digest() for model in models]
+
+
+def two_horizons(folder=None, **shape):
+    """Tables whose latest rows, and some others, lack a label of the longer horizon."""
+    features, labels, cv_splits = make_tables(**shape)
+    longer = labels["label_21d"].to_numpy() + np.random.default_rng(9).normal(size=len(labels))
+    longer[-60:] = np.nan
+    longer[7::41] = np.nan
+    shorter = labels["label_21d"].to_numpy().copy()
+    shorter[11::53] = np.nan
+    labels = labels.assign(label_21d=shorter, label_63d=longer)
+    note_working_files(features, WorkingFiles(folder))
+    return features, labels, cv_splits
+
+
+def source(tables, horizon):
+    return SourceTables(*tables, horizon, {"features": "f", "labels": "l", "cv_splits": "c"})
+
+
+@pytest.mark.parametrize("n_test_groups", [1, 2])
+def test_all_horizons_from_one_kept_pass_are_each_alone_to_the_bit(tmp_path, n_test_groups):
+    tables = two_horizons(tmp_path, n_test_groups=n_test_groups)
+    for horizon in ("21d", "63d"):
+        data = assemble_training_data(*tables, horizon=horizon)
+        alone = digests(cross_validate(make_ridge, data))
+        kept = cross_validate(make_ridge, data, n_jobs=2, tables=source(tables, horizon))
+        assert digests(kept) == alone
+        assert fit_split(make_ridge, data, 2).trainer.digest() == alone[2]
+    assert len(list((tmp_path / "ridge_sums").iterdir())) == 1
+
+
+def test_the_second_horizon_needs_no_pass(tmp_path, monkeypatch):
+    tables = two_horizons(tmp_path)
+    first = kept_sums(source(tables, "21d"), n_threads=1)
+    monkeypatch.setattr("model2_assets.training._ridge_files.add_up_blocks", None)
+    again, other = (kept_sums(source(tables, h), n_threads=1) for h in ("21d", "63d"))
+    for block, sums in first.items():
+        np.testing.assert_array_equal(sums.moments, again[block].moments)
+        assert sums.gram.tobytes() == again[block].gram.tobytes() == other[block].gram.tobytes()
+
+
+def test_other_data_have_another_file(tmp_path):
+    tables = two_horizons(tmp_path)
+    kept_sums(source(tables, "21d"), n_threads=1)
+    kept_sums(replace(source(tables, "21d"), versions={"features": "new"}), n_threads=1)
+    assert len(list((tmp_path / "ridge_sums").iterdir())) == 2
+
+
+def test_without_a_place_nothing_is_kept():
+    assert kept_sums(source(two_horizons(), "21d"), n_threads=1) is None
+
+
+def test_a_refit_reads_the_rows_and_not_the_file(tmp_path):
+    tables = two_horizons(tmp_path)
+    data = assemble_training_data(*tables, horizon="21d")
+    stale = replace(data, X=data.X + np.float32(0.5))
+    kept = cross_validate(make_ridge, data, tables=source(tables, "21d"))
+    assert digests(cross_validate(make_ridge, stale, tables=source(tables, "21d"))) == digests(kept)
+    assert fit_split(make_ridge, stale, 0).trainer.digest() != kept[0].trainer.digest()
+
+
+def test_the_number_of_threads_does_not_change_a_bit_of_any_sum():
+    tables = source(two_horizons(n_dates=120, n_features=20), "21d")
+    one, three = (add_up_tables(tables, n_threads=n) for n in (1, 3))
+    assert list(one) == list(three)
+    for block, sums in one.items():
+        for name in ("gram", "moments", "squares"):
+            assert getattr(sums, name).tobytes() == getattr(three[block], name).tobytes()
+
+
+def test_another_process_gives_the_same_bits(monkeypatch):
+    monkeypatch.undo()
+    program = (
+        "from model2_assets.training import RidgeTrainer, cross_validate\n"
+        "from model2_assets_tests.training.panels import make_data\n"
+        "make = lambda: RidgeTrainer(params={'alphas': [1.0, 1e3]}, seed=7)\n"
+        "print(*(m.trainer.digest() for m in cross_validate(make, make_data(), n_jobs=2)))\n"
+    )
+    own = cross_validate(lambda: RidgeTrainer(params={"alphas": [1.0, 1e3]}, seed=7), make_data())
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert shown.stdout.split() == digests(own)
+
+
+@pytest.mark.parametrize("value", [1e9, np.nan])
+def test_a_row_reaches_the_models_that_train_on_it_and_no_other(value):
+    data = make_data(n_test_groups=2)
+    before = digests(cross_validate(make_ridge, data))
+    row = 200
+    X = data.X.copy()
+    X[row, 1] = value
+    after = digests(cross_validate(make_ridge, replace(data, X=X)))
+    trained = data.roles[row] == 0
+    assert trained.any()
+    assert not trained.all()
+    assert [a != b for a, b in zip(before, after, strict=True)] == trained.tolist()
+
+
+def test_sums_are_those_of_the_train_rows_by_hand():
+    data = make_data(n_dates=40, n_instruments=5, missing=0.3)
+    sums = add_up_splits(data, split_ids=(1,)).train(1)
+    rows = data.train_rows(1)
+    X, y = data.X[rows].astype(np.float64), data.y[rows]
+    columns = sums.columns
+    there = ~np.isnan(X)
+    values = np.hstack(
+        [
+            np.where(there, X - columns.shift, 0.0),
+            there[:, columns.missing],
+            np.ones((len(rows), 1)),
+        ]
+    )
+    np.testing.assert_allclose(sums.gram, values.T @ values, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(sums.moments[:, 0], values.T @ y, rtol=1e-12, atol=1e-7)
+    np.testing.assert_allclose(sums.squares, [y @ y])
+
+
+def test_rows_with_equal_marks_are_one_block_and_runs_are_whole_dates():
+    tables = two_horizons()
+    data = assemble_training_data(*tables, horizon="21d")
+    blocks = data.blocks
+    known = tables[1].reindex(data.index).notna().to_numpy()
+    marks = pd.DataFrame(np.hstack([known, np.minimum(data.roles, 2), data.group_id[:, None]]))
+    distinct = marks.groupby(blocks.ids).nunique()
+    assert (distinct == 1).all(axis=None)
+    assert len(distinct) == len(marks.drop_duplicates())
+    assert (np.diff(blocks.runs) >= 0).all()
+    runs_of_date = pd.Series(blocks.runs).groupby(data.date_codes).nunique()
+    assert (runs_of_date == 1).all()
+    assert blocks.runs.max() > 5
