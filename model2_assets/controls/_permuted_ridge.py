@@ -15,11 +15,12 @@ from model2_assets.controls._row_patterns import RowPatterns, find_row_patterns
 from model2_assets.panel import date_codes
 from model2_assets.training import (
     ColumnSums,
+    FeatureMatrix,
     ImputableColumns,
     RidgeSolution,
     TrainingData,
-    as_slice,
     column_coefficients,
+    compact,
     date_runs,
     rows_by_id,
 )
@@ -163,7 +164,7 @@ class PermutedRidge:
         n_dates = np.zeros(self.n_permutations, dtype=np.int64)
         for date in dates:
             start, stop = self.date_starts[date : date + 2] - rows.start
-            names = as_slice(start + np.flatnonzero(is_tested[start:stop]))
+            names = compact(start + np.flatnonzero(is_tested[start:stop]))
             rank_ic = rank_correlations(predictions[:, names], label_ranks[:, names])
             defined = ~np.isnan(rank_ic)
             total += np.where(defined, rank_ic, 0.0)
@@ -186,7 +187,7 @@ class PermutedRidge:
         return results
 
 
-def _columns_of(X: NDArray[np.float32]) -> ImputableColumns:
+def _columns_of(X: FeatureMatrix) -> ImputableColumns:
     chunks = range(0, len(X), _RUN_ROWS)
     return ImputableColumns.common(
         ImputableColumns.of(X[start : start + _RUN_ROWS]) for start in chunks

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
         fit_n_jobs_to_memory,
         measure_resources,
     )
-    from model2_assets.training._selected_rows import SelectedRows
-    from model2_assets.training._training_data import FeatureMatrix, hash_row_order
     from model2_assets.training._ridge_solution import RidgeSolution, column_coefficients
     from model2_assets.training._ridge_sums import role_marks
     from model2_assets.training._row_blocks import (
         RowBlocks,
-        as_slice,
+        compact,
         date_runs,
         number_rows,
         rows_by_id,
     )
+    from model2_assets.training._selected_rows import SelectedRows
+    from model2_assets.training._training_data import FeatureMatrix, hash_row_order
     from model2_assets.training._uniqueness import LabelSpans, label_spans
     from model2_assets.training.base_models import (
         BaseModelTrainer,
@@ -111,13 +111,13 @@ _MODULES = {
     "TrainingData": "base_models",
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "_importances",
-    "as_slice": "_row_blocks",
     "assemble_labelled_rows": "final",
     "assemble_roles": "fitting",
     "assemble_training_data": "base_models",
     "average_splits": "_out_of_fold",
     "build_nested_splits": "nested",
     "column_coefficients": "_ridge_solution",
+    "compact": "_row_blocks",
     "cross_validate": "base_models",
     "date_runs": "_row_blocks",
     "estimate_training_bytes": "_resources",
@@ -185,13 +185,13 @@ __all__ = [
     "TrainingData",
     "XGBoostTrainer",
     "aggregate_importances",
-    "as_slice",
     "assemble_labelled_rows",
     "assemble_roles",
     "assemble_training_data",
     "average_splits",
     "build_nested_splits",
     "column_coefficients",
+    "compact",
     "cross_validate",
     "date_runs",
     "estimate_training_bytes",

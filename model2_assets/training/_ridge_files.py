@@ -1,7 +1,6 @@
 """Ridge's sums of all horizons, from one pass, kept as a working file."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,22 +75,11 @@ def add_up_tables(tables: SourceTables, *, n_threads: int) -> dict[int, ColumnSu
     assert isinstance(index, pd.MultiIndex)
     labels = tables.labels[label_columns(tables.labels)].to_numpy(dtype=np.float64)
     return add_up_blocks(
-        _TableRows(tables.features, positions_of(tables.features, index, "features")),
+        take_rows(tables.features, positions_of(tables.features, index, "features")),
         labels[positions_of(tables.labels, index, "labels")],
         blocks_of_tables(tables.labels, cv_splits),
         n_threads=n_threads,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _TableRows:
-    """Rows of the features table, copied a few at a time."""
-
-    features: pd.DataFrame
-    rows: NDArray[np.intp]
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
-        return take_rows(self.features, self.rows[rows])
 
 
 def _key(versions: Mapping[str, str]) -> str:

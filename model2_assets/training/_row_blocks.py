@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.panel import date_codes
+from model2_assets.training._selected_rows import as_slice
 
 Rows = slice | NDArray[np.intp]
 
@@ -121,14 +122,13 @@ def date_runs(date_starts: NDArray[np.int64], *, max_rows: int) -> Iterator[rang
 def rows_by_id(ids: NDArray[np.integer]) -> Iterator[tuple[int, Rows]]:
     """Yield each id with its rows: a slice, which copies nothing, where they are neighbours."""
     for number in np.unique(ids):
-        yield int(number), as_slice(np.flatnonzero(ids == number))
+        yield int(number), compact(np.flatnonzero(ids == number))
 
 
-def as_slice(rows: NDArray[np.intp]) -> Rows:
+def compact(rows: NDArray[np.intp]) -> Rows:
     """Return ascending rows as a slice where they are neighbours."""
-    if len(rows) and rows[-1] - rows[0] + 1 == len(rows):
-        return slice(int(rows[0]), int(rows[-1]) + 1)
-    return rows
+    neighbours = as_slice(rows)
+    return rows if neighbours is None else neighbours
 
 
 def _run_rows(date_starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
