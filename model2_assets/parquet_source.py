@@ -17,9 +17,8 @@ from model2_assets.conformity import require_conformity
 from model2_assets.contracts import Contract
 from model2_assets.files import is_local
 from model2_assets.panel import INDEX_NAMES
+from model2_assets.row_chunks import CHUNK_ROWS
 from model2_assets.tables import PROVENANCE, readable_parquet, require_checksum, stated_provenance
-
-_CHUNK_ROWS = 16_384
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class ParquetSource:
             If a chunk breaks the contract.
         """
         with self._verified() as file:
-            batches = file.iter_batches(_CHUNK_ROWS, use_threads=False)
+            batches = file.iter_batches(CHUNK_ROWS, use_threads=False)
             while True:
                 with readable_parquet(self.origin):
                     batch = next(batches, None)

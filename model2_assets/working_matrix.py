@@ -24,6 +24,7 @@ from model2_assets.contracts import Contract
 from model2_assets.errors import StoreError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
 from model2_assets.parquet_source import ParquetSource, TableHeader
+from model2_assets.row_chunks import row_chunks
 from model2_assets.tables import PROVENANCE
 from model2_assets.working_files import WorkingFiles
 
@@ -31,7 +32,6 @@ Matrix = NDArray[np.float32]
 
 _VALUES = "matrix"
 _ROWS = "matrix_rows"
-_CHUNK_ROWS = 16_384
 
 
 def keep_matrix(frame: pd.DataFrame, working: WorkingFiles) -> None:
@@ -199,5 +199,4 @@ def _read_rows(path: Path, header: TableHeader) -> pd.MultiIndex:
 
 
 def _chunks_of(frame: pd.DataFrame) -> Iterator[Matrix]:
-    for start in range(0, len(frame), _CHUNK_ROWS):
-        yield frame.iloc[start : start + _CHUNK_ROWS].to_numpy(dtype=np.float32)
+    return (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(frame))

@@ -229,3 +229,15 @@ def test_repeated_dates_and_names_keep_their_places():
         for order in (rows, [rows[1], rows[0], rows[2]])
     ]
     assert table_digest(frames[0]) != table_digest(frames[1])
+
+
+@pytest.mark.parametrize("n_columns", [2, 16, 17, 40])
+def test_a_matrix_by_row_has_the_digest_of_its_columns(n_columns):
+    values = np.random.default_rng(0).standard_normal((50, n_columns)).astype(np.float32)
+    values[3, 1], values[4, 0] = np.nan, -0.0
+    names = [f"f{i}" for i in range(n_columns)]
+    index = pd.MultiIndex.from_product([["a", "b"], range(25)], names=["instrument", "day"])
+    by_row = pd.DataFrame(values, index=index, columns=names, copy=False)
+    by_column = pd.DataFrame(dict(zip(names, values.T.copy(), strict=True)), index=index)
+    assert by_row.to_numpy().flags.c_contiguous
+    assert table_digest(by_row) == table_digest(by_column)

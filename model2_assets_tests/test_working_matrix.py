@@ -77,7 +77,7 @@ def test_nothing_that_is_done_with_a_table_copies_it(store):
 
 @pytest.mark.parametrize("chunk_rows", [64, 16_384])
 def test_a_matrix_made_of_the_file_has_the_same_bits(store, monkeypatch, chunk_rows):
-    monkeypatch.setattr("model2_assets.parquet_source._CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr("model2_assets.parquet_source.CHUNK_ROWS", chunk_rows)
     store.write(FEATURES, features())
     [path], [rows] = kept(store), kept(store, "matrix_rows")
     before, rows_before = path.read_bytes(), rows.read_bytes()

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks._outcome import CheckOutcome
+from model2_assets.evaluation import missing_by_column
+from model2_assets.row_chunks import row_chunks
 
 
 def check_labels_consistent(
@@ -93,12 +95,12 @@ def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> Ch
     problems = _foreign_rows(features, panel)
     if features.empty:
         problems.append(f"there are {len(features)} rows and {features.shape[1]} features")
-    infinite = [name for name in features.columns if _infinite(features[name]).any()]
+    infinite = _columns_with_infinity(features)
     if infinite:
         bad = _infinite(features[infinite[0]])
         problems += _first(features.index, bad, f"feature {infinite[0]!r} is infinite")
-    shares = [features[name].isna().mean() for name in features.columns if len(features)]
-    missing = float(np.mean(shares or [1.0]))
+    counts = missing_by_column(features)
+    missing = 1.0 if features.empty else float(np.mean(counts / len(features)))
     return CheckOutcome(
         "consistent",
         passed=not problems,
@@ -133,6 +135,15 @@ def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.da
 def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
     members = panel.index[panel["in_universe"].to_numpy()]
     return _first(frame.index, ~frame.index.isin(members), "not a row of the universe")
+
+
+def _columns_with_infinity(features: pd.DataFrame) -> list[str]:
+    numbers = [name for name, dtype in features.dtypes.items() if is_numeric_dtype(dtype)]
+    found = np.zeros(len(numbers), dtype=bool)
+    for chunk in row_chunks(features):
+        own = chunk if len(numbers) == chunk.shape[1] else chunk[numbers]
+        found |= np.isinf(own.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=0)
+    return [str(name) for name, bad in zip(numbers, found, strict=True) if bad]
 
 
 def _infinite(values: pd.Series) -> NDArray[np.bool_]:

@@ -87,9 +87,9 @@ def lookahead_control(
     n_values = n_different = 0
     first_difference = ""
     for end in ends:
-        recomputed = _recompute(panel[bar_dates <= end], config, end)
         stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
-        found = compare_tables(stored, recomputed)
+        # Not by a name: the next one is made only once this one is out of memory.
+        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, end))
         n_values += found.n_values
         n_different += found.n_different
         if found.first_difference and not first_difference:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from model2_assets.row_chunks import CHUNK_ROWS, row_chunks
 
 
 @dataclass(frozen=True)
@@ -47,13 +50,13 @@ def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDiffe
         positions = recomputed.index.get_indexer(stored.index)
         stored, recomputed = stored[positions >= 0], recomputed.iloc[positions[positions >= 0]]
     names = [name for name in stored.columns if name in recomputed.columns]
-    n_different, first_row, first_name = 0, len(stored), ""
-    for name in names:
-        left = stored[name].to_numpy()
-        different = np.flatnonzero(~_same_bits(left, recomputed[name].to_numpy(dtype=left.dtype)))
-        n_different += len(different)
-        if len(different) and different[0] < first_row:
-            first_row, first_name = int(different[0]), name
+    n_different, first_row, first_name = 0, 0, ""
+    pairs = zip(row_chunks(stored), row_chunks(recomputed), strict=True)
+    for start, (left, right) in zip(count(step=CHUNK_ROWS), pairs, strict=False):
+        rows, columns = np.nonzero(_different(left, right, names))
+        if len(rows) and not n_different:
+            first_row, first_name = start + int(rows[0]), names[columns[0]]
+        n_different += len(rows)
     first_difference = one_sided[0] if one_sided else ""
     if n_different:
         instrument, date = stored.index[first_row]
@@ -90,9 +93,27 @@ def _one_sided_features(stored: pd.DataFrame, recomputed: pd.DataFrame) -> Itera
         yield from (f"feature {name!r} {text}" for name in left.columns if name not in right)
 
 
+def _different(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> NDArray[np.bool_]:
+    """Return which values differ: shape (n_rows, n_names)."""
+    if not names:
+        return np.zeros((len(left), 0), dtype=bool)
+    left, right = (side if list(side.columns) == names else side[names] for side in (left, right))
+    if len(set(left.dtypes)) == 1:
+        values = left.to_numpy()
+        return ~_same_bits(values, right.to_numpy(dtype=values.dtype))
+    columns = (left[name].to_numpy() for name in names)
+    same = [
+        _same_bits(values, right[name].to_numpy(dtype=values.dtype))
+        for name, values in zip(names, columns, strict=True)
+    ]
+    return ~np.column_stack(same)
+
+
 def _same_bits(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.bool_]:
     bits = np.dtype(f"u{left.dtype.itemsize}")
-    same: NDArray[np.bool_] = left.view(bits) == right.view(bits)
+    same: NDArray[np.bool_] = np.ascontiguousarray(left).view(bits) == np.ascontiguousarray(
+        right
+    ).view(bits)
     if not same.all():
         same |= np.isnan(left) & np.isnan(right)
     return same

@@ -8,7 +8,11 @@ from model2_assets.evaluation._deflated_sharpe import (
     deflated_sharpe_ratio,
     expected_maximum_sharpe,
 )
-from model2_assets.evaluation._feature_coverage import feature_coverage, incomplete_features
+from model2_assets.evaluation._feature_coverage import (
+    feature_coverage,
+    incomplete_features,
+    missing_by_column,
+)
 from model2_assets.evaluation._fold_rank_ic import fold_rank_ic
 from model2_assets.evaluation._histogram import Histogram, histogram, reach_of
 from model2_assets.evaluation._ic_distribution import IcDistribution, ic_distribution
@@ -102,6 +106,7 @@ __all__ = [
     "mean_by_period",
     "mean_ic_inference",
     "mean_quantile_returns",
+    "missing_by_column",
     "monthly_mean_ic",
     "most_frequent_roles",
     "normal_quantiles",

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model2_assets.panel import date_codes
+from model2_assets.row_chunks import row_chunks
 
 
 def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.DataFrame:
@@ -29,7 +31,8 @@ def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.Data
     assert isinstance(index, pd.MultiIndex)
     dates = date_codes(index)
     rows = np.bincount(dates.codes, minlength=len(dates.values))
-    present = features.notna().to_numpy().sum(axis=1)
+    counts = [chunk.notna().to_numpy().sum(axis=1) for chunk in row_chunks(features)]
+    present = np.concatenate(counts) if counts else np.zeros(0)
     values = np.bincount(dates.codes, weights=present, minlength=len(dates.values))
     cells = rows * features.shape[1]
     found = pd.DataFrame(
@@ -49,6 +52,14 @@ def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.Data
     )
 
 
+def missing_by_column(features: pd.DataFrame) -> NDArray[np.int64]:
+    """Return how many values of each column are missing: shape (n_features,), int64."""
+    missing = np.zeros(features.shape[1], dtype=np.int64)
+    for chunk in row_chunks(features):
+        missing += np.count_nonzero(chunk.isna().to_numpy(dtype=bool), axis=0)
+    return missing
+
+
 def incomplete_features(features: pd.DataFrame) -> pd.DataFrame:
     """Return which features have missing values, and how many.
 
@@ -62,7 +73,7 @@ def incomplete_features(features: pd.DataFrame) -> pd.DataFrame:
     DataFrame of shape (n_incomplete, 3)
         ``feature``, ``missing`` int64 and its ``share`` of the rows; most first, then by name.
     """
-    missing = features.isna().sum()
+    missing = pd.Series(missing_by_column(features), index=features.columns)
     found = missing[missing > 0].rename_axis("feature").reset_index(name="missing")
     found["share"] = found["missing"] / max(len(features), 1)
     return found.sort_values(["missing", "feature"], ascending=[False, True], ignore_index=True)
