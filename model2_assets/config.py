@@ -420,7 +420,16 @@ class ExecutionConfig(_Section):
         default=None, ge=1, description="folds at once; null: the usable cores"
     )
     max_rss_gb: float | None = Field(
-        default=None, gt=0, description="memory that training may use, 10^9 bytes; null: no limit"
+        default=None,
+        gt=0,
+        description="memory that training may use, 10^9 bytes; null: 75% of the "
+        "machine's or the control group's, whichever is smaller",
+    )
+    working_dir: str | None = Field(
+        default=None,
+        min_length=1,
+        description="folder of working files on a local disk, which may be removed at any time; "
+        "null: .working beside the results, or in DAGSTER_HOME where those are not on a local disk",
     )
 
 

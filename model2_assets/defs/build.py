@@ -33,7 +33,11 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         One asset group per region. Runs execute their steps in one process: starting a
         process costs seconds, and training uses every core by itself.
     """
-    store = Store(store.base, keep_versions=config.storage.keep_versions)
+    store = Store(
+        store.base,
+        keep_versions=config.storage.keep_versions,
+        working_dir=config.execution.working_dir,
+    )
     open_channels(config.alerts)
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
     assets = [asset for region in regions for asset in region_assets(region)]

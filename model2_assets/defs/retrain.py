@@ -189,7 +189,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     """Mark runs of this command whose process is gone as failed.
 
     A process that was killed cannot say so itself; its run would show as started for
-    ever and hold a slot of the run queue.
+    ever and hold a slot of the run queue, and of the pool of training steps.
 
     Parameters
     ----------
@@ -207,6 +207,7 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
         tag = run.tags.get(PROCESS_TAG)
         if tag is not None and not _is_alive(tag):
             instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             closed += 1
     return closed
 

@@ -1,5 +1,6 @@
 """What a step of work costs, and how much of it fits in memory at once."""
 
+import logging
 import re
 import sys
 import threading
@@ -10,6 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model2_assets.errors import TrainingError
+from model2_assets.training._usable_memory import usable_memory
+
+logger = logging.getLogger(__name__)
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -19,7 +23,13 @@ _HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _BASELINE_BYTES = 400_000_000
 """An interpreter with pandas, scikit-learn and XGBoost loaded."""
 
+_BYTES_PER_ROW = 300
+"""Of rows, labels and roles, and of finding the rows of one table in another."""
+
 _DEFAULT_FIT_BYTES_PER_VALUE = 32
+
+_USABLE_SHARE = 0.75
+"""Of the memory, where the configuration sets no limit; the rest is the system's."""
 
 _active: "list[ResourceUsage]" = []
 _lock = threading.Lock()
@@ -110,8 +120,8 @@ def estimate_training_bytes(
 ) -> int:
     """Estimate the peak resident memory of cross-validation.
 
-    The interpreter, the feature table and the float32 matrix made of it, and for every
-    split fitted at once the trainer's working memory on at most all rows.
+    The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
+    rows, and for every split fitted at once the trainer's working memory on at most all rows.
 
     Parameters
     ----------
@@ -130,10 +140,10 @@ def estimate_training_bytes(
     Examples
     --------
     >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
-    3200000000
+    3100000000
     """
     values = n_rows * n_features
-    return _BASELINE_BYTES + values * (2 * 4 + n_jobs * fit_bytes_per_value)
+    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + values * (4 + n_jobs * fit_bytes_per_value)
 
 
 def fit_n_jobs_to_memory(
@@ -153,7 +163,7 @@ def fit_n_jobs_to_memory(
     n_rows, n_features : int
         Shape of the feature matrix.
     max_rss_gb : float or None
-        Limit in 10^9 bytes; None: no limit.
+        Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
     fit_bytes_per_value : int, default 32
         `BaseModelTrainer.fit_bytes_per_value` of the trainer.
 
@@ -167,7 +177,8 @@ def fit_n_jobs_to_memory(
     TrainingError
         If not even one fits; the message gives the numbers.
     """
-    if max_rss_gb is None:
+    limit = _limit_bytes(max_rss_gb)
+    if limit is None:
         return n_jobs
 
     def estimate(jobs: int) -> int:
@@ -175,12 +186,36 @@ def fit_n_jobs_to_memory(
             n_rows, n_features, jobs, fit_bytes_per_value=fit_bytes_per_value
         )
 
-    limit = max_rss_gb * 1e9
     fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
     if not fitting:
         raise TrainingError(
             f"training on {n_rows} rows of {n_features} features needs about "
-            f"{estimate(1) / 1e9:.1f} GB, and execution.max_rss_gb allows {max_rss_gb:g} GB; "
-            f"raise the limit, or train on fewer instruments or dates"
+            f"{estimate(1) / 1e9:.1f} GB, and {_allowance(max_rss_gb, limit)}; raise the limit, "
+            f"or train on fewer instruments or dates"
+        )
+    if fitting[-1] < n_jobs:
+        logger.warning(
+            "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
+            fitting[-1],
+            n_jobs,
+            n_jobs,
+            estimate(n_jobs) / 1e9,
+            _allowance(max_rss_gb, limit),
         )
     return fitting[-1]
+
+
+def _limit_bytes(max_rss_gb: float | None) -> float | None:
+    if max_rss_gb is not None:
+        return max_rss_gb * 1e9
+    usable = usable_memory()
+    return None if usable is None else _USABLE_SHARE * usable
+
+
+def _allowance(max_rss_gb: float | None, limit: float) -> str:
+    if max_rss_gb is not None:
+        return f"execution.max_rss_gb allows {max_rss_gb:g} GB"
+    return (
+        f"{_USABLE_SHARE:.0%} of the memory of this machine or container is {limit / 1e9:.1f} GB "
+        f"(execution.max_rss_gb sets another limit)"
+    )

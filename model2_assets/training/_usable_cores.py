@@ -4,8 +4,12 @@ import math
 import os
 from pathlib import Path
 
-PROC_CGROUP = Path("/proc/self/cgroup")
-CGROUP_ROOT = Path("/sys/fs/cgroup")
+from model2_assets.training._control_groups import (
+    CGROUP_ROOT,
+    PROC_CGROUP,
+    group_folders,
+    words_of,
+)
 
 
 def usable_cores() -> int:
@@ -46,47 +50,22 @@ def cgroup_cpu_quota(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT
     """
     quotas = [
         quota
-        for folder in _group_folders(membership, root)
+        for folder in group_folders("cpu", membership=membership, root=root)
         for quota in (_quota_v2(folder), _quota_v1(folder))
         if quota is not None
     ]
     return min(quotas, default=None)
 
 
-def _group_folders(membership: Path, root: Path) -> list[Path]:
-    """List the folder of each CPU group and of its ancestors, up to the mount point."""
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    folders = [root, root / "cpu"]
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        mounts = [root, root / "unified"] if not controllers else [root / controllers, root / "cpu"]
-        relative = Path(group.lstrip("/"))
-        for mount in mounts:
-            folders += [mount / relative, *(mount / parent for parent in relative.parents)]
-    return list(dict.fromkeys(folders))
-
-
 def _quota_v2(folder: Path) -> float | None:
-    words = _words(folder / "cpu.max")
+    words = words_of(folder / "cpu.max")
     if len(words) != 2 or words[0] == "max":
         return None
     return int(words[0]) / int(words[1])
 
 
 def _quota_v1(folder: Path) -> float | None:
-    quota, period = _words(folder / "cpu.cfs_quota_us"), _words(folder / "cpu.cfs_period_us")
+    quota, period = words_of(folder / "cpu.cfs_quota_us"), words_of(folder / "cpu.cfs_period_us")
     if not quota or not period or int(quota[0]) <= 0:
         return None
     return int(quota[0]) / int(period[0])
-
-
-def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except OSError:
-        return []

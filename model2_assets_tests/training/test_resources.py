@@ -69,8 +69,8 @@ def test_without_proc_the_peak_since_the_start_is_taken(monkeypatch, tmp_path):
 
 
 def test_the_estimate_by_hand():
-    # 400 MB, the table and the matrix in float32, and three fits of 10 bytes a value.
-    expected = 400 * MB + 5000 * 20 * (4 + 4 + 3 * 10)
+    # 400 MB, 300 bytes a row, the matrix in float32, and three fits of 10 bytes a value.
+    expected = 400 * MB + 5000 * 300 + 5000 * 20 * (4 + 3 * 10)
     assert estimate_training_bytes(5000, 20, 3, fit_bytes_per_value=10) == expected
 
 
@@ -88,8 +88,35 @@ def test_a_fit_stays_under_its_estimate(trainer_class):
     assert grown < trainer_class.fit_bytes_per_value * values + 20 * MB
 
 
-def test_without_a_limit_nothing_is_lowered():
+def test_where_the_memory_is_unknown_nothing_is_lowered(monkeypatch):
+    monkeypatch.setattr("model2_assets.training._resources.usable_memory", lambda: None)
     assert fit_n_jobs_to_memory(8, n_rows=10**9, n_features=158, max_rss_gb=None) == 8
+
+
+@pytest.mark.parametrize(("memory_gb", "n_jobs"), [(16, 4), (8, 2), (5, 1)])
+def test_without_a_limit_three_quarters_of_the_memory_are_used(
+    monkeypatch, caplog, memory_gb, n_jobs
+):
+    # By hand: 0.4 + 0.3 + 0.4 GB and 2.4 GB a fit; the limits are 12, 6 and 3.75 GB.
+    monkeypatch.setattr(
+        "model2_assets.training._resources.usable_memory", lambda: memory_gb * 10**9
+    )
+    assert n_jobs == fit_n_jobs_to_memory(
+        4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24
+    )
+    assert ("splits are fitted at once instead of 4" in caplog.text) == (n_jobs < 4)
+
+
+def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
+    monkeypatch.setattr("model2_assets.training._resources.usable_memory", lambda: 4 * 10**9)
+    with pytest.raises(TrainingError) as caught:
+        fit_n_jobs_to_memory(
+            4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24
+        )
+    assert str(caught.value).startswith(
+        "training on 1000000 rows of 100 features needs about 3.5 GB, and 75% of the memory of "
+        "this machine or container is 3.0 GB (execution.max_rss_gb sets another limit); raise"
+    )
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -118,6 +145,6 @@ def test_what_does_not_fit_is_refused_with_the_numbers():
             4, n_rows=1_000_000, n_features=100, max_rss_gb=2, fit_bytes_per_value=24
         )
     assert str(caught.value).startswith(
-        "training on 1000000 rows of 100 features needs about 3.6 GB, and "
+        "training on 1000000 rows of 100 features needs about 3.5 GB, and "
         "execution.max_rss_gb allows 2 GB; raise the limit"
     )
