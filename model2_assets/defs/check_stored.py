@@ -6,11 +6,13 @@ recorded in the same instance.
 
 import logging
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from model2_assets.defs.checks import check_keys
+from model2_assets.defs.held_open import INDEX, held_open
 from model2_assets.defs.partitions import HORIZON, MODEL, split_partition_key
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import PROCESS_TAG, this_process
@@ -49,18 +51,22 @@ def check_stored(
     """
     every = definitions.resolve_implicit_global_asset_job_def()
     for partition in (None, *partitions):
+        run_id = str(uuid.uuid4())
         title = partition or "shared assets"
         logger.info("checking %s %s", region.name, title)
         started = time.monotonic()
-        result = every.get_subset(
+        chosen = every.get_subset(
             asset_selection=frozenset(),
             asset_check_selection=check_keys(region, partitioned=partition is not None),
-        ).execute_in_process(
-            instance=instance,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {}}},
-            tags={PROCESS_TAG: this_process(), **_partition_tags(partition)},
         )
+        with held_open(instance, INDEX, run_id):
+            result = chosen.execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {}}},
+                tags={PROCESS_TAG: this_process(), **_partition_tags(partition)},
+                run_id=run_id,
+            )
         yield run_result(
             result,
             instance,

@@ -9,11 +9,13 @@ import logging
 import os
 import socket
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import dagster as dg
 
+from model2_assets.defs.held_open import INDEX, held_open
 from model2_assets.defs.jobs import job_names
 from model2_assets.defs.partitions import partition_key
 from model2_assets.defs.run_result import run_result
@@ -147,13 +149,16 @@ def _execute(
     definitions: dg.Definitions, instance: dg.DagsterInstance, planned: PlannedRun
 ) -> FinishedRun:
     started = time.monotonic()
-    result = definitions.resolve_job_def(planned.job).execute_in_process(
-        instance=instance,
-        partition_key=planned.partition,
-        raise_on_error=False,
-        run_config={"loggers": {"console": {}}},
-        tags={PROCESS_TAG: this_process()},
-    )
+    run_id = str(uuid.uuid4())
+    with held_open(instance, INDEX, run_id):
+        result = definitions.resolve_job_def(planned.job).execute_in_process(
+            instance=instance,
+            partition_key=planned.partition,
+            raise_on_error=False,
+            run_config={"loggers": {"console": {}}},
+            tags={PROCESS_TAG: this_process()},
+            run_id=run_id,
+        )
     ended = run_result(
         result,
         instance,

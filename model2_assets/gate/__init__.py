@@ -1,6 +1,5 @@
 """The verdict on a whole command: what ran, what failed, what is missing, in words and files."""
 
-from model2_assets.gate._junit import junit_xml
 from model2_assets.gate._partitions import StoredPartition, look_at_partitions
 from model2_assets.gate._report import GateReport
 from model2_assets.gate._results import CheckResult, RunResult, StepResult
@@ -13,7 +12,6 @@ __all__ = [
     "RunResult",
     "StepResult",
     "StoredPartition",
-    "junit_xml",
     "look_at_partitions",
     "problem_lines",
 ]

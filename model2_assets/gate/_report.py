@@ -7,7 +7,6 @@ from upath import UPath
 
 from model2_assets.errors import ConfigError
 from model2_assets.files import is_local, write_atomically
-from model2_assets.gate._junit import junit_xml
 from model2_assets.gate._summary import GateSummary
 from model2_assets.storage import Store
 
@@ -69,6 +68,8 @@ class GateReport:
         summary : GateSummary
             The verdict.
         """
+        from model2_assets.gate._junit import junit_xml
+
         text = json.dumps(summary.document(), indent=2, ensure_ascii=False, allow_nan=False)
         write_atomically(self.folder / JUNIT_FILE, junit_xml(summary))
         write_atomically(self.folder / JSON_FILE, f"{text}\n".encode())
