@@ -12,8 +12,8 @@ Steps = Generator[None, None, Result]
 
 def run_in_turns(
     tasks: Sequence[Callable[[], Steps[Result]]], *, n_threads: int
-) -> Iterator[tuple[int, Result]]:
-    """Run tasks on threads, and yield each one's number and result as it is done.
+) -> Iterator[Result]:
+    """Run tasks on threads, and yield each one's result as it is done.
 
     Five equal fits on two threads, one after another, take three rounds, in the last of
     which a thread is idle. Here the last ones take turns, step by step, and all end
@@ -28,15 +28,13 @@ def run_in_turns(
 
     Yields
     ------
-    number : int
-        Position of the task.
-    result : object
-        What its generator returned.
+    object
+        What a task's generator returned.
 
     Notes
     -----
-    At most ``n_threads + len(tasks) % n_threads`` tasks are begun and not done, so that
-    memory stays bounded.
+    At most as many tasks as `tasks_at_once` says are begun and not done, so that memory
+    stays bounded.
     """
     turns = _Turns(tasks, n_threads)
     with ThreadPoolExecutor(n_threads) as pool:
@@ -51,16 +49,31 @@ def run_in_turns(
                 is_done, result = future.result()
                 if is_done:
                     turns.n_left -= 1
-                    yield number, result
+                    yield result
                 else:
                     turns.wait_again(number)
+
+
+def tasks_at_once(n_tasks: int, n_threads: int) -> int:
+    """Return how many tasks are in memory at once, where all take turns on some threads."""
+    return min(n_tasks, n_threads + n_tasks % n_threads)
+
+
+def finish(steps: Steps[Result]) -> Result:
+    """Take all steps of a task, and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
 
 
 class _Turns(Generic[Result]):
     def __init__(self, tasks: Sequence[Callable[[], Steps[Result]]], n_threads: int) -> None:
         self._tasks = tasks
         self._begun: dict[int, Steps[Result]] = {}
-        self._at_once = n_threads + len(tasks) % n_threads
+        self._at_once = tasks_at_once(len(tasks), n_threads)
         self.waiting = deque(range(len(tasks)))
         self.n_left = len(tasks)
 
