@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model2_assets.errors import TrainingError
+from model2_assets.training._turns import tasks_at_once
 from model2_assets.training._usable_memory import usable_memory
 
 logger = logging.getLogger(__name__)
@@ -116,7 +117,7 @@ def estimate_training_bytes(
     n_features: int,
     n_jobs: int,
     *,
-    fit_bytes_per_value: int = _DEFAULT_FIT_BYTES_PER_VALUE,
+    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
 ) -> int:
     """Estimate the peak resident memory of cross-validation.
 
@@ -128,9 +129,9 @@ def estimate_training_bytes(
     n_rows, n_features : int
         Shape of the feature matrix.
     n_jobs : int
-        Splits fitted at once.
-    fit_bytes_per_value : int, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer.
+        Splits in memory at once.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
 
     Returns
     -------
@@ -143,7 +144,8 @@ def estimate_training_bytes(
     3100000000
     """
     values = n_rows * n_features
-    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + values * (4 + n_jobs * fit_bytes_per_value)
+    fits = int(values * n_jobs * fit_bytes_per_value)
+    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + 4 * values + fits
 
 
 def fit_n_jobs_to_memory(
@@ -152,7 +154,8 @@ def fit_n_jobs_to_memory(
     n_rows: int,
     n_features: int,
     max_rss_gb: float | None,
-    fit_bytes_per_value: int = _DEFAULT_FIT_BYTES_PER_VALUE,
+    n_splits: int | None = None,
+    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
 ) -> int:
     """Lower the number of splits fitted at once until the estimate fits in memory.
 
@@ -164,8 +167,10 @@ def fit_n_jobs_to_memory(
         Shape of the feature matrix.
     max_rss_gb : float or None
         Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
-    fit_bytes_per_value : int, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer.
+    n_splits : int, optional
+        All splits: the last of them take turns, so some more than `n_jobs` may be in memory.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
 
     Returns
     -------
@@ -182,8 +187,9 @@ def fit_n_jobs_to_memory(
         return n_jobs
 
     def estimate(jobs: int) -> int:
+        at_once = jobs if n_splits is None else tasks_at_once(n_splits, jobs)
         return estimate_training_bytes(
-            n_rows, n_features, jobs, fit_bytes_per_value=fit_bytes_per_value
+            n_rows, n_features, at_once, fit_bytes_per_value=fit_bytes_per_value
         )
 
     fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]

@@ -149,13 +149,14 @@ def _fit(
     row_weights: RowWeights | None,
 ) -> FoldModel:
     horizon, model = validated.horizon, validated.model
+    trainer = registry.trainer(model, horizon)
     # One fit can only be refused: there is no number of concurrent ones to lower.
     fit_n_jobs_to_memory(
         1,
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=registry.trainer_class(model).fit_bytes_per_value,
+        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride,
     )
     logger.info(
         "%s|%s: fitting the final model on %s rows × %d features",

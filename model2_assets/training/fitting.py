@@ -184,13 +184,14 @@ def fit_every_split(
     TrainingError
         If a fold cannot be fitted, or memory does not suffice.
     """
-    n_threads = registry.trainer(model, horizon).n_threads
+    trainer = registry.trainer(model, horizon)
     n_jobs = fit_n_jobs_to_memory(
-        min(execution.n_jobs or max(1, usable_cores() // n_threads), data.n_splits),
+        min(execution.n_jobs or max(1, usable_cores() // trainer.n_threads), data.n_splits),
+        n_splits=data.n_splits,
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=registry.trainer_class(model).fit_bytes_per_value,
+        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride,
     )
     logger.info(
         "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",
