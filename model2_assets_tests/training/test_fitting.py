@@ -10,8 +10,15 @@ from sklearn.preprocessing import StandardScaler
 from model2_assets.config import ExecutionConfig
 from model2_assets.data_version import table_digest
 from model2_assets.errors import ConfigError, StoreError, TrainingError
-from model2_assets.training import assemble_training_data, fit_models, hash_row_order
+from model2_assets.training import (
+    RidgeTrainer,
+    assemble_training_data,
+    estimate_training_bytes,
+    fit_models,
+    hash_row_order,
+)
 from model2_assets.training._kernel import blas_kernel
+from model2_assets.training._turns import tasks_at_once
 from model2_assets.training.fitting import assemble_current_data
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
@@ -159,6 +166,30 @@ def test_too_little_memory_is_named_before_any_fit(tables):
             execution=ExecutionConfig(max_rss_gb=1e-9),
             execution_lag_days=1,
         )
+
+
+def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatch):
+    one, two = (
+        estimate_training_bytes(
+            480,
+            6,
+            tasks_at_once(5, jobs),
+            fit_bytes_per_value=RidgeTrainer.fit_bytes_per_value,
+        )
+        for jobs in (1, 2)
+    )
+    monkeypatch.setattr(logging.getLogger("model2_assets"), "propagate", True)
+    with caplog.at_level(logging.INFO, logger="model2_assets"):
+        fit_models(
+            registry(),
+            **tables.arguments,
+            horizon="21d",
+            model="ridge",
+            region="us",
+            execution=ExecutionConfig(n_jobs=2, max_rss_gb=(one + two) / 2e9),
+        )
+    assert "1 splits are fitted at once instead of 2" in caplog.text
+    assert "21d|ridge: fitting 5 folds, 1 at once" in caplog.text
 
 
 def test_log_says_what_is_fitted(tables, caplog):
