@@ -1,5 +1,6 @@
 """Ridge's sums of all horizons, from one pass, kept as a working file."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from model2_assets.training._training_data import (
     take_rows,
 )
 from model2_assets.working_files import working_files_of
+
+logger = logging.getLogger(__name__)
 
 _FORMAT = 1
 """Version of the files, and of the way in which sums are made."""
@@ -74,6 +77,7 @@ def add_up_tables(tables: SourceTables, *, n_threads: int) -> dict[int, ColumnSu
     index = cv_splits.index
     assert isinstance(index, pd.MultiIndex)
     labels = tables.labels[label_columns(tables.labels)].to_numpy(dtype=np.float64)
+    logger.info("adding up the rows of all horizons, once for all of them")
     return add_up_blocks(
         take_rows(tables.features, positions_of(tables.features, index, "features")),
         labels[positions_of(tables.labels, index, "labels")],

@@ -165,8 +165,9 @@ class RidgeTrainer(BaseModelTrainer):
         ]
         if not errors:
             raise TrainingError(
-                "no group of its train rows is left to choose among alphas with, because "
-                "no other split tests any; give a single alpha, or more train groups"
+                "alphas cannot be chosen: no other split tests a group of its train rows and "
+                "trains on others of them, as for the first fold of a walk-forward; give a "
+                "single alpha, or use scheme cpcv with fewer test groups"
             )
         return alphas[int(np.argmin(np.sum(errors, axis=0)))]
 
