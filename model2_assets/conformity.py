@@ -1,6 +1,6 @@
 """Whether a table keeps its contract; if not, which column, and which row first."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -165,23 +165,23 @@ def _holds(comparison: Any) -> NDArray[np.bool_]:
 def _require_key(
     columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
 ) -> None:
-    keys = pd.DataFrame({name: np.asarray(columns[name]) for name in contract.key})
-    _refuse_rows(
-        np.asarray(keys.duplicated()),
-        "repeats the key of an earlier row",
-        columns,
-        contract,
-        origin,
-    )
-    if not contract.order:
-        return
-    ranked = np.zeros(len(keys), dtype=np.int64)
-    for name in contract.order:
-        codes = pd.factorize(keys[name], sort=True)[0]
-        ranked = ranked * (codes.max(initial=0) + 1) + codes
-    unsorted = np.diff(ranked, prepend=ranked[:1]) < 0
+    place = _ranks(columns, contract.order)
+    steps = np.diff(place, prepend=place[:1])
+    if set(contract.order) == set(contract.key) and (steps[1:] > 0).all():
+        return  # in order, and every row after another: no key is repeated
+    repeated = pd.Series(_ranks(columns, contract.key)).duplicated().to_numpy()
+    _refuse_rows(repeated, "repeats the key of an earlier row", columns, contract, origin)
     order = ", ".join(contract.order)
-    _refuse_rows(unsorted, f"breaks the order {order}; sort the rows", columns, contract, origin)
+    _refuse_rows(steps < 0, f"breaks the order {order}; sort the rows", columns, contract, origin)
+
+
+def _ranks(columns: Mapping[str, pd.Index | pd.Series], names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rank of every row by several columns, the first before the others."""
+    ranks = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
+    for name in names:
+        codes = pd.factorize(columns[name], sort=True, use_na_sentinel=False)[0]
+        ranks = ranks * (codes.max(initial=0) + 1) + codes
+    return ranks
 
 
 def _refuse_rows(
