@@ -14,11 +14,11 @@ from model2_assets.training import (
     FoldModel,
     ModelRegistry,
     TrainingData,
-    assemble_training_data,
     predict_splits,
 )
 from model2_assets.training._date_stride import on_every_nth_date
-from model2_assets.training.fitting import fit_every_split
+from model2_assets.training._training_data import SourceTables
+from model2_assets.training.fitting import assemble_current_data, fit_every_split
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
 """What differs from the trainer's defaults, so that both sides have the same."""
@@ -119,7 +119,10 @@ def _run_horizon(
     horizon: str,
 ) -> None:
     with outcome.phase("assemble"):
-        data = assemble_training_data(*tables, horizon=horizon)
+        features, labels, cv_splits = tables
+        data, versions = assemble_current_data(
+            features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
+        )
     with outcome.phase("fit"):
         models = fit_every_split(
             registry,
@@ -128,6 +131,7 @@ def _run_horizon(
             model=model,
             execution=config.execution,
             row_weights=None,
+            tables=SourceTables(*tables, horizon, versions),
         )
     with outcome.phase("predict"):
         predictions = predict_splits(models, data)
