@@ -30,7 +30,7 @@ def run(inputs: Inputs) -> Outcome:
     for number in range(RUNS + 1):
         for name, statement in STATEMENTS.items():
             started = time.perf_counter()
-            subprocess.run([sys.executable, "-c", statement], check=True)
+            subprocess.run([sys.executable, "-c", statement], check=True, stderr=subprocess.DEVNULL)
             if number:
                 times[name].append(time.perf_counter() - started)
     outcome = Outcome({name: statistics.median(found) for name, found in times.items()})
