@@ -145,9 +145,10 @@ def _run_horizon(
 
 def _fitted_rows(data: TrainingData, models: tuple[FoldModel, ...]) -> int:
     """Return the rows that all fits together have seen."""
+    stride = models[0].trainer.date_stride(data.n_rows)
     return sum(
-        len(on_every_nth_date(data.train_rows(m.split_id), data.date_codes, m.trainer.date_stride))
-        for m in models
+        len(on_every_nth_date(data.train_rows(model.split_id), data.date_codes, stride))
+        for model in models
     )
 
 

@@ -155,7 +155,7 @@ def share_between(
     """
     for split_id in split_ids:
         _rows_of(data, split_id)
-    if row_weights is not None or trainer.date_stride != 1:
+    if row_weights is not None or trainer.date_stride(data.n_rows) != 1:
         return None
     return trainer.share(data, split_ids=split_ids, n_threads=n_threads, tables=tables)
 
@@ -209,7 +209,8 @@ def _row_steps(
     train: NDArray[np.intp],
     row_weights: RowWeights | None,
 ) -> Iterator[None]:
-    fitted = on_every_nth_date(train, data.date_codes, trainer.date_stride)
+    stride = trainer.date_stride(data.n_rows)
+    fitted = on_every_nth_date(train, data.date_codes, stride)
     weights = None if row_weights is None else row_weights(fitted)
     yield from trainer.fit_steps(data, fitted, sample_weight=weights)
 

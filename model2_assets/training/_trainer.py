@@ -95,9 +95,19 @@ class BaseModelTrainer(ABC):
         """Threads that one fit keeps busy."""
         return 1
 
-    @property
-    def date_stride(self) -> int:
-        """Fits see every n-th date of their train rows; predictions cover every date."""
+    def date_stride(self, n_rows: int) -> int:  # noqa: ARG002 -- most trainers want every date
+        """Return that fits see every n-th date of their train rows.
+
+        Parameters
+        ----------
+        n_rows : int
+            Rows of the whole history, so that all splits train on the same dates.
+
+        Returns
+        -------
+        int
+            1 for every date. Predictions cover every date in any case.
+        """
         return 1
 
     def check_params(self) -> None:  # noqa: B027 -- trainers without limits need not override it

@@ -156,7 +156,7 @@ def _fit(
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride,
+        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
     )
     logger.info(
         "%s|%s: fitting the final model on %s rows × %d features",

@@ -191,7 +191,7 @@ def fit_every_split(
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride,
+        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
     )
     logger.info(
         "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",

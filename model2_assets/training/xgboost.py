@@ -23,6 +23,7 @@ _NOT_NATIVE = (
     "n_estimators",
     "min_child_weight_fraction",
     "date_stride",
+    "stride_keeps_rows",
     "missing_as",
     "n_threads",
 )
@@ -63,6 +64,9 @@ class XGBoostTrainer(BaseModelTrainer):
         ``date_stride``
             Train on every n-th date. The labels of neighbouring dates share all but one of
             their bars, so most of a train set repeats itself.
+        ``stride_keeps_rows``
+            The stride is shortened so that the dates kept have at least so many rows in the
+            whole history: a small panel has none to spare.
         ``missing_as``
             Number put in place of a missing value, when fitting and when predicting; null:
             each node learns where missing values go. Without any missing value XGBoost's
@@ -92,6 +96,7 @@ class XGBoostTrainer(BaseModelTrainer):
         "gamma": 0.0,
         "device": "cpu",
         "date_stride": 1,
+        "stride_keeps_rows": 0,
         "missing_as": None,
         "n_threads": 1,
     }
@@ -116,6 +121,7 @@ class XGBoostTrainer(BaseModelTrainer):
             require_number(self.params, penalty, at_least=0)
         require_choice(self.params, "device", ("cpu", "cuda"))
         require_number(self.params, "date_stride", at_least=1, integer=True)
+        require_number(self.params, "stride_keeps_rows", at_least=0, integer=True)
         require_number(self.params, "n_threads", at_least=1, integer=True)
         if self.params["missing_as"] is not None:
             require_number(self.params, "missing_as", at_least=-1e6, at_most=1e6)
@@ -126,24 +132,25 @@ class XGBoostTrainer(BaseModelTrainer):
 
         ``exact`` trains on every date, with 256 bins. ``default`` trains on 4 dates in the
         window of a label, at least one in two trading weeks, ``fast`` on half of these. Both
-        have fewer bins: ranks are spread evenly, so few bins separate them.
+        have fewer bins: ranks are spread evenly, so few bins separate them. A small panel
+        keeps more of its dates.
         """
         if profile == "exact":
             return {}
         stride = max(1, min(horizon_days // 4, 10))
         if profile == "fast":
-            return {"date_stride": 2 * stride, "max_bin": 32}
-        return {"date_stride": stride, "max_bin": 64}
+            return {"date_stride": 2 * stride, "stride_keeps_rows": 20_000, "max_bin": 32}
+        return {"date_stride": stride, "stride_keeps_rows": 50_000, "max_bin": 64}
 
     @property
     def n_threads(self) -> int:
         """Threads of a fit."""
         return int(self.params["n_threads"])
 
-    @property
-    def date_stride(self) -> int:
-        """Fits see every n-th date of their train rows."""
-        return int(self.params["date_stride"])
+    def date_stride(self, n_rows: int) -> int:
+        """Return that fits see every n-th date; see `BaseModelTrainer.date_stride`."""
+        affordable = n_rows // max(1, int(self.params["stride_keeps_rows"]))
+        return max(1, min(int(self.params["date_stride"]), affordable))
 
     def native_params(self, n_rows: int) -> dict[str, Any]:
         """Return the parameters that XGBoost is given for a fit on `n_rows` rows."""

@@ -90,6 +90,13 @@ def test_with_a_date_stride_a_fold_is_plain_xgboost_on_every_third_date():
         assert model.n_train == len(data.train_rows(model.split_id))
 
 
+@pytest.mark.parametrize(("n_rows", "stride"), [(400_000, 5), (249_999, 4), (50_000, 1), (10, 1)])
+def test_a_small_panel_keeps_more_of_its_dates(n_rows, stride):
+    params = XGBoostTrainer.profile_params("default", 21)
+    assert XGBoostTrainer(params=params, seed=0).date_stride(n_rows) == stride
+    assert XGBoostTrainer(params={"date_stride": 7}, seed=0).date_stride(n_rows) == 7
+
+
 def test_missing_values_take_the_place_of_a_number_in_fit_and_prediction():
     data = make_data(missing=0.2)
     filled = np.where(np.isnan(data.X), np.float32(0.25), data.X)
@@ -222,6 +229,7 @@ def test_a_gpu_that_is_not_there_is_refused_instead_of_training_on_the_cpu(monke
         ("max_bin", 1),
         ("device", "gpu"),
         ("date_stride", 0),
+        ("stride_keeps_rows", -1),
         ("n_threads", 0.5),
         ("missing_as", "nan"),
     ],
