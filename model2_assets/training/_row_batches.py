@@ -7,9 +7,11 @@ import numpy as np
 import xgboost as xgb
 from numpy.typing import NDArray
 
+from model2_assets.training._params import ParameterError
 from model2_assets.training._training_data import FeatureMatrix
 
 _BATCH_ROWS = 65_536
+_LARGEST_RANK = 0.5
 
 
 class RowBatches(xgb.DataIter):
@@ -44,6 +46,24 @@ class RowBatches(xgb.DataIter):
         self._missing_as = missing_as
         self._X, self._y, self._rows, self._weight = X, y, rows, weight
         self._start = 0
+
+    def require_ranks(self) -> None:
+        """Refuse features that are not ranks, which lie between -0.5 and 0.5.
+
+        Raises
+        ------
+        ParameterError
+            At the first batch that has another value.
+        """
+        for start in range(0, len(self._rows), _BATCH_ROWS):
+            features = self._X[self._rows[start : start + _BATCH_ROWS]]
+            largest = np.fmax.reduce(np.abs(features), axis=None, initial=0.0)
+            if largest > _LARGEST_RANK:
+                raise ParameterError(
+                    "bins",
+                    f"even bins are for features normalized by rank, which lie between -0.5 and "
+                    f"0.5, got {largest:g}; use learned",
+                )
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """Hand over the next batch; tell whether there was one."""

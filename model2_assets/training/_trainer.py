@@ -73,6 +73,7 @@ class BaseModelTrainer(ABC):
         cls,
         profile: str,  # noqa: ARG003 -- most trainers are the same in every profile
         horizon_days: int,  # noqa: ARG003
+        normalization: str = "none",  # noqa: ARG003
     ) -> Mapping[str, Any]:
         """Return the parameters that a training profile sets, under those of the configuration.
 
@@ -82,6 +83,8 @@ class BaseModelTrainer(ABC):
             ``execution.profile`` of the configuration.
         horizon_days : int
             Horizon in trading days.
+        normalization : {"rank", "zscore", "none"}, default "none"
+            How features were normalized, as far as is known.
 
         Returns
         -------

@@ -26,6 +26,8 @@ class ModelRegistry:
         Configuration key that they stand under, for messages.
     profile : {"exact", "default", "fast"}, default "exact"
         Training profile; what it sets lies under the models' own parameters.
+    normalization : {"rank", "zscore", "none"}, default "none"
+        How features are normalized; a profile may make use of it.
 
     Examples
     --------
@@ -43,9 +45,11 @@ class ModelRegistry:
         *,
         key: str = "models",
         profile: str = "exact",
+        normalization: str = "none",
     ) -> None:
         self._key = key
         self._profile = profile
+        self._normalization = normalization
         self._models: dict[str, ModelConfig] = {}
         for name, model in (models or {}).items():
             self.register(name, model)
@@ -59,9 +63,15 @@ class ModelRegistry:
         ConfigError
             If there is no such region.
         """
-        own = isinstance(config.region(region).models, dict)
-        key = f"regions.{region}.models" if own else "models"
-        return cls(config.models_of(region), key=key, profile=config.execution.profile)
+        settings = config.region(region)
+        # What a builder of the user's own makes of its features is not known.
+        known = settings.features.builder is None
+        return cls(
+            config.models_of(region),
+            key=f"regions.{region}.models" if isinstance(settings.models, dict) else "models",
+            profile=config.execution.profile,
+            normalization=settings.features.normalization if known else "none",
+        )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -178,7 +188,9 @@ class ModelRegistry:
         if not _HORIZON.fullmatch(horizon):
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})
-        of_profile = trainer_class.profile_params(self._profile, int(horizon.removesuffix("d")))
+        of_profile = trainer_class.profile_params(
+            self._profile, int(horizon.removesuffix("d")), self._normalization
+        )
         params = {**of_profile, **model.params, **overrides}
         try:
             trainer = trainer_class(params=params, seed=model.seed)

@@ -20,6 +20,7 @@ from model2_assets.training.base_models import BaseModelTrainer, importance_fram
 _ATTRIBUTE = "model2_assets"
 
 _NOT_NATIVE = (
+    "bins",
     "n_estimators",
     "min_child_weight_fraction",
     "date_stride",
@@ -55,6 +56,9 @@ class XGBoostTrainer(BaseModelTrainer):
             panel of 20 names and one of 3,000.
         ``max_bin``
             Histogram bins a feature.
+        ``bins``
+            ``learned``: by quantiles of the train rows, a feature at a time. ``even``: of equal
+            width from -0.5 to 0.5, where all ranks are; known without a look at any row.
         ``subsample``, ``colsample_bytree``, ``colsample_bynode``
             Shares of rows and features drawn for each tree or node.
         ``reg_lambda``, ``reg_alpha``, ``gamma``
@@ -88,6 +92,7 @@ class XGBoostTrainer(BaseModelTrainer):
         "max_depth": 3,
         "min_child_weight_fraction": 0.05,
         "max_bin": 256,
+        "bins": "learned",
         "subsample": 1.0,
         "colsample_bytree": 1.0,
         "colsample_bynode": 1.0,
@@ -120,6 +125,7 @@ class XGBoostTrainer(BaseModelTrainer):
         for penalty in ("reg_lambda", "reg_alpha", "gamma"):
             require_number(self.params, penalty, at_least=0)
         require_choice(self.params, "device", ("cpu", "cuda"))
+        require_choice(self.params, "bins", ("learned", "even"))
         require_number(self.params, "date_stride", at_least=1, integer=True)
         require_number(self.params, "stride_keeps_rows", at_least=0, integer=True)
         require_number(self.params, "n_threads", at_least=1, integer=True)
@@ -127,20 +133,26 @@ class XGBoostTrainer(BaseModelTrainer):
             require_number(self.params, "missing_as", at_least=-1e6, at_most=1e6)
 
     @classmethod
-    def profile_params(cls, profile: str, horizon_days: int) -> dict[str, Any]:
+    def profile_params(
+        cls, profile: str, horizon_days: int, normalization: str = "none"
+    ) -> dict[str, Any]:
         """Train on a few dates a label; see `BaseModelTrainer.profile_params`.
 
         ``exact`` trains on every date, with 256 bins. ``default`` trains on 4 dates in the
         window of a label, at least one in two trading weeks, ``fast`` on half of these. Both
-        have fewer bins: ranks are spread evenly, so few bins separate them. A small panel
-        keeps more of its dates.
+        have fewer bins: ranks are spread evenly, so few bins separate them, and need not be
+        learned. Missing ranks and z-scores become their middle. A small panel keeps more of
+        its dates.
         """
         if profile == "exact":
             return {}
+        params: dict[str, Any] = {} if normalization == "none" else {"missing_as": 0.0}
+        if normalization == "rank":
+            params["bins"] = "even"
         stride = max(1, min(horizon_days // 4, 10))
         if profile == "fast":
-            return {"date_stride": 2 * stride, "stride_keeps_rows": 20_000, "max_bin": 32}
-        return {"date_stride": stride, "stride_keeps_rows": 50_000, "max_bin": 64}
+            return params | {"date_stride": 2 * stride, "stride_keeps_rows": 20_000, "max_bin": 32}
+        return params | {"date_stride": stride, "stride_keeps_rows": 50_000, "max_bin": 64}
 
     @property
     def n_threads(self) -> int:
@@ -213,9 +225,7 @@ class XGBoostTrainer(BaseModelTrainer):
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
-                train = xgb.QuantileDMatrix(
-                    batches, max_bin=self.params["max_bin"], nthread=self.n_threads
-                )
+                train = self._binned(batches, len(feature_names))
             yield
             booster = xgb.Booster(self.native_params(n_rows), [train])
             for tree in range(self.params["n_estimators"]):
@@ -227,6 +237,15 @@ class XGBoostTrainer(BaseModelTrainer):
         # Trees are fitted and read by position; names are for importances alone.
         self.booster_ = _on_cpu(booster.reset(), self.n_threads)
         self.feature_names = tuple(feature_names)
+
+    def _binned(self, batches: RowBatches, n_features: int) -> xgb.QuantileDMatrix:
+        settings = {"max_bin": self.params["max_bin"], "nthread": self.n_threads}
+        if self.params["bins"] == "learned":
+            return xgb.QuantileDMatrix(batches, **settings)
+        batches.require_ranks()
+        edges = np.linspace(-0.5, 0.5, self.params["max_bin"] + 1, dtype=np.float32)
+        grid = np.repeat(edges[:, np.newaxis], n_features, axis=1)
+        return xgb.QuantileDMatrix(batches, ref=xgb.QuantileDMatrix(grid, **settings), **settings)
 
     def _require_device(self) -> None:
         """Refuse a GPU that is not there, where XGBoost would silently train on the CPU."""

@@ -41,7 +41,7 @@ def test_the_seed_of_the_config_reaches_the_trees():
     data = make_data()
 
     def digest(seed):
-        params = {"subsample": 0.5, "n_estimators": 10}
+        params = {"subsample": 0.5, "n_estimators": 10, "bins": "learned"}
         registry = registry_of({"xgboost": {"params": params, "seed": seed}})
         return cross_validate(lambda: registry.trainer("xgboost", "21d"), data)[0].trainer.digest()
 

@@ -1,9 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 import xgboost as xgb
 
 from model2_assets.errors import TrainingError
 from model2_assets.training import XGBoostTrainer, _row_batches, cross_validate
+from model2_assets.training._row_batches import RowBatches
 from model2_assets_tests.training.panels import make_data
 
 FAST = {"n_estimators": 25, "learning_rate": 0.2}
@@ -88,6 +92,49 @@ def test_with_a_date_stride_a_fold_is_plain_xgboost_on_every_third_date():
         plain = plain_booster(data.X[rows], data.y[rows])
         assert model.trainer.booster_.get_dump(with_stats=True) == plain.get_dump(with_stats=True)
         assert model.n_train == len(data.train_rows(model.split_id))
+
+
+def as_ranks(data):
+    columns = pd.DataFrame(data.X).groupby(data.date_codes).rank(pct=True).to_numpy()
+    return replace(data, X=(columns - 0.5 - 1 / 2000).astype(np.float32))
+
+
+def test_even_bins_split_between_ranks_as_a_plain_fit_on_rounded_ranks_does():
+    data = as_ranks(make_data(missing=0.0, n_dates=200))
+    trainer = fit(data, bins="even", max_bin=8)
+    # By hand: eight bins of width 1/8 from -0.5 to 0.5; a tree may only split at their edges.
+    edges = trainer.booster_.trees_to_dataframe().query("Feature != 'Leaf'")["Split"]
+    assert set(edges * 8) <= set(range(-3, 4))
+    rounded = (np.floor(data.X * 8) / 8 + 1 / 16).astype(np.float32)
+    plain = plain_booster(rounded, data.y)
+    np.testing.assert_allclose(trainer.predict(data.X), plain.inplace_predict(rounded), rtol=1e-6)
+
+
+def test_even_bins_do_not_depend_on_the_rows():
+    data = as_ranks(make_data(missing=0.0))
+    cuts = [
+        XGBoostTrainer(params={"bins": "even"}, seed=0)
+        ._binned(RowBatches(data.X, data.y, rows), data.X.shape[1])
+        .get_quantile_cut()[1]
+        for rows in (np.arange(5), np.arange(data.n_rows))
+    ]
+    np.testing.assert_array_equal(*cuts)
+
+
+def test_even_bins_are_refused_for_features_that_are_no_ranks():
+    with pytest.raises(TrainingError, match=r"params\.bins: even bins are for .*; use learned"):
+        fit(make_data(), bins="even")
+
+
+@pytest.mark.parametrize(
+    ("normalization", "expected"),
+    [("rank", ("even", 0.0)), ("zscore", ("learned", 0.0)), ("none", ("learned", None))],
+)
+def test_a_profile_uses_what_is_known_of_the_features(normalization, expected):
+    params = XGBoostTrainer.profile_params("default", 21, normalization)
+    trainer = XGBoostTrainer(params=params, seed=0)
+    assert (trainer.params["bins"], trainer.params["missing_as"]) == expected
+    assert XGBoostTrainer.profile_params("exact", 21, normalization) == {}
 
 
 @pytest.mark.parametrize(("n_rows", "stride"), [(400_000, 5), (249_999, 4), (50_000, 1), (10, 1)])
@@ -228,6 +275,7 @@ def test_a_gpu_that_is_not_there_is_refused_instead_of_training_on_the_cpu(monke
         ("reg_lambda", -1),
         ("max_bin", 1),
         ("device", "gpu"),
+        ("bins", "many"),
         ("date_stride", 0),
         ("stride_keeps_rows", -1),
         ("n_threads", 0.5),
