@@ -39,6 +39,7 @@ LEVERS = {
     "bins_128": _params("128 bins", max_bin=128),
     "bins_64": _params("64 bins", max_bin=64),
     "bins_32": _params("32 bins", max_bin=32),
+    "even_bins": _params("64 bins of equal width, known beforehand", max_bin=64, bins="even"),
     "depth_3": _params("depth 3", max_depth=3),
     "dense": _params("missing values become the middle rank", missing_as=0.0),
     "leaf_2": _params("leaves of at least 2% of the rows", min_child_weight_fraction=0.02),
