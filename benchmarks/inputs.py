@@ -72,12 +72,15 @@ class Inputs:
         """The store of the tables."""
         return Store(str(self.folder / "store"))
 
-    def remove_working_files(self) -> None:
-        """Remove what this package has derived from the tables, so that a run starts cold."""
+    def remove_sums(self) -> None:
+        """Remove the sums that an earlier run has kept for Ridge.
+
+        The working matrix stays: it is written when features are published.
+        """
         for region in SPLITS:
             folder = self.store.working_files(region).folder
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(folder / "ridge_sums", ignore_errors=True)
 
 
 def prepare(size: str, seed: int, cache: Path, *, trees: int = 300) -> Inputs:

@@ -100,7 +100,7 @@ def run(inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, **settings: Any
     """
     config = configuration(inputs, **settings)
     registry = ModelRegistry.from_config(config, FIVE_FOLDS)
-    inputs.remove_working_files()
+    inputs.remove_sums()
     outcome = Outcome()
     with outcome.phase("load"):
         features = inputs.read("features")

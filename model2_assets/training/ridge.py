@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any, ClassVar, Self
@@ -17,11 +18,16 @@ from model2_assets.training._ridge_files import kept_sums
 from model2_assets.training._ridge_solution import RidgeSolution
 from model2_assets.training._ridge_sums import ChosenRows, SplitSums, add_up_rows, add_up_splits
 from model2_assets.training._training_data import SourceTables, TrainingData
-from model2_assets.training.base_models import BaseModelTrainer, hash_values, importance_frame
+from model2_assets.training.base_models import (
+    BaseModelTrainer,
+    hash_values,
+    importance_frame,
+    usable_cores,
+)
 
 _SMALLEST_ALPHA = 1e-3
 
-_CHUNK_ROWS = 8192
+_CHUNK_ROWS = 2048
 """Rows predicted at once, so that memory does not grow with their number."""
 
 
@@ -215,11 +221,16 @@ class RidgeTrainer(BaseModelTrainer):
         self._require_fitted(X)
         slopes = self.coef_ / self.scale_
         predictions = np.empty(len(X))
-        for start in range(0, len(X), _CHUNK_ROWS):
+
+        def predict_chunk(start: int) -> None:
             rows = slice(start, start + _CHUNK_ROWS)
             deviations = X[rows] - self.mean_
             np.copyto(deviations, 0.0, where=np.isnan(deviations))
             predictions[rows] = deviations @ slopes
+
+        # Chunks are the same for any number of threads, and so are the bits.
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            list(pool.map(predict_chunk, range(0, len(X), _CHUNK_ROWS)))
         return predictions + self.intercept_
 
     def importances(self) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.training._params import ParameterError, require_choice, require_number
 from model2_assets.training._row_batches import RowBatches, fill_missing
 from model2_assets.training._training_data import TrainingData
+from model2_assets.training._usable_cores import usable_cores
 from model2_assets.training.base_models import BaseModelTrainer, importance_frame
 
 _ATTRIBUTE = "model2_assets"
@@ -235,7 +236,7 @@ class XGBoostTrainer(BaseModelTrainer):
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
         # Trees are fitted and read by position; names are for importances alone.
-        self.booster_ = _on_cpu(booster.reset(), self.n_threads)
+        self.booster_ = _for_prediction(booster.reset())
         self.feature_names = tuple(feature_names)
 
     def _binned(self, batches: RowBatches, n_features: int) -> xgb.QuantileDMatrix:
@@ -305,7 +306,7 @@ class XGBoostTrainer(BaseModelTrainer):
         booster.set_attr(**{_ATTRIBUTE: None})
         trainer = cls(params=state["params"], seed=state["seed"])
         trainer.feature_names = tuple(state["feature_names"])
-        trainer.booster_ = _on_cpu(booster, trainer.n_threads)
+        trainer.booster_ = _for_prediction(booster)
         return trainer
 
     def digest(self) -> str:
@@ -315,9 +316,13 @@ class XGBoostTrainer(BaseModelTrainer):
         return content.hexdigest()
 
 
-def _on_cpu(booster: xgb.Booster, n_threads: int) -> xgb.Booster:
-    """Predict host arrays on the CPU, wherever the trees were grown."""
-    booster.set_param({"device": "cpu", "nthread": n_threads, "verbosity": 0})
+def _for_prediction(booster: xgb.Booster) -> xgb.Booster:
+    """Predict host arrays on the CPU, wherever the trees were grown, on all cores.
+
+    A row's prediction is the sum of its leaves in the order of the trees, so it does not
+    depend on the number of threads.
+    """
+    booster.set_param({"device": "cpu", "nthread": usable_cores(), "verbosity": 0})
     return booster
 
 

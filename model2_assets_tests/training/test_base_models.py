@@ -1,4 +1,6 @@
 import logging
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -49,6 +51,24 @@ def test_the_number_of_jobs_does_not_change_a_bit(make_trainer):
     assert digests(one) == digests(two) == digests(many)
     first, second = predict_out_of_fold(one, data), predict_out_of_fold(two, data)
     assert first.equals(second)
+
+
+def test_another_process_gives_the_same_bits_with_another_number_of_threads():
+    program = (
+        "from model2_assets.training import RidgeTrainer, XGBoostTrainer, cross_validate\n"
+        "from model2_assets_tests.training.panels import make_data\n"
+        "makes = (lambda: RidgeTrainer(params={'alphas': [1.0, 1e3]}, seed=7),\n"
+        "         lambda: XGBoostTrainer(params={'n_estimators': 9, 'n_threads': 2}, seed=7))\n"
+        "for make in makes:\n"
+        "    for m in cross_validate(make, make_data(), n_jobs=2):\n"
+        "        print(m.trainer.digest())\n"
+    )
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    ridge = cross_validate(lambda: RidgeTrainer(params={"alphas": [1.0, 1e3]}, seed=7), make_data())
+    trees = cross_validate(lambda: XGBoostTrainer(params={"n_estimators": 9}, seed=7), make_data())
+    assert shown.stdout.split() == digests(ridge) + digests(trees)
 
 
 @pytest.mark.parametrize("make_trainer", TRAINERS)

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -100,21 +98,6 @@ def test_the_number_of_threads_does_not_change_a_bit_of_any_sum():
     for block, sums in one.items():
         for name in ("gram", "moments", "squares"):
             assert getattr(sums, name).tobytes() == getattr(three[block], name).tobytes()
-
-
-def test_another_process_gives_the_same_bits(monkeypatch):
-    monkeypatch.undo()
-    program = (
-        "from model2_assets.training import RidgeTrainer, cross_validate\n"
-        "from model2_assets_tests.training.panels import make_data\n"
-        "make = lambda: RidgeTrainer(params={'alphas': [1.0, 1e3]}, seed=7)\n"
-        "print(*(m.trainer.digest() for m in cross_validate(make, make_data(), n_jobs=2)))\n"
-    )
-    own = cross_validate(lambda: RidgeTrainer(params={"alphas": [1.0, 1e3]}, seed=7), make_data())
-    shown = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert shown.stdout.split() == digests(own)
 
 
 @pytest.mark.parametrize("value", [1e9, np.nan])
