@@ -41,8 +41,10 @@ def measured(body: Body) -> Body:
 
     @wraps(body)
     def measuring(*args: Any, **inputs: Any) -> Iterator[Any]:
+        from model2_assets.memory import release_unused_memory
         from model2_assets.training import measure_resources
 
+        release_unused_memory()
         with ExitStack() as stack:
             usage = stack.enter_context(measure_resources())
             for event in body(*args, **inputs):

@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.costs import TransferCosts
+from model2_assets.defs.handover import Handover
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.storage import Address, Store
 
@@ -30,7 +31,7 @@ class StoreIOManager(dg.IOManager):
         key = context.asset_partition_key if context.has_asset_partitions else None
         address = address_of(context.asset_key, key)
         with self._costs.writing(context):
-            path = self._store.write(address, obj)
+            path = self._store.write(address, obj.take() if isinstance(obj, Handover) else obj)
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(path)),
             **self._costs.of(context),

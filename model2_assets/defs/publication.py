@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from model2_assets.defs.handover import Handover
 from model2_assets.defs.metadata import finite, gallery, readable
 from model2_assets.defs.region import Region
 
@@ -75,7 +76,7 @@ def publish(
         )
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
-        value=value,
+        value=Handover(value),
         metadata={**_drawn(context, region, pictures), **readable(metadata)},
         data_version=dg.DataVersion(data_version),
     )
