@@ -1,7 +1,6 @@
 """Memory that is free inside this process goes back to the system."""
 
 import ctypes
-import gc
 import sys
 from contextlib import suppress
 
@@ -10,10 +9,9 @@ def release_unused_memory() -> None:
     """Hand freed memory back, of which allocators keep a part for later.
 
     The steps of a run share a process, so what allocators keep after one step would count in
-    the peak of every later one. Frees Python's cycles, Arrow's pool and, where the C library
-    is glibc, its heap (malloc_trim(3)); elsewhere the last part does nothing.
+    the peak of every later one. Trims Arrow's pool and, where the C library is glibc, its
+    heap (malloc_trim(3)), which takes milliseconds; elsewhere the last part does nothing.
     """
-    gc.collect()
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:
         arrow.default_memory_pool().release_unused()
