@@ -1,6 +1,5 @@
 """The 158 features by this package."""
 
-import numpy as np
 import pandas as pd
 
 from benchmarks.inputs import Inputs
@@ -35,11 +34,9 @@ def run(inputs: Inputs, *, clean: bool = False) -> Outcome:
         return outcome
     with outcome.phase("rank"):
         assert isinstance(features.index, pd.MultiIndex)
-        dates = date_codes(features.index)
-        starts = np.searchsorted(dates.codes, np.arange(len(dates.values) + 1)).astype(np.int64)
         values = features.to_numpy()
         values.setflags(write=True)
-        normalize_cross_sections(values, starts, method="rank")
+        normalize_cross_sections(values, date_codes(features.index).starts, method="rank")
     return outcome
 
 

@@ -29,6 +29,14 @@ class LevelCodes:
     codes: NDArray[np.int64]
     values: pd.Index
 
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """First row of each value, and the number of rows: shape (n_values + 1,).
+
+        Of rows that are sorted by value, as those of a panel in canonical order are by date.
+        """
+        return np.searchsorted(self.codes, np.arange(len(self.values) + 1)).astype(np.int64)
+
 
 def date_codes(index: pd.MultiIndex) -> LevelCodes:
     """Return the dates of a panel index as codes into its distinct, sorted dates.

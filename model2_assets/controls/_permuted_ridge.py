@@ -67,14 +67,13 @@ class PermutedRidge:
     def of(cls, data: TrainingData, *, n_permutations: int, seed: int) -> "PermutedRidge":
         """Prepare both passes over the rows of a horizon."""
         dates = date_codes(data.index)
-        starts = np.searchsorted(dates.codes, np.arange(len(dates.values) + 1))
         ranks = pd.Series(data.y).groupby(dates.codes).rank()
         return cls(
             data=data,
             patterns=find_row_patterns(data),
             columns=_columns_of(data.X),
             label_ranks=np.asarray(ranks, dtype=np.float64),
-            date_starts=starts.astype(np.int64),
+            date_starts=dates.starts,
             n_permutations=n_permutations,
             seed=seed,
         )

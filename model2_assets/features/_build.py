@@ -123,7 +123,7 @@ def build_features_from_config(
 
     index = _rows_of(panel.index, has_features)
     normalize_cross_sections(
-        values, _date_starts(index), method=settings.normalization, n_threads=n_threads
+        values, date_codes(index).starts, method=settings.normalization, n_threads=n_threads
     )
     features = pd.DataFrame(
         values,
@@ -211,11 +211,6 @@ def _rows_of(index: pd.Index, chosen: NDArray[np.bool_]) -> pd.MultiIndex:
     rows = index[chosen]
     assert isinstance(rows, pd.MultiIndex)
     return rows.remove_unused_levels()
-
-
-def _date_starts(index: pd.MultiIndex) -> NDArray[np.int64]:
-    dates = date_codes(index)
-    return np.searchsorted(dates.codes, np.arange(len(dates.values) + 1)).astype(np.int64)
 
 
 def _compute(

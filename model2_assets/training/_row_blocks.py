@@ -61,9 +61,7 @@ def find_row_blocks(index: pd.MultiIndex, marks: Iterable[NDArray[np.integer]]) 
     RowBlocks
         Ids in the order of first rows.
     """
-    dates = date_codes(index)
-    starts = np.searchsorted(dates.codes, np.arange(len(dates.values) + 1)).astype(np.int64)
-    runs = [range(start, stop) for start, stop in _run_rows(starts)]
+    runs = [range(start, stop) for start, stop in _run_rows(date_codes(index).starts)]
     return RowBlocks(
         ids=number_rows(len(index), marks).astype(np.int32),
         runs=np.repeat(np.arange(len(runs), dtype=np.int32), [len(run) for run in runs]),

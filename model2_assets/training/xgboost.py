@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +14,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.training._params import ParameterError, require_choice, require_number
 from model2_assets.training._row_batches import RowBatches, fill_missing
 from model2_assets.training._training_data import TrainingData
+from model2_assets.training._turns import Steps, finish
 from model2_assets.training._usable_cores import usable_cores
 from model2_assets.training.base_models import BaseModelTrainer, importance_frame
 
@@ -192,8 +192,7 @@ class XGBoostTrainer(BaseModelTrainer):
         a share of the train rows.
         """
         batches = RowBatches(X, y, np.arange(len(X)), sample_weight, self.params["missing_as"])
-        for _ in self._grow(batches, len(X), feature_names):
-            pass
+        finish(self._grow(batches, len(X), feature_names))
         return self
 
     def fit_rows(
@@ -204,8 +203,7 @@ class XGBoostTrainer(BaseModelTrainer):
         sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
         """Grow the trees from rows read in batches; see `BaseModelTrainer.fit_rows`."""
-        for _ in self.fit_steps(data, rows, sample_weight=sample_weight):
-            pass
+        finish(self.fit_steps(data, rows, sample_weight=sample_weight))
         return self
 
     def fit_steps(
@@ -214,14 +212,14 @@ class XGBoostTrainer(BaseModelTrainer):
         rows: NDArray[np.intp],
         *,
         sample_weight: NDArray[np.float64] | None = None,
-    ) -> Iterator[None]:
+    ) -> Steps[None]:
         """Grow some trees at a time; see `BaseModelTrainer.fit_steps`."""
         batches = RowBatches(data.X, data.y, rows, sample_weight, self.params["missing_as"])
         return self._grow(batches, len(rows), data.feature_names)
 
     def _grow(
         self, batches: RowBatches, n_rows: int, feature_names: tuple[str, ...]
-    ) -> Iterator[None]:
+    ) -> Steps[None]:
         """Do as ``xgboost.train`` does, pausing after every few trees."""
         try:
             with xgb.config_context(verbosity=0):
