@@ -77,11 +77,12 @@ def add_up_tables(tables: SourceTables, *, n_threads: int) -> dict[int, ColumnSu
     index = cv_splits.index
     assert isinstance(index, pd.MultiIndex)
     labels = tables.labels[label_columns(tables.labels)].to_numpy(dtype=np.float64)
+    label_rows = positions_of(tables.labels, index, "labels")
     logger.info("adding up the rows of all horizons, once for all of them")
     return add_up_blocks(
         take_rows(tables.features, positions_of(tables.features, index, "features")),
-        labels[positions_of(tables.labels, index, "labels")],
-        blocks_of_tables(tables.labels, cv_splits),
+        labels[label_rows],
+        blocks_of_tables(tables.labels, cv_splits, label_rows),
         n_threads=n_threads,
     )
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -16,6 +17,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
 from model2_assets.training._row_blocks import RowBlocks, find_row_blocks
 from model2_assets.training._selected_rows import SelectedRows, is_plain_matrix
+from model2_assets.training._usable_cores import usable_cores
 
 TRAIN = 0
 """Role of a row that a split trains on."""
@@ -214,7 +216,8 @@ def assemble_training_data(
         raise TrainingError(f"labels have no column {label_column!r}; they have {known or 'none'}")
     cv_splits = to_canonical(cv_splits)
     index = _panel_index(cv_splits)
-    y = labels[label_column].to_numpy(dtype=np.float64)[positions_of(labels, index, "labels")]
+    label_rows = positions_of(labels, index, "labels")
+    y = labels[label_column].to_numpy(dtype=np.float64)[label_rows]
     labelled = np.flatnonzero(~np.isnan(y))
     if not labelled.size:
         raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
@@ -226,11 +229,13 @@ def assemble_training_data(
         feature_names=tuple(str(name) for name in features.columns),
         roles=_roles(cv_splits, horizon)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
-        blocks=blocks_of_tables(labels, cv_splits).take(labelled),
+        blocks=blocks_of_tables(labels, cv_splits, label_rows).take(labelled),
     )
 
 
-def blocks_of_tables(labels: pd.DataFrame, cv_splits: pd.DataFrame) -> RowBlocks:
+def blocks_of_tables(
+    labels: pd.DataFrame, cv_splits: pd.DataFrame, label_rows: NDArray[np.intp]
+) -> RowBlocks:
     """Find the rows that have labels of the same horizons and the same roles in all splits.
 
     Parameters
@@ -239,26 +244,26 @@ def blocks_of_tables(labels: pd.DataFrame, cv_splits: pd.DataFrame) -> RowBlocks
         Panel frame with a column ``label_21d`` and so on for every horizon.
     cv_splits : DataFrame
         Panel frame in canonical order, whose rows `labels` know.
+    label_rows : ndarray of shape (n_rows,), intp
+        Where the rows of `cv_splits` are in `labels`.
 
     Returns
     -------
     RowBlocks
         Of the rows of `cv_splits`.
     """
-    index = _panel_index(cv_splits)
-    positions = positions_of(labels, index, "labels")
 
     def marks() -> Iterator[NDArray[np.integer]]:
         group_id = cv_splits["group_id"].to_numpy(dtype=np.int16)
         yield group_id - group_id.min()
         for name in label_columns(labels):
-            yield labels[name].notna().to_numpy()[positions].astype(np.int8)
+            yield labels[name].notna().to_numpy()[label_rows].astype(np.int8)
         for name in cv_splits.columns:
             if _ROLES.fullmatch(str(name)):
                 # Whatever keeps a row out of a split does so alike.
                 yield np.minimum(cv_splits[name].to_numpy(dtype=np.int8), TEST + 1)
 
-    return find_row_blocks(index, marks())
+    return find_row_blocks(_panel_index(cv_splits), marks())
 
 
 def label_columns(labels: pd.DataFrame) -> list[str]:
@@ -284,7 +289,7 @@ def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple
         At the first infinite value.
     """
     # The matrix as it lies is read at the speed of memory; rows are chosen only at a finding.
-    if isinstance(X, SelectedRows) and not any(map(_has_infinity, _chunks(X.span))):
+    if isinstance(X, SelectedRows) and not _any_infinity(X.span):
         return
     for start, chunk in zip(range(0, len(X), _CHUNK_ROWS), _chunks(X), strict=True):
         if _has_infinity(chunk):
@@ -294,6 +299,11 @@ def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple
                 f"{row_name(index, start + rows[0])}; NaN is allowed, infinity is not: correct "
                 f"the feature builder"
             )
+
+
+def _any_infinity(X: NDArray[np.float32]) -> bool:
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        return any(pool.map(_has_infinity, _chunks(X)))
 
 
 def _chunks(X: FeatureMatrix) -> Iterator[NDArray[np.float32]]:
