@@ -285,6 +285,32 @@ def close_runs() -> None:
         _close_dead_runs(instance)
 
 
+@main.command("prune-runs")
+@click.option(
+    "--keep-days",
+    type=click.IntRange(1),
+    default=90,
+    show_default=True,
+    help="Days for which every run stays.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say how many would be deleted.")
+def prune_old_runs(keep_days: int, dry_run: bool) -> None:
+    """Delete old runs and their events from the Dagster instance.
+
+    Results are not touched, and neither is any run that made a current or a kept version.
+    """
+    from model2_assets.cli_runs import prune_runs
+
+    config = _load_config()
+    _dagster_home()
+
+    import dagster as dg
+
+    with dg.DagsterInstance.get() as instance:
+        keep = max(config.storage.keep_versions, 1)
+        prune_runs(instance, keep_days=keep_days, keep=keep, dry_run=dry_run)
+
+
 def _load_config() -> Model2Config:
     config = load_config()
     setup_logging(config.logging.level, config.logging.format)

@@ -1,0 +1,214 @@
+"""Old runs are deleted; whatever an asset's state is read from stays."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from click.testing import CliRunner
+
+from model2_assets.cli import main
+from model2_assets.config import parse_config
+from model2_assets.defs.pruning import compact, delete_runs, find_prunable, forget_abandoned
+from model2_assets.defs.region import Region
+from model2_assets.defs.staleness import RecordedResults, partition_problems
+from model2_assets_tests.defs.gate_bench import QUICK_CONFIG
+from model2_assets_tests.defs.small_region import workbench
+
+HOME = "dagster_home"
+
+
+@dg.asset(check_specs=[dg.AssetCheckSpec("sound", asset="plain")])
+def plain() -> Iterator[dg.MaterializeResult]:
+    yield dg.MaterializeResult(
+        check_results=[dg.AssetCheckResult(check_name="sound", passed=True)], metadata={"n": 1}
+    )
+
+
+@dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
+def split(context: dg.AssetExecutionContext) -> None:
+    if "fails" in context.run.tags:
+        raise ValueError("planted")
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    (tmp_path / HOME).mkdir()
+    settings = {"telemetry": {"enabled": False}}
+    with dg.DagsterInstance.local_temp(str(tmp_path / HOME), overrides=settings) as made:
+        yield made
+
+
+def materialize(
+    instance: dg.DagsterInstance,
+    asset: dg.AssetsDefinition,
+    partition: str | None = None,
+    **tags: str,
+) -> str:
+    result = dg.materialize(
+        [asset], instance=instance, partition_key=partition, tags=tags, raise_on_error=False
+    )
+    return result.run_id
+
+
+def now() -> datetime:
+    return datetime.now(UTC) + timedelta(seconds=1)
+
+
+def test_runs_with_the_latest_materializations_stay(instance: dg.DagsterInstance) -> None:
+    old = [materialize(instance, split, "a"), materialize(instance, plain)]
+    only_of_b = materialize(instance, split, "b")
+    failed = materialize(instance, split, "b", fails="yes")
+    latest = [materialize(instance, split, "a"), materialize(instance, plain)]
+
+    found = find_prunable(instance, before=now(), keep=1)
+
+    assert set(found.runs) == {*old, failed}
+    assert set(found.needed) == {only_of_b, *latest}
+
+
+def test_as_many_materializations_stay_as_are_asked_for(instance: dg.DagsterInstance) -> None:
+    runs = [materialize(instance, plain) for _ in range(4)]
+
+    assert find_prunable(instance, before=now(), keep=3).runs == tuple(runs[:1])
+
+
+def test_young_and_unfinished_runs_stay(instance: dg.DagsterInstance) -> None:
+    running = instance.create_run_for_job(
+        dg.Definitions([plain]).resolve_implicit_global_asset_job_def()
+    )
+    instance.report_run_canceling(running)
+    for _ in range(3):
+        materialize(instance, plain)
+
+    assert len(find_prunable(instance, before=now(), keep=1).runs) == 2
+    assert find_prunable(instance, before=now() - timedelta(hours=1), keep=1).runs == ()
+    assert instance.has_run(running.run_id)
+
+
+def test_last_run_stays_so_that_its_numbers_are_not_given_again(
+    instance: dg.DagsterInstance,
+) -> None:
+    materialize(instance, plain)
+    failed = materialize(instance, split, "b", fails="yes")
+    last = instance.event_log_storage.get_maximum_record_id()
+
+    found = find_prunable(instance, before=now(), keep=1)
+    delete_runs(instance, found.runs)
+    materialize(instance, plain)
+
+    assert failed in found.needed
+    (made,) = instance.fetch_materializations(plain.key, limit=1).records
+    assert last is not None
+    assert made.storage_id > last
+
+
+def test_nothing_is_left_of_a_deleted_run_but_its_evaluations(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    first, second = (materialize(instance, plain) for _ in range(2))
+    before = instance.fetch_materializations(plain.key, limit=5).records
+    captured = tmp_path / HOME / "storage" / first / "compute_logs"
+    captured.mkdir(parents=True, exist_ok=True)
+    (captured / "plain.out").write_text("printed")
+
+    delete_runs(instance, [first])
+
+    assert [run.run_id for run in instance.get_runs()] == [second]
+    assert instance.fetch_materializations(plain.key, limit=5).records == before[:1]
+    assert not [path for path in tmp_path.rglob("*") if first in path.name]
+    checks = instance.event_log_storage.get_asset_check_execution_history(
+        dg.AssetCheckKey(plain.key, "sound"), limit=5
+    )
+    assert [record.run_id for record in checks] == [second, first]
+    assert all(record.event is not None for record in checks)
+
+
+def test_what_an_interrupted_deletion_left_is_deleted(
+    instance: dg.DagsterInstance, tmp_path: Path
+) -> None:
+    first, second = (materialize(instance, plain) for _ in range(2))
+    instance.run_storage.delete_run(first)  # and killed here
+    shards = tmp_path / HOME / "history" / "runs"
+
+    assert forget_abandoned(instance, before=now() - timedelta(hours=1)) == 0
+    assert forget_abandoned(instance, before=now()) == 1
+    assert {path.stem for path in shards.glob("*.db")} == {"index", second}
+    assert len(instance.fetch_materializations(plain.key, limit=5).records) == 1
+
+
+def test_compacting_gives_space_back_and_names_what_is_in_use(
+    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model2_assets.defs.pruning._PATIENCE_S", 0.1)
+    runs = [materialize(instance, plain) for _ in range(8)]
+    index = tmp_path / HOME / "history" / "runs" / "index.db"
+    delete_runs(instance, runs[:-1])
+
+    with closing(sqlite3.connect(index)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert compact(instance) == (index,)
+    before = index.stat().st_size
+    assert compact(instance) == ()
+
+    assert index.stat().st_size < before
+
+
+ONE_PARTITION = {
+    **QUICK_CONFIG,
+    "regions": {"us": {**QUICK_CONFIG["regions"]["us"], "labels": {"horizons": [5]}}},
+}
+
+
+@pytest.mark.end_to_end
+def test_a_pruned_region_is_current_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = workbench(tmp_path, parse_config(ONE_PARTITION))
+    region = Region("us", bench.config, bench.store)
+    with bench.instance as instance:
+        for _ in range(2):
+            assert all(run.success for run in bench.retrain())
+        before = latest_of(instance, region)
+        grow_old(instance)
+
+        printed = prune(instance, monkeypatch, "--keep-days", "90")
+
+        assert "runs older than 90 days: 3 deleted, 3 stay" in printed
+        assert latest_of(instance, region) == before
+        results = RecordedResults(instance, region)
+        assert partition_problems(results) == {}
+        assert results.first_problem(results.after_partitions, None) is None
+        preparation = bench.definitions.resolve_job_def("us_preparation")
+        assert preparation.execute_in_process(instance=instance).success
+        # Of the three, the preparation has been superseded now.
+        assert "days: 1 would be deleted, 2 stay" in prune(instance, monkeypatch, "--dry-run")
+        assert len(instance.get_runs()) == 4
+
+
+def latest_of(instance: dg.DagsterInstance, region: Region) -> dict[dg.AssetKey, Any]:
+    results = RecordedResults(instance, region)
+    return {key: results.latest(key) for key in region.specs}
+
+
+def grow_old(instance: dg.DagsterInstance) -> None:
+    """Date all runs back by a hundred days."""
+    runs = Path(instance.event_log_storage.path_for_shard("index")).parents[1] / "runs.db"
+    with closing(sqlite3.connect(runs)) as connection, connection:
+        connection.execute(
+            "UPDATE runs SET update_timestamp = datetime(update_timestamp, '-100 days')"
+        )
+
+
+def prune(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
+    monkeypatch.setenv("DAGSTER_HOME", instance.root_directory)
+    config = Path(instance.root_directory) / "config.yaml"
+    config.write_text("storage: {keep_versions: 1}", encoding="utf-8")
+    monkeypatch.setenv("MODEL2_CONFIG", str(config))
+    result = CliRunner().invoke(main, ["prune-runs", *options])
+    assert result.exit_code == 0, result.output
+    return result.output
