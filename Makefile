@@ -1,6 +1,9 @@
 # make train: environment, then the whole graph on the demo data
 # make test:  environment, then the tests
 # make ui:    Dagster on the same instance
+# make test-lowest, test-latest: the fast tests with the lowest allowed and the newest libraries
+# make audit: known vulnerabilities of the pinned versions
+# make determinism, long-run: evidence for docs/reliability.md (an hour or more)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
@@ -11,6 +14,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
+.PHONY: determinism long-run audit test-lowest test-latest
 
 train: environment
 	$(BIN)/model2 retrain
@@ -41,24 +45,65 @@ bench: environment
 	$(BIN)/python -m benchmarks import_time ridge ridge_float32 features features_equal xgboost job report \
 		--size S --again $(if $(QLIB_PYTHON),--qlib-python $(QLIB_PYTHON))
 
+# Factor × asset: the same bits? Then what library versions have changed of the results.
+determinism: environment
+	$(BIN)/python -m model2_assets_tests.determinism
+	$(BIN)/python -m model2_assets_tests.determinism.golden
+
+long-run: environment
+	$(BIN)/python -m model2_assets_tests.long_run --retrains 200
+	$(BIN)/python -m model2_assets_tests.long_run --nights 30
+
+RESOLVE = uv pip compile pyproject.toml --extra test --extra audit --universal --fork-strategy fewest \
+	--python-version 3.11 --upgrade --quiet --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links
+
 lock:
-	uv pip compile pyproject.toml --extra test --universal --fork-strategy fewest \
-		--python-version 3.11 --upgrade --quiet --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links --output-file constraints.new
+	$(RESOLVE) --output-file constraints.new
 	(sed -n 1p constraints.txt; cat constraints.new) > constraints.tmp
 	mv constraints.tmp constraints.txt && rm constraints.new
+	$(RESOLVE) --resolution lowest-direct --output-file constraints.new
+	(sed -n 1p constraints-lowest.txt; cat constraints.new) > constraints.tmp
+	mv constraints.tmp constraints-lowest.txt && rm constraints.new
+
+# Skipped, and it says so, where the database of vulnerabilities cannot be reached.
+audit:
+	$(call install,.venv-audit,-c constraints.txt,$$(grep -o 'pip-audit>=[0-9.]*' pyproject.toml))
+	.venv-audit/bin/python -m model2_assets_tests.supply_chain.audit constraints.txt
+
+FAST_TESTS = -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
+
+# The fast tests with the lowest versions that pyproject.toml allows, and with the newest.
+test-lowest:
+	$(call install,.venv-lowest,-c constraints-lowest.txt,-e '.[test]')
+	.venv-lowest/bin/python -m model2_assets_tests.determinism.golden
+	.venv-lowest/bin/python $(FAST_TESTS)
+
+test-latest:
+	$(call install,.venv-latest,--upgrade $(EAGER),-e '.[test]')
+	.venv-latest/bin/python -m model2_assets_tests.determinism.golden
+	.venv-latest/bin/python $(FAST_TESTS)
 
 environment: $(VENV)/installed
 
+# $(call install,folder,options,what): a virtual environment, by uv where there is one.
+ifneq ($(shell command -v uv),)
+EAGER :=
+define install
+	uv venv --quiet --allow-existing --python "$(PYTHON)" $(1)
+	uv pip install --quiet --python $(1)/bin/python $(2) $(3)
+endef
+else
+EAGER := --upgrade-strategy eager
+define install
+	$(PYTHON) -m venv $(1)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) $(3)
+endef
+endif
+
 $(VENV)/installed: pyproject.toml constraints.txt
-	@if command -v uv >/dev/null 2>&1; then \
-		uv venv --quiet --allow-existing --python "$(PYTHON)" $(VENV) && \
-		uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[test]'; \
-	else \
-		$(PYTHON) -m venv $(VENV) && \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'; \
-	fi
+	$(call install,$(VENV),-c constraints.txt,-e '.[test]')
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) .venv-audit .venv-lowest .venv-latest build dist
