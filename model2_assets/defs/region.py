@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -17,6 +17,9 @@ from model2_assets.defs.costs import Body, measured
 from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.partitions import model_partitions, partition_key
 from model2_assets.storage import PRODUCTS, Address, Store
+
+if TYPE_CHECKING:
+    from model2_assets.training import FoldCheckpoints
 
 OWNERS = ("team:model2",)
 IO_MANAGER_KEY = "store"
@@ -161,6 +164,17 @@ class Region:
         """Return where the result of the running step belongs."""
         key = context.partition_key if context.has_partition_key else None
         return address_of(context.asset_key, key)
+
+    def checkpoints(self, context: dg.AssetExecutionContext) -> "FoldCheckpoints":
+        """Return where finished folds of the running step stay until all are."""
+        from model2_assets.training import FoldCheckpoints
+
+        working = self.store.working_files(self.name).folder
+        return FoldCheckpoints(
+            root=working / "fold_checkpoints" if working else None,
+            partition=self.address(context).parts[1:],
+            code_version=context.assets_def.code_versions_by_key[context.asset_key] or "",
+        )
 
     def _definition_metadata(self, asset: str) -> dict[str, Any]:
         contract_name = PRODUCTS[asset].contract

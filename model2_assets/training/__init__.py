@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         fit_split,
         usable_cores,
     )
+    from model2_assets.training.checkpoints import FoldCheckpoints
     from model2_assets.training.final import assemble_labelled_rows, fit_final_model
     from model2_assets.training.fitting import FittedModels, assemble_roles, fit_models
     from model2_assets.training.linear import LinearTrainer
@@ -85,6 +86,7 @@ _MODULES = {
     "FeatureMatrix": "_training_data",
     "FittedModels": "fitting",
     "FittedSplit": "_out_of_fold",
+    "FoldCheckpoints": "checkpoints",
     "FoldFile": "_manifest",
     "FoldModel": "base_models",
     "FoldProgress": "base_models",
@@ -159,6 +161,7 @@ __all__ = [
     "FeatureMatrix",
     "FittedModels",
     "FittedSplit",
+    "FoldCheckpoints",
     "FoldFile",
     "FoldModel",
     "FoldProgress",

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,9 @@ class FoldModel:
         rows it predicts.
     seconds : float
         Wall time of the fit.
+    fitted_at : datetime or None
+        When an interrupted run finished it, of whose models it is one; None for a model of
+        this run.
     """
 
     split_id: int
@@ -44,6 +48,7 @@ class FoldModel:
     n_train: int
     n_test: int
     seconds: float
+    fitted_at: datetime | None = None
 
 
 def fit_split(

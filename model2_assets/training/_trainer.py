@@ -43,6 +43,10 @@ class BaseModelTrainer(ABC):
     is_version_bound : bool
         True where a stored model can be read only by the very versions of `libraries`
         that wrote it (pickles); False where the format is stable between versions.
+    reads_pickles : bool
+        Whether `load` unpickles, or runs code from the file in another way. Unless a trainer
+        says otherwise, its files are read only through the manifest that Dagster recorded,
+        where it recorded any.
     determinism_tolerance_bps : float
         Largest difference in bps that a refit on the same machine may show.
     fit_bytes_per_value : int
@@ -59,6 +63,7 @@ class BaseModelTrainer(ABC):
     file_extension: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]] = ()
     is_version_bound: ClassVar[bool] = True
+    reads_pickles: ClassVar[bool] = True
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fit_bytes_per_value: ClassVar[int] = 32
 

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,7 +60,7 @@ class FoldProgress:
     split_id : int
         The split just done.
     done, total : int
-        Splits done, and all splits.
+        Splits done, those of an interrupted run among them, and all splits.
     elapsed_s, remaining_s : float
         Wall time so far, and what is left at the same pace, in seconds.
     """
@@ -80,6 +80,8 @@ def cross_validate(
     on_fold: Callable[[FoldProgress], None] | None = None,
     row_weights: RowWeights | None = None,
     tables: SourceTables | None = None,
+    finished: Sequence[FoldModel] = (),
+    on_model: Callable[[FoldModel], None] | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit a fresh model on the train rows of every split.
 
@@ -101,6 +103,11 @@ def cross_validate(
         Returns the weights of the train rows at given positions.
     tables : SourceTables, optional
         Where the data come from; the same models with and without, sooner with.
+    finished : sequence of FoldModel
+        Models of the very same fits, as an interrupted run has left them; their splits are
+        not fitted again.
+    on_model : callable, optional
+        Called with every model that was fitted, in the calling thread, as soon as it is.
 
     Returns
     -------
@@ -113,32 +120,42 @@ def cross_validate(
         If a split has no train or no test rows, or its fit fails; the message names it.
     """
     started = time.monotonic()
+    left = sorted(set(range(data.n_splits)) - {model.split_id for model in finished})
     # Built before the limit below: it reaches only BLAS libraries that are loaded already.
-    trainers = [make_trainer() for _ in range(data.n_splits)]
-    models: list[FoldModel] = []
+    trainers = [make_trainer() for _ in left]
+    models = list(finished)
     with threadpool_limits(limits=1, user_api="blas"):
-        every_split = tuple(range(data.n_splits))
-        shared = share_between(trainers[0], data, every_split, row_weights, n_jobs, tables)
+        shared = (
+            share_between(trainers[0], data, tuple(left), row_weights, n_jobs, tables)
+            if left
+            else None
+        )
         fits = [
             partial(fold_steps, trainer, data, split_id, row_weights, shared)
-            for split_id, trainer in enumerate(trainers)
+            for split_id, trainer in zip(left, trainers, strict=True)
         ]
-        for model in run_in_turns(fits, n_threads=max(1, min(n_jobs, data.n_splits))):
+        n_threads = max(1, min(n_jobs, len(left)))
+        for n_fitted, model in enumerate(run_in_turns(fits, n_threads=n_threads), start=1):
+            if on_model is not None:
+                on_model(model)
             models.append(model)
-            progress = _progress(model, len(models), data.n_splits, time.monotonic() - started)
+            elapsed_s = time.monotonic() - started
+            progress = _progress(model, n_fitted, len(left), data.n_splits, elapsed_s)
             _log_fold(model, progress)
             if on_fold is not None:
                 on_fold(progress)
     return tuple(sorted(models, key=lambda model: model.split_id))
 
 
-def _progress(model: FoldModel, done: int, total: int, elapsed_s: float) -> FoldProgress:
+def _progress(
+    model: FoldModel, n_fitted: int, to_fit: int, total: int, elapsed_s: float
+) -> FoldProgress:
     return FoldProgress(
         split_id=model.split_id,
-        done=done,
+        done=total - to_fit + n_fitted,
         total=total,
         elapsed_s=elapsed_s,
-        remaining_s=elapsed_s / done * (total - done),
+        remaining_s=elapsed_s / n_fitted * (to_fit - n_fitted),
     )
 
 

@@ -1,5 +1,6 @@
 """From tables to the fold models of one horizon and model."""
 
+import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from model2_assets.training.base_models import (
     cross_validate,
     usable_cores,
 )
+from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.model_registry import ModelRegistry
 
 logger = logging.getLogger(__name__)
@@ -51,6 +53,11 @@ class FittedModels:
     models: tuple[FoldModel, ...]
     n_splits: int
     provenance: Provenance
+
+    @property
+    def n_reused(self) -> int:
+        """Models that an interrupted run had fitted already."""
+        return sum(model.fitted_at is not None for model in self.models)
 
     @property
     def data_version(self) -> str:
@@ -147,6 +154,58 @@ def row_weights_of(
     return spans.weights
 
 
+def kept_folds_of(
+    checkpoints: FoldCheckpoints | None,
+    registry: ModelRegistry,
+    data: TrainingData,
+    *,
+    data_versions: Mapping[str, str],
+    horizon: str,
+    model: str,
+    execution_lag_days: int,
+) -> KeptFolds | None:
+    """Return the checkpoints of the fits of one model for one horizon on every split.
+
+    Parameters
+    ----------
+    checkpoints : FoldCheckpoints or None
+        Where they are; None for nowhere.
+    registry : ModelRegistry
+        Knows the model's trainer and settings.
+    data : TrainingData
+        What is fitted on.
+    data_versions : mapping of str to str
+        Data version of every table that the data come from.
+    horizon, model : str
+        Such as ``21d`` and ``ridge``.
+    execution_lag_days : int
+        Own bars from a row to its entry, which weights of rows depend on.
+
+    Returns
+    -------
+    KeptFolds or None
+        None where nothing may be kept.
+    """
+    if checkpoints is None:
+        return None
+    settings = registry.model(model)
+    determined_by = {
+        "data_versions": dict(data_versions),
+        "horizon": horizon,
+        "rows": hash_row_order(data.index),
+        # All splits together: what Ridge adds up in one block, and so its last bits, depends
+        # on the roles of all of them.
+        "roles": hashlib.sha256(data.roles.data).hexdigest(),
+        "feature_names": data.feature_names,
+        "trainer": settings.trainer,
+        "params": registry.parameters(model, horizon),
+        "seed": settings.seed,
+        "sample_weights": settings.sample_weights,
+        "execution_lag_days": execution_lag_days,
+    }
+    return checkpoints.of_fits(determined_by, registry.trainer_class(model))
+
+
 def fit_every_split(
     registry: ModelRegistry,
     data: TrainingData,
@@ -156,6 +215,7 @@ def fit_every_split(
     execution: ExecutionConfig,
     row_weights: RowWeights | None,
     tables: SourceTables | None = None,
+    kept: KeptFolds | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit one model for one horizon on every split, as many at once as memory allows.
 
@@ -173,6 +233,8 @@ def fit_every_split(
         Returns the weights of the train rows at given positions.
     tables : SourceTables, optional
         Where the data come from; without, nothing is kept for other horizons.
+    kept : KeptFolds, optional
+        Checkpoints of these very fits: finished models are taken from there, and put there.
 
     Returns
     -------
@@ -184,10 +246,14 @@ def fit_every_split(
     TrainingError
         If a fold cannot be fitted, or memory does not suffice.
     """
+    finished = () if kept is None else kept.read(data.n_splits)
+    n_left = data.n_splits - len(finished)
+    if not n_left:
+        return finished
     trainer = registry.trainer(model, horizon)
     n_jobs = fit_n_jobs_to_memory(
-        min(execution.n_jobs or max(1, usable_cores() // trainer.n_threads), data.n_splits),
-        n_splits=data.n_splits,
+        min(execution.n_jobs or max(1, usable_cores() // trainer.n_threads), n_left),
+        n_splits=n_left,
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
@@ -197,7 +263,7 @@ def fit_every_split(
         "%s|%s: fitting %d folds, %d at once, on %s rows × %d features",
         horizon,
         model,
-        data.n_splits,
+        n_left,
         n_jobs,
         f"{data.n_rows:,}",
         len(data.feature_names),
@@ -208,6 +274,8 @@ def fit_every_split(
         n_jobs=n_jobs,
         row_weights=row_weights,
         tables=tables,
+        finished=finished,
+        on_model=None if kept is None else kept.keep,
     )
 
 
@@ -270,6 +338,7 @@ def fit_models(
     region: str,
     execution: ExecutionConfig,
     execution_lag_days: int = 1,
+    checkpoints: FoldCheckpoints | None = None,
 ) -> FittedModels:
     """Fit one model for one horizon on every split.
 
@@ -285,6 +354,9 @@ def fit_models(
         How many folds at once, and how much memory.
     execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
+    checkpoints : FoldCheckpoints, optional
+        Where finished folds stay in case that this run is interrupted, and those of a run
+        that was are found.
 
     Returns
     -------
@@ -318,6 +390,15 @@ def fit_models(
             execution=execution,
             row_weights=weights,
             tables=SourceTables(features, labels, cv_splits, horizon, versions),
+            kept=kept_folds_of(
+                checkpoints,
+                registry,
+                data,
+                data_versions=versions,
+                horizon=horizon,
+                model=model,
+                execution_lag_days=execution_lag_days,
+            ),
         )
     provenance = provenance_of(
         registry,

@@ -125,6 +125,7 @@ class ModelRegistry:
             If there is no such model, its import path leads nowhere, or to something
             that is not a ``BaseModelTrainer``.
         """
+        from model2_assets.training._code_state import loaded_code
         from model2_assets.training.base_models import BaseModelTrainer
 
         path, key = self.model(name).trainer, f"{self._key}.{name}.trainer"
@@ -134,6 +135,7 @@ class ModelRegistry:
                 f"{key}: {path!r} is not a class derived from "
                 f"model2_assets.training:BaseModelTrainer; derive it"
             )
+        loaded_code(found)
         return found
 
     def parameters(self, name: str, horizon: str) -> dict[str, Any]:

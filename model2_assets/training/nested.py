@@ -18,10 +18,12 @@ from model2_assets.provenance import data_version_of, with_provenance
 from model2_assets.training._nested import predict_nested, tested_groups
 from model2_assets.training._resources import measure_resources
 from model2_assets.training._training_data import TrainingData
+from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.fitting import (
     assemble_current_data,
     assemble_roles,
     fit_every_split,
+    kept_folds_of,
     row_weights_of,
 )
 from model2_assets.training.model_registry import ModelRegistry
@@ -42,7 +44,9 @@ class NestedOutOfFold:
     proof : OverlapProof
         Overlaps between train and test labels in the splits of the nested models.
     n_models : int
-        Models fitted, and not kept.
+        Models that predicted; none is stored.
+    n_reused : int
+        Those among them that an interrupted run had fitted already.
     seconds : float
         Wall time of all of it.
     """
@@ -51,6 +55,7 @@ class NestedOutOfFold:
     expected: Mapping[int, pd.MultiIndex]
     proof: OverlapProof
     n_models: int
+    n_reused: int
     seconds: float
 
     @property
@@ -101,6 +106,7 @@ def make_nested(
     config: CrossValidationConfig,
     execution: ExecutionConfig,
     execution_lag_days: int,
+    checkpoints: FoldCheckpoints | None = None,
 ) -> NestedOutOfFold:
     """Fit a model without every two folds, and predict the train rows of every fold.
 
@@ -118,6 +124,9 @@ def make_nested(
         How many folds at once, and how much memory.
     execution_lag_days : int
         Own bars from a row to its entry; matters to weights of rows alone.
+    checkpoints : FoldCheckpoints, optional
+        Where finished models stay in case that this run is interrupted, and those of a run
+        that was are found.
 
     Returns
     -------
@@ -159,6 +168,15 @@ def make_nested(
                 model=model,
                 execution_lag_days=execution_lag_days,
             ),
+            kept=kept_folds_of(
+                checkpoints,
+                registry,
+                pair_data,
+                data_versions=versions,
+                horizon=horizon,
+                model=model,
+                execution_lag_days=execution_lag_days,
+            ),
         )
         nested = predict_nested(models, data, pair_data)
     settings = registry.model(model)
@@ -179,6 +197,7 @@ def make_nested(
         expected=expected,
         proof=proof,
         n_models=len(models),
+        n_reused=sum(model.fitted_at is not None for model in models),
         seconds=usage.seconds,
     )
 
@@ -216,6 +235,7 @@ def stored_nested(
         expected=_train_rows(assemble_roles(features, labels, cv_splits, horizon=horizon)),
         proof=prove_no_overlap(build_nested_splits(features.index, labels, config), labels),
         n_models=0,
+        n_reused=0,
         seconds=0.0,
     )
 

@@ -75,6 +75,7 @@ class RidgeTrainer(BaseModelTrainer):
     file_extension: ClassVar[str] = ".npz"
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
     is_version_bound: ClassVar[bool] = False
+    reads_pickles: ClassVar[bool] = False
     determinism_tolerance_bps: ClassVar[float] = 1e-9
     fit_bytes_per_value: ClassVar[int] = 1
 

@@ -35,6 +35,7 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.training import ModelRegistry, fit_models
 
         horizon, model = split_partition_key(context.partition_key)
+        checkpoints = region.checkpoints(context)
         with core_call(context):
             fitted = fit_models(
                 ModelRegistry.from_config(region.config, region.name),
@@ -46,20 +47,23 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
                 region=region.name,
                 execution=region.config.execution,
                 execution_lag_days=region.settings.labels.execution_lag_days,
+                checkpoints=checkpoints,
             )
-            yield from publish(
-                context,
-                region,
-                fitted,
-                [check_models_complete(fitted)],
-                data_version=fitted.data_version,
-                metadata={
-                    "models": len(fitted.models),
-                    "fit_seconds": fitted.provenance.seconds,
-                    "fit_peak_rss_mb": fitted.provenance.peak_rss_bytes / 1e6,
-                    "parameters": dg.MetadataValue.json(dict(fitted.provenance.params)),
-                    "sample_weights": fitted.provenance.sample_weights,
-                },
-            )
+            with checkpoints.until_published():
+                yield from publish(
+                    context,
+                    region,
+                    fitted,
+                    [check_models_complete(fitted)],
+                    data_version=fitted.data_version,
+                    metadata={
+                        "models": len(fitted.models),
+                        "folds_reused": fitted.n_reused,
+                        "fit_seconds": fitted.provenance.seconds,
+                        "fit_peak_rss_mb": fitted.provenance.peak_rss_bytes / 1e6,
+                        "parameters": dg.MetadataValue.json(dict(fitted.provenance.params)),
+                        "sample_weights": fitted.provenance.sample_weights,
+                    },
+                )
 
     return fitted_models

@@ -48,6 +48,7 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.training import ModelRegistry, make_nested
 
         horizon, model = split_partition_key(context.partition_key)
+        checkpoints = region.checkpoints(context)
         with core_call(context):
             made = make_nested(
                 ModelRegistry.from_config(region.config, region.name),
@@ -60,19 +61,22 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
                 config=region.settings.cross_validation,
                 execution=region.config.execution,
                 execution_lag_days=region.settings.labels.execution_lag_days,
+                checkpoints=checkpoints,
             )
-            yield from publish(
-                context,
-                region,
-                made.nested,
-                check_nested(made, limits=limits),
-                data_version=made.data_version,
-                metadata={
-                    "dagster/row_count": len(made.nested),
-                    "outer_folds": len(made.expected),
-                    "models": made.n_models,
-                    "fit_seconds": made.seconds,
-                },
-            )
+            with checkpoints.until_published():
+                yield from publish(
+                    context,
+                    region,
+                    made.nested,
+                    check_nested(made, limits=limits),
+                    data_version=made.data_version,
+                    metadata={
+                        "dagster/row_count": len(made.nested),
+                        "outer_folds": len(made.expected),
+                        "models": made.n_models,
+                        "folds_reused": made.n_reused,
+                        "fit_seconds": made.seconds,
+                    },
+                )
 
     return nested_oof
