@@ -124,15 +124,3 @@ def test_rejected_candidate_leaves_nothing(
     assert not rejected.success
     assert (prepared.store.base / ".rejected" / "us" / "fitted_models").exists()
     assert kept(prepared) == []
-
-
-def test_another_configuration_finds_nothing(prepared: Workbench) -> None:
-    with interrupted_after(2):
-        run(prepared)
-    other = small_config(
-        models={"xgboost": None, "ridge": {"params": {"alpha": 5000.0}}}, execution={"n_jobs": 2}
-    )
-    changed = run(prepared.with_config(other))
-    assert reused(changed) == 0
-    assert kept(prepared) == [], "those of the other configuration are gone with it"
-    assert prepared.store.exists(Address("us", "fitted_models", "21d", "ridge"))

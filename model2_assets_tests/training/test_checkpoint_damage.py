@@ -13,8 +13,6 @@ from model2_assets_tests.training.interrupted import (
     interrupted_after,
 )
 
-MODELS = ("ridge", "xgboost")
-
 
 def flip_a_bit(path):
     data = bytearray(path.read_bytes())
@@ -42,9 +40,16 @@ def claim_other_seconds(path):
 
 
 @pytest.mark.parametrize(
-    "damage", [flip_a_bit, truncate, empty, flip_a_digit_of_the_hash, claim_other_seconds]
+    ("model", "damage"),
+    [
+        ("ridge", flip_a_bit),
+        ("xgboost", flip_a_bit),
+        ("ridge", truncate),
+        ("ridge", empty),
+        ("ridge", flip_a_digit_of_the_hash),
+        ("ridge", claim_other_seconds),
+    ],
 )
-@pytest.mark.parametrize("model", MODELS)
 def test_damaged_checkpoint_is_named_removed_and_fitted_again(folder, log, model, damage):
     interrupt(folder, model)
     damaged, intact = files_of(folder)
