@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from model2_assets.config import FeaturesConfig, LabelsConfig
-from model2_assets.errors import ConfigError, Model2Error
+from model2_assets.errors import ConfigError, FeatureError, LabelError, Model2Error
 from model2_assets.features import build_features_from_config
 from model2_assets.import_path import load_object
 from model2_assets.labels import build_labels_from_config
@@ -32,8 +33,31 @@ def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     ------
     ConfigError
         If the builder cannot be imported or does not return a table.
+    LabelError
+        If all labels of a horizon are equal: a model would predict them perfectly, having
+        learned nothing. Excess returns of a single instrument are all 0.
     """
-    return _build(build_labels_from_config, panel, config, "labels.builder")
+    labels = _build(build_labels_from_config, panel, config, "labels.builder")
+    for horizon in config.horizon_keys:
+        _refuse_equal_labels(labels, f"label_{horizon}")
+    return labels
+
+
+def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
+    named = labels.loc[:, labels.columns == name]
+    if named.shape[1] != 1 or not pd.api.types.is_numeric_dtype(named.dtypes.iloc[0]):
+        return  # the contract says so
+    known = labels[name].dropna()
+    dates = known.index.get_level_values("datetime")
+    if dates.nunique() < 2 or np.ptp(known.to_numpy(dtype=np.float64)) > 0:
+        return
+    cause = "prices never move, or all move alike: correct them"
+    if dates.is_unique:
+        cause = "no date has more than one instrument: give more, or set labels.excess to false"
+    raise LabelError(
+        f"labels: all {len(known):,} values of {name} are {known.iloc[0]:g} bps, which leaves "
+        f"nothing to learn; {cause}"
+    )
 
 
 def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
@@ -55,8 +79,17 @@ def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     ------
     ConfigError
         If the builder cannot be imported or does not return a table.
+    FeatureError
+        If no feature has a value.
     """
-    return _build(build_features_from_config, panel, config, "features.builder")
+    features = _build(build_features_from_config, panel, config, "features.builder")
+    columns = range(features.shape[1])
+    if features.size and all(features.iloc[:, column].isna().all() for column in columns):
+        raise FeatureError(
+            f"features: none of {features.shape[1]} features has a value in any of "
+            f"{len(features):,} rows; correct the prices or features.builder"
+        )
+    return features
 
 
 def _build(

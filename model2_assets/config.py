@@ -5,6 +5,7 @@ from the defaults. Its ``regions`` replace the default region; its ``models`` ar
 over the default models, and a ``null`` removes one.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,16 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from model2_assets.errors import ConfigError
@@ -36,10 +46,13 @@ MARKET_DATA_COLUMNS = (
     "volume",
     "adjusted_close",
     "vwap",
+    "currency",
 )
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
 """A region or model name: it becomes a folder and part of an asset key."""
+
+NonEmpty = Annotated[str, Field(min_length=1)]
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """``package.module:name``."""
@@ -47,6 +60,19 @@ ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
+        """Refuse true and false where a number belongs: YAML reads ``on`` and ``yes`` as true."""
+        kind = cls.model_fields[str(info.field_name)].annotation
+        values = value if isinstance(value, list | tuple) else [value]
+        if kind in _NUMBERS and any(isinstance(one, bool) for one in values):
+            raise ValueError("a number belongs here")
+        return value
+
+
+_NUMBERS = (int, float, int | None, float | None)
 
 
 SectionT = TypeVar("SectionT", bound=_Section)
@@ -56,6 +82,10 @@ def _known_columns(columns: dict[str, str]) -> dict[str, str]:
     unknown = sorted(set(columns) - set(MARKET_DATA_COLUMNS))
     if unknown:
         raise ValueError(f"unknown column {unknown[0]!r}; known: {', '.join(MARKET_DATA_COLUMNS)}")
+    for theirs in columns.values():
+        ours = [name for name, source in columns.items() if source == theirs]
+        if len(ours) > 1:
+            raise ValueError(f"{theirs!r} is named for {' and '.join(ours)}; name it for one alone")
     return columns
 
 
@@ -72,24 +102,43 @@ _CRON_FIELDS = (
     ("month", 1, 12),
     ("day of week", 0, 7),
 )
-_CRON_ITEM = re.compile(r"(?:\*|(\d+)(?:-(\d+))?)(?:/([1-9]\d*))?")
+_CRON_ITEM = re.compile(r"(?:\*|([0-9]+)(?:-([0-9]+))?)(?:/([1-9][0-9]*))?")
+_MONTH = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_DAY = "sun|mon|tue|wed|thu|fri|sat"
+_CRON_NAMES = {
+    "day of month": re.compile("l", re.IGNORECASE),
+    "month": re.compile(f"(?:{_MONTH})(?:-(?:{_MONTH}))?", re.IGNORECASE),
+    "day of week": re.compile(
+        f"(?:{_DAY})(?:-(?:{_DAY}))?|[0-7]#[1-5]|(?:{_DAY})#[1-5]|l[0-7]", re.IGNORECASE
+    ),
+}
 
 
 def _five_fields(cron: str) -> str:
-    """Check the numbers of a cron expression; names such as mon, and L and #, are Dagster's."""
+    """Check the five fields of a cron expression: numbers, names such as mon, L and #."""
     fields = cron.split()
     if len(fields) != len(_CRON_FIELDS):
         names = ", ".join(name for name, _, _ in _CRON_FIELDS)
         raise ValueError(f"not five fields ({names}) such as 0 2 * * 2-6")
     for field, (name, low, high) in zip(fields, _CRON_FIELDS, strict=True):
         for item in field.split(","):
-            if re.search(r"[A-Za-z#]", item):
+            if name in _CRON_NAMES and _CRON_NAMES[name].fullmatch(item):
                 continue
             match = _CRON_ITEM.fullmatch(item)
             numbers = [int(number) for number in match.groups()[:2] if number] if match else [-1]
             if any(not low <= number <= high for number in numbers) or numbers != sorted(numbers):
                 raise ValueError(f"{name} {item!r} is not *, a number or range of {low} to {high}")
+    _, _, day, month, weekday = fields
+    if (day, month, weekday) in _NO_DATES:
+        raise ValueError(f"there is no day {day} of month {month}")
     return cron
+
+
+_NO_DATES = {
+    (day, month, "*")
+    for day, months in {"30": ("2",), "31": ("2", "4", "6", "9", "11")}.items()
+    for month in months
+}
 
 
 def _known_timezone(name: str) -> str:
@@ -108,13 +157,13 @@ class MarketDataConfig(_Section):
         description="demo: closes of 20 S&P 500 stocks; synthetic: a generated market",
     )
     path: str | None = Field(default=None, description="file, glob or fsspec URL (parquet and csv)")
-    columns: Annotated[dict[str, str], AfterValidator(_known_columns)] = Field(
+    columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
         default_factory=dict, description="our column name: name in the file"
     )
     instrument_from_filename: bool = Field(
         default=False, description="one file per instrument, named after it"
     )
-    universe: str | None = Field(
+    universe: NonEmpty | None = Field(
         default=None,
         description="file of instrument, from, to: point-in-time membership, both ends included",
     )
@@ -185,7 +234,10 @@ class FeaturesConfig(_Section):
         default="rank", description="per-date cross-sectional normalization"
     )
     min_history_bars: int = Field(
-        default=60, ge=0, description="earlier own bars that a row needs to have features"
+        default=60,
+        ge=0,
+        le=10_000,
+        description="earlier own bars that a row needs to have features",
     )
     builder: ImportPath | None = Field(default=None, description="function that replaces ours")
     params: dict[str, Any] = Field(default_factory=dict, description="settings of your builder")
@@ -200,7 +252,9 @@ class CrossValidationConfig(_Section):
         "its test blocks; walk_forward: trains on the past alone, first groups never tested",
     )
     n_groups: int = Field(default=5, ge=2, le=100, description="contiguous blocks of whole dates")
-    n_test_groups: int = Field(default=1, ge=1, description="groups tested together in one split")
+    n_test_groups: int = Field(
+        default=1, ge=1, le=100, description="groups tested together in one split"
+    )
     window: Literal["expanding", "rolling"] = Field(
         default="expanding",
         description="walk_forward: train on all earlier groups, or on the last train_groups",
@@ -208,16 +262,21 @@ class CrossValidationConfig(_Section):
     train_groups: int | None = Field(
         default=None,
         ge=1,
+        le=100,
         description="walk_forward: groups that the first model trains on; null: 1",
     )
     embargo_days: int = Field(
         default=5,
         ge=0,
+        le=10_000,
         description="panel dates dropped after a test block, on top of the purge; without effect "
         "in walk_forward, which trains on nothing after it",
     )
     min_samples: int = Field(
-        default=100, ge=1, description="labelled rows that train and test of every split need"
+        default=100,
+        ge=1,
+        le=10**9,
+        description="labelled rows that train and test of every split need",
     )
     purge: Literal["longest_horizon", "per_horizon"] = Field(
         default="longest_horizon",
@@ -417,7 +476,7 @@ class ExecutionConfig(_Section):
         "whose labels overlap anyway; predictions cover every date",
     )
     n_jobs: int | None = Field(
-        default=None, ge=1, description="folds at once; null: the usable cores"
+        default=None, ge=1, le=10_000, description="folds at once; null: the usable cores"
     )
     max_rss_gb: float | None = Field(
         default=None,
@@ -687,11 +746,16 @@ def parse_section(
         raise ConfigError(_explain(error, origin)) from error
 
 
+_MERGE_KEY = "tag:yaml.org,2002:merge"
+
+
 class _UniqueKeys(yaml.SafeLoader):
     """Safe loading that refuses a key given twice, of which YAML would drop the first."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        keys = [
+            self.construct_object(key, deep=True) for key, _ in node.value if key.tag != _MERGE_KEY
+        ]
         repeated = next((key for key in keys if keys.count(key) > 1), None)
         if repeated is not None:
             raise yaml.constructor.ConstructorError(
@@ -710,9 +774,37 @@ def _read_yaml(path: Path) -> Mapping[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"configuration {path}: not UTF-8 text; save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"configuration {path}: not valid YAML: {error}") from error
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(
+            f"configuration {path}: {_where(error)}not valid YAML: {_what(error)}"
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:  # such as the date 2024-02-30
+        raise ConfigError(
+            f"configuration {path}: not valid YAML: {_one_line(error)}; correct or quote the value"
+        ) from error
+    except RecursionError as error:
+        raise ConfigError(f"configuration {path}: nested too deeply; flatten it") from error
+    try:
+        json.dumps(values, default=str, skipkeys=True)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(
+            f"configuration {path}: a value contains itself by an alias (*), or is nested too "
+            f"deeply; write it out flat"
+        ) from error
     return _as_mapping({} if values is None else values, str(path))
+
+
+def _where(error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    return f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+
+
+def _what(error: yaml.MarkedYAMLError) -> str:
+    return ", ".join(_one_line(part) for part in (error.context, error.problem) if part)
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())
 
 
 def _default_values() -> dict[str, Any]:
@@ -756,7 +848,7 @@ def _explain(error: ValidationError, origin: str) -> str:
     for problem in problems:
         if problem["type"] == "too_short" and _has_inner_problem(problem["loc"], problems):
             continue
-        key = ".".join(str(part) for part in problem["loc"] if _is_key(part))
+        key = _key_of(problem)
         lines.append(
             f"{origin}: {key}: {_reason(problem)}" if key else f"{origin}: {_reason(problem)}"
         )
@@ -770,17 +862,43 @@ def _has_inner_problem(place: tuple[int | str, ...], problems: list[ErrorDetails
     )
 
 
-def _reason(problem: ErrorDetails) -> str:
-    message = problem["msg"].removeprefix("Value error, ")
-    message = message.replace("Tuple", "List").replace("tuple", "list")
-    if problem["type"] == "extra_forbidden":
-        return "unknown key; correct the spelling or remove it"
-    if problem["type"] == "string_pattern_mismatch":
-        return f"{problem['input']!r} is not allowed here: {message}"
-    if "input" in problem and not isinstance(problem["input"], Mapping):
-        return f"{message}, got {problem['input']!r}"
-    return message
+def _key_of(problem: ErrorDetails) -> str:
+    """Return the path of keys, without what pydantic calls the types that it tried."""
+    place = problem["loc"]
+    parts = [str(part) for part in place if _is_key(part)]
+    if problem["type"] == "extra_forbidden" and not _is_key(place[-1]):
+        parts.append(_clipped(place[-1]))
+    return ".".join(parts)
 
 
 def _is_key(part: str | int) -> bool:
     return isinstance(part, int) or part.isidentifier() or part[:1].isdigit()
+
+
+def _reason(problem: ErrorDetails) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Tuple", "List").replace("tuple", "list")
+    message = _ANY_MAPPING.sub("a mapping of keys to values", message)
+    place = problem["loc"]
+    if problem["type"] == "extra_forbidden":
+        return "unknown key; correct the spelling or remove it"
+    if place and str(place[-1]).endswith("_variable"):
+        return "write the name of an environment variable here, never a secret itself"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{_clipped(problem['input'])} is not allowed here: {message}"
+    if "input" in problem and not isinstance(problem["input"], Mapping):
+        return f"{message}, got {_clipped(problem['input'])}"
+    return message
+
+
+_ANY_MAPPING = re.compile(r"a valid dictionary( or instance of \w+)?")
+
+_LONGEST_ECHO = 100
+
+
+def _clipped(value: object) -> str:
+    """Return a value as messages show it; a number of thousands of digits cannot be shown."""
+    if isinstance(value, int) and value.bit_length() > _LONGEST_ECHO:
+        return "a huge number"
+    text = repr(value)
+    return text if len(text) <= _LONGEST_ECHO else f"{text[:_LONGEST_ECHO]}…"

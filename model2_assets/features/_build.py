@@ -56,7 +56,8 @@ def build_features_from_config(
         earlier bars of its instrument, in canonical order; columns in Qlib's order.
         ``attrs["left_out"]`` maps each feature that could not be made to the columns it
         lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
-        there are, and how many bars got no features for which reason.
+        there are, how many features have no value at all (models learn nothing from those), and how many
+        bars got no features for which reason.
 
     Raises
     ------
@@ -131,7 +132,12 @@ def build_features_from_config(
         columns=pd.Index([specs[i].name for i in selected], dtype="str"),
         copy=False,
     )
-    counts |= {"features": len(selected), "missing_values": _count_missing(values)}
+    missing = _count_missing(values)
+    counts |= {
+        "features": len(selected),
+        "missing_values": int(missing.sum()),
+        "features_without_values": int(np.count_nonzero(missing == len(values))),
+    }
     features.attrs = {"left_out": left_out, "counts": counts}
     return features
 
@@ -247,9 +253,10 @@ def _compute(
     for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
 
 
-def _count_missing(values: NDArray[np.float32]) -> int:
+def _count_missing(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Count the missing values of every feature."""
     rows_at_once = 65536
-    return sum(
-        int(np.isnan(values[first : first + rows_at_once]).sum())
-        for first in range(0, len(values), rows_at_once)
-    )
+    missing = np.zeros(values.shape[1], dtype=np.int64)
+    for first in range(0, len(values), rows_at_once):
+        missing += np.isnan(values[first : first + rows_at_once]).sum(axis=0)
+    return missing

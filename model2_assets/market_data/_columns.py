@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from model2_assets.errors import MarketDataError
+from model2_assets.market_data._shown import shown
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "adjusted_close", "vwap")
 """Columns in the currency of the market, all positive."""
@@ -11,8 +12,13 @@ PRICE_COLUMNS = ("open", "high", "low", "close", "adjusted_close", "vwap")
 NUMERIC_COLUMNS = ("open", "high", "low", "close", "volume", "adjusted_close", "vwap")
 """Every number of a bar, in the order of the market_data table."""
 
+CURRENCY = "currency"
+"""Optional text, read to be checked; the market_data table does not have it."""
+
 REQUIRED_COLUMNS = ("instrument", "datetime", "close")
 BAR_COLUMNS = ("instrument", "datetime", *NUMERIC_COLUMNS)
+
+_LISTED = 30
 
 _USUAL_NAMES = {
     "instrument": ("instrument", "ticker", "symbol", "name", "asset", "security", "permno"),
@@ -77,7 +83,9 @@ def _missing(
     mapping: Mapping[str, str] | None,
     origin: str,
 ) -> str:
-    listed = ", ".join(found) or "no columns"
+    listed = ", ".join(shown(name) for name in found[:_LISTED]) or "no columns"
+    if len(found) > _LISTED:
+        listed += f" and {len(found) - _LISTED} more"
     if mapping is None:
         return f"{origin}: no column {ours!r}; the file has: {listed}; rename its column"
     if ours in mapping:
@@ -95,7 +103,7 @@ def _likely(ours: str, found: Sequence[str]) -> str:
     by_lower_name = {name.strip().lower(): name for name in reversed(found)}
     for usual in _USUAL_NAMES.get(ours, (ours,)):
         if usual in by_lower_name:
-            return _yaml_text(by_lower_name[usual])
+            return _yaml_text(shown(by_lower_name[usual]))
     return "<its name in the file>"
 
 

@@ -1,7 +1,11 @@
 """Columns of CSV files."""
 
+import codecs
 import csv
 import io
+import lzma
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -13,8 +17,33 @@ from model2_assets.errors import MarketDataError
 from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS, resolve_columns
 from model2_assets.market_data._dates import parse_iso_dates
 from model2_assets.market_data._files import InputFile
+from model2_assets.market_data._shown import shown
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip")
+
+_LONGEST_HEADER = 1 << 20
+
+_OTHER_FORMATS = {
+    b"PAR1": "is a Parquet file; read it by source: parquet",
+    b"PK\x03\x04": "is a zip archive or an Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "is compressed by gzip; give it the ending .gz",
+    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
+    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
+}
+"""How files begin that are often taken for CSV."""
+
+_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+
+_UNREADABLE = (
+    OSError,
+    EOFError,
+    UnicodeDecodeError,
+    csv.Error,
+    pa.ArrowException,
+    zlib.error,
+    lzma.LZMAError,
+    zipfile.BadZipFile,
+)
 
 _MISSING_NUMBERS = [
     "", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "<NA>",
@@ -67,10 +96,11 @@ def read_csv_columns(
             found, mapping, origin=file.name, required=required, optional=optional
         )
         frame = _read(file, columns)
-    except (OSError, EOFError, UnicodeDecodeError, csv.Error, pa.ArrowException) as error:
+    except _UNREADABLE as error:
+        reason = " ".join(str(error).split())
         raise MarketDataError(
-            f"{file.name}: cannot be read as comma-separated UTF-8 text ({str(error).strip()}); "
-            f"correct the path or write the file again"
+            f"{file.name}: cannot be read as comma-separated UTF-8 text ({reason}); correct the "
+            f"path or write the file again"
         ) from error
     for column in dates:
         if column in frame:
@@ -81,11 +111,33 @@ def read_csv_columns(
 
 
 def _header(file: InputFile) -> list[str]:
-    with (
-        file.open(decompress=True) as handle,
-        io.TextIOWrapper(handle, encoding="utf-8-sig", newline="") as text,
-    ):
-        return next(csv.reader(text), [])
+    with file.open(decompress=True) as handle:
+        start = handle.read(_LONGEST_HEADER)
+    for magic, what in _OTHER_FORMATS.items():
+        if start.startswith(magic):
+            raise MarketDataError(f"{file.name}: {what}")
+    if not start.strip():
+        raise MarketDataError(f"{file.name}: is empty; write the file again")
+    # The first line alone has to be UTF-8 here: where it ends is not known before it is read.
+    text = start.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
+    header = next(csv.reader(io.StringIO(text, newline="")), [])
+    line = "".join(header)
+    if "\0" in line or "\ufffd" in line:
+        raise MarketDataError(
+            f"{file.name}: the first line is no UTF-8 text: {shown(line)}; save it as UTF-8 CSV"
+        )
+    if len(header) == 1:
+        _refuse_other_separator(header[0], file)
+    return header
+
+
+def _refuse_other_separator(line: str, file: InputFile) -> None:
+    for separator, name in _OTHER_SEPARATORS.items():
+        if separator in line:
+            raise MarketDataError(
+                f"{file.name}: columns are separated by {name}, not by commas: {shown(line)}; "
+                f"write it again with commas, and a point in numbers"
+            )
 
 
 def _read(file: InputFile, columns: Mapping[str, str]) -> pd.DataFrame:
@@ -125,8 +177,9 @@ def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
         if len(offending):
             row = int(offending[0])
             raise MarketDataError(
-                f"{file.name}: column {name!r}, data row {row + 1}: {distinct[codes[row]]!r} is "
-                f"text, not a number; write numbers such as 1234.5"
+                f"{file.name}: column {name!r}, data row {row + 1}: "
+                f"{shown(repr(distinct[codes[row]]))} is text, "
+                f"not a number; write numbers such as 1234.5"
             )
 
 
@@ -137,4 +190,4 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return "_" not in text
+    return "_" not in text and text.isascii()

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.errors import MarketDataError
+from model2_assets.market_data._shown import shown
 
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?")
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", flags=re.ASCII)
 
 
 def parse_iso_dates(
@@ -53,7 +54,7 @@ def parse_iso_dates(
         first = int(np.flatnonzero(is_bad)[0])
         row = int(np.flatnonzero(codes == first)[0]) + 1
         raise MarketDataError(
-            f"{origin}: column {column!r}, data row {row}: {texts[first]!r} is not a date in ISO "
-            f"format without time zone; write dates as 2024-01-31"
+            f"{origin}: column {column!r}, data row {row}: {shown(repr(texts[first]))} is not a "
+            f"date in ISO format without time zone; write dates as 2024-01-31"
         )
     return pd.Series(parsed.to_numpy()[codes], index=values.index, name=values.name)

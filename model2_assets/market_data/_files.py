@@ -1,17 +1,19 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
+import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
+from fsspec.compression import available_compressions
 from fsspec.core import url_to_fs
 
 from model2_assets.errors import MarketDataError
 
-_COMPRESSION_SUFFIXES = (".gz", ".bz2", ".xz", ".zst", ".zip")
+_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class InputFile:
     def stem(self) -> str:
         """File name without suffixes of format and compression: ``BRK.B`` of ``BRK.B.csv.gz``."""
         path = PurePosixPath(self.name)
-        if path.suffix.lower() in _COMPRESSION_SUFFIXES:
+        if path.suffix.lower() in _COMPRESSIONS:
             path = path.with_suffix("")
         return path.stem
 
@@ -50,9 +52,46 @@ class InputFile:
         Yields
         ------
         binary file object
+
+        Raises
+        ------
+        MarketDataError
+            If the file cannot be opened, needs a package to be decompressed, or is an archive
+            of several files.
         """
-        with fsspec.open(self.name, "rb", compression="infer" if decompress else None) as file:
+        method = self._compression() if decompress else None
+        with ExitStack() as stack:
+            try:
+                file = stack.enter_context(self._opened(stack, method))
+            except MarketDataError:
+                raise
+            except Exception as error:  # those of an installed package's file system are its own
+                raise MarketDataError(
+                    f"{self.name}: cannot be opened ({error}); correct the path or the access "
+                    f"rights"
+                ) from error
             yield file
+
+    def _opened(self, stack: ExitStack, method: str | None) -> IO[bytes]:
+        if method != "zip":
+            opened: IO[bytes] = fsspec.open(self.name, "rb", compression=method)
+            return opened
+        archive = zipfile.ZipFile(stack.enter_context(fsspec.open(self.name, "rb")))
+        members = [name for name in archive.namelist() if not name.endswith("/")]
+        if len(members) != 1:
+            raise MarketDataError(
+                f"{self.name}: holds {len(members)} files, not one; unpack it, and name the folder"
+            )
+        return archive.open(members[0])
+
+    def _compression(self) -> str | None:
+        method = _COMPRESSIONS.get(PurePosixPath(self.name).suffix.lower())
+        if method and method not in available_compressions():
+            raise MarketDataError(
+                f"{self.name}: {method} cannot be decompressed here; install the Python package of "
+                f"that method, or compress the file with gzip"
+            )
+        return method
 
 
 def list_files(
@@ -89,10 +128,14 @@ def list_files(
         raise MarketDataError(
             f"{path}: {error}; install that package, or copy the files to a local folder"
         ) from error
-    except (OSError, ValueError) as error:
+    except Exception as error:  # those of an installed package's file system are its own
         raise MarketDataError(
             f"{path}: cannot be reached ({error}); correct {key} or the access rights"
         ) from error
+    if not entries and file_system.isdir(inner_path):
+        raise MarketDataError(
+            f"{path}: the folder has no file that ends in {', '.join(suffixes)}; correct {key}"
+        )
     if not entries:
         raise MarketDataError(
             f"{path}: no such file; correct {key} (a relative path starts at the working directory)"

@@ -3,14 +3,17 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import pandas as pd
 
 from model2_assets.config import MarketDataConfig
+from model2_assets.errors import MarketDataError
 from model2_assets.market_data._csv import CSV_SUFFIXES, read_csv_columns
 from model2_assets.market_data._demo import read_demo
 from model2_assets.market_data._files import InputFile, list_files
 from model2_assets.market_data._parquet import PARQUET_SUFFIXES, read_parquet_columns
+from model2_assets.market_data._shown import first_row
 from model2_assets.market_data._synthetic import synthetic_panel_from_params
 from model2_assets.market_data._tables import ColumnReader, read_bars
 from model2_assets.market_data._universe import mark_universe, read_universe
@@ -104,7 +107,22 @@ def _read_files(
         config.columns,
         instrument_from_filename=config.instrument_from_filename,
     )
-    return bars, _describe(files, config.path)
+    source = _describe(files, config.path)
+    _refuse_future(bars, origin=source)
+    return bars, source
+
+
+def _refuse_future(bars: pd.DataFrame, *, origin: str) -> None:
+    """Refuse sessions that cannot have been: one such date would be the newest to trade on."""
+    # Tomorrow in UTC has begun in the Pacific.
+    tomorrow = datetime.now(UTC).replace(tzinfo=None) + timedelta(days=1)
+    later = (bars["datetime"] > pd.Timestamp(tomorrow)).to_numpy(dtype=bool)
+    if later.any():
+        first = bars.iloc[first_row(later) - 1]
+        raise MarketDataError(
+            f"{origin}: {first['instrument']} has a bar on {first['datetime']:%Y-%m-%d}, which is "
+            f"in the future; correct the date, or remove the row"
+        )
 
 
 def _describe(files: Sequence[InputFile], path: str) -> str:

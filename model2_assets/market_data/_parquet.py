@@ -41,8 +41,8 @@ def read_parquet_columns(
     Returns
     -------
     DataFrame of shape (n_rows, n_columns)
-        Types as in the file, except that calendar dates become datetime64[us] and
-        decimals float64.
+        Types as in the file, except that calendar dates become datetime64[us], decimals
+        float64 and instruments that are whole numbers text.
 
     Raises
     ------
@@ -60,14 +60,14 @@ def read_parquet_columns(
                 optional=optional,
             )
             table = parquet.read(columns=list(dict.fromkeys(columns.values())))
-    except (OSError, pa.ArrowException) as error:
+        frame = pd.DataFrame(
+            {ours: _plain(ours, table.column(theirs)) for ours, theirs in columns.items()}
+        )
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise MarketDataError(
             f"{file.name}: cannot be read as Parquet ({error}); correct the path or write the "
             f"file again"
         ) from error
-    frame = pd.DataFrame(
-        {ours: _plain(table.column(theirs)).to_pandas() for ours, theirs in columns.items()}
-    )
     for column in dates:
         if pd.api.types.infer_dtype(frame[column], skipna=True) == "string":
             frame[column] = parse_iso_dates(
@@ -76,10 +76,18 @@ def read_parquet_columns(
     return frame
 
 
-def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(name: str, column: pa.ChunkedArray) -> pd.Series:
+    series: pd.Series = _of_plain_type(name, column).to_pandas()
+    return series
+
+
+def _of_plain_type(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _plain(column.cast(kind.value_type))
+        return _of_plain_type(name, column.cast(kind.value_type))
+    if name == "instrument" and pa.types.is_integer(kind):
+        # Not by way of pandas, whose integers become floats where one is missing.
+        return column.cast(pa.string())
     if pa.types.is_date(kind):
         return column.cast(pa.timestamp("us"))
     if pa.types.is_decimal(kind):

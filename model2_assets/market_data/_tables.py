@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS
+from model2_assets.market_data._columns import CURRENCY, NUMERIC_COLUMNS, REQUIRED_COLUMNS
 from model2_assets.market_data._files import InputFile
 from model2_assets.market_data._types import typed_bars
 
@@ -45,7 +45,7 @@ def read_bars(
     required = [
         name for name in REQUIRED_COLUMNS if name != "instrument" or not instrument_from_filename
     ]
-    optional = [name for name in NUMERIC_COLUMNS if name not in required]
+    optional = [name for name in (*NUMERIC_COLUMNS, CURRENCY) if name not in required]
     tables: list[pd.DataFrame] = []
     for file in files:
         table = read_columns(file, mapping, required=required, optional=optional)

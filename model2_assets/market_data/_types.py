@@ -4,11 +4,16 @@ from numbers import Number
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_float_dtype, is_integer_dtype, is_object_dtype
 
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data._columns import BAR_COLUMNS, REQUIRED_COLUMNS
+from model2_assets.market_data._columns import BAR_COLUMNS, CURRENCY, REQUIRED_COLUMNS
+from model2_assets.market_data._names import instrument_names
+from model2_assets.market_data._shown import first_row, shown
+
+EARLIEST = pd.Timestamp("1800-01-01")
+BEHIND_LATEST = pd.Timestamp("2262-01-01")
+"""Dates outside of these are the placeholders and overflows of other software."""
 
 _NUMBERS_IN_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
 
@@ -23,20 +28,21 @@ def typed_bars(frame: pd.DataFrame, *, origin: str) -> pd.DataFrame:
     ----------
     frame : DataFrame of shape (n_rows, n_columns)
         Columns instrument, datetime, close and any of open, high, low, volume,
-        adjusted_close, vwap; others are left out.
+        adjusted_close, vwap, currency; others are left out.
     origin : str
         What messages call the data.
 
     Returns
     -------
     DataFrame of shape (n_rows, n_bar_columns)
-        instrument str, datetime datetime64[us], numbers float64, on a fresh RangeIndex.
+        instrument and currency str, datetime datetime64[us], numbers float64, on a fresh
+        RangeIndex. An unknown currency is empty.
 
     Raises
     ------
     MarketDataError
-        If a column is missing, twice there or of a wrong type, or an instrument or date
-        is empty.
+        If a column is missing, twice there or of a wrong type, an instrument or date is
+        empty, or a date is before 1800 or after 2261.
     """
     names = list(frame.columns)
     for name in REQUIRED_COLUMNS:
@@ -45,38 +51,20 @@ def typed_bars(frame: pd.DataFrame, *, origin: str) -> pd.DataFrame:
                 f"{origin}: no column {name!r} among {', '.join(map(str, names)) or 'none'}; bars "
                 f"need instrument, datetime and close"
             )
-    for name in BAR_COLUMNS:
+    for name in (*BAR_COLUMNS, CURRENCY):
         if names.count(name) > 1:
             raise MarketDataError(f"{origin}: column {name!r} is there more than once; keep one")
     converted: dict[str, pd.Series] = {
-        "instrument": _instruments(frame["instrument"], origin),
+        "instrument": instrument_names(frame["instrument"], origin=origin),
         "datetime": _datetimes(frame["datetime"], origin),
     }
     for name in BAR_COLUMNS[2:]:
         if name in names:
             converted[name] = _numbers(frame[name], origin)
+    if CURRENCY in names:
+        converted[CURRENCY] = _currencies(frame[CURRENCY], origin)
     arrays = {name: column.reset_index(drop=True) for name, column in converted.items()}
     return pd.DataFrame(arrays, copy=False)
-
-
-def _instruments(column: pd.Series, origin: str) -> pd.Series:
-    missing = column.isna()
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        column = column.astype(column.cat.categories.dtype)
-    if is_integer_dtype(column.dtype):
-        column = column.astype("str")
-    elif infer_dtype(column, skipna=True) not in ("string", "empty"):
-        raise MarketDataError(
-            f"{origin}: column 'instrument' holds {column.dtype}, not text; write names as text"
-        )
-    text = column.astype("str")
-    empty = (missing | (text.str.strip() == "")).to_numpy(dtype=bool)
-    if empty.any():
-        raise MarketDataError(
-            f"{origin}: column 'instrument' is empty in data row {_first(empty)}; name the "
-            f"instrument or remove the row"
-        )
-    return text
 
 
 def _datetimes(column: pd.Series, origin: str) -> pd.Series:
@@ -93,11 +81,28 @@ def _datetimes(column: pd.Series, origin: str) -> pd.Series:
     missing = column.isna().to_numpy(dtype=bool)
     if missing.any():
         raise MarketDataError(
-            f"{origin}: column 'datetime' is empty in data row {_first(missing)}; date the row or "
-            f"remove it"
+            f"{origin}: column 'datetime' is empty in data row {first_row(missing)}; date the row "
+            f"or remove it"
+        )
+    outside = ((column < EARLIEST) | (column >= BEHIND_LATEST)).to_numpy(dtype=bool)
+    if outside.any():
+        row = first_row(outside)
+        raise MarketDataError(
+            f"{origin}: column 'datetime', data row {row}: {column.iloc[row - 1]} is before 1800 "
+            f"or after 2261; correct the date, or remove the row"
         )
     dates: pd.Series = column.dt.as_unit("us")
     return dates
+
+
+def _currencies(column: pd.Series, origin: str) -> pd.Series:
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    if infer_dtype(column, skipna=True) not in ("string", "empty"):
+        raise MarketDataError(
+            f"{origin}: column 'currency' holds {column.dtype}, not text; write codes such as USD"
+        )
+    return column.astype("str").fillna("").str.strip()
 
 
 def _numbers(column: pd.Series, origin: str) -> pd.Series:
@@ -109,7 +114,13 @@ def _numbers(column: pd.Series, origin: str) -> pd.Series:
         is_number = infer_dtype(column, skipna=True) in _NUMBERS_IN_OBJECTS
     if not is_number:
         raise MarketDataError(f"{origin}: {_not_a_number(column)}; store it as numbers")
-    values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise MarketDataError(
+            f"{origin}: column {column.name!r} holds a number that no float64 can hold ({error}); "
+            f"correct the value"
+        ) from error
     return pd.Series(values, index=column.index, name=column.name)
 
 
@@ -121,12 +132,9 @@ def _not_a_number(column: pd.Series) -> str:
         )
     if not offending.any():
         return f"column {column.name!r} holds {column.dtype}, not numbers"
-    row = _first(offending)
+    row = first_row(offending)
     value = column.astype(object).iloc[row - 1]
     return (
-        f"column {column.name!r}, data row {row}: {value!r} is {type(value).__name__}, not a number"
+        f"column {column.name!r}, data row {row}: {shown(repr(value))} is "
+        f"{type(value).__name__}, not a number"
     )
-
-
-def _first(mask: NDArray[np.bool_]) -> int:
-    return int(np.flatnonzero(mask)[0]) + 1

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data._csv import CSV_SUFFIXES, read_csv_columns
 from model2_assets.market_data._files import list_files
+from model2_assets.market_data._names import instrument_names
 from model2_assets.market_data._parquet import PARQUET_SUFFIXES, read_parquet_columns
 from model2_assets.panel import date_codes, instrument_codes
 
@@ -41,14 +42,23 @@ def read_universe(path: str) -> pd.DataFrame:
     for file in list_files(
         path, suffixes=(*CSV_SUFFIXES, *PARQUET_SUFFIXES), key="market_data.universe"
     ):
-        read = read_parquet_columns if file.name.endswith(PARQUET_SUFFIXES) else read_csv_columns
+        read = (
+            read_parquet_columns
+            if file.name.lower().endswith(PARQUET_SUFFIXES)
+            else read_csv_columns
+        )
         table = read(file, None, required=_COLUMNS, optional=(), dates=_DATES, empty_dates=("to",))
         tables.append(_checked_stints(table, origin=file.name))
     return pd.concat(tables, ignore_index=True)
 
 
 def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
-    instruments = table["instrument"].astype("str")
+    if table.empty:
+        raise MarketDataError(
+            f"{origin}: has no stint; name at least one instrument, or leave "
+            f"market_data.universe out"
+        )
+    instruments = instrument_names(table["instrument"], origin=origin)
     stints = {"instrument": instruments}
     for name in _DATES:
         column = table[name]
@@ -61,7 +71,6 @@ def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
             )
         stints[name] = column.dt.as_unit("us").dt.normalize()
     for problem, rows in {
-        "has no instrument": instruments.isna() | (instruments.str.strip() == ""),
         "has no 'from' date": stints["from"].isna(),
         "ends before it begins": stints["to"] < stints["from"],
     }.items():

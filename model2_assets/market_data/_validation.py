@@ -8,13 +8,24 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data._adjustment import adjusted_close
-from model2_assets.market_data._columns import NUMERIC_COLUMNS, PRICE_COLUMNS
+from model2_assets.market_data._columns import CURRENCY, NUMERIC_COLUMNS, PRICE_COLUMNS
+from model2_assets.market_data._names import spelled_alike
+from model2_assets.market_data._shown import shown
 from model2_assets.market_data._types import typed_bars
 from model2_assets.panel import INDEX_NAMES, LevelCodes, instrument_codes
 
 logger = logging.getLogger(__name__)
 
 LARGE_MOVE_FACTOR = 5.0
+IMPOSSIBLE_MOVE_FACTOR = 1000.0
+
+LOWEST_PRICE = 1e-9
+"""Below it the 1e-12 that feature formulas add to their denominators is no longer small."""
+
+HIGHEST_PRICE = 1e12
+HIGHEST_VOLUME = 1e18
+"""Above these are the largest numbers of data types, written where a value was missing."""
+
 SHORT_HISTORY_BARS = 65
 _NAMED_MOVES = 5
 
@@ -32,12 +43,23 @@ def validate_panel(
     no row, or none that has a close            refused
     text or booleans where numbers belong       refused
     dates that are text, or carry a time zone   refused
+    dates before 1800 or after 2261             refused; of files also those after tomorrow
     empty instrument or datetime                refused
+    instrument with white space around it, a    refused
+    character that cannot be printed, or more
+    than 100 characters
+    instruments that differ in case or Unicode  kept apart, with a warning in the log:
+    form alone                                  ``instruments_spelled_alike``
+    more than one currency of an instrument     refused
+    more than one currency                      kept, returns are in the currency of each
+                                                instrument, with a warning in the log:
+                                                ``currencies``
     two bars of an instrument on a date that    refused
     differ in a value or in their time of day
-    zero, negative or infinite price            refused (open, high, low, close, adjusted_close,
-                                                vwap)
-    negative or infinite volume                 refused
+    zero, negative or infinite price, or one    refused (open, high, low, close, adjusted_close,
+    below 1e-9 or above 1e12                    vwap)
+    negative or infinite volume, or one above   refused
+    1e18
     exact duplicates of a row                   dropped: ``duplicate_rows_dropped``
     row without close                           dropped: ``rows_without_close_dropped``
     row without adjusted_close, where there is  dropped: ``rows_without_adjusted_close_dropped``
@@ -49,6 +71,8 @@ def validate_panel(
                                                 ``open_outside_range``
     time of day                                 cut off, if it leaves one bar a date:
                                                 ``times_floored``
+    (adjusted) close that moves by more than a  refused
+    factor 1000 from one own bar to the next
     (adjusted) close that moves by more than a  kept, with a warning in the log, as the split
     factor 5 from one own bar to the next       adjustment is suspect: ``large_moves``
     instrument of fewer than 65 bars            kept: ``short_instruments``
@@ -60,7 +84,7 @@ def validate_panel(
     ----------
     frame : DataFrame of shape (n_bars, n_columns)
         Columns instrument, datetime (either may be an index level), close and any of open,
-        high, low, volume, adjusted_close, vwap, in_universe; others are left out.
+        high, low, volume, adjusted_close, vwap, currency, in_universe; others are left out.
     origin : str, default "panel"
         What messages call the data.
 
@@ -91,7 +115,8 @@ def validate_panel(
     >>> panel["close"].tolist(), counts["duplicate_rows_dropped"]
     ([20.0, 10.0], 1)
     """
-    flat = frame.reset_index() if set(INDEX_NAMES) & set(frame.index.names) else frame
+    levels = [name for name in INDEX_NAMES if name in frame.index.names]
+    flat = frame.reset_index([name for name in levels if name not in frame.columns])
     bars = typed_bars(flat, origin=origin)
     if "in_universe" in flat:
         bars["in_universe"] = _universe_flags(flat["in_universe"], origin)
@@ -101,15 +126,19 @@ def validate_panel(
     _refuse_impossible_values(bars, origin)
     bars = _one_bar_a_date(bars, counts, origin)
     _count_and_repair(bars, counts)
+    _check_currencies(bars, counts, origin)
     panel = _indexed(bars)
-    _count_histories(panel, counts)
+    _count_histories(panel, counts, origin)
     return panel, counts
 
 
-def _universe_flags(column: pd.Series, origin: str) -> NDArray[np.bool_]:
-    if not pd.api.types.is_bool_dtype(column.dtype):
+def _universe_flags(column: pd.Series | pd.DataFrame, origin: str) -> NDArray[np.bool_]:
+    if isinstance(column, pd.DataFrame):
+        raise MarketDataError(f"{origin}: column 'in_universe' is there more than once; keep one")
+    if not pd.api.types.is_bool_dtype(column.dtype) or column.isna().any():
         raise MarketDataError(
-            f"{origin}: column 'in_universe' holds {column.dtype}, not booleans; store it as bool"
+            f"{origin}: column 'in_universe' holds {column.dtype}, not booleans alone; store it "
+            f"as bool"
         )
     return column.to_numpy(dtype=bool)
 
@@ -145,14 +174,15 @@ def _refuse_impossible_values(bars: pd.DataFrame, origin: str) -> None:
         if name not in bars:
             continue
         values = bars[name].to_numpy()
-        too_low = values <= 0 if name in PRICE_COLUMNS else values < 0
-        impossible = too_low | np.isinf(values)
+        is_price = name in PRICE_COLUMNS
+        low, high = (LOWEST_PRICE, HIGHEST_PRICE) if is_price else (0.0, HIGHEST_VOLUME)
+        impossible = (values < low) | (values > high)
         if impossible.any():
             row = int(np.flatnonzero(impossible)[0])
-            limit = "a positive number" if name in PRICE_COLUMNS else "zero or more"
+            wanted = f"positive, from {low:g}" if is_price else "zero or more, up"
             raise MarketDataError(
                 f"{origin}: column {name!r} is {values[row]:g} for {_name_row(bars, row)}; it must "
-                f"be finite and {limit}: correct the value, or leave it empty if it is not known"
+                f"be {wanted} to {high:g}: correct the value, or leave it empty if it is not known"
             )
 
 
@@ -209,6 +239,31 @@ def _count_and_repair(bars: pd.DataFrame, counts: dict[str, int]) -> None:
             counts[f"{name}_outside_range"] = int(outside.sum())
 
 
+def _check_currencies(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
+    if CURRENCY not in bars:
+        return
+    known = bars.loc[(bars[CURRENCY] != "").to_numpy(dtype=bool), ["instrument", CURRENCY]]
+    pairs = known.drop_duplicates()
+    second = np.flatnonzero(pairs.duplicated("instrument").to_numpy())
+    if len(second):
+        instrument, currency = pairs.iloc[int(second[0])]
+        first = pairs.loc[pairs["instrument"] == instrument, CURRENCY].iloc[0]
+        row = int(np.flatnonzero(bars.index == pairs.index[int(second[0])])[0])
+        raise MarketDataError(
+            f"{origin}: the currency changes from {shown(first)} to {shown(currency)} for "
+            f"{_name_row(bars, row)}; convert all prices of an instrument into one currency"
+        )
+    found = sorted(pairs[CURRENCY].unique())
+    counts["currencies"] = len(found)
+    if len(found) > 1:
+        logger.warning(
+            "prices are in %d currencies (%s); every return is in its instrument's own, and excess "
+            "returns compare them as they are",
+            len(found),
+            ", ".join(shown(name) for name in found[:_NAMED_MOVES]),
+        )
+
+
 def _indexed(bars: pd.DataFrame) -> pd.DataFrame:
     codes, levels = zip(*(bars[name].factorize(sort=True) for name in INDEX_NAMES), strict=True)
     index = pd.MultiIndex(levels=levels, codes=codes, names=list(INDEX_NAMES))
@@ -218,25 +273,49 @@ def _indexed(bars: pd.DataFrame) -> pd.DataFrame:
     return panel.assign(in_universe=flags)
 
 
-def _count_histories(panel: pd.DataFrame, counts: dict[str, int]) -> None:
+def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
     index = panel.index
     assert isinstance(index, pd.MultiIndex)
     instruments = instrument_codes(index)
     bars_of_instrument = np.bincount(instruments.codes)
-    counts["large_moves"] = _warn_of_large_moves(panel, instruments)
+    counts["large_moves"] = _large_moves(panel, instruments, origin)
+    counts["instruments_spelled_alike"] = _warn_of_names_spelled_alike(instruments.values)
     counts["short_instruments"] = int(np.count_nonzero(bars_of_instrument < SHORT_HISTORY_BARS))
     counts["rows"] = len(panel)
     counts["instruments"] = len(instruments.values)
     counts["dates"] = len(index.levels[1])
 
 
-def _warn_of_large_moves(panel: pd.DataFrame, instruments: LevelCodes) -> int:
+def _warn_of_names_spelled_alike(names: pd.Index) -> int:
+    groups = spelled_alike(names)
+    if groups:
+        logger.warning(
+            "%d instruments differ from another in case or Unicode form alone, first %s; they are "
+            "kept apart: give an instrument one name in the source",
+            sum(map(len, groups)),
+            " and ".join(groups[0]),
+        )
+    return sum(map(len, groups))
+
+
+def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> int:
+    """Count and tell moves that look like a missing split adjustment; refuse the wildest."""
     by_instrument = np.argsort(instruments.codes, kind="stable")
     price = adjusted_close(panel).to_numpy()[by_instrument]
     owner = instruments.codes[by_instrument]
     factor = price[1:] / price[:-1]
     is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
     moves = np.flatnonzero(is_large & (owner[1:] == owner[:-1]))
+    sizes = np.abs(np.log(factor[moves]))
+    if len(moves) and sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
+        wildest = moves[int(np.argmax(sizes))]
+        instrument, date = panel.index[by_instrument[wildest + 1]]
+        kind = "adjusted close" if "adjusted_close" in panel else "close"
+        raise MarketDataError(
+            f"{origin}: the {kind} of {instrument} "
+            f"moves by a factor {factor[wildest]:.3g} from its bar before to {date:%Y-%m-%d}; no "
+            f"price does, so mend its split adjustment or its unit, or leave the instrument out"
+        )
     if len(moves):
         named = []
         for move in moves[:_NAMED_MOVES]:

@@ -37,6 +37,7 @@ def test_dirt_of_the_real_panel_is_counted_exactly(data):
         "times_floored": 0,
         "large_moves": 0,
         "short_instruments": 1,
+        "instruments_spelled_alike": 0,
     }
 
 

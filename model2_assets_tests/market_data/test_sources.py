@@ -149,13 +149,13 @@ def test_column_twice_in_the_header_is_refused(tmp_path):
 def test_missing_files_and_unknown_protocols_are_named(tmp_path):
     assert_refused("nothing.csv: no such file; correct market_data.path", "csv", "nothing.csv")
     assert_refused("no such file", "csv", tmp_path / "*.csv")
-    assert_refused("no such file", "csv", tmp_path)
+    assert_refused("the folder has no file that ends in .csv, .*zip; correct", "csv", tmp_path)
     assert_refused("cannot be reached .*Protocol not known", "csv", "nowhere://bucket/a.csv")
 
 
 def test_damaged_files_are_named(tmp_path):
     assert_refused("cannot be read as Parquet", "parquet", write(tmp_path, "text", "a.parquet"))
-    assert_refused("the file has: no columns", "csv", write(tmp_path, ""))
+    assert_refused("bars.csv: is empty", "csv", write(tmp_path, ""))
     (tmp_path / "latin.csv").write_bytes("instrument,datetime,close\nÅ,x,1\n".encode("latin-1"))
     assert_refused("cannot be read as comma-separated UTF-8", "csv", tmp_path / "latin.csv")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"instrument,datetime,close\n" * 999)[:40])

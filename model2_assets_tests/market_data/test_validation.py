@@ -61,6 +61,7 @@ def test_clean_bars_come_out_canonical_with_types_and_zero_counts():
         "open_outside_range": 0,
         "large_moves": 0,
         "short_instruments": 2,
+        "instruments_spelled_alike": 0,
     }
 
 
