@@ -1,0 +1,273 @@
+"""Configurations with typing errors, wrong units and contradictions."""
+
+from model2_assets_tests.bad_inputs.case import Case, Refused
+
+_FILE = "{folder}/config.yaml"
+_YAML = f"configuration {_FILE}: "
+
+
+def _case(identifier: str, planted: str, config: str | bytes, message: str) -> Case:
+    return Case(
+        id=f"config-{identifier}",
+        planted=planted,
+        enters="configuration",
+        config=config,
+        outcome=Refused(message),
+        until="config",
+    )
+
+
+def _key(identifier: str, planted: str, config: str, message: str) -> Case:
+    return _case(identifier, planted, config, f"{_FILE}: {message}")
+
+
+def _us(section: str) -> str:
+    return f"regions: {{us: {{{section}}}}}\n"
+
+
+_UNKNOWN = "unknown key; correct the spelling or remove it"
+
+CASES = (
+    _case(
+        "tab",
+        "indented by a tab",
+        "regions:\n\tus: {}\n",
+        _YAML + "line 2, column 1: not valid YAML: while scanning for the next token, found "
+        r"character '\t' that cannot start any token",
+    ),
+    _case(
+        "utf-16",
+        "UTF-16 text",
+        "regions: {us: {}}\n".encode("utf-16"),
+        _YAML + "not UTF-8 text; save it as UTF-8",
+    ),
+    _case(
+        "python-tag",
+        "a tag that would run code",
+        "!!python/object/apply:os.system ['true']\n",
+        _YAML + "line 1, column 1: not valid YAML: could not determine a constructor for the tag "
+        "'tag:yaml.org,2002:python/object/apply:os.system'",
+    ),
+    _case(
+        "key-twice",
+        "a key twice",
+        "checks: {hours: 1}\nchecks: {hours: 2}\n",
+        _YAML + "line 1, column 1: not valid YAML: key 'checks' is given twice",
+    ),
+    _case(
+        "nested-1200-deep",
+        "1,200 brackets",
+        "[" * 1200 + "]" * 1200,
+        _YAML + "nested too deeply; flatten it",
+    ),
+    _case(
+        "contains-itself",
+        "an alias to itself",
+        "regions: &r\n  us: *r\n",
+        _YAML
+        + "a value contains itself by an alias (*), or is nested too deeply; write it out flat",
+    ),
+    _case(
+        "no-such-date",
+        "30 February",
+        _us("market_data: {source: synthetic, params: {start: 2024-02-30}}"),
+        _YAML + "not valid YAML: day is out of range for month; correct or quote the value",
+    ),
+    _case(
+        "two-documents",
+        "two documents",
+        "checks: {hours: 1}\n---\nchecks: {hours: 2}\n",
+        _YAML + "line 2, column 1: not valid YAML: expected a single document in the stream, but "
+        "found another document",
+    ),
+    _key("list", "a list", "- us\n", "expected keys such as regions, models, checks; got list"),
+    _key("misspelled-section", "a misspelled section", "check: {hours: 1}\n", f"check: {_UNKNOWN}"),
+    _key(
+        "misspelled-key",
+        "a misspelled key",
+        _us("labels: {horizon: [21]}"),
+        f"regions.us.labels.horizon: {_UNKNOWN}",
+    ),
+    _key(
+        "hyphen",
+        "a hyphen for an underscore",
+        _us("cross_validation: {n-groups: 6}"),
+        f"regions.us.cross_validation.'n-groups': {_UNKNOWN}",
+    ),
+    _key(
+        "nothing-below",
+        "a region with nothing below it",
+        "regions:\n  us:\n",
+        "regions.us: Input should be a mapping of keys to values, got None",
+    ),
+    _key(
+        "region-escapes",
+        "a region that leaves the folder",
+        "regions: {../../etc: {}}\n",
+        "regions: '../../etc' is not allowed here: String should match pattern "
+        "'^[a-z][a-z0-9_]{0,39}$'",
+    ),
+    _key(
+        "horizon-with-unit",
+        "a horizon with its unit",
+        _us("labels: {horizons: [21d]}"),
+        "regions.us.labels.horizons.0: Input should be a valid integer, unable to parse string as "
+        "an integer, got '21d'",
+    ),
+    _key(
+        "fractional-horizon",
+        "half a day",
+        _us("labels: {horizons: [21.5]}"),
+        "regions.us.labels.horizons.0: Input should be a valid integer, got a number with a "
+        "fractional part, got 21.5",
+    ),
+    _key(
+        "winsorize-in-percent",
+        "a quantile in percent",
+        _us("labels: {winsorize: 10}"),
+        "regions.us.labels.winsorize: Input should be less than 0.5, got 10",
+    ),
+    _key(
+        "lag-yes",
+        "a truth value for a number",
+        _us("labels: {execution_lag_days: yes}"),
+        "regions.us.labels.execution_lag_days: a number belongs here, got True",
+    ),
+    _key(
+        "prediction-not-a-number",
+        "not a number",
+        "checks: {prediction_bps: .nan}\n",
+        "checks.prediction_bps: Input should be a finite number, got nan",
+    ),
+    _key(
+        "history-of-4000-digits",
+        "a number of 4,000 digits",
+        _us(f"features: {{min_history_bars: {'9' * 4000}}}"),
+        "regions.us.features.min_history_bars: Input should be less than or equal to 10000, got a "
+        "huge number",
+    ),
+    _key(
+        "memory-in-bytes",
+        "jobs by the billion",
+        "execution: {n_jobs: 8000000000}\n",
+        "execution.n_jobs: Input should be less than or equal to 10000, got 8000000000",
+    ),
+    _key(
+        "all-groups-tested",
+        "all groups tested",
+        _us("cross_validation: {n_groups: 5, n_test_groups: 5}"),
+        "regions.us.cross_validation: n_test_groups (5) must be below n_groups (5), else nothing "
+        "is left to train on",
+    ),
+    _key(
+        "window-without-scheme",
+        "a window without walking forward",
+        _us("cross_validation: {window: rolling}"),
+        "regions.us.cross_validation: window belongs to scheme walk_forward; remove it or change "
+        "the scheme",
+    ),
+    _key(
+        "path-of-demo",
+        "a path for the demo data",
+        _us("market_data: {source: demo, path: bars.csv}"),
+        "regions.us.market_data: source 'demo' takes no path; remove it or name the format",
+    ),
+    _key(
+        "no-path",
+        "no path",
+        _us("market_data: {source: csv}"),
+        "regions.us.market_data: source 'csv' needs a path",
+    ),
+    _key(
+        "unknown-source",
+        "a source that there is not",
+        _us("market_data: {source: excel, path: bars.xlsx}"),
+        "regions.us.market_data.source: Input should be 'demo', 'parquet', 'csv' or 'synthetic', "
+        "got 'excel'",
+    ),
+    _key(
+        "one-column-for-two",
+        "one column named for two",
+        _us("market_data: {source: csv, path: a.csv, columns: {open: px, close: px}}"),
+        "regions.us.market_data.columns: 'px' is named for open and close; name it for one alone",
+    ),
+    _key(
+        "empty-universe",
+        "a universe whose name is empty",
+        _us("market_data: {source: csv, path: a.csv, universe: ''}"),
+        "regions.us.market_data.universe: String should have at least 1 character, got ''",
+    ),
+    _key(
+        "unknown-model",
+        "a model that there is not",
+        _us("models: [ridg]"),
+        "regions.us.models: unknown model 'ridg'; known: ridge, xgboost",
+    ),
+    _key(
+        "cron-of-words",
+        "a schedule in words",
+        "schedule: {cron: at two every night please}\n",
+        "schedule.cron: minute 'at' is not *, a number or range of 0 to 59, got 'at two every "
+        "night please'",
+    ),
+    _key(
+        "cron-on-31-february",
+        "a schedule on a day that there is not",
+        "schedule: {cron: 0 2 31 2 *}\n",
+        "schedule.cron: there is no day 31 of month 2, got '0 2 31 2 *'",
+    ),
+    _key(
+        "time-zone",
+        "a time zone that there is not",
+        "schedule: {timezone: EST5PDT6}\n",
+        "schedule.timezone: no such IANA time zone; write one such as America/New_York, got "
+        "'EST5PDT6'",
+    ),
+    _key(
+        "secret-for-its-name",
+        "a password in place of a variable's name",
+        "alerts: {email: {sender: a@b.c, recipients: [a@b.c], host: h, password_variable: "
+        "hunter-2}}\n",
+        "alerts.email.password_variable: write the name of an environment variable here, never a "
+        "secret itself",
+    ),
+    _case(
+        "misspelled-parameter",
+        "a misspelled parameter of a model",
+        "models: {ridge: {params: {alhpa: 1.0}}}\n",
+        "models.ridge.params.alhpa: unknown parameter; known: alpha, alphas, fit_intercept",
+    ),
+    _case(
+        "negative-penalty",
+        "a negative penalty",
+        "models: {ridge: {params: {alpha: -1.0}}}\n",
+        "models.ridge.params.alpha: must be a number at least 0.001, got -1.0",
+    ),
+    _case(
+        "text-penalty",
+        "a penalty with its unit",
+        "models: {ridge: {params: {alpha: 10bps}}}\n",
+        "models.ridge.params.alpha: must be a number at least 0.001, got '10bps'",
+    ),
+    _case(
+        "no-trainer",
+        "a trainer that there is not",
+        "models: {ridge: {trainer: 'no_such_package:Trainer'}}\n",
+        "models.ridge.trainer: cannot import module 'no_such_package' "
+        "(ModuleNotFoundError: No module named 'no_such_package'); install or mend it "
+        "in this environment, or correct the path",
+    ),
+    _case(
+        "synthetic-typo",
+        "a misspelled setting of the generated market",
+        _us("market_data: {source: synthetic, params: {n_days: 80}}"),
+        "market_data.params: unknown setting 'n_days'; known: n_instruments, n_dates, "
+        "seed, signal, half_life_days, tail_df, late_listings, missing_days, start",
+    ),
+    _case(
+        "synthetic-unit",
+        "a generated market of text",
+        _us("market_data: {source: synthetic, params: {n_dates: 2y}}"),
+        "market_data.params: n_dates must be a whole number from 1 to 50000, got '2y'",
+    ),
+)

@@ -1,0 +1,183 @@
+"""Paths to what is no file, or no file of ours."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from model2_assets_tests.bad_inputs.bars import GOOD, table
+from model2_assets_tests.bad_inputs.case import Case, Content, Handled, Refused, region_config
+
+_SUFFIXES = ".csv, .csv.gz, .csv.bz2, .csv.xz, .csv.zst, .csv.zip"
+
+
+def _case(
+    identifier: str,
+    planted: str,
+    path: str,
+    outcome: Refused | Handled,
+    *,
+    source: str = "csv",
+    files: Mapping[str, Content] | None = None,
+    prepare: Callable[[Path], None] | None = None,
+    is_nobody: bool = False,
+    enters: str = "path",
+    **market_data: Any,
+) -> Case:
+    return Case(
+        id=f"{enters}-{identifier}",
+        planted=planted,
+        enters=enters,
+        files=files or {},
+        config=region_config({"source": source, "path": f"{{folder}}/{path}", **market_data}),
+        outcome=outcome,
+        prepare=prepare,
+        is_nobody=is_nobody,
+    )
+
+
+def _no_such(path: str, key: str = "path") -> Refused:
+    return Refused(
+        f"{{folder}}/{path}: no such file; correct market_data.{key} (a relative path starts at "
+        f"the working directory)"
+    )
+
+
+def _loop(folder: Path) -> None:
+    (folder / "bars.csv").symlink_to(folder / "bars.csv")
+
+
+def _lock(folder: Path) -> None:
+    (folder / "bars.csv").chmod(0)
+
+
+def _universe(identifier: str, planted: str, content: Content, outcome: Refused | Handled) -> Case:
+    name = "members.csv" if isinstance(content, str) else "members.parquet"
+    return _case(
+        identifier,
+        planted,
+        "bars.csv",
+        outcome,
+        files={"bars.csv": GOOD, name: content},
+        enters="universe",
+        universe=f"{{folder}}/{name}",
+    )
+
+
+_FROM_TO = "instrument,from,to\n"
+_MEMBERS = "{folder}/members.csv"
+
+CASES = (
+    _case("missing", "no file", "bars.csv", _no_such("bars.csv")),
+    _case("empty-glob", "a glob that matches nothing", "*.csv", _no_such("*.csv")),
+    _case("loop", "a link to itself", "bars.csv", _no_such("bars.csv"), prepare=_loop),
+    _case(
+        "folder",
+        "a folder without data",
+        "bars",
+        Refused(
+            f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
+            f"market_data.path"
+        ),
+        files={"bars/README.txt": "none\n"},
+    ),
+    _case(
+        "folder-named-like-a-file",
+        "a folder in place of the file",
+        "bars.parquet",
+        Refused(
+            "{folder}/bars.parquet: the folder has no file that ends in .parquet, .pq; correct "
+            "market_data.path"
+        ),
+        files={"bars.parquet/README.txt": "none\n"},
+        source="parquet",
+    ),
+    _case(
+        "unreadable",
+        "no right to read the file",
+        "bars.csv",
+        Refused(
+            "{folder}/bars.csv: cannot be opened ([Errno 13] Permission denied: "
+            "'{folder}/bars.csv'); correct the path or the access rights"
+        ),
+        files={"bars.csv": GOOD},
+        prepare=_lock,
+        is_nobody=True,
+    ),
+    _case(
+        "differing-columns",
+        "two files that differ in their columns",
+        "*.csv",
+        Refused(
+            "{folder}/b.csv: no column 'volume', which {folder}/a.csv has; give all files the "
+            "same columns or load them as separate regions"
+        ),
+        files={
+            "a.csv": "instrument,datetime,close,volume\nA,2024-01-02,1,5\n",
+            "b.csv": "instrument,datetime,close\nB,2024-01-02,1\n",
+        },
+    ),
+    _case(
+        "one-bad-of-many",
+        "one bad file of many",
+        "*.parquet",
+        Refused(
+            "{folder}/b.parquet: cannot be read as Parquet (Parquet file size is 0 bytes); "
+            "correct the path or write the file again"
+        ),
+        files={"a.parquet": table(), "b.parquet": b""},
+        source="parquet",
+    ),
+    _universe(
+        "empty",
+        "no stint",
+        _FROM_TO,
+        Refused(
+            f"{_MEMBERS}: has no stint; name at least one instrument, or leave "
+            f"market_data.universe out"
+        ),
+    ),
+    _universe(
+        "ends-first",
+        "a stint that ends before it begins",
+        _FROM_TO + "A,2024-01-05,2024-01-02\n",
+        Refused(
+            f"{_MEMBERS}: the stint in data row 1 (instrument A) ends before it begins; correct "
+            f"the universe file"
+        ),
+    ),
+    _universe(
+        "other-names",
+        "other names than the data",
+        _FROM_TO + "A.US,2024-01-02,\n",
+        Refused(
+            f"{_MEMBERS}: no bar falls into any stint of the universe (its first instrument is "
+            f"A.US, the first of the data A); give both the same names and dates"
+        ),
+    ),
+    _universe(
+        "no-date",
+        "a member since no date",
+        _FROM_TO + "A,,\n",
+        Refused(
+            f"{_MEMBERS}: column 'from', data row 1: '' is not a date in ISO format without time "
+            f"zone; write dates as 2024-01-31"
+        ),
+    ),
+    _universe(
+        "name-in-spaces",
+        "a member's name in spaces",
+        _FROM_TO + "A ,2024-01-02,\n",
+        Refused(
+            f"{_MEMBERS}: column 'instrument', data row 1: the name 'A ' has white space around "
+            f"it; correct it in the source"
+        ),
+    ),
+    _universe(
+        "leavers",
+        "members that leave and never had data",
+        _FROM_TO + "A,2024-01-02,2024-01-04\nB,2024-01-02,\nZ,2024-01-02,\n",
+        Handled(
+            {"outsider_rows": 7, "outsider_instruments": 1, "universe_instruments_without_data": 1}
+        ),
+    ),
+)
