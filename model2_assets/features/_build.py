@@ -56,8 +56,8 @@ def build_features_from_config(
         earlier bars of its instrument, in canonical order; columns in Qlib's order.
         ``attrs["left_out"]`` maps each feature that could not be made to the columns it
         lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
-        there are, how many features have no value at all (models learn nothing from those), and how many
-        bars got no features for which reason.
+        there are, how many features have no value at all (models learn nothing from
+        those), and how many bars got no features for which reason.
 
     Raises
     ------

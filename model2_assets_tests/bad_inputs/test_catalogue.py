@@ -4,8 +4,10 @@ import pytest
 from click.testing import CliRunner
 
 from model2_assets.cli import main
+from model2_assets_tests.bad_inputs.__main__ import PAGE
 from model2_assets_tests.bad_inputs.case import Case, Refused, plant
 from model2_assets_tests.bad_inputs.folders import open_folder
+from model2_assets_tests.bad_inputs.page import page
 from model2_assets_tests.bad_inputs.runner import digests, run
 from model2_assets_tests.bad_inputs.table import CASES
 
@@ -23,6 +25,12 @@ def test_bad_input_is_refused_or_handled_as_stated(case: Case):
         if isinstance(case.outcome, Refused):
             assert found.outcome == Refused(case.outcome.message.replace("{folder}", str(folder)))
         assert found.matches(case, folder), found.outcome
+
+
+def test_the_page_is_that_of_the_catalogue():
+    assert PAGE.read_text(encoding="utf-8") == page(
+        CASES, dict.fromkeys([c.id for c in CASES], True)
+    )
 
 
 VALIDATED = [case for case in CASES if case.until in ("config", "labels") and not case.is_nobody]
