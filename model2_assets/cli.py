@@ -190,7 +190,7 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     with dg.DagsterInstance.get() as instance:
         _close_dead_runs(instance)
         roll_back(
-            default_store(),
+            default_store(trainers=config.trainers),
             Address(region, "oof_predictions", horizon, model),
             version,
             instance,

@@ -69,11 +69,13 @@ def roll_back(
     from model2_assets.defs.rollback import (
         inputs_that_moved_on,
         record_rollback,
+        refuse_unrecorded_pickles,
         refuse_while_running,
     )
 
     rollback = plan_rollback(store, predictions, prefix)
     verify_rollback(store, rollback)
+    refuse_unrecorded_pickles(instance, store, rollback)
     _announce(rollback, store.current_version(predictions))
     if not is_confirmed:
         click.confirm("Replace the current results by these?", abort=True)

@@ -639,6 +639,13 @@ class Model2Config(_Section):
             key for region in self.regions.values() for key in region.labels.horizon_keys
         )
 
+    @property
+    def trainers(self) -> frozenset[str]:
+        """Import paths of the trainers of all models of all regions."""
+        return frozenset(
+            model.trainer for region in self.regions for model in self.models_of(region).values()
+        )
+
     def region(self, name: str) -> RegionConfig:
         """Return a region by name.
 

@@ -18,7 +18,14 @@ from model2_assets.contracts import Contract
 from model2_assets.files import is_local
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.row_chunks import CHUNK_ROWS
-from model2_assets.tables import PROVENANCE, readable_parquet, require_checksum, stated_provenance
+from model2_assets.tables import (
+    PROVENANCE,
+    readable_parquet,
+    require_checksum,
+    require_name,
+    stated_name,
+    stated_provenance,
+)
 
 
 @dataclass(frozen=True)
@@ -84,18 +91,20 @@ class ParquetSource:
     header: TableHeader
 
     @classmethod
-    def open(cls, path: UPath, contract: Contract, *, origin: str) -> Self:
-        """Read the footer of a file.
+    def open(cls, path: UPath, contract: Contract, *, origin: str, name: str = "") -> Self:
+        """Read the footer of a file, which has to belong to the given name.
 
         Raises
         ------
         FileNotFoundError
             If it is not there.
         StoreError
-            If it is not readable.
+            If it is not readable, or belongs elsewhere.
         """
         with path.open("rb") as file, readable_parquet(origin):
-            header = TableHeader.of_file(pq.ParquetFile(file))
+            parquet = pq.ParquetFile(file)
+            header, stated = TableHeader.of_file(parquet), stated_name(parquet.schema_arrow)
+        require_name(stated, name, origin=origin)
         return cls(path, contract, origin, header)
 
     def chunks(self) -> Iterator[NDArray[np.float32]]:

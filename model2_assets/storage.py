@@ -9,10 +9,11 @@ large, and made again from their source in minutes. Working files, which can be 
 any time, are under ``<base>/.working/<region>/``.
 """
 
+import copy
 import hashlib
 import os
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -21,9 +22,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from upath import UPath
 
+from model2_assets.attestation import Attestation
 from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.files import is_local, link_atomically, replaced_atomically, write_atomically
+from model2_assets.seal import sealed, unsealed
 from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
 from model2_assets.working_files import WorkingFiles, note_working_files
 
@@ -151,6 +154,9 @@ class Store:
     working_dir : str, optional
         Local folder of working files. By default a folder of the base path; where that is
         not on a local disk, one in ``DAGSTER_HOME``, and without it nothing is kept.
+    trainers : collection of str, optional
+        Import paths of trainers of your own that stored models may name; see
+        `model2_assets.training.open_fold_models`.
 
     Attributes
     ----------
@@ -166,11 +172,69 @@ class Store:
     """
 
     def __init__(
-        self, base: str | UPath, *, keep_versions: int = 0, working_dir: str | None = None
+        self,
+        base: str | UPath,
+        *,
+        keep_versions: int = 0,
+        working_dir: str | None = None,
+        trainers: Collection[str] = (),
     ) -> None:
         self.base = _open_base(base)
+        self.trainers = frozenset(trainers)
+        self._attest: Attest | None = None
         self.archive = Archive(self.base, keep=keep_versions)
         self._working = _working_root(self.base, working_dir)
+
+    def attested_by(self, attest: "Attest") -> "Store":
+        """Return this store with a record, kept elsewhere, of what was published in it.
+
+        Parameters
+        ----------
+        attest : callable
+            Takes an `Address` and returns its latest `Attestation`, None where there is none.
+
+        Returns
+        -------
+        Store
+            Reads pickles through recorded manifests alone, and warns of other models that are
+            not the recorded ones.
+        """
+        attested = copy.copy(self)
+        attested._attest = attest
+        return attested
+
+    def attestation(self, address: Address) -> Attestation | None:
+        """Return what is recorded of a result outside of the store; None if nothing is."""
+        return None if self._attest is None else self._attest(address)
+
+    def difference_from_record(self, address: Address, value: Any) -> str | None:
+        """Say how a result differs from what is recorded of it.
+
+        Parameters
+        ----------
+        address : Address
+            What it is.
+        value : DataFrame, StoredFoldModels or str
+            What `load` returned.
+
+        Returns
+        -------
+        str or None
+            One sentence; None where it is what is recorded, or nothing can be compared.
+        """
+        attestation = self.attestation(address)
+        if attestation is None:
+            return None
+        stated, recorded = _data_version_of(address, value), attestation.data_version
+        if address.product.format == "fold_models":
+            stated, recorded = value.sha256, attestation.manifest_sha256
+        if not stated or not recorded or stated == recorded:
+            return None
+        return (
+            f"{self.entry_file(address)}: is {stated[:12]}, Dagster recorded {recorded[:12]} when "
+            f"{address.asset} was last materialized here, so something else replaced it; "
+            f"materialize {address.asset} again, unless you replaced it"
+        )
 
     def working_files(self, region: str) -> WorkingFiles:
         """Return the working files of a region."""
@@ -235,19 +299,20 @@ class Store:
 
         path, contract = self.path(address), _contract_of(address)
         with replaced_atomically(path) as temporary, temporary.open("w+b") as file:
-            write_parquet(frame, contract, file, origin=str(path))
+            write_parquet(frame, contract, file, origin=str(path), name=str(address))
         if address.product.as_matrix:
             keep_matrix(frame, self.working_files(address.region))
 
     def _encode(self, address: Address, value: Any) -> bytes:
-        product = address.product
-        if product.format == "html":
-            report: bytes = value.encode()
-            return report
+        name, origin = str(address), str(self.path(address))
+        if address.product.format == "html":
+            return sealed(value.encode(), name=name)
         from model2_assets.tables import encode_json_lines, encode_parquet
 
-        encode = encode_json_lines if product.format == "json_lines" else encode_parquet
-        return encode(value, _contract_of(address), origin=str(self.path(address)))
+        contract = _contract_of(address)
+        if address.product.format == "json_lines":
+            return sealed(encode_json_lines(value, contract, origin=origin), name=name)
+        return encode_parquet(value, contract, origin=origin, name=name)
 
     def keeps_versions_of(self, address: Address) -> bool:
         """Tell whether publishing a result adds a version."""
@@ -329,7 +394,9 @@ class Store:
             from model2_assets.working_matrix import read_through_matrix
 
             with _must_be_there(path, address):
-                frame = read_through_matrix(path, _contract_of(address), working, origin=str(path))
+                frame = read_through_matrix(
+                    path, _contract_of(address), working, origin=str(path), name=str(address)
+                )
         else:
             frame = _decode(_read_bytes(path, address), address, origin=str(path))
         note_working_files(frame, working)
@@ -355,9 +422,11 @@ class Store:
         Raises
         ------
         StoreError
-            If there is none.
+            If there is none, or it is damaged.
         """
-        return _read_bytes(self.path(address), address).decode()
+        path = self.path(address)
+        data = _read_bytes(path, address)
+        return unsealed(data, name=str(address), origin=str(path)).decode()
 
     def current_version(self, address: Address) -> Version | None:
         """Return the kept version that is current, by its hash; None if none of them is."""
@@ -375,11 +444,16 @@ class Store:
         Raises
         ------
         StoreError
-            If there is no manifest, or it is malformed.
+            If there is no manifest, it is malformed, or the models are those of another
+            address.
         """
         from model2_assets.training import open_fold_models
 
-        return open_fold_models(self.path(address))
+        stored = open_fold_models(
+            self.path(address), trainers=self.trainers, attestation=self.attestation(address)
+        )
+        _require_models_of(address, stored.manifest, origin=str(self.entry_file(address)))
+        return stored
 
     def load(self, address: Address) -> "pd.DataFrame | StoredFoldModels | str":
         """Read a table, open fold models or read a report, whichever the asset is."""
@@ -408,9 +482,39 @@ class Store:
 
             path, working = self.path(address), self.working_files(address.region)
             with _must_be_there(path, address):
-                verify_matrix(path, _contract_of(address), working, origin=str(path))
+                verify_matrix(
+                    path, _contract_of(address), working, origin=str(path), name=str(address)
+                )
         else:
             self.load(address)
+
+
+Attest = Callable[[Address], Attestation | None]
+"""Looks up what is recorded of a result outside of the store."""
+
+
+def _data_version_of(address: Address, value: Any) -> str:
+    """Return the data version of a table; empty where its file states none."""
+    if address.product.contract is None:
+        return ""
+    from model2_assets.data_version import table_digest
+    from model2_assets.provenance import data_version_of
+
+    # JSON lines have no room for a statement, and are small.
+    is_json = address.product.format == "json_lines"
+    return table_digest(value) if is_json else data_version_of(value)
+
+
+_KINDS = {"fitted_models": "fold_models", "final_models": "final_model"}
+
+
+def _require_models_of(address: Address, manifest: "Manifest", *, origin: str) -> None:
+    """Refuse models of another region, horizon or model, or of another kind."""
+    found = (manifest.region, manifest.horizon, manifest.model, manifest.kind)
+    if found != (address.region, address.horizon, address.model, _KINDS[address.asset]):
+        raise StoreError(
+            f"{origin}: is the manifest of {' '.join(found)}; materialize {address.asset} again"
+        )
 
 
 def _read_bytes(path: UPath, address: Address) -> bytes:
@@ -435,9 +539,10 @@ def _contract_of(address: Address) -> Contract:
 def _decode(data: bytes, address: Address, *, origin: str) -> "pd.DataFrame":
     from model2_assets.tables import decode_json_lines, decode_parquet
 
-    is_json = address.product.format == "json_lines"
-    decode = decode_json_lines if is_json else decode_parquet
-    return decode(data, _contract_of(address), origin=origin)
+    contract, name = _contract_of(address), str(address)
+    if address.product.format == "json_lines":
+        return decode_json_lines(unsealed(data, name=name, origin=origin), contract, origin=origin)
+    return decode_parquet(data, contract, origin=origin, name=name)
 
 
 def _write_models(
@@ -502,6 +607,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def default_store() -> Store:
-    """Return the store at the default base path."""
-    return Store(default_base())
+def default_store(*, trainers: Collection[str] = ()) -> Store:
+    """Return the store at the default base path; `trainers` are those of `Store`."""
+    return Store(default_base(), trainers=trainers)

@@ -19,6 +19,7 @@ from model2_assets.contracts import Contract
 from model2_assets.errors import ContractError, StoreError
 
 _METADATA_KEY = b"model2"
+_NAME = "name"
 PROVENANCE = "provenance"
 """Key of ``DataFrame.attrs`` under which a file's JSON metadata travel."""
 
@@ -26,7 +27,9 @@ ROW_GROUP_ROWS = 131_072
 """Rows of a Parquet file that are encoded, and decoded, at a time."""
 
 
-def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
+def encode_parquet(
+    frame: pd.DataFrame, contract: Contract, *, origin: str, name: str = ""
+) -> bytes:
     """Encode a table as Parquet, after checking its contract; see `write_parquet`.
 
     Returns
@@ -35,11 +38,13 @@ def encode_parquet(frame: pd.DataFrame, contract: Contract, *, origin: str) -> b
         The file.
     """
     buffer = io.BytesIO()
-    write_parquet(frame, contract, buffer, origin=origin)
+    write_parquet(frame, contract, buffer, origin=origin, name=name)
     return buffer.getvalue()
 
 
-def write_parquet(frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str) -> None:
+def write_parquet(
+    frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str, name: str = ""
+) -> None:
     """Write a table as Parquet, after checking its contract.
 
     It is encoded a row group at a time, so that a large table is not in memory twice.
@@ -56,6 +61,8 @@ def write_parquet(frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, or
         pandas restores on reading.
     origin : str
         What to call the table in messages.
+    name : str, optional
+        Where it belongs, noted in the file, so that one in another's place is found.
 
     Raises
     ------
@@ -66,6 +73,8 @@ def write_parquet(frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, or
     bare = frame.copy(deep=False)
     bare.attrs = {}
     metadata = {"contract": contract.schema["$id"], PROVENANCE: frame.attrs.get(PROVENANCE, {})}
+    if name:
+        metadata[_NAME] = name
     own = {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     tables = _row_groups(bare, contract)
     first = next(tables)
@@ -108,7 +117,7 @@ def _plain_parquet(frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
+def decode_parquet(data: bytes, contract: Contract, *, origin: str, name: str = "") -> pd.DataFrame:
     """Decode a Parquet file and check its contract; see `read_parquet`.
 
     Parameters
@@ -119,11 +128,15 @@ def decode_parquet(data: bytes, contract: Contract, *, origin: str) -> pd.DataFr
         What the table has to keep.
     origin : str
         What to call the file in messages.
+    name : str, optional
+        Where it was found.
     """
-    return read_parquet(io.BytesIO(data), contract, origin=origin)
+    return read_parquet(io.BytesIO(data), contract, origin=origin, name=name)
 
 
-def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
+def read_parquet(
+    file: BinaryIO, contract: Contract, *, origin: str, name: str = ""
+) -> pd.DataFrame:
     """Read a Parquet file and check its contract.
 
     Parameters
@@ -134,6 +147,8 @@ def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataF
         What the table has to keep.
     origin : str
         What to call the file in messages.
+    name : str, optional
+        Where it was found; a file that belongs elsewhere is refused.
 
     Returns
     -------
@@ -143,7 +158,7 @@ def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataF
     Raises
     ------
     StoreError
-        If it is not a readable Parquet file, or does not fit its checksum.
+        If it is not a readable Parquet file, does not fit its checksum, or belongs elsewhere.
     ContractError
         If the table breaks the contract.
     """
@@ -151,7 +166,9 @@ def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataF
         require_checksum(file)
         table = pq.read_table(file, use_threads=False)
         provenance = stated_provenance(table.schema)
+        stated = stated_name(table.schema)
         frame: pd.DataFrame = table.to_pandas()
+    require_name(stated, name, origin=origin)
     require_conformity(frame, contract, origin=origin)
     frame.attrs[PROVENANCE] = provenance
     return frame
@@ -174,11 +191,35 @@ def require_checksum(file: BinaryIO) -> None:
         raise ValueError("its bytes do not fit its checksum")
 
 
+def require_name(stated: str, name: str, *, origin: str) -> None:
+    """Refuse a file that was put in the place of another.
+
+    Raises
+    ------
+    StoreError
+        If the file states where it belongs, and that is not `name`.
+    """
+    if name and stated and stated != name:
+        raise StoreError(
+            f"{origin}: belongs to {stated} and was put in another's place; materialize the asset "
+            f"again"
+        )
+
+
+def stated_name(schema: pa.Schema) -> str:
+    """Return where a Parquet file states that it belongs; empty where it does not."""
+    return str(_own_metadata(schema).get(_NAME, ""))
+
+
 def stated_provenance(schema: pa.Schema) -> dict[str, Any]:
     """Return what a Parquet file states of its origin; empty where others wrote it."""
-    metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    provenance: dict[str, Any] = metadata.get(PROVENANCE, {})
+    provenance: dict[str, Any] = _own_metadata(schema).get(PROVENANCE, {})
     return provenance
+
+
+def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
+    metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(_METADATA_KEY, b"{}"))
+    return metadata
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:

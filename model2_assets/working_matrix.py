@@ -13,6 +13,7 @@ whoever misses them first.
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -53,12 +54,14 @@ def keep_matrix(frame: pd.DataFrame, working: WorkingFiles) -> None:
         write=lambda path: _write_values(path, header, _chunks_of(frame)),
     )
     working.put(
-        _ROWS, f"{header.data_version}.npz", write=lambda path: _write_rows(path, frame.index)
+        _ROWS,
+        f"{header.data_version}.npz",
+        write=lambda path: _write_rows(path, frame.index, header),
     )
 
 
 def read_through_matrix(
-    path: UPath, contract: Contract, working: WorkingFiles, *, origin: str
+    path: UPath, contract: Contract, working: WorkingFiles, *, origin: str, name: str = ""
 ) -> pd.DataFrame:
     """Read a table whose columns are all float32, its values as a memory-mapped matrix.
 
@@ -72,6 +75,8 @@ def read_through_matrix(
         Where the matrix is kept. Where nothing can be, it is made in memory.
     origin : str
         What to call the file in messages.
+    name : str, optional
+        Where it was found; a file that belongs elsewhere is refused.
 
     Returns
     -------
@@ -85,16 +90,18 @@ def read_through_matrix(
         If the file is not there.
     StoreError
         If the file is not readable or, where the matrix has to be made of it, does not fit
-        its checksum.
+        its checksum; or if it belongs elsewhere.
     ContractError
         If the table breaks the contract, where the matrix has to be made.
 
     Notes
     -----
-    A matrix of another size than the Parquet file states is made again. Other damage is not
-    looked for at each reading; `verify_matrix` does.
+    A matrix of another size than the Parquet file states is made again, and so are the rows
+    where the file states another header than the one they were kept with: the whole file is
+    then verified. A changed value of the matrix is not looked for at each reading, which
+    would read all of it; `verify_matrix` does.
     """
-    source = ParquetSource.open(path, contract, origin=origin)
+    source = ParquetSource.open(path, contract, origin=origin, name=name)
     header, version = source.header, source.header.data_version
     values = index = None
     if version:
@@ -107,7 +114,7 @@ def read_through_matrix(
         index = working.get(
             _ROWS,
             f"{version}.npz",
-            write=lambda file: _write_rows(file, source.index()),
+            write=lambda file: _write_rows(file, source.index(), header),
             read=lambda file: _read_rows(file, header),
         )
     frame = pd.DataFrame(
@@ -120,12 +127,14 @@ def read_through_matrix(
     return frame
 
 
-def verify_matrix(path: UPath, contract: Contract, working: WorkingFiles, *, origin: str) -> None:
+def verify_matrix(
+    path: UPath, contract: Contract, working: WorkingFiles, *, origin: str, name: str = ""
+) -> None:
     """Read a table's Parquet file as a whole and compare it with what readers are given.
 
     Parameters
     ----------
-    path, contract, working, origin
+    path, contract, working, origin, name
         As in `read_through_matrix`.
 
     Raises
@@ -138,8 +147,8 @@ def verify_matrix(path: UPath, contract: Contract, working: WorkingFiles, *, ori
     ContractError
         If the table breaks the contract.
     """
-    source = ParquetSource.open(path, contract, origin=origin)
-    served = read_through_matrix(path, contract, working, origin=origin)
+    source = ParquetSource.open(path, contract, origin=origin, name=name)
+    served = read_through_matrix(path, contract, working, origin=origin, name=name)
     start = 0
     same = source.index().equals(served.index)
     for chunk in source.chunks():
@@ -164,18 +173,19 @@ def _write_values(path: Path, header: TableHeader, chunks: Iterable[Matrix]) -> 
 
 
 def _map_values(path: Path, header: TableHeader) -> Matrix:
-    mapped = np.load(path, mmap_mode="r" if header.n_rows else None)
+    mapped = np.load(path, mmap_mode="r" if header.n_rows else None, allow_pickle=False)
     if mapped.shape != header.shape or mapped.dtype != np.dtype("<f4"):
         raise ValueError(f"it holds {mapped.dtype} of shape {mapped.shape}")
     return np.asarray(mapped)
 
 
-def _write_rows(path: Path, index: pd.Index) -> None:
+def _write_rows(path: Path, index: pd.Index, header: TableHeader) -> None:
     assert isinstance(index, pd.MultiIndex)
     instruments, dates = instrument_codes(index), date_codes(index)
     names = json.dumps(list(map(str, instruments.values))).encode()
     np.savez(
         path,
+        header=np.frombuffer(_as_bytes(header), dtype=np.uint8),
         instruments=np.frombuffer(names, dtype=np.uint8),
         instrument_codes=instruments.codes.astype(np.int32),
         dates=np.asarray(dates.values, dtype="datetime64[us]"),
@@ -185,7 +195,10 @@ def _write_rows(path: Path, index: pd.Index) -> None:
 
 def _read_rows(path: Path, header: TableHeader) -> pd.MultiIndex:
     # The archive has a checksum of every array, which is verified in reading it.
-    with np.load(path) as kept:
+    # NumPy leaves a file open that it has opened itself and finds damaged.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        if kept["header"].tobytes() != _as_bytes(header):
+            raise ValueError("it belongs to a file with another header")
         names = pd.Index(json.loads(kept["instruments"].tobytes()), dtype="str")
         index = pd.MultiIndex(
             levels=[names, pd.Index(kept["dates"])],
@@ -196,6 +209,10 @@ def _read_rows(path: Path, header: TableHeader) -> pd.MultiIndex:
     if len(index) != header.n_rows:
         raise ValueError(f"it holds {len(index)} rows")
     return index
+
+
+def _as_bytes(header: TableHeader) -> bytes:
+    return json.dumps(asdict(header), sort_keys=True).encode()
 
 
 def _chunks_of(frame: pd.DataFrame) -> Iterator[Matrix]:

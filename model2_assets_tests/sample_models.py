@@ -5,7 +5,7 @@ import numpy as np
 from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
 
 
-def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
+def fitted(scale: float = 1.0, n_models: int = 2, horizon: str = "21d") -> FittedModels:
     X = np.linspace(-1, 1, 20, dtype=np.float32).reshape(10, 2)
     y = scale * np.arange(10.0)
     models = tuple(
@@ -20,7 +20,7 @@ def fitted(scale: float = 1.0, n_models: int = 2) -> FittedModels:
     )
     provenance = Provenance(
         region="us",
-        horizon="21d",
+        horizon=horizon,
         model="ridge",
         trainer="model2_assets.training:RidgeTrainer",
         params={},

@@ -194,8 +194,8 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mistaken_for_the_old_on
     matrix.unlink()
     original = working_matrix.ParquetSource.open
 
-    def then_replaced(path, contract, *, origin):
-        opened = original(path, contract, origin=origin)
+    def then_replaced(path, contract, **options):
+        opened = original(path, contract, **options)
         store.write(FEATURES, features(1))
         return opened
 

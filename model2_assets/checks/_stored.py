@@ -42,6 +42,26 @@ def check_unaltered(frame: pd.DataFrame) -> CheckOutcome:
     return CheckOutcome("unaltered", passed=stated == found, description=description)
 
 
+def check_recorded(difference: str | None) -> CheckOutcome:
+    """Check that what is on disk is what was recorded when it was published.
+
+    Parameters
+    ----------
+    difference : str or None
+        How it differs from the record; None where it does not.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``recorded``.
+    """
+    return CheckOutcome(
+        "recorded",
+        passed=difference is None,
+        description=difference or "as it was recorded when it was published",
+    )
+
+
 def check_made_from(
     asset: str,
     frame: pd.DataFrame,

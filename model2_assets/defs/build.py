@@ -37,6 +37,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         store.base,
         keep_versions=config.storage.keep_versions,
         working_dir=config.execution.working_dir,
+        trainers=config.trainers,
     )
     open_channels(config.alerts)
     regions = [Region(name=name, config=config, store=store) for name in config.regions]

@@ -12,6 +12,7 @@ import dagster as dg
 from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
 from model2_assets.defs.core_call import core_call
+from model2_assets.defs.event_log import EventLog
 from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import check_result
@@ -87,7 +88,13 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
 
         horizon, model = split_partition_key(context.partition_key)
         with core_call(context):
-            files = StoredFiles(region.store, region.config, region.name, horizon, model)
+            files = StoredFiles(
+                region.store.attested_by(EventLog(context.instance)),
+                region.config,
+                region.name,
+                horizon,
+                model,
+            )
             return check_result(reproduce_stored(files))
 
     return stored_models_reproduce_oof
@@ -125,7 +132,8 @@ def _stored_check(
         )
 
         partition = split_partition_key(context.partition_key) if partitions else ()
-        files = StoredFiles(region.store, region.config, region.name, *partition)
+        store = region.store.attested_by(EventLog(context.instance))
+        files = StoredFiles(store, region.config, region.name, *partition)
         chosen = {key.asset_key for key in context.selected_asset_check_keys}
         with core_call(context):
             for asset in assets:

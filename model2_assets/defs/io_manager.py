@@ -5,6 +5,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.costs import TransferCosts
+from model2_assets.defs.event_log import MANIFEST_SHA256, EventLog
 from model2_assets.defs.handover import Handover
 from model2_assets.defs.partitions import split_partition_key
 from model2_assets.storage import Address, Store
@@ -14,7 +15,8 @@ class StoreIOManager(dg.IOManager):
     """Writes and reads assets at the store's addresses.
 
     An unpartitioned asset that reads a partitioned one is handed a dict of the
-    partitions that exist, whatever their number.
+    partitions that exist, whatever their number. What is not what the instance recorded last
+    is told of in the run's log, and no pickle of it is read.
 
     Parameters
     ----------
@@ -37,7 +39,9 @@ class StoreIOManager(dg.IOManager):
             **self._costs.of(context),
         }
         if address.product.format == "fold_models":
-            metadata["models_mb"] = self._store.open_models(address).manifest.total_bytes / 1e6
+            models = self._store.open_models(address)
+            metadata["models_mb"] = models.manifest.total_bytes / 1e6
+            metadata[MANIFEST_SHA256] = models.sha256
         context.add_output_metadata(metadata)
 
     def load_input(self, context: dg.InputContext) -> Any:
@@ -46,18 +50,34 @@ class StoreIOManager(dg.IOManager):
             return self._load(context)
 
     def _load(self, context: dg.InputContext) -> Any:
+        store = _attested(self._store, context)
         if not context.has_asset_partitions:
-            return self._store.load(address_of(context.asset_key))
+            return _load(store, address_of(context.asset_key), context)
         addresses = {
             key: address_of(context.asset_key, key) for key in context.asset_partition_keys
         }
         if context.has_partition_key:
-            return self._store.load(addresses[context.partition_key])
+            return _load(store, addresses[context.partition_key], context)
         return {
-            key: self._store.load(address)
+            key: _load(store, address, context)
             for key, address in addresses.items()
-            if self._store.exists(address)
+            if store.exists(address)
         }
+
+
+def _attested(store: Store, context: dg.InputContext) -> Store:
+    try:
+        return store.attested_by(EventLog(context.instance))
+    except dg.DagsterInvariantViolationError:  # loaded without an instance
+        return store
+
+
+def _load(store: Store, address: Address, context: dg.InputContext) -> Any:
+    value = store.load(address)
+    difference = store.difference_from_record(address, value)
+    if difference is not None and context.log is not None:
+        context.log.warning(difference)
+    return value
 
 
 def address_of(asset: dg.AssetKey, partition_key: str | None = None) -> Address:

@@ -5,10 +5,12 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.check_stored import PARTITION_TAG
+from model2_assets.defs.event_log import MANIFEST_SHA256, SEARCHED, EventLog, attestation_of
 from model2_assets.defs.partitions import HORIZON, MODEL
 from model2_assets.defs.staleness import DATA_VERSION
 from model2_assets.errors import StoreError
-from model2_assets.versions import Rollback, Version
+from model2_assets.storage import PRODUCTS, Store
+from model2_assets.versions import Rollback, Version, kept_models
 
 _UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,
@@ -16,8 +18,6 @@ _UNFINISHED = (
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
-_SEARCHED = 1000
-"""Materializations of a partition that are searched for the one of a version."""
 
 
 def refuse_while_running(instance: dg.DagsterInstance) -> None:
@@ -34,6 +34,34 @@ def refuse_while_running(instance: dg.DagsterInstance) -> None:
             f"run {run.run_id[:8]} ({run.job_name}) is {run.status.value.lower()}; roll back when "
             f"it has ended, or terminate it first"
         )
+
+
+def refuse_unrecorded_pickles(
+    instance: dg.DagsterInstance, store: Store, rollback: Rollback
+) -> None:
+    """Refuse to bring back pickles that this instance did not record when they were made.
+
+    What a rollback restores is recorded, and from then on read: the archive alone must not
+    decide what that is. Where the instance has no record of such models at all, because
+    another one made them, the manifest alone counts.
+
+    Raises
+    ------
+    StoreError
+        Names the kept manifest; nothing has been replaced.
+    """
+    for address, models in kept_models(store, rollback):
+        if not models.may_read_pickles:
+            continue
+        made = EventLog(instance).materializations(address, limit=SEARCHED)
+        recorded = {attestation_of(event).manifest_sha256 for event in made} - {""}
+        if recorded and models.sha256 not in recorded:
+            version = rollback.versions[address.asset]
+            raise StoreError(
+                f"{store.archive.path(address, version)}: Dagster recorded no manifest of "
+                f"sha256 {models.sha256[:12]}… here, so its pickles are not restored; choose "
+                f"another version, or retrain"
+            )
 
 
 def inputs_that_moved_on(
@@ -85,6 +113,7 @@ def record_rollback(
                 **metadata,
                 "rolled_back_to": version.data_version,
                 "first_published": f"{version.first_published:%Y-%m-%d %H:%M:%S} UTC",
+                **_manifest_of(asset, version),
             },
             tags={
                 **_dagster_tags(tags),
@@ -95,6 +124,12 @@ def record_rollback(
             },
         )
     )
+
+
+def _manifest_of(asset: str, version: Version) -> dict[str, str]:
+    """Return, of models, the hash of the manifest that is current again."""
+    is_models = PRODUCTS[asset].format == "fold_models"
+    return {MANIFEST_SHA256: version.sha256} if is_models else {}
 
 
 def _dagster_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -108,7 +143,7 @@ def _materialization_of(
 ) -> dg.AssetMaterialization | None:
     """Return the last materialization that made a version, from the event log."""
     wanted = dg.AssetRecordsFilter(key, asset_partitions=[partition])
-    for record in instance.fetch_materializations(wanted, limit=_SEARCHED).records:
+    for record in instance.fetch_materializations(wanted, limit=SEARCHED).records:
         made = record.asset_materialization
         if made is not None and (made.tags or {}).get(DATA_VERSION) == data_version:
             return made

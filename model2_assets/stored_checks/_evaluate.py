@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model2_assets.checks import CheckOutcome, failed_errors
+from model2_assets.checks import CheckOutcome, check_recorded, failed_errors
 from model2_assets.errors import Model2Error
 from model2_assets.stored_checks._files import StoredFiles
 from model2_assets.stored_checks._registry import PREDICATES
@@ -21,10 +21,13 @@ def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
     Returns
     -------
     tuple of CheckOutcome
-        ``readable`` first; the predicates of `PREDICATES` follow where it is. One that cannot
-        be evaluated, since a file that it needs is missing or damaged, is a failure.
+        ``readable`` first; the predicates of `PREDICATES` follow where it is, and before them
+        ``recorded`` where something is recorded of it outside of the store. One that cannot be
+        evaluated, since a file that it needs is missing or damaged, is a failure.
     """
     outcomes = [read_back(files, asset)]
+    if outcomes[0].passed and files.is_recorded(asset):
+        outcomes.append(check_recorded(files.difference_from_record(asset)))
     if outcomes[0].passed and asset in PREDICATES:
         try:
             outcomes.extend(PREDICATES[asset](files))

@@ -98,6 +98,15 @@ class StoredFiles:
         opened: StoredFoldModels = self._load(self.address(asset))
         return opened
 
+    def is_recorded(self, asset: str) -> bool:
+        """Tell whether anything is recorded of an asset outside of the store."""
+        return self.store.attestation(self.address(asset)) is not None
+
+    def difference_from_record(self, asset: str) -> str | None:
+        """Say how an asset differs from what is recorded of it outside of the store."""
+        address = self.address(asset)
+        return self.store.difference_from_record(address, self._load(address))
+
     def every(self, asset: str) -> dict[str, Any]:
         """Read an asset of every partition that has it, by partition key."""
         addresses = {

@@ -8,9 +8,10 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from model2_assets.data_version import document_digest
+from model2_assets.document_checksum import CHECKSUM, fits_its_checksum, with_checksum
 from model2_assets.errors import StoreError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 """Version of the manifest's own format."""
 
 FOLD_FILE_PATTERN = r"^(fold_\d+|final)-[0-9a-f]{12}\.[A-Za-z0-9.]+$"
@@ -243,7 +244,8 @@ class Manifest(_Document):
             If a hyper-parameter cannot be written as JSON.
         """
         try:
-            return json.dumps(self.model_dump(), sort_keys=True, indent=2, allow_nan=False) + "\n"
+            document = with_checksum(self.model_dump())
+            return json.dumps(document, sort_keys=True, indent=2, allow_nan=False) + "\n"
         except (TypeError, ValueError) as error:
             raise StoreError(
                 f"manifest of {self.region} {self.horizon} {self.model}: cannot be written as "
@@ -269,12 +271,12 @@ class Manifest(_Document):
         Raises
         ------
         StoreError
-            If it is not JSON, of another format version, or a key is missing, unknown
-            or inconsistent.
+            If it is not JSON, of another format version, a key is missing, unknown or
+            inconsistent, or a value was changed since it was written.
         """
         try:
             values = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StoreError(f"{origin}: not valid JSON ({error}); retrain the model") from error
         version = values.get("format_version") if isinstance(values, dict) else None
         if version != FORMAT_VERSION:
@@ -283,8 +285,16 @@ class Manifest(_Document):
                 f"retrain the model"
             )
         try:
-            return cls.model_validate(values)
+            manifest = cls.model_validate(
+                {key: value for key, value in values.items() if key != CHECKSUM}
+            )
         except ValidationError as error:
             problem = error.errors()[0]
             key = ".".join(str(part) for part in problem["loc"]) or "manifest"
             raise StoreError(f"{origin}: {key}: {problem['msg']}; retrain the model") from error
+        if not fits_its_checksum(values):
+            raise StoreError(
+                f"{origin}: does not fit its checksum, so it was changed since it was written; "
+                f"retrain the model"
+            )
+        return manifest

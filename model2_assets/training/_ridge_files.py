@@ -104,7 +104,7 @@ def _write(path: Path, sums: Mapping[int, ColumnSums]) -> None:
 
 
 def _read(path: Path) -> dict[int, ColumnSums]:
-    with np.load(path, allow_pickle=False) as stored:
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
         return {
             block: ColumnSums(
                 columns=ImputableColumns(

@@ -10,12 +10,13 @@ import logging
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
 from upath import UPath
 
+from model2_assets.attestation import Attestation
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.files import write_atomically
 from model2_assets.import_path import load_object
@@ -30,6 +31,11 @@ from model2_assets.training._manifest import (
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 
 MANIFEST_NAME = "manifest.json"
+
+OWN_TRAINERS = frozenset(
+    {"model2_assets.training:RidgeTrainer", "model2_assets.training:XGBoostTrainer"}
+)
+"""Trainers that a manifest may name wherever it is read: their files hold no code."""
 
 logger = logging.getLogger(__name__)
 
@@ -88,13 +94,24 @@ def save_fold_models(
     return manifest
 
 
-def open_fold_models(folder: UPath) -> "StoredFoldModels":
+def open_fold_models(
+    folder: UPath,
+    *,
+    trainers: Collection[str] = (),
+    attestation: Attestation | None = None,
+) -> "StoredFoldModels":
     """Open stored fold models; model files are read when asked for.
 
     Parameters
     ----------
     folder : UPath
         Where `save_fold_models` wrote them.
+    trainers : collection of str
+        Import paths of the trainers of your own that the manifest may name, such as
+        ``my_package.models:ElasticNetTrainer``. Naming one is trusting the folder as much as
+        code, where its files are pickles.
+    attestation : Attestation, optional
+        What is recorded of the models outside of the store; see `StoredFoldModels`.
 
     Returns
     -------
@@ -111,11 +128,20 @@ def open_fold_models(folder: UPath) -> "StoredFoldModels":
         text = path.read_bytes()
     except FileNotFoundError as error:
         raise StoreError(f"{path}: does not exist; train the model first") from error
-    return StoredFoldModels(folder=folder, manifest=Manifest.from_json(text, origin=str(path)))
+    return open_kept_models(
+        folder, text, origin=str(path), trainers=trainers, attestation=attestation
+    )
 
 
-def open_kept_models(folder: UPath, manifest: bytes, *, origin: str) -> "StoredFoldModels":
-    """Open the fold models that an earlier manifest of a folder names.
+def open_kept_models(
+    folder: UPath,
+    manifest: bytes,
+    *,
+    origin: str,
+    trainers: Collection[str] = (),
+    attestation: Attestation | None = None,
+) -> "StoredFoldModels":
+    """Open the fold models that a manifest of a folder names, the present or an earlier one.
 
     Parameters
     ----------
@@ -125,6 +151,8 @@ def open_kept_models(folder: UPath, manifest: bytes, *, origin: str) -> "StoredF
         The manifest, as it was kept.
     origin : str
         What to call it in messages.
+    trainers, attestation
+        As in `open_fold_models`.
 
     Returns
     -------
@@ -136,16 +164,24 @@ def open_kept_models(folder: UPath, manifest: bytes, *, origin: str) -> "StoredF
     StoreError
         If it is malformed.
     """
-    return StoredFoldModels(folder=folder, manifest=Manifest.from_json(manifest, origin=origin))
+    return StoredFoldModels(
+        folder=folder,
+        manifest=Manifest.from_json(manifest, origin=origin),
+        sha256=hashlib.sha256(manifest).hexdigest(),
+        trainers=frozenset(trainers),
+        attestation=attestation,
+    )
 
 
 @dataclass(frozen=True)
 class StoredFoldModels:
     """Fold models in a store; iterating loads one at a time.
 
-    The folder deserves the same trust as the code itself: its manifest names the class
-    that reads the files, and a pickle runs code. The hash guards against damage and
-    mix-ups, not against whoever can replace both.
+    A manifest names the class that reads the files, and some files are pickles, which run
+    code when they are read. So nothing is imported but our own trainers and those that the
+    reader names, and where a record outside of the store says which manifest was published,
+    no pickle is read through another one. Without a record the hash in the manifest guards
+    against damage and mix-ups, not against whoever can replace both files.
 
     Attributes
     ----------
@@ -153,10 +189,19 @@ class StoredFoldModels:
         Where they lie.
     manifest : Manifest
         What is known of them.
+    sha256 : str
+        Hash of the manifest's bytes.
+    trainers : frozenset of str
+        Import paths that the manifest may name besides `OWN_TRAINERS`.
+    attestation : Attestation or None
+        What is recorded of them outside of the store; None where there is no such record.
     """
 
     folder: UPath
     manifest: Manifest
+    sha256: str
+    trainers: frozenset[str] = field(default=frozenset())
+    attestation: Attestation | None = None
 
     def __len__(self) -> int:
         return len(self.manifest.folds)
@@ -189,7 +234,9 @@ class StoredFoldModels:
         StoreError
             If there is no such split, its file is missing, of another size or hash than
             the manifest says, was pickled by another version of a library, or cannot be
-            read. Size and hash are verified before anything is unpickled or parsed.
+            read; if the manifest names a trainer that is neither ours nor among `trainers`;
+            or if the file is a pickle and the manifest another one than is recorded. All of
+            it is found out before anything is unpickled or parsed.
         """
         fold = next((fold for fold in self.manifest.folds if fold.split_id == split_id), None)
         if fold is None:
@@ -198,6 +245,8 @@ class StoredFoldModels:
         data = self._verified_bytes(fold)
         trainer_class = self._trainer_class()
         self._compare_versions(trainer_class, fold)
+        if trainer_class.reads_pickles:
+            self._require_record()
         try:
             with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
                 copy = Path(scratch, fold.file)
@@ -238,7 +287,47 @@ class StoredFoldModels:
             )
         return data
 
+    def _require_record(self) -> None:
+        """Refuse to unpickle what another manifest vouches for than the recorded one."""
+        path = self.folder / MANIFEST_NAME
+        recorded = "" if self.attestation is None else self.attestation.manifest_sha256
+        if not recorded:
+            logger.info(
+                "%s: nothing is recorded of it here, so it alone vouches for the pickles of %s",
+                path,
+                self.manifest.trainer,
+            )
+        elif recorded != self.sha256:
+            raise StoreError(
+                f"{path}: has sha256 {self.sha256[:12]}…, Dagster recorded {recorded[:12]}… when "
+                f"it was last materialized here, so no pickle is read; materialize "
+                f"{_ASSETS[self.manifest.kind]} again"
+            )
+
+    @property
+    def may_read_pickles(self) -> bool:
+        """Whether reading the files may run code from them; so it may, if nobody can tell."""
+        if self.manifest.trainer not in OWN_TRAINERS | self.trainers:
+            return True
+        return self._trainer_class().reads_pickles
+
+    def require_known_trainer(self) -> None:
+        """Refuse a manifest that names a trainer that its reader does not.
+
+        Raises
+        ------
+        StoreError
+            Names the trainer; nothing has been imported.
+        """
+        if self.manifest.trainer not in OWN_TRAINERS | self.trainers:
+            raise StoreError(
+                f"{self.folder / MANIFEST_NAME}: names the trainer {self.manifest.trainer!r}, "
+                f"which the configuration does not, so it is not imported; put it under models, "
+                f"in a notebook give it as trainers=[...], or retrain the model"
+            )
+
     def _trainer_class(self) -> type[BaseModelTrainer]:
+        self.require_known_trainer()
         key = f"{self.folder / MANIFEST_NAME}: trainer"
         try:
             found = load_object(self.manifest.trainer, key=key)
@@ -263,6 +352,9 @@ class StoredFoldModels:
                     f"or install {library}=={stored}"
                 )
             logger.warning("%s; retrain the model if predictions differ", message)
+
+
+_ASSETS: dict[ModelKind, str] = {"fold_models": "fitted_models", "final_model": "final_models"}
 
 
 def _store_model(folder: UPath, model: FoldModel, kind: ModelKind) -> FoldFile:

@@ -265,7 +265,7 @@ class RidgeTrainer(BaseModelTrainer):
     @classmethod
     def load(cls, path: Path) -> Self:
         """Read fitted values; no code runs from the file."""
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             trainer = cls(params=state["params"], seed=state["seed"])
             trainer.feature_names = tuple(state["feature_names"])

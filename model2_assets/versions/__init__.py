@@ -11,6 +11,7 @@ from model2_assets.versions._origin import (
 )
 from model2_assets.versions._rollback import (
     Rollback,
+    kept_models,
     members_of,
     plan_rollback,
     restore,
@@ -29,6 +30,7 @@ __all__ = [
     "digits_of",
     "find_version",
     "inputs_element",
+    "kept_models",
     "members_of",
     "origin_of",
     "origin_of_models",

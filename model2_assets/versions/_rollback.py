@@ -15,6 +15,7 @@ from model2_assets.versions._version import Version
 
 if TYPE_CHECKING:
     from model2_assets.storage import Address, Store
+    from model2_assets.training import StoredFoldModels
 
 PREDICTIONS = "oof_predictions"
 
@@ -171,6 +172,26 @@ def scores_of(
     return found
 
 
+def kept_models(
+    store: "Store", rollback: Rollback
+) -> Iterator[tuple["Address", "StoredFoldModels"]]:
+    """Yield the models that a rollback restores, each with its address; none is read."""
+    from model2_assets.training import open_kept_models
+
+    for asset, version in rollback.versions.items():
+        address = replace(rollback.predictions, asset=asset)
+        if address.product.format == "fold_models":
+            yield (
+                address,
+                open_kept_models(
+                    store.path(address),
+                    store.archive.read(address, version),
+                    origin=str(store.archive.path(address, version)),
+                    trainers=store.trainers,
+                ),
+            )
+
+
 def verify_rollback(store: "Store", rollback: Rollback) -> None:
     """Read every file that a rollback restores.
 
@@ -182,15 +203,13 @@ def verify_rollback(store: "Store", rollback: Rollback) -> None:
     ContractError
         If a table breaks its contract.
     """
-    from model2_assets.training import open_kept_models
-
+    for _, models in kept_models(store, rollback):
+        models.verify()
     for asset, version in rollback.versions.items():
         address = replace(rollback.predictions, asset=asset)
         if address.product.format == "fold_models":
-            manifest = store.archive.read(address, version)
-            origin = str(store.archive.path(address, version))
-            open_kept_models(store.path(address), manifest, origin=origin).verify()
-        elif address.product.contract is None:
+            continue
+        if address.product.contract is None:
             store.archive.read(address, version)
         else:
             store.read_version(address, version)

@@ -1,14 +1,16 @@
 """What is known of one kept version, and how that is written beside it."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from model2_assets.document_checksum import CHECKSUM, fits_its_checksum, with_checksum
 from model2_assets.errors import StoreError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 RECORD_SUFFIX = ".version.json"
 _STAMP = "%Y%m%dT%H%M%S%fZ"
 _FILE_NAME = r"^\d{8}T\d{12}Z-[0-9a-f]{1,12}\.[A-Za-z0-9.]+$"
@@ -44,7 +46,7 @@ class Version(BaseModel):
 
     def to_json(self) -> str:
         """Return the record as JSON text."""
-        return self.model_dump_json(indent=2) + "\n"
+        return json.dumps(with_checksum(self.model_dump(mode="json")), indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> "Version":
@@ -65,11 +67,18 @@ class Version(BaseModel):
         Raises
         ------
         StoreError
-            If it is not JSON, of another format version, or a key is missing, unknown or
-            impossible.
+            If it is not JSON, of another format version, a key is missing, unknown or
+            impossible, or a value was changed since it was written.
         """
         try:
-            version = cls.model_validate_json(text)
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{origin}: not valid JSON ({error}); this version is lost") from error
+        if not isinstance(values, dict):
+            raise StoreError(f"{origin}: not a JSON object; this version is lost")
+        others = {key: value for key, value in values.items() if key != CHECKSUM}
+        try:
+            version = cls.model_validate(others)
         except ValidationError as error:
             problem = error.errors()[0]
             key = ".".join(str(part) for part in problem["loc"]) or "record"
@@ -78,6 +87,11 @@ class Version(BaseModel):
             raise StoreError(
                 f"{origin}: format version {version.format_version}, expected {FORMAT_VERSION}; "
                 f"read it with the release of model2_assets that wrote it"
+            )
+        if not fits_its_checksum(values):
+            raise StoreError(
+                f"{origin}: does not fit its checksum, so it was changed since it was written; "
+                f"this version is lost"
             )
         return version
 

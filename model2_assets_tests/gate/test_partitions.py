@@ -15,7 +15,7 @@ ASSETS = ("fitted_models", "oof_predictions", "cv_scores")
 def store(tmp_path: Path) -> Store:
     store = Store(tmp_path)
     for horizon, model in PARTITIONS:
-        store.write(Address("us", "fitted_models", horizon, model), fitted())
+        store.write(Address("us", "fitted_models", horizon, model), fitted(horizon=horizon))
         store.write(Address("us", "oof_predictions", horizon, model), oof_predictions())
         store.write(Address("us", "cv_scores", horizon, model), cv_scores())
     return store

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from upath import UPath
 
+from model2_assets.document_checksum import with_checksum
 from model2_assets.errors import StoreError
 from model2_assets.training import (
     FoldFile,
@@ -19,11 +20,11 @@ from model2_assets.training import (
     XGBoostTrainer,
     cross_validate,
     hash_row_order,
-    open_fold_models,
     persistence,
     predict_out_of_fold,
     save_fold_models,
 )
+from model2_assets.training import open_fold_models as open_anywhere
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
@@ -61,6 +62,13 @@ PICKLED = replace(
     PROVENANCE, trainer="model2_assets_tests.training.trainers:PlainTrainer", params={}
 )
 XGBOOST = replace(PROVENANCE, model="xgboost", trainer="model2_assets.training:XGBoostTrainer")
+
+
+TRAINERS = [PICKLED.trainer, "no_such_module:Trainer", "pathlib:Path"]
+
+
+def open_fold_models(folder, **options):
+    return open_anywhere(folder, trainers=TRAINERS, **options)
 
 
 @pytest.fixture
@@ -182,7 +190,8 @@ def test_a_missing_file_is_named_and_the_others_load(folder):
 def rewrite_manifest(folder, **changes):
     path = folder / "manifest.json"
     values = {**json.loads(path.read_text(encoding="utf-8")), **changes}
-    path.write_text(json.dumps(values), encoding="utf-8")
+    values.pop("checksum")
+    path.write_text(json.dumps(with_checksum(values)), encoding="utf-8")
 
 
 @pytest.mark.usefixtures("no_unpickling")
@@ -266,7 +275,7 @@ def test_a_manifest_that_is_none_is_named(folder, text):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2}, "format version 2, expected 1"),
+        ({"format_version": 1}, "format version 1, expected 2"),
         ({"seed": "seven"}, "seed: "),
         ({"surplus": 1}, "surplus: Extra inputs"),
         ({"folds": []}, "folds: "),
