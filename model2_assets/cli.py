@@ -2,6 +2,7 @@
 
 import os
 import sys
+import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.gate import GateReport, RunResult, problem_lines
 from model2_assets.logging import setup_logging
+from model2_assets.redaction import tells_secret, without_secrets
 from model2_assets.storage import Address, Store, default_base, default_store, repository_root
 
 if TYPE_CHECKING:
@@ -35,6 +37,11 @@ class _Command(click.Group):
         except Model2Error as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
+        except Exception as error:
+            if not tells_secret(error):
+                raise
+            click.echo(without_secrets(traceback.format_exc()), err=True)
+            ctx.exit(1)
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})

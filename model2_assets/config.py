@@ -30,6 +30,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from model2_assets.errors import ConfigError
+from model2_assets.names import NAME_RULE, is_name
+from model2_assets.redaction import url_carries_secret
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
 
@@ -49,10 +51,30 @@ MARKET_DATA_COLUMNS = (
     "currency",
 )
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
+
+def _safe_name(name: str) -> str:
+    if not is_name(name):
+        raise ValueError(f"a name is {NAME_RULE}")
+    return name
+
+
+def _url_without_secret(url: str) -> str:
+    if url_carries_secret(url):
+        raise ValueError(
+            "the URL carries a password, key or signature, and paths are written into logs and "
+            "metadata; remove it, and give it by the environment variables that the file system "
+            "reads, such as AWS_SECRET_ACCESS_KEY, or FSSPEC_SFTP_PASSWORD for sftp://"
+        )
+    return url
+
+
+Name = Annotated[str, AfterValidator(_safe_name)]
 """A region or model name: it becomes a folder and part of an asset key."""
 
 NonEmpty = Annotated[str, Field(min_length=1)]
+
+Location = Annotated[NonEmpty, AfterValidator(_url_without_secret)]
+"""A file, folder, glob or URL."""
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 """``package.module:name``."""
@@ -156,14 +178,16 @@ class MarketDataConfig(_Section):
         default="demo",
         description="demo: closes of 20 S&P 500 stocks; synthetic: a generated market",
     )
-    path: str | None = Field(default=None, description="file, glob or fsspec URL (parquet and csv)")
+    path: Location | None = Field(
+        default=None, description="file, glob or fsspec URL (parquet and csv)"
+    )
     columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
         default_factory=dict, description="our column name: name in the file"
     )
     instrument_from_filename: bool = Field(
         default=False, description="one file per instrument, named after it"
     )
-    universe: NonEmpty | None = Field(
+    universe: Location | None = Field(
         default=None,
         description="file of instrument, from, to: point-in-time membership, both ends included",
     )
@@ -548,7 +572,7 @@ class SlackConfig(_Section):
     token_variable: EnvironmentVariable = Field(
         default="SLACK_TOKEN", description="environment variable that holds the bot's token"
     )
-    base_url: str = Field(
+    base_url: Location = Field(
         default="https://slack.com/api/",
         pattern=r"^https?://.+/$",
         description="address of the Slack API, ending in a slash",
@@ -755,9 +779,26 @@ def parse_section(
 
 _MERGE_KEY = "tag:yaml.org,2002:merge"
 
+MAX_YAML_VALUES = 100_000
+"""Values of a configuration, an alias counted as all that it stands for."""
+
 
 class _UniqueKeys(yaml.SafeLoader):
-    """Safe loading that refuses a key given twice, of which YAML would drop the first."""
+    """Safe loading that refuses a key given twice, of which YAML would drop the first.
+
+    Aliases are bounded: ten lines of them can stand for a billion values.
+    """
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        if _expanded_size(node, {}) > MAX_YAML_VALUES:
+            raise yaml.constructor.ConstructorError(
+                None,
+                None,
+                f"aliases (*) stand for more than {MAX_YAML_VALUES:,} values; write out what they "
+                f"stand for",
+                node.start_mark,
+            )
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [
@@ -769,6 +810,18 @@ class _UniqueKeys(yaml.SafeLoader):
                 None, None, f"key {repeated!r} is given twice", node.start_mark
             )
         return super().construct_mapping(node, deep)
+
+
+def _expanded_size(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """Count values as if every alias were written out, one inside itself not at all."""
+    if node not in known:
+        known[node] = 0
+        children = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = [
+            part for child in children for part in (child if isinstance(child, tuple) else (child,))
+        ]
+        known[node] = 1 + sum(_expanded_size(part, known) for part in parts)
+    return known[node]
 
 
 def _read_yaml(path: Path) -> Mapping[str, Any]:
@@ -891,6 +944,8 @@ def _reason(problem: ErrorDetails) -> str:
         return "unknown key; correct the spelling or remove it"
     if place and str(place[-1]).endswith("_variable"):
         return "write the name of an environment variable here, never a secret itself"
+    if isinstance(problem["input"], str) and url_carries_secret(problem["input"]):
+        return message
     if problem["type"] == "string_pattern_mismatch":
         return f"{_clipped(problem['input'])} is not allowed here: {message}"
     if "input" in problem and not isinstance(problem["input"], Mapping):

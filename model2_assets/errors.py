@@ -1,8 +1,16 @@
 """Errors that a user can mend: one sentence that names the culprit and the remedy."""
 
+from model2_assets.redaction import without_secrets
+
 
 class Model2Error(Exception):
-    """Base of every error caused by input, configuration or stored files."""
+    """Base of every error caused by input, configuration or stored files.
+
+    Its message is free of secrets, whatever a library wrote into the one that it quotes.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(without_secrets(message))
 
 
 class ConfigError(Model2Error):

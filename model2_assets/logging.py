@@ -6,6 +6,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
+from model2_assets.redaction import without_secrets
+
 PACKAGE_LOGGER = "model2_assets"
 
 LogFormat = Literal["text", "json"]
@@ -52,7 +54,9 @@ class TextFormatter(logging.Formatter):
         level = "" if record.levelno == logging.INFO else f"{record.levelname}: "
         time = datetime.fromtimestamp(record.created).astimezone()
         text = f"{time:%H:%M:%S}  {level}{record.getMessage()}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        if record.exc_info:
+            text = f"{text}\n{self.formatException(record.exc_info)}"
+        return without_secrets(text)
 
 
 class JsonFormatter(logging.Formatter):
@@ -64,8 +68,8 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": without_secrets(record.getMessage()),
         }
         if record.exc_info:
-            document["exception"] = self.formatException(record.exc_info)
+            document["exception"] = without_secrets(self.formatException(record.exc_info))
         return json.dumps(document)

@@ -26,6 +26,8 @@ from model2_assets.attestation import Attestation
 from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.files import is_local, link_atomically, replaced_atomically, write_atomically
+from model2_assets.names import NAME_RULE, is_horizon, is_name
+from model2_assets.redaction import url_carries_secret
 from model2_assets.seal import sealed, unsealed
 from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
 from model2_assets.working_files import WorkingFiles, note_working_files
@@ -106,12 +108,26 @@ class Address:
         Such as ``us`` and ``oof_predictions``.
     horizon, model : str or None
         Such as ``21d`` and ``ridge``; None for unpartitioned assets.
+
+    Raises
+    ------
+    StoreError
+        If one of them could not be a folder's name on every file system.
     """
 
     region: str
     asset: str
     horizon: str | None = None
     model: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could lead out of the base path."""
+        names = {"region": self.region, "asset": self.asset, "model": self.model}
+        for what, name in names.items():
+            if name is not None and not is_name(name):
+                raise StoreError(f"{what} {name!r} is no name; a name is {NAME_RULE}")
+        if self.horizon is not None and not is_horizon(self.horizon):
+            raise StoreError(f"horizon {self.horizon!r} is not of the form 21d")
 
     @property
     def product(self) -> Product:
@@ -581,8 +597,15 @@ def _open_base(base: str | UPath) -> UPath:
     Raises
     ------
     ConfigError
-        If nothing installed can open such a URL.
+        If nothing installed can open such a URL, or it carries a secret.
     """
+    if url_carries_secret(str(base)):
+        raise ConfigError(
+            f"{STORAGE_VARIABLE}: the URL carries a password, key or signature, and paths are "
+            f"written into logs and metadata; remove it, and give it by the environment "
+            f"variables that the file system reads, such as AWS_SECRET_ACCESS_KEY, or "
+            f"FSSPEC_SFTP_PASSWORD for sftp://"
+        )
     try:
         path = UPath(base)
         return path.expanduser().absolute() if is_local(path) else path

@@ -181,7 +181,7 @@ def test_unreadable_files_are_named(tmp_path, content, message):
         ),
         (region(models=["ridg"]), "regions.us.models", "unknown model 'ridg'; known: ridge"),
         (region(models=[]), "regions.us.models", "name at least one model"),
-        ({"regions": {"US": {}}}, "regions", "'US' is not allowed here"),
+        ({"regions": {"US": {}}}, "regions", "a name is up to 40 lower-case letters"),
         ({"regions": {}}, "regions", "at least 1 item"),
         ({"models": {"ridge": None, "xgboost": None}}, "models", "at least 1 item"),
         ({"models": {"lasso": {}}}, "models.lasso.trainer", "Field required"),
@@ -281,3 +281,35 @@ def test_every_setting_says_what_it_means():
     config = type(parse_config({}))
     sections = [config, type(parse_config({}).region("us")), ModelConfig]
     assert [path for section in sections for path in undescribed(section, section.__name__)] == []
+
+
+BOMB = "\n".join(
+    ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))]
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("models: !!python/object/apply:os.system ['touch planted']", "could not determine a cons"),
+        ("models: !!python/name:os.system", "could not determine a constructor"),
+        (BOMB, "aliases stand for more than 100,000 values"),
+        ("models: &m {again: *m}", "or for themselves"),
+        ("models: " + "[" * 1500, "nested too deeply"),
+        ("checks: {hours: 2024-13-45}", "month must be in"),
+        (f"checks: {{hours: {'9' * 5000}}}", "Exceeds the limit"),
+        ("checks: {hours: 1, hours: 2}", "key 'hours' is given twice"),
+    ],
+)
+def test_hostile_yaml_is_refused_and_runs_nothing(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"(?s)^configuration mine\.yaml: .*{message}"):
+        load_config("mine.yaml")
+    assert not (tmp_path / "planted").exists()
+
+
+def test_aliases_of_honest_size_are_understood(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("regions: {us: &us {labels: {horizons: [5]}}, eu: *us}")
+    assert load_config(path).region("eu").labels.horizons == (5,)

@@ -9,6 +9,7 @@ import dagster as dg
 
 from model2_assets.config import LoggingConfig
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
+from model2_assets.redaction import without_secrets
 
 
 class _Forward(logging.Handler):
@@ -17,7 +18,7 @@ class _Forward(logging.Handler):
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._log.log(record.levelno, record.getMessage())
+        self._log.log(record.levelno, without_secrets(record.getMessage()))
 
 
 @contextmanager

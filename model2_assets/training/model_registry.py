@@ -1,18 +1,15 @@
 """Named models: which trainer, with which parameters, for which horizon."""
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.errors import ConfigError
 from model2_assets.import_path import load_object
+from model2_assets.names import NAME_RULE, is_horizon, is_name
 
 if TYPE_CHECKING:
     from model2_assets.training.base_models import BaseModelTrainer
-
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_HORIZON = re.compile(r"[1-9]\d*d")
 
 
 class ModelRegistry:
@@ -94,11 +91,8 @@ class ModelRegistry:
         ConfigError
             If the name is taken or not usable.
         """
-        if not _NAME.fullmatch(name):
-            raise ConfigError(
-                f"{self._key}.{name}: a model name is up to 40 lower-case letters, digits and "
-                f"underscores, a letter first"
-            )
+        if not is_name(name):
+            raise ConfigError(f"{self._key}.{name}: a model name is {NAME_RULE}")
         if name in self._models:
             raise ConfigError(f"{self._key}.{name}: is registered already; choose another name")
         self._models[name] = model
@@ -187,7 +181,7 @@ class ModelRegistry:
         from model2_assets.training._params import ParameterError
 
         model, trainer_class = self.model(name), self.trainer_class(name)
-        if not _HORIZON.fullmatch(horizon):
+        if not is_horizon(horizon):
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})
         of_profile = trainer_class.profile_params(

@@ -1,0 +1,90 @@
+"""Secrets in URLs and texts: told apart, and struck out.
+
+Secrets come from environment variables alone. A URL that carries one is refused where it is
+configured, since paths are written into logs and metadata. What libraries write into their
+exceptions is not ours to choose, so it passes through here before it is shown or stored.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+
+STRUCK_OUT = "***"
+
+_SECRET_WORDS = (
+    r"sig|signature|token|secret|password|passwd|pwd|credentials?|api_?key|access_?key(?:_?id)?|"
+    r"private_?key|account_?key"
+)
+_PARAMETER = re.compile(rf"(?i)([?&;#](?:[\w.-]*[-_.])?(?:{_SECRET_WORDS})=)[^&;#\s'\"]+")
+_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#@'\"]*:[^\s@'\"]*@")
+_WEB_USER = re.compile(r"(?i)\b(https?://)[^\s/?#@'\"]+@")
+_SECRET_VARIABLE = re.compile(rf"(?i)(?:^|_)(?:{_SECRET_WORDS}|key)(?:$|_)")
+_URL_PASSWORD = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/?#@]*:([^@]+)@")
+_SHORTEST = 6
+"""Characters below which the value of a variable is no secret worth striking out."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with `STRUCK_OUT` in place of secrets.
+
+    Struck out are user names and passwords in URLs, parameters of URLs that sign or authorize,
+    and, wherever they stand, the values of environment variables whose name says that they are
+    secret, and passwords of URLs in environment variables.
+
+    Parameters
+    ----------
+    text : str
+        Such as the message of an exception.
+
+    Returns
+    -------
+    str
+        The text, otherwise unchanged.
+
+    Examples
+    --------
+    >>> without_secrets("sftp://me:hunter2@host/prices.csv: no such file")
+    'sftp://***@host/prices.csv: no such file'
+    """
+    for secret in _secrets_of_environment():
+        text = text.replace(secret, STRUCK_OUT)
+    text = _USER_INFO.sub(rf"\1{STRUCK_OUT}@", text)
+    text = _WEB_USER.sub(rf"\1{STRUCK_OUT}@", text)
+    return _PARAMETER.sub(rf"\1{STRUCK_OUT}", text)
+
+
+def url_carries_secret(url: str) -> bool:
+    """Tell whether a URL has a password, or a parameter that signs or authorizes.
+
+    A local path is no URL, whatever characters it has.
+    """
+    return "://" in url and any(
+        pattern.search(url) for pattern in (_USER_INFO, _WEB_USER, _PARAMETER)
+    )
+
+
+def tells_secret(error: BaseException) -> bool:
+    """Tell whether an exception, or one that it came from, has a secret in its text."""
+    return any(str(link) != without_secrets(str(link)) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__cause__, link.__context__]
+
+
+def _secrets_of_environment() -> list[str]:
+    """Return the longest first, so that none is struck out in part."""
+    found = set()
+    for name, value in os.environ.items():
+        if _SECRET_VARIABLE.search(name):
+            found.add(value)
+        if match := _URL_PASSWORD.match(value):
+            found.add(match[1])
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)

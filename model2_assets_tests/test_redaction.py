@@ -1,0 +1,84 @@
+import pytest
+
+from model2_assets.config import parse_config
+from model2_assets.errors import ConfigError, StoreError
+from model2_assets.redaction import tells_secret, url_carries_secret, without_secrets
+from model2_assets.storage import Store, default_store
+
+CANARY = "c4narY-S3cret"
+WITH_SECRET = (
+    f"s3://AKIA123:{CANARY}@bucket/prices.parquet",
+    f"sftp://me:{CANARY}@host:22/prices.csv",
+    f"s3://key:a/{CANARY}@bucket/prices.parquet",
+    f"simplecache::s3://key:{CANARY}@bucket/prices.parquet",
+    f"https://{CANARY}@host/prices.csv",
+    f"https://host/prices.csv?X-Amz-Credential=me&X-Amz-Signature={CANARY}",
+    f"https://host/prices.csv?sv=2024&sig={CANARY}",
+    f"abfs://c@account/prices.csv?account_key={CANARY}",
+    f"https://host/prices.csv?token={CANARY}",
+    f"https://host/prices.csv?apikey={CANARY}",
+)
+WITHOUT_SECRET = (
+    "prices.parquet",
+    "/data/a:b@c.csv",
+    "s3://bucket/prices/*.csv",
+    "sftp://me@host/prices.csv",
+    "abfs://container@account.dfs.core.windows.net/prices.csv",
+    "https://host:8443/prices.csv?version=3&monkey=2",
+    "s3://bucket/year=2024/prices.csv",
+)
+
+
+@pytest.mark.parametrize("url", WITH_SECRET)
+def test_url_with_a_secret_is_refused_wherever_it_is_configured(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL2_STORAGE", url)
+    for data in ({"source": "csv", "path": url}, {"source": "demo", "universe": url}):
+        with pytest.raises(ConfigError, match=r"\.(path|universe): the URL carries a pass") as one:
+            parse_config({"regions": {"us": {"market_data": data}}})
+        assert CANARY not in str(one.value)
+        assert "FSSPEC_SFTP_PASSWORD" in str(one.value)
+    for opened in (default_store, lambda: Store(url)):
+        with pytest.raises(ConfigError, match=r"^MODEL2_STORAGE: the URL carries a pass") as two:
+            opened()
+        assert CANARY not in str(two.value)
+
+
+@pytest.mark.parametrize("url", WITHOUT_SECRET)
+def test_other_paths_are_left_alone(url: str) -> None:
+    assert not url_carries_secret(url)
+    assert without_secrets(f"{url}: no such file") == f"{url}: no such file"
+
+
+@pytest.mark.parametrize("url", WITH_SECRET)
+def test_secret_of_a_url_is_struck_out_of_any_text(url: str) -> None:
+    shown = without_secrets(f"HTTPError: '{url}' answered 403, see https://host/help")
+    assert CANARY not in shown
+    assert shown.endswith("answered 403, see https://host/help")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("SLACK_TOKEN", CANARY),
+        ("SMTP_PASSWORD", CANARY),
+        ("AWS_SECRET_ACCESS_KEY", CANARY),
+        ("FSSPEC_S3_SECRET", CANARY),
+        ("AZURE_STORAGE_ACCOUNT_KEY", CANARY),
+        ("DAGSTER_POSTGRES_URL", f"postgresql+psycopg2://user:{CANARY}@host/dagster"),
+    ],
+)
+def test_secret_of_the_environment_is_struck_out_wherever_it_stands(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    assert without_secrets(f"login failed with {CANARY}.") == "login failed with ***."
+    assert str(StoreError(f"{CANARY} is wrong")) == "*** is wrong"
+
+
+def test_secret_is_found_in_what_an_error_came_from() -> None:
+    error = ValueError("prices cannot be read")
+    error.__cause__ = OSError(f"cannot open {WITH_SECRET[0]}")
+    assert tells_secret(error)
+    assert not tells_secret(ValueError("prices cannot be read"))
