@@ -12,9 +12,8 @@ from model2_assets.storage import PRODUCTS, Address, Store
 
 HOSTILE = (
     "..", ".", "", " us", "us ", "us\n", "us\x00", "u/s", "u\\s", "../us", "/etc", "~", "~root",
-    "us.", "C:", "us:stream", ".versions", ".rejected", "US", "uS", "con", "nul", "com1", "lpt9", "a" * 41,
-    "1us", "_us", "-us",
-    "us-east", "u*", "u?", "$HOME", "%2e%2e", "us%00",
+    "us.", "C:", "us:stream", ".versions", ".rejected", "US", "uS", "con", "nul", "com1", "lpt9",
+    "a" * 41, "1us", "_us", "-us", "us-east", "u*", "u?", "$HOME", "%2e%2e", "us%00",
     "ｕｓ", "uѕ", "us\u200b", "us\u202e", "us１", "u\u0301s", "ı", "ﬁ",
 )  # fmt: skip
 PLACES = ("region", "asset", "model")

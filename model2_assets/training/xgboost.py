@@ -294,7 +294,7 @@ class XGBoostTrainer(BaseModelTrainer):
         booster = xgb.Booster()
         try:
             booster.load_model(path)
-        except xgb.core.XGBoostError as error:
+        except (xgb.core.XGBoostError, UnicodeDecodeError) as error:
             raise TrainingError(
                 f"{path.name}: not an XGBoost model: {_first_line(error)}"
             ) from error
