@@ -104,8 +104,8 @@ CASES = (
         "region-escapes",
         "a region that leaves the folder",
         "regions: {../../etc: {}}\n",
-        "regions: '../../etc' is not allowed here: String should match pattern "
-        "'^[a-z][a-z0-9_]{0,39}$'",
+        "regions: a name is up to 40 lower-case letters, digits and underscores, a letter first, "
+        "and none of the names that Windows reserves, such as con and com1, got '../../etc'",
     ),
     _key(
         "horizon-with-unit",
