@@ -14,7 +14,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
-.PHONY: determinism long-run audit test-lowest test-latest
+.PHONY: determinism resume long-run audit test-lowest test-latest
 
 train: environment
 	$(BIN)/model2 retrain
@@ -49,6 +49,10 @@ bench: environment
 determinism: environment
 	$(BIN)/python -m model2_assets_tests.determinism
 	$(BIN)/python -m model2_assets_tests.determinism.golden
+
+# A real retrain, killed by SIGKILL after 3 of 5 folds, and the one after it.
+resume: environment
+	$(BIN)/python -m model2_assets_tests.resumed_after_kill
 
 long-run: environment
 	$(BIN)/python -m model2_assets_tests.long_run --retrains 200

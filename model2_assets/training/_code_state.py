@@ -2,6 +2,7 @@
 
 import hashlib
 import platform
+import site
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -96,7 +97,8 @@ def _is_installed(module_name: str) -> bool:
 @cache
 def _installed_paths() -> tuple[Path, ...]:
     names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return tuple({Path(sysconfig.get_path(name)) for name in names})
+    paths = {sysconfig.get_path(name) for name in names}
+    return tuple(map(Path, {*paths, *site.getsitepackages(), site.getusersitepackages()}))
 
 
 def _files_of(package: str) -> Iterator[Path]:
