@@ -34,7 +34,7 @@ def code_on_disk(trainer_class: type) -> str | None:
     Returns
     -------
     str or None
-        Equal for equal code. None where a source cannot be found, as for a class of an
+        Equal for equal code. None where a source cannot be found or read, as for a class of an
         interactive session.
 
     Notes
@@ -42,12 +42,15 @@ def code_on_disk(trainer_class: type) -> str | None:
     What code imports within a function, from a module of its own outside of its package, is
     not seen.
     """
-    sources: dict[str, str] = {}
-    for package in sorted({_OURS, *_own_packages(trainer_class)}):
-        files = sorted(_files_of(package))
-        if not files:
-            return None
-        sources[package] = _digest_files(files)
+    try:
+        sources = {
+            package: _digest_files(sorted(_files_of(package)))
+            for package in sorted({_OURS, *_own_packages(trainer_class)})
+        }
+    except OSError:
+        return None
+    if None in sources.values():
+        return None
     python = [sys.implementation.name, sys.version, platform.machine()]
     return document_digest({"sources": sources, "installed": _installed(), "python": python})
 
@@ -80,10 +83,11 @@ def _modules_named_in(module_name: str) -> Iterator[str]:
     if module is None or module_name.partition(".")[0] == _OURS:
         return
     for value in list(vars(module).values()):
-        if isinstance(value, ModuleType):
-            yield value.__name__
-        elif isinstance(value, type | FunctionType):
-            yield value.__module__
+        is_module = isinstance(value, ModuleType)
+        if is_module or isinstance(value, type | FunctionType):
+            name = value.__name__ if is_module else value.__module__
+            if isinstance(name, str):
+                yield name
 
 
 def _is_installed(module_name: str) -> bool:
@@ -104,13 +108,18 @@ def _installed_paths() -> tuple[Path, ...]:
 def _files_of(package: str) -> Iterator[Path]:
     module = sys.modules.get(package)
     for folder in getattr(module, "__path__", ()):
-        yield from (path for path in Path(folder).rglob("*") if path.suffix in _CODE_SUFFIXES)
+        files = (path for path in Path(folder).rglob("*") if path.suffix in _CODE_SUFFIXES)
+        # An editor's lock is a link to no file.
+        yield from (path for path in files if path.is_file())
     file = getattr(module, "__file__", None)
     if file is not None and not hasattr(module, "__path__"):
         yield Path(file)
 
 
-def _digest_files(files: list[Path]) -> str:
+def _digest_files(files: list[Path]) -> str | None:
+    """Digest names and contents; None of no file."""
+    if not files:
+        return None
     digest = hashlib.sha256()
     for file in files:
         content = hashlib.sha256(file.read_bytes()).hexdigest()

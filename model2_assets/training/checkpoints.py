@@ -91,7 +91,7 @@ class FoldCheckpoints:
         if trainer_class.reads_pickles:
             return f"{name} is stored as a pickle, and none is read that no manifest vouches for"
         if loaded_code(trainer_class) is None:
-            return f"the source of {name} cannot be found"
+            return f"the source of {name} cannot be read"
         if loaded_code(trainer_class) != code_on_disk(trainer_class):
             return f"code of {name}, or a library, has changed since this process loaded it"
         return None

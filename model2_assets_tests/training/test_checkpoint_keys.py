@@ -3,6 +3,7 @@
 import importlib
 import sys
 from dataclasses import replace
+from types import ModuleType
 
 import pytest
 
@@ -224,3 +225,26 @@ def test_nothing_is_reused_after_a_library_was_installed(folder, tmp_path, monke
     new_process()
     assert fit(folder).n_reused == 0
     new_process()
+
+
+def test_trainer_of_no_file_is_fitted_and_keeps_nothing(folder, log, monkeypatch):
+    module = ModuleType("of_a_session")
+    monkeypatch.setitem(sys.modules, "of_a_session", module)
+    source = (
+        "from model2_assets.training import RidgeTrainer\nclass Typed(RidgeTrainer):\n    pass\n"
+    )
+    exec(source, vars(module))
+    models = ModelRegistry({"ridge": ModelConfig(trainer="of_a_session:Typed")})
+    assert fit(folder, models=models).n_reused == 0
+    assert files_of(folder) == []
+    assert "the source of Typed cannot be read" in log.text
+
+
+def test_files_that_are_none_beside_a_trainer_of_ones_own_do_no_harm(folder, own_code):
+    package = own_code / "own_losses"
+    package.mkdir()
+    (own_code / "own_losses.py").replace(package / "__init__.py")
+    (package / ".#editing.py").symlink_to("nowhere")
+    interrupt(folder, models=own_registry())
+    new_process()
+    assert fit(folder, models=own_registry()).n_reused == 2
