@@ -5,19 +5,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import dagster as dg
 import pytest
-from click.testing import CliRunner
 
-from model2_assets.cli import main
-from model2_assets.config import parse_config
 from model2_assets.defs.pruning import compact, delete_runs, find_prunable, forget_abandoned
-from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import RecordedResults, partition_problems
-from model2_assets_tests.defs.gate_bench import QUICK_CONFIG
-from model2_assets_tests.defs.small_region import workbench
 
 HOME = "dagster_home"
 
@@ -145,7 +137,7 @@ def test_compacting_gives_space_back_and_names_what_is_in_use(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("model2_assets.defs.pruning._PATIENCE_S", 0.1)
-    runs = [materialize(instance, plain) for _ in range(8)]
+    runs = [materialize(instance, plain) for _ in range(5)]
     index = tmp_path / HOME / "history" / "runs" / "index.db"
     delete_runs(instance, runs[:-1])
 
@@ -156,59 +148,3 @@ def test_compacting_gives_space_back_and_names_what_is_in_use(
     assert compact(instance) == ()
 
     assert index.stat().st_size < before
-
-
-ONE_PARTITION = {
-    **QUICK_CONFIG,
-    "regions": {"us": {**QUICK_CONFIG["regions"]["us"], "labels": {"horizons": [5]}}},
-}
-
-
-@pytest.mark.end_to_end
-def test_a_pruned_region_is_current_and_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = workbench(tmp_path, parse_config(ONE_PARTITION))
-    region = Region("us", bench.config, bench.store)
-    with bench.instance as instance:
-        for _ in range(2):
-            assert all(run.success for run in bench.retrain())
-        before = latest_of(instance, region)
-        grow_old(instance)
-
-        printed = prune(instance, monkeypatch, "--keep-days", "90")
-
-        assert "runs older than 90 days: 3 deleted, 3 stay" in printed
-        assert latest_of(instance, region) == before
-        results = RecordedResults(instance, region)
-        assert partition_problems(results) == {}
-        assert results.first_problem(results.after_partitions, None) is None
-        preparation = bench.definitions.resolve_job_def("us_preparation")
-        assert preparation.execute_in_process(instance=instance).success
-        # Of the three, the preparation has been superseded now.
-        assert "days: 1 would be deleted, 2 stay" in prune(instance, monkeypatch, "--dry-run")
-        assert len(instance.get_runs()) == 4
-
-
-def latest_of(instance: dg.DagsterInstance, region: Region) -> dict[dg.AssetKey, Any]:
-    results = RecordedResults(instance, region)
-    return {key: results.latest(key) for key in region.specs}
-
-
-def grow_old(instance: dg.DagsterInstance) -> None:
-    """Date all runs back by a hundred days."""
-    runs = Path(instance.event_log_storage.path_for_shard("index")).parents[1] / "runs.db"
-    with closing(sqlite3.connect(runs)) as connection, connection:
-        connection.execute(
-            "UPDATE runs SET update_timestamp = datetime(update_timestamp, '-100 days')"
-        )
-
-
-def prune(instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch, *options: str) -> str:
-    monkeypatch.setenv("DAGSTER_HOME", instance.root_directory)
-    config = Path(instance.root_directory) / "config.yaml"
-    config.write_text("storage: {keep_versions: 1}", encoding="utf-8")
-    monkeypatch.setenv("MODEL2_CONFIG", str(config))
-    result = CliRunner().invoke(main, ["prune-runs", *options])
-    assert result.exit_code == 0, result.output
-    return result.output

@@ -19,7 +19,7 @@ from model2_assets_tests.determinism.market import write_market
 from model2_assets_tests.ui.server import served
 
 PATIENCE = 1200.0  # seconds
-HORIZONS = ("21d", "63d")
+HORIZON = "21d"
 MODELS = ("ridge", "xgboost")
 SCRUBBED = (*THREADS, "PYTHONHASHSEED", "TZ", "LC_ALL", "LANG", "LANGUAGE")
 
@@ -39,22 +39,26 @@ class MatrixHome(DaemonHome):
         return {**plain, **self.factor.environment}
 
 
-def retrained(folder: Path, factor: Factor, horizons: Sequence[str] = HORIZONS) -> dict[str, str]:
+def retrained(folder: Path, factor: Factor) -> dict[str, str]:
     """Retrain everything in a new folder under a factor; return the digest of every asset."""
     folder.mkdir(parents=True)
     home = MatrixHome(folder / "home", factor)
-    config = _config(folder, factor, horizons)
+    config = _config(folder, factor)
     home.configure(config)
     region = Region("us", parse_config(config), Store(str(home.data)))
     _LAUNCHERS[factor.launcher](home, region)
-    return digests_of(region.store, [(h, m) for h in horizons for m in MODELS])
+    return digests_of(region.store, [(HORIZON, model) for model in MODELS])
 
 
-def _config(folder: Path, factor: Factor, horizons: Sequence[str]) -> dict[str, Any]:
-    days = [int(horizon.removesuffix("d")) for horizon in horizons]
+def _config(folder: Path, factor: Factor) -> dict[str, Any]:
     market_data = write_market(folder, factor.market)
     return {
-        "regions": {"us": {"market_data": market_data, "labels": {"horizons": days}}},
+        "regions": {
+            "us": {
+                "market_data": market_data,
+                "labels": {"horizons": [int(HORIZON.removesuffix("d"))]},
+            }
+        },
         "models": {"xgboost": {"params": SMALL_XGBOOST}},
         "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
         "reports": NO_DRAWINGS,

@@ -1,13 +1,13 @@
 """Which asset has the same bits under which factor."""
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from model2_assets_tests.determinism.digests import ASSETS
 from model2_assets_tests.determinism.factors import PLAIN, Factor
-from model2_assets_tests.determinism.launch import HORIZONS, retrained
+from model2_assets_tests.determinism.launch import retrained
 
 
 @dataclass(frozen=True)
@@ -32,15 +32,15 @@ class Row:
         return all(self.same.values())
 
 
-def matrix(factors: Iterable[Factor], horizons: Sequence[str] = HORIZONS) -> Iterator[Row]:
+def matrix(factors: Iterable[Factor]) -> Iterator[Row]:
     """Retrain once plainly and once under every factor; yield as each is done."""
     with tempfile.TemporaryDirectory(prefix="determinism-") as folder:
-        plain = retrained(Path(folder, "plain"), PLAIN, horizons)
+        plain = retrained(Path(folder, "plain"), PLAIN)
         for number, factor in enumerate(factors):
             if not factor.is_possible:
                 yield Row(factor, {})
                 continue
-            found = retrained(Path(folder, str(number)), factor, horizons)
+            found = retrained(Path(folder, str(number)), factor)
             yield Row(factor, {asset: found[asset] == plain[asset] for asset in ASSETS})
 
 

@@ -28,8 +28,8 @@ class Figures:
 
     Attributes
     ----------
-    rss, pss : int
-        Memory of the process: resident, and resident with shared pages counted in part.
+    rss, anonymous : int
+        Memory of the process: resident, and the part of it that no file backs: a leak's.
     open_files, threads : int
         Of the process.
     temporary_files : int
@@ -48,7 +48,7 @@ class Figures:
     """
 
     rss: int
-    pss: int
+    anonymous: int
     open_files: int
     threads: int
     temporary_files: int
@@ -76,7 +76,7 @@ def take_figures(pid: int, folders: Folders) -> Figures:
     runs = folders.home / "history" / "runs.db"
     return Figures(
         rss=memory["Rss"],
-        pss=memory["Pss"],
+        anonymous=memory["Anonymous"],
         open_files=len(list((PROC / str(pid) / "fd").iterdir())),
         threads=len(list((PROC / str(pid) / "task").iterdir())),
         temporary_files=sum(1 for _ in folders.temporary.rglob("*")),

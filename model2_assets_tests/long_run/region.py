@@ -37,12 +37,15 @@ class GrowingRegion:
             "TMPDIR": str(self.folders.temporary),
         }
 
-    def prepare(self, *, cron: str, pictures: bool) -> None:
+    def prepare(self, *, cron: str, pictures: bool, keep_versions: int = 5) -> None:
         """Make the folders, the instance's settings and the configuration."""
         for folder in (self.folders.store, self.folders.home, self.folders.temporary):
             folder.mkdir(parents=True)
         shutil.copy(REPOSITORY / "dagster.yaml", self.folders.home)
-        config = self._config(cron=cron, pictures=pictures)
+        config = {
+            **self._config(cron=cron, pictures=pictures),
+            "storage": {"keep_versions": keep_versions},
+        }
         (self.folders.home / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
     def add_a_day(self, night: int) -> None:

@@ -11,7 +11,7 @@ NEVER = "0 0 29 2 *"
 
 
 def retrain_often(
-    region: GrowingRegion, retrains: int, *, pictures: bool = True
+    region: GrowingRegion, retrains: int, *, pictures: bool = True, keep_versions: int = 5
 ) -> Iterator[Figures]:
     """Add a day and run ``model2 retrain``, many times over.
 
@@ -20,7 +20,7 @@ def retrain_often(
     Figures
         After each retrain.
     """
-    region.prepare(cron=NEVER, pictures=pictures)
+    region.prepare(cron=NEVER, pictures=pictures, keep_versions=keep_versions)
     with _environment(region.environment):
         for number in range(retrains):
             region.add_a_day(number)
