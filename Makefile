@@ -4,6 +4,7 @@
 # make test-lowest, test-latest: the fast tests with the lowest allowed and the newest libraries
 # make audit: known vulnerabilities of the pinned versions
 # make determinism, long-run: evidence for docs/reliability.md (an hour or more)
+# make test-faults: kills a hundred retrains (an hour)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
@@ -14,7 +15,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
-.PHONY: determinism resume long-run audit test-lowest test-latest
+.PHONY: determinism resume long-run audit test-lowest test-latest test-faults
 
 train: environment
 	$(BIN)/model2 retrain
@@ -29,6 +30,9 @@ test-end-to-end: environment
 
 test-ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
+
+test-faults: environment
+	$(BIN)/python -m model2_assets_tests.faults --kills 100 --seed 0
 
 ui: environment
 	$(BIN)/model2 close-runs

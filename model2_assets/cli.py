@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ HOME_VARIABLE = "DAGSTER_HOME"
 
 
 class _Command(click.Group):
-    """Turns a user's mistake into one sentence and exit status 2."""
+    """Turns a user's mistake into one sentence and exit status 2, the system's no into 1."""
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -38,10 +39,30 @@ class _Command(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
         except Exception as error:
-            if not tells_secret(error):
+            refusal = _refusal(error)
+            if refusal is None and not tells_secret(error):
                 raise
-            click.echo(without_secrets(traceback.format_exc()), err=True)
+            text = f"error: {refusal}" if refusal else traceback.format_exc()
+            click.echo(without_secrets(text), err=True)
             ctx.exit(1)
+
+
+def _refusal(error: BaseException | None) -> str | None:
+    """Return one sentence where memory, the disk or a database gave up, and None elsewhere."""
+    after = "results on disk are whole, and the next retrain closes what this one left open"
+    while error is not None:
+        if isinstance(error, MemoryError):
+            return f"out of memory; give the process more, then run again: {after}"
+        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+            return f"the system refuses: {error}; mend the cause, then run again: {after}"
+        if type(error).__name__ == "OperationalError":
+            return (
+                f"Dagster's database cannot be used: {getattr(error, 'orig', error)}; it needs "
+                f"space, memory and the right to write {os.environ.get(HOME_VARIABLE)}, then run "
+                f"again: {after}"
+            )
+        error = error.__cause__
+    return None
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -84,13 +105,15 @@ def retrain(
 
     import dagster as dg
 
-    from model2_assets.defs.build import build_definitions
+    from model2_assets.defs.build import build_definitions, configured_store
     from model2_assets.defs.retrain import execute_plan, not_started
+    from model2_assets.region_lock import hold_region
 
     definitions = build_definitions(config, store)
+    hold = partial(hold_region, configured_store(config, store))
     with dg.DagsterInstance.get() as instance:
         _close_dead_runs(instance)
-        finished = list(execute_plan(definitions, instance, plan))
+        finished = list(execute_plan(definitions, instance, plan, hold=hold))
     summarized = [run.planned.region for run in finished if run.is_summary and run.success]
     _print_scores(summarized)
     results = [*(run.result for run in finished), *not_started(plan, finished)]
@@ -128,21 +151,19 @@ def check(
     from model2_assets.defs.build import build_definitions
     from model2_assets.defs.check_stored import check_stored
     from model2_assets.defs.region import Region
+    from model2_assets.region_lock import share_region
 
     definitions = build_definitions(config, store)
     regions = _chosen(region, list(config.regions), "region")
+    results: list[RunResult] = []
     with dg.DagsterInstance.get() as instance:
         _close_dead_runs(instance)
-        results = [
-            result
-            for name in regions
-            for result in check_stored(
-                definitions,
-                instance,
-                Region(name, config, store),
-                [run.partition for run in plan if run.region == name and run.partition],
-            )
-        ]
+        for name in regions:
+            partitions = [run.partition for run in plan if run.region == name and run.partition]
+            with share_region(store, name):
+                results += check_stored(
+                    definitions, instance, Region(name, config, store), partitions
+                )
     checks = [found for result in results for found in result.checks]
     click.echo(f"{sum(found.passed for found in checks)} of {len(checks)} checks passed")
     sys.exit(_judge(results, report, "check", started, config, store, regions))
@@ -194,10 +215,15 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
 
     import dagster as dg
 
-    with dg.DagsterInstance.get() as instance:
+    from model2_assets.defs.partitions import partition_key
+    from model2_assets.region_lock import hold_region
+
+    store = default_store(trainers=config.trainers)
+    held = hold_region(store, region, partition=partition_key(horizon, model))
+    with dg.DagsterInstance.get() as instance, held:
         _close_dead_runs(instance)
         roll_back(
-            default_store(trainers=config.trainers),
+            store,
             Address(region, "oof_predictions", horizon, model),
             version,
             instance,

@@ -1,7 +1,16 @@
-"""Atomic writes: a reader sees the whole old file or the whole new one."""
+"""Atomic writes: a reader sees the whole old file or the whole new one.
 
+Whoever writes a temporary file, or works in a scratch folder, holds a lock on it. The system
+lets go of a lock when the process ends, however it ends. So a temporary file that nobody holds
+is one that a killed process left, and whoever comes next may remove it.
+"""
+
+import errno
+import fcntl
 import os
+import shutil
 import tempfile
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -9,7 +18,22 @@ from pathlib import Path
 
 from upath import UPath
 
+from model2_assets.errors import StoreError
+
 TEMPORARY_PREFIX = ".tmp-"
+SCRATCH_PREFIX = "model2-assets-scratch-"
+
+_ABANDONED_AFTER_S = 86_400
+"""Age in seconds at which a temporary file is abandoned where the disk knows no locks."""
+
+_REMEDIES = {
+    errno.ENOSPC: "free some space on its disk",
+    errno.EDQUOT: "free some space within your quota",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
+    errno.EROFS: "make the base path writable, or name another by MODEL2_STORAGE",
+    errno.EACCES: "make the base path writable, or name another by MODEL2_STORAGE",
+    errno.EPERM: "make the base path writable, or name another by MODEL2_STORAGE",
+}
 
 
 def write_atomically(path: UPath, data: bytes) -> None:
@@ -62,19 +86,114 @@ def replaced_atomically(path: UPath) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if not is_local(path):
-        with tempfile.TemporaryDirectory() as folder:
-            yield Path(folder) / path.name
-            path.fs.put_file(str(Path(folder) / path.name), path.path)
+        with scratch_folder() as folder:
+            yield folder / path.name
+            path.fs.put_file(str(folder / path.name), path.path)
         return
     target = Path(path.path)
-    temporary = target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
-    try:
+    with temporary_beside(target) as temporary:
         yield temporary
         flush_to_device(temporary)
         temporary.replace(target)
+
+
+@contextmanager
+def temporary_beside(target: Path) -> Iterator[Path]:
+    """Create an empty temporary file that becomes another one by a rename.
+
+    Parameters
+    ----------
+    target : Path
+        What it is to become, in a folder that exists.
+
+    Yields
+    ------
+    Path
+        The temporary file, in the same folder. It is held until the block ends, and removed
+        then if it still has that name. Write to it; do not replace it by another.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder cannot be written.
+    """
+    descriptor, temporary = _claim_temporary(target)
+    try:
+        yield temporary
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+@contextmanager
+def scratch_folder() -> Iterator[Path]:
+    """Create a folder among the system's temporary files that goes when the block ends.
+
+    Yields
+    ------
+    Path
+        The folder, held until the block ends.
+
+    Raises
+    ------
+    OSError
+        If the disk is full or the folder for temporary files cannot be written.
+    """
+    descriptor, folder = _claim_scratch()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove temporary files that killed processes left.
+
+    Parameters
+    ----------
+    folder : Path
+        Where to look, and in all folders below.
+
+    Returns
+    -------
+    int
+        Files removed. What another process is writing stays; so does, for a day, what is on a
+        disk that knows no locks.
+    """
+    return sum(_remove_if_abandoned(path) for path in folder.rglob(f"{TEMPORARY_PREFIX}*"))
+
+
+def remove_abandoned_scratch() -> int:
+    """Remove scratch folders that killed processes left; return how many."""
+    folders = Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*")
+    return sum(_remove_if_abandoned(folder) for folder in folders)
+
+
+@contextmanager
+def storing(path: UPath | Path) -> Iterator[None]:
+    """Have an error of the system in writing a result become one sentence with a remedy.
+
+    Parameters
+    ----------
+    path : UPath or Path
+        The result.
+
+    Raises
+    ------
+    StoreError
+        In place of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error) or type(error).__name__
+        remedy = _REMEDIES.get(error.errno or 0, "mend the cause")
+        raise StoreError(
+            f"{path}: cannot be written ({reason}); {remedy}, then run again: the last good "
+            f"result stays"
+        ) from error
 
 
 def flush_to_device(path: Path) -> None:
@@ -114,20 +233,89 @@ def link_atomically(source: UPath, target: UPath) -> None:
         target.write_bytes(source.read_bytes())
         return
     file = Path(target.path)
-    temporary = file.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{file.name}")
+    temporary = _temporary_name(file)
+    descriptor = os.open(source.path, os.O_RDWR)
     try:
-        os.link(source.path, temporary)
-    except OSError:
-        write_atomically(target, source.read_bytes())
-        return
-    try:
-        temporary.replace(file)
-    finally:
+        # The new name is one of the same file, so it is held from the moment that it is there.
         with suppress(OSError):
-            # Renaming one link over another of the same file does nothing, and leaves both.
-            temporary.unlink(missing_ok=True)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        try:
+            os.link(source.path, temporary)
+        except OSError:
+            write_atomically(target, source.read_bytes())
+            return
+        try:
+            temporary.replace(file)
+        finally:
+            with suppress(OSError):
+                # Renaming one link over another of the same file does nothing, and leaves both.
+                temporary.unlink(missing_ok=True)
+    finally:
+        os.close(descriptor)
 
 
 def is_local(path: UPath) -> bool:
     """Tell whether a path is on a local disk, where a rename is atomic."""
     return path.protocol in ("", "file", "local")
+
+
+def _temporary_name(target: Path) -> Path:
+    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
+
+
+def _claim_temporary(target: Path) -> tuple[int, Path]:
+    while True:
+        temporary = _temporary_name(target)
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if _is_held(descriptor):
+            return descriptor, temporary
+        os.close(descriptor)
+
+
+def _claim_scratch() -> tuple[int, Path]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
+        descriptor = os.open(folder, os.O_RDONLY)
+        if _is_held(descriptor):
+            return descriptor, folder
+        os.close(descriptor)
+
+
+def _is_held(descriptor: int) -> bool:
+    """Lock what has just been made; False if it was taken for abandoned before that."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a disk without locks: its age protects it
+        return True
+    return os.fstat(descriptor).st_nlink > 0
+
+
+def _remove_if_abandoned(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        if not _is_abandoned(descriptor):
+            return False
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _is_abandoned(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return os.fstat(descriptor).st_mtime < time.time() - _ABANDONED_AFTER_S
+    return True

@@ -25,11 +25,24 @@ from upath import UPath
 from model2_assets.attestation import Attestation
 from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.files import is_local, link_atomically, replaced_atomically, write_atomically
+from model2_assets.files import (
+    is_local,
+    link_atomically,
+    replaced_atomically,
+    storing,
+    write_atomically,
+)
 from model2_assets.names import NAME_RULE, is_horizon, is_name
 from model2_assets.redaction import url_carries_secret
 from model2_assets.seal import sealed, unsealed
-from model2_assets.versions import Archive, Version, origin_of, origin_of_models, origin_of_report
+from model2_assets.versions import (
+    VERSIONS,
+    Archive,
+    Version,
+    origin_of,
+    origin_of_models,
+    origin_of_report,
+)
 from model2_assets.working_files import WorkingFiles, note_working_files
 
 if TYPE_CHECKING:
@@ -40,6 +53,7 @@ if TYPE_CHECKING:
 STORAGE_VARIABLE = "MODEL2_STORAGE"
 REJECTED = ".rejected"
 WORKING = ".working"
+LOCKS = ".locks"
 KEPT_REJECTED = 5
 """Rejected candidates that are kept of each result; older ones are removed."""
 
@@ -256,6 +270,22 @@ class Store:
         """Return the working files of a region."""
         return WorkingFiles(self._working / region if self._working else None)
 
+    @property
+    def lock_folder(self) -> Path | None:
+        """Local folder of the locks of regions; None where there is no local one."""
+        if is_local(self.base):
+            return Path(self.base.path) / LOCKS
+        return self._working / LOCKS if self._working else None
+
+    def local_folders(self, region: str) -> list[Path]:
+        """Return the local folders that files of a region are written to."""
+        working = self.working_files(region).folder
+        folders = [working] if working is not None else []
+        if is_local(self.base):
+            base = Path(self.base.path)
+            folders += [base / region, base / VERSIONS / region, base / REJECTED / region]
+        return folders
+
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
         return self.base.joinpath(*address.file_parts)
@@ -290,10 +320,19 @@ class Store:
         ------
         ContractError
             If a table breaks its contract; nothing is written.
+        StoreError
+            If the disk is full or the base path cannot be written; the last good result
+            stays.
         """
+        with storing(self.path(address)):
+            return self._write(address, value)
+
+    def _write(self, address: Address, value: Any) -> UPath:
         path, product = self.path(address), address.product
         if product.format == "fold_models":
             _write_models(path, value, keep=lambda manifest: self._keep_manifest(address, manifest))
+            if self.keeps_versions_of(address):
+                self.archive.prune(address, needed=self._models_needed(address))
             return path
         if address.asset in WITHOUT_VERSIONS:
             self._write_table(address, value)
@@ -347,12 +386,23 @@ class Store:
                 suffix=MANIFEST_SUFFIX,
                 model_files={fold.file for fold in manifest.folds},
             )
-            # A rollback needs the models behind every kept version of the predictions.
-            predictions = replace(address, asset="oof_predictions")
-            kept = self.archive.versions(predictions)[: self.archive.keep]
-            needed = {version.inputs.get(address.asset, "") for version in kept}
-            self.archive.prune(address, needed=needed)
+            self.archive.prune(
+                address, needed=self._models_needed(address), current=self._current_hash(address)
+            )
         return self.archive.model_files(address)
+
+    def _models_needed(self, address: Address) -> set[str]:
+        """Return the versions of models that a rollback of the predictions may need."""
+        predictions = replace(address, asset="oof_predictions")
+        kept = self.archive.versions(predictions)[: self.archive.keep]
+        return {version.inputs.get(address.asset, "") for version in kept}
+
+    def _current_hash(self, address: Address) -> str:
+        """Return the hash of the file that is current; empty if there is none."""
+        try:
+            return hashlib.sha256(self.entry_file(address).read_bytes()).hexdigest()
+        except FileNotFoundError:
+            return ""
 
     def reject(self, address: Address, value: Any) -> UPath:
         """Put a candidate that failed its checks aside.
@@ -446,11 +496,7 @@ class Store:
 
     def current_version(self, address: Address) -> Version | None:
         """Return the kept version that is current, by its hash; None if none of them is."""
-        try:
-            data = self.entry_file(address).read_bytes()
-        except FileNotFoundError:
-            return None
-        found = hashlib.sha256(data).hexdigest()
+        found = self._current_hash(address)
         kept = self.archive.versions(address)
         return next((version for version in kept if version.sha256 == found), None)
 

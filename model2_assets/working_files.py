@@ -6,8 +6,6 @@ other data has another key. Readers may map it into memory: it is never changed 
 
 import logging
 import os
-import time
-import uuid
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from model2_assets.files import TEMPORARY_PREFIX, flush_to_device
+from model2_assets.files import (
+    TEMPORARY_PREFIX,
+    flush_to_device,
+    remove_abandoned,
+    temporary_beside,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +30,6 @@ KEPT_KEYS = 2
 
 _FOLDER = "working_folder"
 """Key of ``DataFrame.attrs`` under which a stored table tells where working files belong."""
-
-_ABANDONED_AFTER_S = 86_400
-"""Age of a temporary file, in seconds, at which whoever was writing it is gone."""
 
 _Value = TypeVar("_Value")
 
@@ -46,7 +46,7 @@ class WorkingFiles:
     Notes
     -----
     After every write, the `keep` keys of the kind that were used last stay and the others
-    are removed, and so are temporary files older than a day. Whoever has mapped a removed
+    are removed, and so are temporary files whose writer is gone. Whoever has mapped a removed
     file can go on reading it.
     """
 
@@ -144,20 +144,17 @@ def working_files_of(frame: "pd.DataFrame") -> WorkingFiles:
 def _make(
     path: Path, write: Callable[[Path], None], read: Callable[[Path], _Value], keep: int
 ) -> _Value | None:
-    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        flush_to_device(temporary)
-        # Read before it gets its name: from then on another process may remove it.
-        made = read(temporary)
-        temporary.replace(path)
+        with temporary_beside(path) as temporary:
+            write(temporary)
+            flush_to_device(temporary)
+            # Read before it gets its name: from then on another process may remove it.
+            made = read(temporary)
+            temporary.replace(path)
     except OSError as error:
         _warn_once(str(path.parent), str(error))
         return None
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     _prune(path.parent, keep=keep)
     return made
 
@@ -176,15 +173,12 @@ def _read_if_there(path: Path, read: Callable[[Path], _Value]) -> _Value | None:
 
 
 def _prune(folder: Path, *, keep: int) -> None:
-    abandoned = time.time() - _ABANDONED_AFTER_S
+    remove_abandoned(folder)
     files: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         with suppress(OSError):
-            used = path.stat().st_mtime
             if not path.name.startswith(TEMPORARY_PREFIX):
-                files.append((used, path))
-            elif used < abandoned:
-                path.unlink()
+                files.append((path.stat().st_mtime, path))
     for _, path in sorted(files, reverse=True)[keep:]:
         with suppress(OSError):
             path.unlink()

@@ -1,14 +1,27 @@
+import errno
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import tempfile
+import time
 import uuid
 from pathlib import Path
 
 import pytest
 from upath import UPath
 
-from model2_assets.files import TEMPORARY_PREFIX, is_local, write_atomically
+from model2_assets.errors import StoreError
+from model2_assets.files import (
+    TEMPORARY_PREFIX,
+    is_local,
+    remove_abandoned,
+    remove_abandoned_scratch,
+    storing,
+    temporary_beside,
+    write_atomically,
+)
 
 
 def names_in(folder: Path) -> list[str]:
@@ -85,6 +98,81 @@ def test_killed_writer_leaves_the_old_file(tmp_path, step):
     assert all(name.startswith(TEMPORARY_PREFIX) for name in left)
     write_atomically(UPath(path), b"newer")
     assert path.read_bytes() == b"newer"
+
+
+HELD = """
+import sys
+from pathlib import Path
+from model2_assets.files import scratch_folder, temporary_beside
+with scratch_folder() as scratch, temporary_beside(Path(sys.argv[1])):
+    (scratch / "model.ubj").touch()
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_process_held_goes_and_what_a_living_one_holds_stays(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    other = tmp_path / "model2-results"
+    other.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, str(tmp_path / "result")],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout.readline() == b"held\n"
+        assert len(names_in(tmp_path)) == 3
+        assert (remove_abandoned(tmp_path), remove_abandoned_scratch()) == (0, 0)
+        process.kill()
+    assert (remove_abandoned(tmp_path), remove_abandoned_scratch()) == (1, 1)
+    assert names_in(tmp_path) == [other.name]
+
+
+def test_what_is_taken_for_abandoned_before_it_is_held_gets_another_name(tmp_path, monkeypatch):
+    names, lock = [], fcntl.flock
+
+    def swept(descriptor, mode):
+        if not names:
+            names.extend(tmp_path.iterdir())
+            names[0].unlink()
+        lock(descriptor, mode)
+
+    monkeypatch.setattr(fcntl, "flock", swept)
+    with temporary_beside(tmp_path / "result") as temporary:
+        assert temporary.exists()
+        assert temporary not in names
+
+
+def test_a_disk_without_locks_keeps_temporary_files_for_a_day(tmp_path, monkeypatch):
+    def no_locks(descriptor, mode):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with temporary_beside(tmp_path / "result") as temporary:
+        assert remove_abandoned(tmp_path) == 0
+        yesterday = time.time() - 90_000
+        os.utime(temporary, (yesterday, yesterday))
+        assert remove_abandoned(tmp_path) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space on its disk"),
+        (errno.EROFS, "make the base path writable"),
+        (errno.EIO, "mend the cause"),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(number, remedy):
+    with pytest.raises(StoreError) as found, storing(UPath("/data/us/labels.parquet")):
+        raise OSError(number, os.strerror(number))
+    assert str(found.value) == (
+        f"/data/us/labels.parquet: cannot be written ({os.strerror(number)}); {remedy}"
+        f"{', or name another by MODEL2_STORAGE' if number == errno.EROFS else ''}, then run "
+        f"again: the last good result stays"
+    )
 
 
 def test_bytes_reach_the_device_before_the_name(tmp_path, monkeypatch):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from model2_assets import working_files as module
+from model2_assets.files import temporary_beside
 from model2_assets.storage import Address, Store
 from model2_assets.working_files import WorkingFiles, working_files_of
 from model2_assets_tests.sample_tables import sample_table
@@ -89,15 +90,13 @@ def test_a_removed_file_can_be_read_on_by_who_has_mapped_it(working):
     assert first.sum() == 10_000
 
 
-def test_temporary_files_go_after_a_day(working):
+def test_temporary_files_go_once_their_writer_is_gone(working):
     get(working)
-    old, young = (working.folder / "sums" / f".tmp-{age}-x" for age in ("old", "young"))
-    old.touch()
-    young.touch()
-    yesterday = time.time() - 90_000
-    os.utime(old, (yesterday, yesterday))
-    get(working, "b.txt")
-    assert names(working) == [young.name, "a.txt", "b.txt"]
+    abandoned = working.folder / "sums" / ".tmp-left-x"
+    abandoned.touch()
+    with temporary_beside(working.folder / "sums" / "c.txt") as written:
+        get(working, "b.txt")
+        assert names(working) == [written.name, "a.txt", "b.txt"]
 
 
 def test_without_a_folder_nothing_is_kept(working):

@@ -12,6 +12,7 @@ from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.jobs import region_jobs
 from model2_assets.defs.previews import accepted_previews
 from model2_assets.defs.region import IO_MANAGER_KEY, Region
+from model2_assets.defs.region_turn import region_turn, turn_key
 from model2_assets.defs.run_log import console_logger
 from model2_assets.defs.schedules import nightly_sensor
 from model2_assets.storage import Store
@@ -33,12 +34,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         One asset group per region. Runs execute their steps in one process: starting a
         process costs seconds, and training uses every core by itself.
     """
-    store = Store(
-        store.base,
-        keep_versions=config.storage.keep_versions,
-        working_dir=config.execution.working_dir,
-        trainers=config.trainers,
-    )
+    store = configured_store(config, store)
     open_channels(config.alerts)
     regions = [Region(name=name, config=config, store=store) for name in config.regions]
     assets = [asset for region in regions for asset in region_assets(region)]
@@ -54,7 +50,20 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
             dead_runs_sensor,
             lost_runs_sensor(config.alerts),
         ],
-        resources={IO_MANAGER_KEY: StoreIOManager(store)},
+        resources={
+            IO_MANAGER_KEY: StoreIOManager(store),
+            **{turn_key(region.name): region_turn(store, region.name) for region in regions},
+        },
         loggers={"console": console_logger(config.logging)},
         executor=dg.in_process_executor,
+    )
+
+
+def configured_store(config: Model2Config, store: Store) -> Store:
+    """Return a store with the versions and working files that the configuration asks for."""
+    return Store(
+        store.base,
+        keep_versions=config.storage.keep_versions,
+        working_dir=config.execution.working_dir,
+        trainers=config.trainers,
     )

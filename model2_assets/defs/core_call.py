@@ -11,19 +11,24 @@ from model2_assets.redaction import tells_secret, without_secrets
 
 
 @contextmanager
-def core_call(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -> Iterator[None]:
+def core_call(
+    context: dg.AssetExecutionContext
+    | dg.AssetCheckExecutionContext
+    | dg.InputContext
+    | dg.OutputContext,
+) -> Iterator[None]:
     """Send the core's log lines to the run's log, and end the step on a user's mistake.
 
     Parameters
     ----------
-    context : AssetExecutionContext or AssetCheckExecutionContext
+    context : AssetExecutionContext, AssetCheckExecutionContext, InputContext or OutputContext
         The running step.
 
     Raises
     ------
     dagster.Failure
-        In place of any `Model2Error`; shows its message and is not retried. In place of any
-        other error, too, that has a secret in its text.
+        In place of any `Model2Error`, and where the system refuses a file or memory; shows one
+        sentence. In place of any other error, too, that has a secret in its text.
     """
     with core_logs_to(context.log), stored_errors():
         yield
@@ -43,17 +48,31 @@ def stored_errors() -> Iterator[None]:
     """
     try:
         yield
-    except Model2Error as error:
-        failure = dg.Failure(
-            description=str(error),
-            metadata={"error": type(error).__name__},
-            allow_retries=False,
-        )
-        raise failure from (None if tells_secret(error) else error)
     except Exception as error:
-        if not tells_secret(error):
+        sentence = _sentence(error)
+        if sentence is None and not tells_secret(error):
             raise
         kind = type(error).__name__
-        raise dg.Failure(
-            description=without_secrets(f"{kind}: {error}"), metadata={"error": kind}
-        ) from None
+        failure = dg.Failure(
+            description=sentence or without_secrets(f"{kind}: {error}"),
+            metadata={"error": kind},
+            allow_retries=not isinstance(error, Model2Error | MemoryError),
+        )
+        raise failure from (None if tells_secret(error) else error)
+
+
+def _sentence(error: Exception) -> str | None:
+    """Return what a person reads of an error; None where it is a fault of the program."""
+    stays = "the last good result stays"
+    if isinstance(error, Model2Error):
+        return str(error)
+    if isinstance(error, MemoryError):
+        detail = f" ({error})" if str(error) else ""
+        return (
+            f"out of memory{detail}: lower execution.n_jobs or execution.max_rss_gb, choose "
+            f"execution.profile fast, or give the process more memory; {stays}"
+        )
+    if isinstance(error, OSError):
+        text = f"the system refuses: {error}; mend the cause, then run again: {stays}"
+        return without_secrets(text)
+    return None

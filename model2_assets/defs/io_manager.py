@@ -4,7 +4,7 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.core_call import stored_errors
+from model2_assets.defs.core_call import core_call
 from model2_assets.defs.costs import TransferCosts
 from model2_assets.defs.event_log import MANIFEST_SHA256, EventLog
 from model2_assets.defs.handover import Handover
@@ -33,7 +33,7 @@ class StoreIOManager(dg.IOManager):
         """Publish a result atomically; note its path, the costs and, of models, their MB."""
         key = context.asset_partition_key if context.has_asset_partitions else None
         address = address_of(context.asset_key, key)
-        with self._costs.writing(context), stored_errors():
+        with core_call(context), self._costs.writing(context):
             path = self._store.write(address, obj.take() if isinstance(obj, Handover) else obj)
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(path)),
@@ -47,7 +47,7 @@ class StoreIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read a result, or a dict of partition key to result."""
-        with self._costs.loading(context), stored_errors():
+        with core_call(context), self._costs.loading(context):
             return self._load(context)
 
     def _load(self, context: dg.InputContext) -> Any:

@@ -16,6 +16,7 @@ from model2_assets.defs.column_schema import column_schema
 from model2_assets.defs.costs import Body, measured
 from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.partitions import model_partitions, partition_key
+from model2_assets.defs.region_turn import turn_key
 from model2_assets.storage import PRODUCTS, Address, Store
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Region:
             code_version=code_version(name, self.config, self.name),
             metadata=self._definition_metadata(name),
             io_manager_key=IO_MANAGER_KEY,
+            required_resource_keys={turn_key(self.name)},
             automation_condition=nightly_condition(self, first=not inputs),
             partitions_def=partitions,
             pool=pool,

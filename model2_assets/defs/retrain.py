@@ -10,8 +10,10 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import groupby
 
 import dagster as dg
 
@@ -24,6 +26,13 @@ from model2_assets.gate import RunResult
 logger = logging.getLogger(__name__)
 
 PROCESS_TAG = "model2/process"
+
+_UNFINISHED = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
 
 
 @dataclass(frozen=True)
@@ -113,7 +122,11 @@ def plan_region(region: str, *, horizons: Sequence[str], models: Sequence[str]) 
 
 
 def execute_plan(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, plan: Sequence[PlannedRun]
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    plan: Sequence[PlannedRun],
+    *,
+    hold: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[FinishedRun]:
     """Execute planned runs one after another.
 
@@ -127,22 +140,26 @@ def execute_plan(
     instance : DagsterInstance
         Where runs are recorded.
     plan : sequence of PlannedRun
-        What to execute.
+        What to execute, region by region.
+    hold : callable, optional
+        Given a region, returns what is held from its first run to its last, such as the
+        region itself: see `model2_assets.region_lock.hold_region`.
 
     Yields
     ------
     FinishedRun
         As each run ends.
     """
-    unprepared: set[str] = set()
-    for number, planned in enumerate(plan, start=1):
-        if planned.region in unprepared:
-            continue
-        logger.info("[%d/%d] %s", number, len(plan), planned)
-        finished = _execute(definitions, instance, planned)
-        if not finished.success and planned.job == job_names(planned.region).preparation:
-            unprepared.add(planned.region)
-        yield finished
+    numbered = enumerate(plan, start=1)
+    for region, runs in groupby(numbered, key=lambda item: item[1].region):
+        with hold(region):
+            close_dead_runs(instance)  # of whoever was killed while this process waited
+            for number, planned in runs:
+                logger.info("[%d/%d] %s", number, len(plan), planned)
+                finished = _execute(definitions, instance, planned)
+                yield finished
+                if not finished.success and planned.job == job_names(region).preparation:
+                    break
 
 
 def _execute(
@@ -206,13 +223,13 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     int
         Runs closed.
     """
-    unfinished = [dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING]
     closed = 0
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=unfinished)):
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNFINISHED))):
         tag = run.tags.get(PROCESS_TAG)
         if tag is not None and not _is_alive(tag):
-            instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
+            # The place first: once the run has ended, nobody looks for it here again.
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
             closed += 1
     return closed
 

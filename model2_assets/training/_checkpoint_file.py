@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-import tempfile
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from model2_assets.errors import StoreError
+from model2_assets.files import scratch_folder
 from model2_assets.training._fold_fit import FoldModel
 from model2_assets.training._trainer import BaseModelTrainer
 
@@ -44,8 +43,8 @@ def encode_checkpoint(model: FoldModel, *, key: str) -> bytes:
     bytes
         A SHA-256 of all that follows, a line of JSON, and what the trainer saves.
     """
-    with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
-        file = Path(scratch, f"model{model.trainer.file_extension}")
+    with scratch_folder() as scratch:
+        file = scratch / f"model{model.trainer.file_extension}"
         model.trainer.save(file)
         saved = file.read_bytes()
     header = _Header(
@@ -112,8 +111,8 @@ def decode_checkpoint(
 
 
 def _restore(saved: bytes, trainer_class: type[BaseModelTrainer], origin: str) -> BaseModelTrainer:
-    with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
-        file = Path(scratch, f"model{trainer_class.file_extension}")
+    with scratch_folder() as scratch:
+        file = scratch / f"model{trainer_class.file_extension}"
         file.write_bytes(saved)
         try:
             return trainer_class.load(file)

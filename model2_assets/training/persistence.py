@@ -8,17 +8,15 @@ reads, and wherever a writer is killed, sees the whole old set or the whole new 
 import hashlib
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import metadata
-from pathlib import Path
 
 from upath import UPath
 
 from model2_assets.attestation import Attestation
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.files import write_atomically
+from model2_assets.files import scratch_folder, write_atomically
 from model2_assets.import_path import load_object
 from model2_assets.training._manifest import (
     FOLD_FILE_PATTERN,
@@ -248,8 +246,8 @@ class StoredFoldModels:
         if trainer_class.reads_pickles:
             self._require_record()
         try:
-            with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
-                copy = Path(scratch, fold.file)
+            with scratch_folder() as scratch:
+                copy = scratch / fold.file
                 copy.write_bytes(data)
                 return trainer_class.load(copy)
         except Exception as error:
@@ -359,8 +357,8 @@ _ASSETS: dict[ModelKind, str] = {"fold_models": "fitted_models", "final_model": 
 
 def _store_model(folder: UPath, model: FoldModel, kind: ModelKind) -> FoldFile:
     extension = model.trainer.file_extension
-    with tempfile.TemporaryDirectory(prefix="model2-") as scratch:
-        file = Path(scratch, f"model{extension}")
+    with scratch_folder() as scratch:
+        file = scratch / f"model{extension}"
         model.trainer.save(file)
         data = file.read_bytes()
     sha256 = hashlib.sha256(data).hexdigest()

@@ -100,7 +100,8 @@ class Archive:
         """Keep a result that is about to be published.
 
         The same values made from the same inputs are one version, however often they are
-        published.
+        published; until `prune`, which follows the publication, the one before stays beside it,
+        since a kill between the two leaves that one current.
 
         Parameters
         ----------
@@ -144,7 +145,6 @@ class Archive:
         )
         write_atomically(self.path(address, version), data)
         self._record(address, version)
-        self._remove(address, same)
         return version
 
     def mark_published(self, address: "Address", version: Version) -> Version:
@@ -152,8 +152,10 @@ class Archive:
         now = self._later_than(self.versions(address))
         return self._record(address, version.model_copy(update={"published": now}))
 
-    def prune(self, address: "Address", *, needed: Collection[str] = ()) -> None:
+    def prune(self, address: "Address", *, needed: Collection[str] = (), current: str = "") -> None:
         """Remove the versions beyond the number that is kept, the longest unpublished first.
+
+        Of versions with the same values and inputs only the last published one stays.
 
         Parameters
         ----------
@@ -161,9 +163,23 @@ class Archive:
             Of the result.
         needed : collection of str
             Data versions that stay whatever their age.
+        current : str, optional
+            Hash of the file that is current, where it is about to be replaced: its version stays.
         """
-        beyond = self.versions(address)[self.keep :]
-        self._remove(address, [old for old in beyond if old.data_version not in needed])
+        latest: dict[object, Version] = {}
+        for version in self.versions(address):
+            latest.setdefault((version.data_version, frozenset(version.inputs.items())), version)
+        kept = list(latest.values())[: self.keep]
+        stays = {version.file for version in kept}
+        stays |= {old.file for old in latest.values() if old.data_version in needed}
+        self._remove(
+            address,
+            [
+                old
+                for old in self.versions(address)
+                if old.file not in stays and old.sha256 != current
+            ],
+        )
         self._sweep(address)
 
     def model_files(self, address: "Address") -> set[str] | None:

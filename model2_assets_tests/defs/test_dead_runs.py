@@ -34,6 +34,14 @@ def test_runs_of_killed_processes_are_closed_and_no_others(
     assert after.status == status
 
 
+def test_a_run_that_was_killed_before_it_began_is_closed_too(bench: Workbench) -> None:
+    job = bench.definitions.resolve_job_def("us_preparation")
+    gone = {PROCESS_TAG: this_process().rpartition(":")[0] + ":1"}
+    bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=gone)
+    assert close_dead_runs(bench.instance) == 1
+    assert close_dead_runs(bench.instance) == 0
+
+
 def test_runs_of_the_daemon_are_left_to_the_daemon(bench: Workbench) -> None:
     job = bench.definitions.resolve_job_def("us_preparation")
     bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)

@@ -1,3 +1,4 @@
+import itertools
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -344,6 +345,23 @@ def test_kill_at_any_step_leaves_current_and_kept_models_whole(
 
     kept = [version.data_version for version in store.archive.versions(MODELS)]
     assert kept == [models.data_version for models in reversed(made[1:])]
+
+
+def test_kill_at_any_step_of_publishing_the_same_models_leaves_the_current_ones_a_version(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = fitted()
+    store.write(MODELS, models)
+    times = itertools.count()
+
+    def write_again() -> None:
+        slower = replace(models.provenance, seconds=float(next(times)))
+        store.write(MODELS, replace(models, provenance=slower))
+
+    for _ in killed_at_every_step(write_again, monkeypatch):
+        assert store.current_version(MODELS) is not None
+
+    assert len(store.archive.versions(MODELS)) == 1
 
 
 @settings(

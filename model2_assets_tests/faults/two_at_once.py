@@ -1,0 +1,40 @@
+"""Two retrains of one region at once."""
+
+from dataclasses import dataclass
+
+from model2_assets_tests.faults.children import running, start
+from model2_assets_tests.faults.scene import Scene
+
+WAITING = "waiting for process"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """What became of two commands started together.
+
+    Attributes
+    ----------
+    statuses : tuple of int
+        Their exit statuses.
+    waited : bool
+        Whether the log says that one waited for the other.
+    """
+
+    statuses: tuple[int, int]
+    waited: bool
+
+
+def at_once(scene: Scene, first: tuple[str, ...], second: tuple[str, ...]) -> Pair:
+    """Start two commands together and wait for both.
+
+    Parameters
+    ----------
+    scene : Scene
+        Where both work.
+    first, second : tuple of str
+        Configuration and arguments, such as ``("new", "retrain")``.
+    """
+    children = [start(scene, *command) for command in (first, second)]
+    with running(*children):
+        one, two = (child.wait() for child in children)
+    return Pair((one, two), WAITING in scene.log.read_text())

@@ -1,0 +1,137 @@
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from model2_assets.errors import StoreError
+from model2_assets.files import TEMPORARY_PREFIX, temporary_beside
+from model2_assets.region_lock import hold_region, share_region
+from model2_assets.storage import Store
+
+SPAWN = multiprocessing.get_context("spawn")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return Store(str(tmp_path / "data"))
+
+
+def waits(store, region="us", partition=None, take=hold_region):
+    """Tell whether another thread has to wait for a region, and let it end when it need not."""
+    done = threading.Event()
+
+    def other():
+        with take(store, region, **({"partition": partition} if partition else {})):
+            done.set()
+
+    thread = threading.Thread(target=other, daemon=True)
+    thread.start()
+    waited = not done.wait(0.3)
+    return waited, thread
+
+
+@pytest.mark.parametrize(
+    ("held", "wanted", "must_wait"),
+    [
+        (None, None, True),
+        (None, "21d|ridge", True),
+        ("21d|ridge", None, True),
+        ("21d|ridge", "21d|ridge", True),
+        ("21d|ridge", "63d|ridge", False),
+    ],
+)
+def test_who_waits_for_whom(store, held, wanted, must_wait):
+    with hold_region(store, "us", partition=held):
+        waited, thread = waits(store, partition=wanted)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert waited is must_wait
+
+
+def test_another_region_waits_for_nobody(store):
+    with hold_region(store, "us"):
+        waited, _ = waits(store, "eu")
+    assert not waited
+
+
+def test_a_reader_waits_for_a_writer_and_not_for_a_reader(store):
+    with hold_region(store, "us"):
+        waited, thread = waits(store, take=share_region)
+        assert waited
+    thread.join(10)
+    with share_region(store, "us"):
+        waited, _ = waits(store, take=share_region)
+    assert not waited
+
+
+def test_who_waits_says_for_whom(store, caplog):
+    caplog.set_level(logging.INFO, "model2_assets.region_lock")
+    with hold_region(store, "us"):
+        _, thread = waits(store)
+    thread.join(10)
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0].startswith(f"us: waiting for process {os.getpid()} on ")
+    assert said[-1] == "us: going on"
+
+
+def test_the_runs_of_a_retrain_are_within_its_own_hold(store):
+    with hold_region(store, "us"), hold_region(store, "us", partition="21d|ridge"):
+        pass
+    with hold_region(store, "us"):  # and it was let go of
+        pass
+
+
+def _hold_for_ever(base, held):
+    with hold_region(Store(base), "us"), temporary_beside(Path(base) / "us" / "labels.parquet"):
+        held.set()
+        signal.pause()
+
+
+def test_a_killed_holder_holds_nothing_and_its_temporary_files_go(store):
+    folder = Path(store.base.path) / "us"
+    folder.mkdir(parents=True)
+    held = SPAWN.Event()
+    process = SPAWN.Process(target=_hold_for_ever, args=(str(store.base), held))
+    process.start()
+    assert held.wait(60)
+    left = [path.name for path in folder.iterdir()]
+    assert [name.startswith(TEMPORARY_PREFIX) for name in left] == [True]
+    waited, thread = waits(store)
+    assert waited
+    process.kill()
+    process.join(10)
+    thread.join(10)
+    assert not thread.is_alive()
+    assert list(folder.iterdir()) == []
+
+
+def test_what_another_process_is_writing_stays(store):
+    folder = Path(store.base.path) / "us"
+    folder.mkdir(parents=True)
+    with temporary_beside(folder / "labels.parquet") as written, hold_region(store, "us"):
+        assert written.exists()
+
+
+def test_a_base_path_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "data").touch()
+    with (
+        pytest.raises(StoreError, match=r"us\.lock: cannot be written \(.*\); .*, then run again"),
+        hold_region(Store(str(tmp_path / "data")), "us"),
+    ):
+        pass
+
+
+def test_results_in_an_object_store_are_held_on_this_machine(tmp_path, monkeypatch):
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    store = Store("memory://results")
+    with hold_region(store, "us"):
+        waited, thread = waits(Store("memory://results"))
+    thread.join(10)
+    assert waited
+    monkeypatch.delenv("DAGSTER_HOME")
+    with hold_region(Store("memory://results"), "us"):  # nowhere to keep a lock
+        pass
