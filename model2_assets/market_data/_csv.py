@@ -17,7 +17,7 @@ from model2_assets.errors import MarketDataError
 from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS, resolve_columns
 from model2_assets.market_data._dates import parse_iso_dates
 from model2_assets.market_data._files import InputFile
-from model2_assets.market_data._shown import shown
+from model2_assets.market_data._shown import reason, shown
 
 CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip")
 
@@ -97,10 +97,9 @@ def read_csv_columns(
         )
         frame = _read(file, columns)
     except _UNREADABLE as error:
-        reason = " ".join(str(error).split())
         raise MarketDataError(
-            f"{file.name}: cannot be read as comma-separated UTF-8 text ({reason}); correct the "
-            f"path or write the file again"
+            f"{file.name}: cannot be read as comma-separated UTF-8 text ({reason(error)}); correct "
+            f"the path or write the file again"
         ) from error
     for column in dates:
         if column in frame:

@@ -12,6 +12,7 @@ from fsspec.compression import available_compressions
 from fsspec.core import url_to_fs
 
 from model2_assets.errors import MarketDataError
+from model2_assets.market_data._shown import reason
 
 _COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
 
@@ -67,8 +68,8 @@ class InputFile:
                 raise
             except Exception as error:  # those of an installed package's file system are its own
                 raise MarketDataError(
-                    f"{self.name}: cannot be opened ({error}); correct the path or the access "
-                    f"rights"
+                    f"{self.name}: cannot be opened ({reason(error)}); correct the path or the "
+                    f"access rights"
                 ) from error
             yield file
 
@@ -130,7 +131,7 @@ def list_files(
         ) from error
     except Exception as error:  # those of an installed package's file system are its own
         raise MarketDataError(
-            f"{path}: cannot be reached ({error}); correct {key} or the access rights"
+            f"{path}: cannot be reached ({reason(error)}); correct {key} or the access rights"
         ) from error
     if not entries and file_system.isdir(inner_path):
         raise MarketDataError(

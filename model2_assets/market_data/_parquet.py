@@ -10,6 +10,7 @@ from model2_assets.errors import MarketDataError
 from model2_assets.market_data._columns import NUMERIC_COLUMNS, REQUIRED_COLUMNS, resolve_columns
 from model2_assets.market_data._dates import parse_iso_dates
 from model2_assets.market_data._files import InputFile
+from model2_assets.market_data._shown import reason
 
 PARQUET_SUFFIXES = (".parquet", ".pq")
 
@@ -65,8 +66,8 @@ def read_parquet_columns(
         )
     except (OSError, ValueError, pa.ArrowException) as error:
         raise MarketDataError(
-            f"{file.name}: cannot be read as Parquet ({error}); correct the path or write the "
-            f"file again"
+            f"{file.name}: cannot be read as Parquet ({reason(error)}); correct the path or write "
+            f"the file again"
         ) from error
     for column in dates:
         if pd.api.types.infer_dtype(frame[column], skipna=True) == "string":

@@ -4,15 +4,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 _LONGEST = 60
+_LONGEST_REASON = 300
 
 
-def shown(text: str) -> str:
+def shown(text: str, *, longest: int = _LONGEST) -> str:
     r"""Return a text without what a terminal would act on, cut where it is long.
 
     Parameters
     ----------
     text : str
         Anything that a file holds.
+    longest : int, default 60
+        Characters that are kept.
 
     Returns
     -------
@@ -23,8 +26,23 @@ def shown(text: str) -> str:
     >>> shown("A\nB")
     'A\\nB'
     """
-    cut = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+    cut = text if len(text) <= longest else f"{text[:longest]}…"
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+
+
+def reason(error: Exception) -> str:
+    """Return what another package says is wrong, on one line.
+
+    Parameters
+    ----------
+    error : Exception
+        It may quote the bytes of a damaged file.
+
+    Returns
+    -------
+    str
+    """
+    return shown(" ".join(str(error).split()), longest=_LONGEST_REASON)
 
 
 def first_row(mask: NDArray[np.bool_]) -> int:

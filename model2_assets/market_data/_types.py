@@ -9,7 +9,7 @@ from pandas.api.types import infer_dtype, is_float_dtype, is_integer_dtype, is_o
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data._columns import BAR_COLUMNS, CURRENCY, REQUIRED_COLUMNS
 from model2_assets.market_data._names import instrument_names
-from model2_assets.market_data._shown import first_row, shown
+from model2_assets.market_data._shown import first_row, reason, shown
 
 EARLIEST = pd.Timestamp("1800-01-01")
 BEHIND_LATEST = pd.Timestamp("2262-01-01")
@@ -118,7 +118,8 @@ def _numbers(column: pd.Series, origin: str) -> pd.Series:
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)
     except (ArithmeticError, TypeError, ValueError) as error:
         raise MarketDataError(
-            f"{origin}: column {column.name!r} holds a number that no float64 can hold ({error}); "
+            f"{origin}: column {column.name!r} holds a number that no float64 can hold "
+            f"({reason(error)}); "
             f"correct the value"
         ) from error
     return pd.Series(values, index=column.index, name=column.name)

@@ -24,7 +24,7 @@ def main() -> int:
     as_stated = {}
     for case in CASES:
         with open_folder() as folder:
-            as_stated[case.id] = run(case, folder).matches(case, folder)
+            as_stated[case.id] = run(case, folder).matches(case)
     text = page(CASES, as_stated)
     if "--write" in sys.argv[1:]:
         PAGE.write_text(text, encoding="utf-8")

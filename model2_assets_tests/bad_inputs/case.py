@@ -54,6 +54,8 @@ class Case:
         What is done to the folder besides.
     is_nobody : bool
         Whether a user without rights reads it.
+    act : callable, optional
+        What is done in place of going down the graph.
     """
 
     id: str
@@ -65,6 +67,7 @@ class Case:
     until: Stage = "labels"
     prepare: Callable[[Path], None] | None = None
     is_nobody: bool = False
+    act: Callable[[Path], None] | None = None
 
 
 def plant(case: Case, folder: Path) -> Path:

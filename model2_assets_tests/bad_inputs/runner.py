@@ -2,9 +2,11 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -34,12 +36,12 @@ class Found:
     outcome: Refused | Handled
     problems: tuple[str, ...]
 
-    def matches(self, case: Case, folder: Path) -> bool:
+    def matches(self, case: Case) -> bool:
         """Tell whether this is exactly what the case demands."""
         if self.problems:
             return False
         if isinstance(case.outcome, Refused):
-            return self.outcome == Refused(case.outcome.message.replace("{folder}", str(folder)))
+            return self.outcome == case.outcome
         found = self.outcome
         return isinstance(found, Handled) and all(
             found.counts.get(name) == count for name, count in case.outcome.counts.items()
@@ -55,13 +57,21 @@ def run(case: Case, folder: Path) -> Found:
     before = digests(folder)
     try:
         with _nobody() if case.is_nobody else nullcontext():
+            if case.act is not None:
+                case.act(folder)
             counts, problems = _take(load_config(config), case.until)
         outcome: Refused | Handled = Handled(counts)
     except Model2Error as error:
-        outcome, problems = Refused(str(error)), []
+        outcome, problems = Refused(_without_what_varies(str(error), folder)), []
     if digests(folder) != before:
         problems.append("a file was changed")
     return Found(outcome, tuple(problems))
+
+
+def _without_what_varies(message: str, folder: Path) -> str:
+    message = message.replace(str(folder), "{folder}")
+    message = message.replace(f"{metadata.version('scikit-learn')} is", "{installed} is")
+    return re.sub(r"-[0-9a-f]{12}\.", "-{hash}.", message)
 
 
 @contextmanager

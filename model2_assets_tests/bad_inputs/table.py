@@ -7,6 +7,7 @@ from model2_assets_tests.bad_inputs import (
     panel_cases,
     parquet_cases,
     path_cases,
+    store_cases,
 )
 
 CASES = (
@@ -16,4 +17,5 @@ CASES = (
     *parquet_cases.CASES,
     *panel_cases.CASES,
     *builder_cases.CASES,
+    *store_cases.CASES,
 )

@@ -21,10 +21,10 @@ def test_catalogue_is_as_long_as_promised_and_names_each_case_once():
 def test_bad_input_is_refused_or_handled_as_stated(case: Case):
     with open_folder() as folder:
         found = run(case, folder)
-        assert found.problems == ()
-        if isinstance(case.outcome, Refused):
-            assert found.outcome == Refused(case.outcome.message.replace("{folder}", str(folder)))
-        assert found.matches(case, folder), found.outcome
+    assert found.problems == ()
+    if isinstance(case.outcome, Refused):
+        assert found.outcome == case.outcome
+    assert found.matches(case), found.outcome
 
 
 def test_the_page_is_that_of_the_catalogue():
@@ -33,7 +33,11 @@ def test_the_page_is_that_of_the_catalogue():
     )
 
 
-VALIDATED = [case for case in CASES if case.until in ("config", "labels") and not case.is_nobody]
+VALIDATED = [
+    case
+    for case in CASES
+    if case.until in ("config", "labels") and not case.is_nobody and case.act is None
+]
 
 
 @pytest.mark.parametrize("case", VALIDATED, ids=lambda case: case.id)
