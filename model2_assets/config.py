@@ -932,7 +932,7 @@ def _key_of(problem: ErrorDetails) -> str:
 
 
 def _is_key(part: str | int) -> bool:
-    return isinstance(part, int) or part.isidentifier() or part[:1].isdigit()
+    return isinstance(part, int) or re.fullmatch(r"\w+", part) is not None
 
 
 def _reason(problem: ErrorDetails) -> str:

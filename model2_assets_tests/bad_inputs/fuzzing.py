@@ -102,7 +102,7 @@ def _mutate(draw: st.DrawFn, values: Any, place: tuple[Any, ...]) -> None:
         kept = values.pop(last, None)
         if action == "rename":
             values[draw(_KEYS)] = kept
-    elif isinstance(values, dict) or last < len(values):
+    elif isinstance(values, dict) or (isinstance(last, int) and last < len(values)):
         values[last] = draw(DOCUMENTS)
 
 

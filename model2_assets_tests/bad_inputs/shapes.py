@@ -4,10 +4,8 @@
 ``model2`` command and prints a Markdown table; some minutes.
 """
 
-import re
-import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +13,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import yaml
+from click.testing import CliRunner
 
+from model2_assets.cli import main
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.bad_inputs.folders import open_folder
 
@@ -189,16 +189,11 @@ def retrain(shape: Shape, folder: Path) -> str:
     market_data = {"source": "parquet", "path": str(folder / "bars.parquet")}
     regions = {"us": {"market_data": market_data, **REGION}}
     config.write_text(yaml.safe_dump({"regions": regions, **_SETTINGS}), encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-m", "model2_assets.cli", "--config", str(config), "retrain"],
-        env={**_environment(), "MODEL2_STORAGE": str(folder / "data"), "DAGSTER_HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    failed = re.findall(r"^FAILED.*$", done.stderr, flags=re.MULTILINE)
-    if done.returncode:
-        return f"| {shape.name} | exit {done.returncode}: {failed[0] if failed else done.stderr} |"
+    environment = {"MODEL2_STORAGE": str(folder / "data"), "DAGSTER_HOME": str(folder)}
+    done = CliRunner(env=environment).invoke(main, ["--config", str(config), "retrain"])
+    if done.exit_code:
+        failed = [line for line in done.stderr.splitlines() if line.startswith("FAILED step")]
+        return f"| {shape.name} | exit {done.exit_code}: {' '.join(failed[:1]) or done.stderr} |"
     predictions = {
         f"{path.parent.name} {path.stem}": len(pd.read_parquet(path))
         for path in sorted((folder / "data/us/oof_predictions").glob("*/*.parquet"))
@@ -207,20 +202,16 @@ def retrain(shape: Shape, folder: Path) -> str:
     return f"| {shape.name} | runs; out-of-fold rows: {listed} |"
 
 
-def _environment() -> dict[str, str]:
-    import os
-
-    return {name: value for name, value in os.environ.items() if name != "MODEL2_CONFIG"}
-
-
-def main() -> None:
-    """Retrain on every shape, real bars last."""
+def print_table(names: Sequence[str]) -> None:
+    """Retrain on the shapes of these names, or on all, real bars last."""
     print("| shape | outcome |\n| --- | --- |")
     real = Shape("50 of the S&P 500, ten short", fifty_of_the_sp500, {})
     for shape in (*SHAPES, *([real] if SHARED.is_file() else [])):
+        if names and shape.bars.__name__ not in names:
+            continue
         with open_folder() as folder:
             print(retrain(shape, folder).replace(str(folder), ""), flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    print_table(sys.argv[1:])

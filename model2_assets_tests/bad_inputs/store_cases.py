@@ -5,6 +5,7 @@ from pathlib import Path
 
 from upath import UPath
 
+from model2_assets.document_checksum import with_checksum
 from model2_assets.training import (
     Provenance,
     cross_validate,
@@ -16,6 +17,7 @@ from model2_assets_tests.bad_inputs.case import Case, Refused
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
+_TRAINER = "model2_assets_tests.training.trainers:PlainTrainer"
 _MODELS = "data/us/fitted_models/21d/plain"
 
 
@@ -26,7 +28,7 @@ def _store_models_of_another_scikit_learn(folder: Path) -> None:
         region="us",
         horizon="21d",
         model="plain",
-        trainer="model2_assets_tests.training.trainers:PlainTrainer",
+        trainer=_TRAINER,
         params={},
         seed=0,
         feature_names=data.feature_names,
@@ -39,11 +41,12 @@ def _store_models_of_another_scikit_learn(folder: Path) -> None:
     manifest = folder / _MODELS / "manifest.json"
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["library_versions"]["scikit-learn"] = "0.1.2"
-    manifest.write_text(json.dumps(values), encoding="utf-8")
+    del values["checksum"]
+    manifest.write_text(json.dumps(with_checksum(values)), encoding="utf-8")
 
 
 def _load_models(folder: Path) -> None:
-    open_fold_models(UPath(folder / _MODELS)).load(0)
+    open_fold_models(UPath(folder / _MODELS), trainers=[_TRAINER]).load(0)
 
 
 CASES = (
