@@ -55,7 +55,7 @@ class Case:
     is_nobody : bool
         Whether a user without rights reads it.
     act : callable, optional
-        What is done in place of going down the graph.
+        What is done in place of going down the graph; returns what it counts.
     """
 
     id: str
@@ -67,7 +67,7 @@ class Case:
     until: Stage = "labels"
     prepare: Callable[[Path], None] | None = None
     is_nobody: bool = False
-    act: Callable[[Path], None] | None = None
+    act: Callable[[Path], Mapping[str, int]] | None = None
 
 
 def plant(case: Case, folder: Path) -> Path:

@@ -16,6 +16,7 @@ from model2_assets.builders import make_features, make_labels
 from model2_assets.config import Model2Config, load_config
 from model2_assets.cross_validation import build_cv_splits, check_min_samples
 from model2_assets.errors import Model2Error
+from model2_assets.files import TEMPORARY_PREFIX
 from model2_assets.market_data import load_market_data
 from model2_assets.training import ModelRegistry
 from model2_assets_tests.bad_inputs.case import Case, Handled, Refused, Stage, plant
@@ -58,8 +59,9 @@ def run(case: Case, folder: Path) -> Found:
     try:
         with _nobody() if case.is_nobody else nullcontext():
             if case.act is not None:
-                case.act(folder)
-            counts, problems = _take(load_config(config), case.until)
+                counts, problems = dict(case.act(folder)), []
+            else:
+                counts, problems = _take(load_config(config), case.until)
         outcome: Refused | Handled = Handled(counts)
     except Model2Error as error:
         outcome, problems = Refused(_without_what_varies(str(error), folder)), []
@@ -120,9 +122,11 @@ def _not_finite(table: pd.DataFrame, names: list[str]) -> list[str]:
 
 
 def digests(folder: Path) -> Mapping[str, str]:
-    """Return the digest of every regular file below a folder."""
+    """Return the digest of every regular file below a folder, but for locks and leftovers."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
+        if path.is_file()
+        and not path.is_symlink()
+        and not (path.name.startswith(TEMPORARY_PREFIX) or path.parent.name == ".locks")
     }

@@ -1,11 +1,17 @@
 """A store that another installation wrote."""
 
 import json
+import resource
 from pathlib import Path
 
 from upath import UPath
 
 from model2_assets.document_checksum import with_checksum
+from model2_assets.files import TEMPORARY_PREFIX
+from model2_assets.market_data import validate_panel
+from model2_assets.provenance import with_provenance
+from model2_assets.region_lock import hold_region
+from model2_assets.storage import Address, Store
 from model2_assets.training import (
     Provenance,
     cross_validate,
@@ -13,7 +19,8 @@ from model2_assets.training import (
     open_fold_models,
     save_fold_models,
 )
-from model2_assets_tests.bad_inputs.case import Case, Refused
+from model2_assets_tests.bad_inputs.bars import market
+from model2_assets_tests.bad_inputs.case import Case, Handled, Refused
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
@@ -45,8 +52,40 @@ def _store_models_of_another_scikit_learn(folder: Path) -> None:
     manifest.write_text(json.dumps(with_checksum(values)), encoding="utf-8")
 
 
-def _load_models(folder: Path) -> None:
+def _load_models(folder: Path) -> dict[str, int]:
     open_fold_models(UPath(folder / _MODELS), trainers=[_TRAINER]).load(0)
+    return {}
+
+
+def _leave_a_lock(folder: Path) -> None:
+    """Leave what a killed process leaves: a signed lock file, and half a file."""
+    for name in (".locks/us.lock", f"us/{TEMPORARY_PREFIX}0-labels.parquet"):
+        path = folder / "data" / name
+        path.parent.mkdir(parents=True)
+        path.write_text("process 1 on another, which works on it since 2024", encoding="utf-8")
+
+
+def _take_over(folder: Path) -> dict[str, int]:
+    results = folder / "data" / "us"
+    before = len(list(results.iterdir()))
+    with hold_region(Store(str(folder / "data")), "us"):
+        return {"leftovers_removed": before - len(list(results.iterdir()))}
+
+
+def _publish(folder: Path) -> None:
+    panel, _ = validate_panel(market())
+    table = with_provenance(panel, data_version="0" * 64, inputs={}, source="before")
+    Store(str(folder / "data")).write(Address("us", "market_data"), table)
+
+
+def _publish_with_little_room(folder: Path) -> dict[str, int]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        _publish(folder)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    return {}
 
 
 CASES = (
@@ -62,6 +101,29 @@ CASES = (
             "0.1.2, "
             "and {installed} is installed; pickles hold between equal versions only: retrain the "
             "model, or install scikit-learn==0.1.2"
+        ),
+        until="config",
+    ),
+    Case(
+        id="store-stale-lock",
+        planted="the lock file and half a file of a process that was killed",
+        enters="store",
+        config="",
+        prepare=_leave_a_lock,
+        act=_take_over,
+        outcome=Handled({"leftovers_removed": 1}),
+        until="config",
+    ),
+    Case(
+        id="store-no-room",
+        planted="a disk that takes no more than 20,000 bytes a file",
+        enters="store",
+        config="",
+        prepare=_publish,
+        act=_publish_with_little_room,
+        outcome=Refused(
+            "{folder}/data/us/market_data.parquet: cannot be written (File too large); raise the "
+            "limit on the size of files (ulimit -f), then run again: the last good result stays"
         ),
         until="config",
     ),
