@@ -40,16 +40,13 @@ from model2_assets_tests.training.stored_tables import (
 )
 from model2_assets_tests.training.test_nested import CONFIG, small_tables
 
-MODELS = ("ridge", "xgboost")
-
 
 def out_of_fold(fitted):
     data, _ = assemble_current_data(**TABLES.arguments, horizon="21d")
     return predict_out_of_fold(fitted.models, data)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(("model", "n_jobs"), [("ridge", 1), ("ridge", 2), ("xgboost", 2)])
 def test_resumed_run_equals_an_undisturbed_one(folder, log, tmp_path, model, n_jobs):
     undisturbed = fit(None, model)
     interrupt(folder, model, n_jobs=n_jobs)
