@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.files import write_atomically
+from model2_assets.files import TEMPORARY_PREFIX, write_atomically
 from model2_assets.versions._origin import Origin
 from model2_assets.versions._version import RECORD_SUFFIX, Version, file_name, record_file_of
 
@@ -207,7 +207,9 @@ class Archive:
         return readable, damaged
 
     def _files(self, folder: UPath) -> list[UPath]:
-        return list(folder.iterdir()) if folder.exists() else []
+        """Return the files of a folder, without those that somebody is still writing."""
+        files = folder.iterdir() if folder.exists() else ()
+        return [path for path in files if not path.name.startswith(TEMPORARY_PREFIX)]
 
     def _later_than(self, known: list[Version]) -> datetime:
         """Return the time, moved past every version where the clock was set back."""

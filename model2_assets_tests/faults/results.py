@@ -151,11 +151,14 @@ def temporary_files(scene: Scene) -> list[str]:
 
 def versions_without_record(scene: Scene) -> list[Path]:
     """Return kept files that no record names: a kill between the two leaves one for a day."""
-    files = [path for path in (scene.data / VERSIONS).rglob("*") if path.is_file()]
+    files = [
+        path
+        for path in (scene.data / VERSIONS).rglob("*")
+        if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX)
+    ]
     records = {path for path in files if path.name.endswith(_RECORD)}
     named = {
         record.parent / Version.from_json(record.read_bytes(), origin=str(record)).file
         for record in records
     }
-    temporary = {path for path in files if path.name.startswith(TEMPORARY_PREFIX)}
-    return sorted(set(files) - records - named - temporary)
+    return sorted(set(files) - records - named)

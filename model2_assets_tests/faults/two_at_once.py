@@ -1,5 +1,6 @@
 """Two retrains of one region at once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from model2_assets_tests.faults.children import running, start
@@ -35,6 +36,7 @@ def at_once(scene: Scene, first: tuple[str, ...], second: tuple[str, ...]) -> Pa
         Configuration and arguments, such as ``("new", "retrain")``.
     """
     children = [start(scene, *command) for command in (first, second)]
-    with running(*children):
-        one, two = (child.wait() for child in children)
+    # Both are listened to: one that nobody listens to stops, and the other may wait for it.
+    with running(*children), ThreadPoolExecutor(2) as pool:
+        one, two = pool.map(lambda child: child.wait(), children)
     return Pair((one, two), WAITING in scene.log.read_text())

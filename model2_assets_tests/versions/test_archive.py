@@ -150,6 +150,16 @@ def test_unreadable_record_is_left_out_and_never_removed(
     assert version.record_file in caplog.text
 
 
+def test_half_written_record_is_no_record(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    store.write(MODELS, fitted())
+    folder = store.archive.folder(MODELS)
+    record = store.archive.versions(MODELS)[0].record_file
+    (folder / f".tmp-1-{record}").write_bytes(b"{")
+    assert len(store.archive.versions(MODELS)) == 1
+    assert store.archive.model_files(MODELS) is not None
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("asset", PRODUCTS)
 def test_large_reproducible_tables_have_no_versions(store: Store, asset: str) -> None:
     if PRODUCTS[asset].contract is None:
