@@ -223,3 +223,15 @@ def test_two_processes_may_make_the_matrix_at_once(store):
     for process in processes:
         process.join(timeout=30)
     assert len(kept(store)) == len(kept(store, "matrix_rows")) == 1
+
+
+def test_a_footer_that_was_changed_is_found_though_the_matrix_is_served(store):
+    store.write(FEATURES, features())
+    store.read(FEATURES)
+    path = Path(str(store.path(FEATURES)))
+    data = path.read_bytes()
+    name = features().columns[0].encode()
+    assert name in data
+    path.write_bytes(data.replace(name, name[:-1] + b"#"))
+    with pytest.raises(StoreError, match=r"features\.parquet: .*do not fit its checksum"):
+        store.read(FEATURES)

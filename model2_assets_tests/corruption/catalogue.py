@@ -212,15 +212,17 @@ def replaced(address: Address, old: bytes, new: bytes) -> Plant:
     return plant_it
 
 
-def record_edited(**changes: Any) -> Plant:
+def record_edited(*, reseal: bool = True, **changes: Any) -> Plant:
     """Change keys of the record of the current predictions' version."""
 
     def plant_it(store: Store) -> Path:
         version = store.archive.versions(OOF)[0]
         path = Path(str(store.archive.folder(OOF) / version.record_file))
         values = {**json.loads(path.read_bytes()), **changes}
-        values.pop("checksum")
-        replace_file(path, json.dumps(with_checksum(values)).encode())
+        if reseal:
+            values.pop("checksum")
+            values = with_checksum(values)
+        replace_file(path, json.dumps(values).encode())
         return path
 
     return plant_it
@@ -554,6 +556,13 @@ CASES = (
         kept_files_swapped,
         oldest_oof,
         "{path}: is damaged, its sha256 is not the one that its record states; version … is lost",
+    ),
+    Case(
+        "kept version: a record edited",
+        record_edited(reseal=False, published="2020-01-01T00:00:00Z"),
+        versions,
+        "{path}: does not fit its checksum, so it was changed since it was written; this version "
+        "is lost",
     ),
     Case(
         "kept version: a record that names a file outside",

@@ -1,5 +1,6 @@
 """Pickles that a writer of the store put in place, and what Dagster's paths do with them."""
 
+import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ PREPARATION = ("market_data", "labels", "features", "cv_splits")
 DERIVED = ("oof_predictions", "oof_paths", "feature_importance", "cv_scores")
 CONFIG: dict[str, Any] = {
     "regions": small_region(
-        market_data={"source": "synthetic", "params": {"n_instruments": 8, "n_dates": 300}},
+        market_data={"source": "synthetic", "params": {"n_instruments": 6, "n_dates": 220}},
         labels={"horizons": [5]},
         cross_validation={"n_groups": 3},
     ),
@@ -136,8 +137,6 @@ def test_instance_without_a_record_goes_by_the_manifest_alone(
     bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.plant()
-    with dg.DagsterInstance.local_temp(str(tmp_path / "home"), overrides={}) as known:
-        assert EventLog(known)(MODELS) is not None
     (tmp_path / "elsewhere").mkdir()
     with dg.DagsterInstance.local_temp(
         str(tmp_path / "elsewhere"), overrides={"telemetry": {"enabled": False}}
@@ -152,17 +151,26 @@ def test_instance_without_a_record_goes_by_the_manifest_alone(
     assert any("so it alone vouches for the pickles" in line for line in logged)
 
 
-def test_rollback_brings_no_planted_pickle_back(bench: Bench) -> None:
+def test_rollback_records_what_it_brings_back_and_brings_no_planted_pickle_back(
+    bench: Bench,
+) -> None:
+    instance = bench.work.instance
     store = Store(str(bench.work.store.base), keep_versions=5, trainers=[TRAINER])
+    predictions = Address("us", "oof_predictions", "5d", "net")
+    (version,) = store.archive.versions(predictions)
+    first = EventLog(instance)(MODELS)
+
+    roll_back(store, predictions, version.short, instance, is_confirmed=True)
+
+    assert len(EventLog(instance).materializations(MODELS, limit=9)) == 2
+    assert EventLog(instance)(MODELS) == first
+
     (kept,) = store.archive.versions(MODELS)
     file = Path(str(store.archive.path(MODELS, kept)))
     plant(file, bench.manifest.parent, bench.crater)
     forged = forge_record(file, kept)
-    predictions = Address("us", "oof_predictions", "5d", "net")
-    (version,) = store.archive.versions(predictions)
-
     with pytest.raises(StoreError) as refused:
-        roll_back(store, predictions, version.short, bench.work.instance, is_confirmed=True)
+        roll_back(store, predictions, version.short, instance, is_confirmed=True)
 
     assert str(refused.value) == (
         f"{file}: Dagster recorded no manifest of sha256 {forged.sha256[:12]}… here, so its "
@@ -174,24 +182,8 @@ def test_rollback_brings_no_planted_pickle_back(bench: Bench) -> None:
 
 def forge_record(file: Path, kept: Version) -> Version:
     """Write the record that fits a planted file."""
-    import hashlib
-
     data = file.read_bytes()
     update = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
     forged = kept.model_copy(update=update)
     (file.parent / kept.record_file).write_text(forged.to_json(), encoding="utf-8")
     return forged
-
-
-def test_rollback_records_the_manifest_that_it_brings_back(bench: Bench) -> None:
-    store = Store(str(bench.work.store.base), keep_versions=5, trainers=[TRAINER])
-    predictions = Address("us", "oof_predictions", "5d", "net")
-    (version,) = store.archive.versions(predictions)
-    first = EventLog(bench.work.instance)(MODELS)
-
-    roll_back(store, predictions, version.short, bench.work.instance, is_confirmed=True)
-
-    latest = EventLog(bench.work.instance).materializations(MODELS, limit=2)
-    assert len(latest) == 2
-    assert EventLog(bench.work.instance)(MODELS) == first
-    assert bench.materialize("oof_predictions") == ""
