@@ -540,6 +540,13 @@ class StorageConfig(_Section):
         description="versions of each result that are kept, the current one among them, to be read "
         "and rolled back to; 0: none. Market data, labels, features and splits have none",
     )
+    keep_rejected: int = Field(
+        default=5,
+        ge=1,
+        le=1000,
+        description="candidates that failed a check that are kept of each asset and partition, the "
+        "newest ones; older ones are removed when another one comes",
+    )
 
 
 class ReportsConfig(_Section):

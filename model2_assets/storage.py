@@ -12,11 +12,9 @@ any time, are under ``<base>/.working/<region>/``.
 import copy
 import hashlib
 import os
-import uuid
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,6 +32,7 @@ from model2_assets.files import (
 )
 from model2_assets.names import NAME_RULE, is_horizon, is_name
 from model2_assets.redaction import url_carries_secret
+from model2_assets.rejected import REJECTED, new_rejected_name, prune_rejected
 from model2_assets.seal import sealed, unsealed
 from model2_assets.versions import (
     VERSIONS,
@@ -51,11 +50,8 @@ if TYPE_CHECKING:
     from model2_assets.training import FittedModels, Manifest, StoredFoldModels
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
-REJECTED = ".rejected"
 WORKING = ".working"
 LOCKS = ".locks"
-KEPT_REJECTED = 5
-"""Rejected candidates that are kept of each result; older ones are removed."""
 
 Format = Literal["parquet", "json_lines", "fold_models", "html"]
 
@@ -181,6 +177,9 @@ class Store:
     keep_versions : int, default 0
         Versions of each result that are kept, the current one among them. With 0 none is
         added, and those kept before stay.
+    keep_rejected : int, default 5
+        Candidates that failed a check that are kept of each result, at least 1; older ones
+        are removed when another one comes.
     working_dir : str, optional
         Local folder of working files. By default a folder of the base path; where that is
         not on a local disk, one in ``DAGSTER_HOME``, and without it nothing is kept.
@@ -206,10 +205,12 @@ class Store:
         base: str | UPath,
         *,
         keep_versions: int = 0,
+        keep_rejected: int = 5,
         working_dir: str | None = None,
         trainers: Collection[str] = (),
     ) -> None:
         self.base = _open_base(base)
+        self.keep_rejected = keep_rejected
         self.trainers = frozenset(trainers)
         self._attest: Attest | None = None
         self.archive = Archive(self.base, keep=keep_versions)
@@ -419,28 +420,21 @@ class Store:
         UPath
             A file or folder under ``<base>/.rejected/``.
         """
-        stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:6]}"
+        name = new_rejected_name()
         folder = self.base.joinpath(REJECTED, *address.parts)
-        self._prune_rejected(folder)
+        prune_rejected(folder, keep=self.keep_rejected - 1)
         if address.product.format == "fold_models":
-            _write_models(folder / stamp, value)
-            return folder / stamp
+            _write_models(folder / name, value)
+            return folder / name
         if address.product.format == "html":
-            path = folder / f"{stamp}.html"
+            path = folder / f"{name}.html"
             write_atomically(path, value.encode())
             return path
         from model2_assets.tables import encode_anything
 
-        path = folder / f"{stamp}.parquet"
+        path = folder / f"{name}.parquet"
         write_atomically(path, encode_anything(value))
         return path
-
-    def _prune_rejected(self, folder: UPath) -> None:
-        """Remove all but the newest rejected candidates of one address."""
-        if not folder.exists():
-            return
-        for path in sorted(folder.iterdir(), key=lambda path: path.name)[: 1 - KEPT_REJECTED]:
-            path.fs.rm(path.path, recursive=True)
 
     def read(self, address: Address) -> "pd.DataFrame":
         """Read a table and check its contract.

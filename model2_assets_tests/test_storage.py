@@ -12,7 +12,6 @@ from model2_assets import storage
 from model2_assets.data_version import table_digest
 from model2_assets.errors import ConfigError, ContractError, StoreError
 from model2_assets.storage import (
-    KEPT_REJECTED,
     PRODUCTS,
     Address,
     Store,
@@ -283,24 +282,6 @@ def test_an_installed_package_uses_dagster_home_then_the_working_directory(monke
 def test_unknown_asset_is_an_error():
     with pytest.raises(KeyError, match="no_such_asset"):
         _ = Address("us", "no_such_asset").product
-
-
-def test_only_the_newest_rejected_candidates_are_kept(store):
-    other = store.reject(SCORES, cv_scores())
-    paths = [store.reject(OOF, oof_predictions()) for _ in range(KEPT_REJECTED + 2)]
-    left = [path for path in paths if path.exists()]
-    assert len(left) == KEPT_REJECTED
-    assert paths[-1] in left
-    assert other.exists()
-
-
-def test_only_the_newest_rejected_fold_models_are_kept(store):
-    store.write(MODELS, fitted(n_models=1))
-    folders = [store.reject(MODELS, fitted(n_models=1)) for _ in range(KEPT_REJECTED + 1)]
-    left = [folder for folder in folders if (folder / "manifest.json").exists()]
-    assert len(left) == KEPT_REJECTED
-    assert folders[-1] in left
-    assert len(store.load(MODELS)) == 1
 
 
 def test_local_base_is_made_absolute(monkeypatch, tmp_path):

@@ -29,6 +29,7 @@ from model2_assets.checks._out_of_fold import (
     check_finite,
     check_range,
     check_rank_ic_plausible,
+    check_repeatable,
     check_reproduced,
 )
 from model2_assets.checks._outcome import CheckOutcome, failed_errors, rejections
@@ -106,6 +107,7 @@ __all__ = [
     "check_rank_ic_held",
     "check_rank_ic_plausible",
     "check_recorded",
+    "check_repeatable",
     "check_report",
     "check_report_complete",
     "check_report_size",

@@ -12,6 +12,7 @@ from model2_assets.checks._out_of_fold import (
     check_finite,
     check_range,
     check_rank_ic_plausible,
+    check_repeatable,
 )
 from model2_assets.checks._outcome import CheckOutcome
 from model2_assets.config import ChecksConfig
@@ -34,7 +35,7 @@ def check_out_of_fold(candidate: "OutOfFold", *, limits: ChecksConfig) -> list[C
     Returns
     -------
     list of CheckOutcome
-        ``contract``, ``coverage``, ``finite``, ``range``, ``determinism`` and
+        ``contract``, ``coverage``, ``finite``, ``range``, ``determinism``, ``repeatable`` and
         ``rank_ic_plausible``.
     """
     oof, expected = candidate.oof, candidate.label.index
@@ -50,6 +51,7 @@ def check_out_of_fold(candidate: "OutOfFold", *, limits: ChecksConfig) -> list[C
             split_id=candidate.refitted_split,
             same_kernel=candidate.same_kernel,
         ),
+        check_repeatable(oof, candidate.again),
         check_rank_ic_plausible(mean_rank_ic(oof, candidate.label), limit=limits.rank_ic_warn),
     ]
 

@@ -205,6 +205,41 @@ def check_rank_ic_plausible(rank_ic: float, *, limit: float) -> CheckOutcome:
     )
 
 
+def check_repeatable(oof: pd.DataFrame, again: pd.DataFrame) -> CheckOutcome:
+    """Check that the stored fold models, asked twice, predict the same to the bit.
+
+    Parameters
+    ----------
+    oof : DataFrame of shape (n_predictions, 2)
+        The candidate.
+    again : DataFrame of shape (n_predictions, 2)
+        The same, predicted by the models once they had been read again.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``repeatable``.
+    """
+    from model2_assets.training import largest_difference
+
+    difference = (
+        largest_difference(oof["prediction"].to_numpy(), again["prediction"].to_numpy())
+        if len(oof) == len(again)
+        else float("inf")
+    )
+    description = f"predicted twice by the stored models, largest difference {difference:.3g} bps"
+    if difference:
+        description += (
+            "; let the trainer's predict depend on nothing but the fitted model and its rows"
+        )
+    return CheckOutcome(
+        "repeatable",
+        passed=difference == 0,
+        description=description,
+        values={"repeated_difference_bps": difference},
+    )
+
+
 def check_reproduced(oof: pd.DataFrame, predicted: pd.DataFrame) -> CheckOutcome:
     """Check that the stored fold models reproduce the stored predictions to the bit.
 

@@ -64,6 +64,7 @@ def configured_store(config: Model2Config, store: Store) -> Store:
     return Store(
         store.base,
         keep_versions=config.storage.keep_versions,
+        keep_rejected=config.storage.keep_rejected,
         working_dir=config.execution.working_dir,
         trainers=config.trainers,
     )

@@ -76,7 +76,8 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
     @dg.asset_check(
         asset=region.key("oof_predictions"),
         name=STORED_MODELS,
-        description="The fold models on disk predict, to the bit, what is stored.",
+        description="The fold models on disk predict, to the bit, what is stored. A run that makes "
+        "the predictions asks the models before it publishes (repeatable), and here reads back.",
         blocking=True,
         partitions_def=region.partitions,
         additional_deps=[
@@ -84,8 +85,14 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
         ],
     )
     def stored_models_reproduce_oof(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        from model2_assets.stored_checks import StoredFiles, reproduce_stored
+        from model2_assets.stored_checks import (
+            StoredFiles,
+            read_back_predictions,
+            reproduce_stored,
+        )
 
+        made_now = _made_in_this_run(context, region.key("oof_predictions"))
+        evaluate = read_back_predictions if made_now else reproduce_stored
         horizon, model = split_partition_key(context.partition_key)
         with core_call(context):
             files = StoredFiles(
@@ -95,7 +102,7 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
                 horizon,
                 model,
             )
-            return check_result(reproduce_stored(files))
+            return check_result(evaluate(files))
 
     return stored_models_reproduce_oof
 

@@ -64,14 +64,13 @@ def publish(
 
     failed = rejections(outcomes)
     if failed:
-        path = dg.MetadataValue.path(str(region.store.reject(region.address(context), value)))
+        where = _put_aside(context, region, value)
         for outcome in outcomes:
-            where: dict[str, Any] = {"rejected_candidate": path} if outcome in failed else {}
-            yield check_result(outcome, **where)
+            yield check_result(outcome, **(where if outcome in failed else {}))
         reasons = "; ".join(f"check {outcome.name}: {outcome.description}" for outcome in failed)
         raise dg.Failure(
             description=f"not published, the last good result stays. {reasons}",
-            metadata={"rejected_candidate": path},
+            metadata=where,
             allow_retries=False,
         )
     # The result first: Dagster relates a check to the latest materialization before it.
@@ -96,6 +95,18 @@ def check_result(
         description=outcome.description,
         metadata={**finite(outcome.values), **metadata},
     )
+
+
+def _put_aside(context: dg.AssetExecutionContext, region: Region, value: Any) -> dict[str, Any]:
+    """Keep a rejected candidate, and say where; if that fails, say why: the verdict goes first."""
+    address = region.address(context)
+    try:
+        path = region.store.reject(address, value)
+    except Exception as error:
+        reason = f"{address}: the rejected candidate could not be kept: {error}"
+        context.log.warning(reason)
+        return {"rejected_candidate_lost": reason}
+    return {"rejected_candidate": dg.MetadataValue.path(str(path))}
 
 
 def _drawn(

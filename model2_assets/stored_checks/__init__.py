@@ -7,6 +7,7 @@ a result is made, and not here.
 from model2_assets.stored_checks._evaluate import (
     evaluate_stored,
     read_back,
+    read_back_predictions,
     reproduce_stored,
     verdict_of,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "StoredFiles",
     "evaluate_stored",
     "read_back",
+    "read_back_predictions",
     "reproduce_stored",
     "verdict_of",
 ]

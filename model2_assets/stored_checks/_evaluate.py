@@ -99,6 +99,45 @@ def reproduce_stored(files: StoredFiles) -> CheckOutcome:
         return _failure("stored_models_reproduce_oof", "cannot be evaluated", error)
 
 
+def read_back_predictions(files: StoredFiles) -> CheckOutcome:
+    """Check that stored predictions are the published ones, of the fold models that are stored.
+
+    The check ``repeatable`` found, before they were published, that these models predict them
+    to the bit; so if neither has changed since, they still do.
+
+    Parameters
+    ----------
+    files : StoredFiles
+        What is on disk of a partition.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``stored_models_reproduce_oof``; a file that is missing or damaged fails it.
+    """
+    from model2_assets.checks import check_made_from, check_unaltered
+
+    try:
+        oof, manifest = files.own("oof_predictions"), files.models().manifest
+        files.models().verify()
+        found = (
+            check_unaltered(oof),
+            check_made_from(
+                "oof_predictions", oof, versions={"fitted_models": manifest.data_version}
+            ),
+        )
+    except Exception as error:
+        return _failure("stored_models_reproduce_oof", "cannot be evaluated", error)
+    problems = [outcome.description for outcome in found if not outcome.passed]
+    return CheckOutcome(
+        "stored_models_reproduce_oof",
+        passed=not problems,
+        description="; ".join(problems)
+        or f"{len(oof):,} predictions and {len(manifest.folds)} models are those of the check "
+        f"repeatable",
+    )
+
+
 def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
     """Return several outcomes as one.
 

@@ -13,6 +13,7 @@ from model2_assets.training._kernel import blas_kernel
 from model2_assets.training._out_of_fold import (
     SplitPredictions,
     average_splits,
+    predict_out_of_fold,
     predict_splits,
 )
 from model2_assets.training._training_data import TrainingData, hash_row_order
@@ -41,6 +42,8 @@ class OutOfFold:
         The split that was refitted.
     same_kernel : bool
         Whether the models were fitted with this machine's linear algebra kernel.
+    again : DataFrame of shape (n_rows, 2)
+        The same predictions, made once more by the models, read once more from their store.
     rows_never_tested : int
         Further rows with features and a label, which no split tests.
     """
@@ -51,6 +54,7 @@ class OutOfFold:
     determinism_tolerance_bps: float
     refitted_split: int
     same_kernel: bool
+    again: pd.DataFrame
     rows_never_tested: int = 0
 
     @property
@@ -88,7 +92,7 @@ def make_out_of_fold(
     Returns
     -------
     OutOfFold
-        The predictions, with the evidence of determinism.
+        The predictions, with the evidence that they can be made again.
 
     Raises
     ------
@@ -140,6 +144,7 @@ def make_out_of_fold(
         determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
+        again=predict_out_of_fold(stored, data),
     )
 
 

@@ -286,13 +286,22 @@ def candidate(**changes) -> OutOfFold:
         "determinism_tolerance_bps": 1e-9,
         "refitted_split": 1,
         "same_kernel": True,
+        "again": changes.get("oof", oof),
         "rows_never_tested": 0,
     }
     return OutOfFold(**(settings | changes))
 
 
 LIMITS = ChecksConfig()
-NAMES = ["contract", "coverage", "finite", "range", "determinism", "rank_ic_plausible"]
+NAMES = [
+    "contract",
+    "coverage",
+    "finite",
+    "range",
+    "determinism",
+    "repeatable",
+    "rank_ic_plausible",
+]
 
 
 def test_good_candidate_passes_every_check_in_the_order_of_the_ui():
@@ -333,11 +342,14 @@ def with_a_repeated_row() -> OutOfFold:
         (with_prediction(1000.01), {"range"}),
         (with_prediction(-1000.01), {"range"}),
         (candidate(determinism_difference_bps=1e-9), {"determinism"}),
+        (candidate(again=with_prediction(0.5).oof), {"repeatable"}),
+        (candidate(again=without_a_row().oof), {"repeatable"}),
         (candidate(oof=candidate().oof.sort_index(level="datetime")), {"contract"}),
     ],
     ids=[
         "missing row", "extra row", "repeated row", "NaN", "infinity", "1000.01 bps",
-        "-1000.01 bps", "difference at the tolerance", "another order",
+        "-1000.01 bps", "difference at the tolerance",
+        "predicted otherwise the second time", "fewer rows the second time", "another order",
     ],
 )  # fmt: skip
 def test_planted_fault_forbids_publication(planted, failing):

@@ -155,6 +155,7 @@ def test_a_candidate_is_held_to_the_rows_that_it_has_to_predict():
         determinism_tolerance_bps=1e-9,
         refitted_split=0,
         same_kernel=True,
+        again=oof,
         rows_never_tested=2,
     )
     outcomes = {o.name: o for o in check_out_of_fold(candidate, limits=LIMITS)}

@@ -40,6 +40,9 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
             "determinism": CheckText(
                 "Refitting one fold from the stored inputs gives the same predictions."
             ),
+            "repeatable": CheckText(
+                "The stored fold models, read and asked once more, predict the same to the bit."
+            ),
             "rank_ic_plausible": CheckText(
                 f"A mean rank IC above {limits.rank_ic_warn:g} warns of a leak.",
                 blocking=False,
