@@ -16,7 +16,6 @@ import dagster as dg
 import yaml
 
 REPOSITORY = Path(__file__).parents[2]
-DEFINITIONS = ("-m", "model2_assets.definitions")
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,11 @@ class DaemonHome:
     """A Dagster home with the repository's settings, and the results of its runs."""
 
     folder: Path
+    location: str = "model2_assets.definitions"
+
+    @property
+    def definitions(self) -> tuple[str, ...]:
+        return ("-m", self.location)
 
     @property
     def data(self) -> Path:
@@ -53,7 +57,7 @@ class DaemonHome:
 
     def switch_everything_on(self) -> None:
         subprocess.run(
-            [sys.executable, "-m", "dagster", "sensor", "start", "--start-all", *DEFINITIONS],
+            [sys.executable, "-m", "dagster", "sensor", "start", "--start-all", *self.definitions],
             env=self.environment,
             cwd=self.folder,
             check=True,
@@ -68,7 +72,7 @@ class DaemonHome:
         command = ["env", "--default-signal=INT,TERM", sys.executable, "-m", "dagster._daemon"]
         with (self.folder / "daemon.log").open("a") as log:
             process = subprocess.Popen(
-                [*command, "run", *DEFINITIONS],
+                [*command, "run", *self.definitions],
                 env=self.environment,
                 cwd=self.folder,
                 stdout=log,

@@ -88,12 +88,18 @@ CASES: tuple[Case, ...] = (
         "cv_splits",
         "no_label_overlap",
         cross_validation={
-            "splitter": f"{TEAMS}:DateFolds", "params": {"gap": 0}, "nested": False,
+            "splitter": f"{TEAMS}:DateFolds",
+            "params": {"gap": 0},
+            "nested": False,
         },
     ),
     _set("cv_splits", "minimum_samples", cross_validation={"min_samples": 100_000}),
-    Case("cv_splits", "null_control", maker="model2_assets.training:TrainingData.train_rows",
-         spoil=lambda made, data, split_id: s.np.union1d(made, data.test_rows(split_id))),
+    Case(
+        "cv_splits",
+        "null_control",
+        maker="model2_assets.training:TrainingData.train_rows",
+        spoil=lambda made, data, split_id: s.np.union1d(made, data.test_rows(split_id)),
+    ),
     *_spoiled(
         "training:fit_models", "fitted_models", complete=s.part("models", s.without_the_last_model)
     ),
@@ -132,9 +138,7 @@ CASES: tuple[Case, ...] = (
         contract=s.table(s.with_a_stranger),
         every_feature=s.table(s.without_a_row),
     ),
-    *_spoiled(
-        "evaluation:score_partition", "cv_scores", contract=s.table(s.with_a_stranger)
-    ),
+    *_spoiled("evaluation:score_partition", "cv_scores", contract=s.table(s.with_a_stranger)),
     *_spoiled(
         "training:fit_final_model",
         "final_models",
@@ -156,9 +160,7 @@ CASES: tuple[Case, ...] = (
         self_contained=s.with_a_script,
         size=s.with_six_megabytes,
     ),
-    *_spoiled(
-        "evaluation:compare_partitions", "leaderboard", contract=s.table(s.with_a_stranger)
-    ),
+    *_spoiled("evaluation:compare_partitions", "leaderboard", contract=s.table(s.with_a_stranger)),
     *_spoiled("evaluation:folds_of", "leaderboard", scores_complete=s.one_fold_more),
     *_spoiled(
         "stacking:make_stacking_frame",

@@ -23,7 +23,7 @@ def region(*, after: bool) -> dict[str, Any]:
     return {
         "market_data": {
             "source": "synthetic",
-            "params": {"n_instruments": 8, "n_dates": 300, "seed": 12 if after else 11},
+            "params": {"n_instruments": 8, "n_dates": 240, "seed": 12 if after else 11},
         },
         "labels": {"horizons": [5], "winsorize": 0.05 if after else 0.10},
         "features": {
@@ -60,9 +60,57 @@ def a_region_each(cases: Sequence[Case], *, drawings: bool) -> tuple[dict[str, A
     regions = {}
     for case in cases:
         model = ridge(after=True, trainer=case.trainer or RIDGE)
-        regions[case.name] = {**_with_settings(case), "models": {MODEL: model}}
+        regions[case.name] = {**_merged([case], after=True), "models": {MODEL: model}}
     plots = [Plot(case, case.name, PARTITION if is_partitioned(case) else None) for case in cases]
     return configuration(regions, drawings=drawings), plots
+
+
+def packed(cases: Sequence[Case], *, after: bool) -> tuple[dict[str, dict[str, Any]], list[Plot]]:
+    """Return regions that are retrained as a whole, and where cases are planted in them.
+
+    A night makes everything of a region, so there are as few as can be: one in which every
+    partition has its case, and others in which what does not depend on each other fails at once.
+
+    Parameters
+    ----------
+    cases : sequence of Case
+        What is planted.
+    after : bool
+        Before the change nothing fails; after it, settings and trainers are those of the cases.
+    """
+    own = [case for case in cases if is_partitioned(case)]
+    regions = {
+        "training": {
+            **region(after=after),
+            "models": {
+                case.name: ridge(after=after, trainer=(case.trainer if after else "") or RIDGE)
+                for case in own
+            },
+        }
+    }
+    plots = [Plot(case, "training", f"{HORIZON}|{case.name}") for case in own]
+    for side in (("market_data",), ("labels",), ("cv_splits",), ("leaderboard", "region_report")):
+        beside = {"labels": "features", "leaderboard": "stacking_frame"}.get(side[0])
+        others = [case for case in cases if case.asset == beside]
+        for case in (case for case in cases if case.asset in side):
+            here = [case, *others[:1]]
+            others = others[1:]
+            plots += [Plot(each, case.name, None) for each in here]
+            regions[case.name] = _merged(here, after=after)
+        if others:
+            name = others[0].name
+            plots += [Plot(others[0], name, None)]
+            regions[name] = _merged(others[:1], after=after)
+            assert len(others) == 1, others
+    return regions, plots
+
+
+def _merged(cases: Sequence[Case], *, after: bool) -> dict[str, Any]:
+    sections = region(after=after)
+    for case in cases if after else ():
+        for name, settings in case.settings.items():
+            sections[name] = {**sections[name], **settings}
+    return {**sections, "models": {MODEL: ridge(after=after)}}
 
 
 def is_partitioned(case: Case) -> bool:
@@ -80,16 +128,19 @@ def lay_out(base: Path, plot: Plot, *, before: Path, after: Path, order: Sequenc
     plot : Plot
         The case's place.
     before, after : Path
-        Folders of a region retrained well with either configuration.
+        Folders of a region retrained well with either configuration; the latter without drawings.
     order : sequence of str
         The assets, in the order of the graph.
     """
     first = order.index(plot.case.first_asset)
     for position, asset in enumerate(order):
-        source = after if position < first else before
-        for path in source.glob(f"{asset}*"):
-            if path.stem == asset:
-                _copy(path, base / plot.region / path.name)
+        changed = _stored(after, asset) if position < first else []
+        for path in changed or _stored(before, asset):
+            _copy(path, base / plot.region / path.name)
+
+
+def _stored(folder: Path, asset: str) -> list[Path]:
+    return [path for path in folder.glob(f"{asset}*") if path.stem == asset]
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -98,10 +149,3 @@ def _copy(source: Path, target: Path) -> None:
     else:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source, target)
-
-
-def _with_settings(case: Case) -> dict[str, Any]:
-    sections = region(after=True)
-    return {**sections, **{
-        name: {**sections[name], **settings} for name, settings in case.settings.items()
-    }}

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from model2_assets.config import parse_config
 from model2_assets.defs.build import build_definitions
 from model2_assets.storage import Store
-from model2_assets_tests.planted_failures.catalogue import CASES, LETS_PUBLISH, Case
+from model2_assets_tests.planted_failures.catalogue import CASES, LETS_PUBLISH
 from model2_assets_tests.planted_failures.field import one_region
 from model2_assets_tests.planted_failures.trial import Trial
 from model2_assets_tests.planted_failures.verdict import Verdict, published_files, table_of

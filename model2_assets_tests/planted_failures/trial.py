@@ -73,13 +73,11 @@ class Trial:
         """Retrain the old and the changed region in a folder, and lay out the cases' regions."""
         drawings = any(PRODUCTS[case.asset].format == "html" for case in cases)
         with dg.DagsterInstance.ephemeral() as instance:
-            for name in ("before", "after"):
-                _retrain(name, instance, folder, drawings=drawings)
+            _retrain("before", instance, folder, drawings=drawings)
+            _retrain("after", instance, folder, drawings=False)
         values, plots = a_region_each(cases, drawings=drawings)
         for plot in plots:
-            lay_out(
-                base, plot, before=folder / "before", after=folder / "after", order=ORDER
-            )
+            lay_out(base, plot, before=folder / "before", after=folder / "after", order=ORDER)
         return cls(values, plots, base)
 
     @property

@@ -125,9 +125,7 @@ def _files_below(files: Files, path: str) -> Files:
     return {name: h for name, h in files.items() if name == path or name.startswith(f"{path}/")}
 
 
-def _check_problems(
-    plot: Plot, region: Region, instance: dg.DagsterInstance
-) -> Iterator[str]:
+def _check_problems(plot: Plot, region: Region, instance: dg.DagsterInstance) -> Iterator[str]:
     key = dg.AssetCheckKey(region.key(plot.case.asset), plot.case.check)
     records = instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
     latest = next((record for record in records if record.partition == plot.partition), None)
@@ -167,15 +165,19 @@ def _candidate_problems(plot: Plot, region: Region, metadata: Mapping[str, Any])
 
 
 def _content(path: Path) -> Any:
-    """Return the values of a result or a candidate, to be compared."""
+    """Return what tells a result or a candidate from another one."""
     if path.is_dir():
         return open_fold_models(path).manifest.data_version
     if path.suffix == ".parquet":
-        frame = pd.read_parquet(path)
-        return frame.reset_index().astype("str").to_csv()
+        return _digest(pd.read_parquet(path))
     if path.suffix == ".jsonl":
-        return pd.read_json(path, lines=True).astype("str").to_csv()
+        return _digest(pd.read_json(path, lines=True))
     return path.read_text(encoding="utf-8")
+
+
+def _digest(frame: pd.DataFrame) -> tuple[list[str], int]:
+    rows = pd.util.hash_pandas_object(frame.convert_dtypes(), index=True)
+    return list(map(str, frame.columns)), int(rows.sum())
 
 
 def table_of(verdicts: Iterable[Verdict]) -> str:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from model2_assets_tests.defs.daemon import DEFINITIONS, DaemonHome, end_session, wait_until
+from model2_assets_tests.defs.daemon import DaemonHome, end_session, wait_until
 
 HOST = "127.0.0.1"
 
@@ -21,7 +21,7 @@ def served(home: DaemonHome) -> Iterator[str]:
     command = ["env", "--default-signal=INT,TERM", sys.executable, "-m", "dagster", "dev"]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*command, *DEFINITIONS, "--host", HOST, "--port", str(port)],
+            [*command, *home.definitions, "--host", HOST, "--port", str(port)],
             env=home.environment,
             cwd=home.folder,
             stdout=output,
