@@ -15,7 +15,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
-.PHONY: determinism resume long-run audit test-lowest test-latest test-faults
+.PHONY: determinism resume planted-failures long-run audit test-lowest test-latest test-faults
 
 train: environment
 	$(BIN)/model2 retrain
@@ -57,6 +57,10 @@ determinism: environment
 # A real retrain, killed by SIGKILL after 3 of 5 folds, and the one after it.
 resume: environment
 	$(BIN)/python -m model2_assets_tests.resumed_after_kill
+
+# A failure of every check, by the command, through the UI and by the daemon.
+planted-failures: environment
+	$(BIN)/python -m model2_assets_tests.planted_failures
 
 long-run: environment
 	$(BIN)/python -m model2_assets_tests.long_run --retrains 200

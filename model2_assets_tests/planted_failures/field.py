@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from model2_assets.defs.assets import PREPARATION, SUMMARY
+from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.training import Manifest
 from model2_assets_tests.planted_failures.catalogue import TEAMS, Case
 from model2_assets_tests.planted_failures.planting import Plot
 
@@ -118,34 +120,36 @@ def is_partitioned(case: Case) -> bool:
     return case.asset not in (*PREPARATION, *SUMMARY)
 
 
-def lay_out(base: Path, plot: Plot, *, before: Path, after: Path, order: Sequence[str]) -> None:
-    """Give a region the files of before from where the case's run begins, those of after above.
+def lay_out(store: Store, plot: Plot, grown: Store) -> None:
+    """Give a region the results of before from where the case's run begins, those of after above.
 
     Parameters
     ----------
-    base : Path
-        The store of the cases.
+    store : Store
+        Of the cases.
     plot : Plot
         The case's place.
-    before, after : Path
-        Folders of a region retrained well with either configuration; the latter without drawings.
-    order : sequence of str
-        The assets, in the order of the graph.
+    grown : Store
+        Of the regions ``before`` and ``after``, retrained well with either configuration; the
+        latter without drawings.
     """
-    first = order.index(plot.case.first_asset)
-    for position, asset in enumerate(order):
-        changed = _stored(after, asset) if position < first else []
-        for path in changed or _stored(before, asset):
-            _copy(path, base / plot.region / path.name)
+    first = list(PRODUCTS).index(plot.case.first_asset)
+    for position, asset in enumerate(PRODUCTS):
+        sources = ("after", "before") if position < first else ("before",)
+        places = () if asset in (*PREPARATION, *SUMMARY) else (HORIZON, MODEL)
+        for source in (Address(name, asset, *places) for name in sources):
+            if grown.exists(source):
+                _publish(grown, source, store, Address(plot.region, asset, *places))
+                break
 
 
-def _stored(folder: Path, asset: str) -> list[Path]:
-    return [path for path in folder.glob(f"{asset}*") if path.stem == asset]
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source, target)
+def _publish(grown: Store, source: Address, store: Store, target: Address) -> None:
+    """Publish a result at another address: files state where they belong."""
+    if target.product.format != "fold_models":
+        store.write(target, grown.load(source))
+        return
+    folder = Path(str(store.path(target)))
+    shutil.copytree(str(grown.path(source)), folder)
+    file = folder / "manifest.json"
+    manifest = Manifest.from_json(file.read_bytes()).model_copy(update={"region": target.region})
+    file.write_text(manifest.to_json(), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +17,7 @@ from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Store
 from model2_assets_tests.defs.daemon import DaemonHome, wait_until
 from model2_assets_tests.defs.graphql import launch_run
-from model2_assets_tests.planted_failures.catalogue import CASES
+from model2_assets_tests.planted_failures.catalogue import Case
 from model2_assets_tests.planted_failures.field import HORIZON, configuration, packed
 from model2_assets_tests.planted_failures.planting import PLANTED_VARIABLE, Plot, write_plots
 from model2_assets_tests.planted_failures.trial import Trial
@@ -39,9 +40,9 @@ class PlantedHome(DaemonHome):
         return {**super().environment, PLANTED_VARIABLE: str(self.folder / "planted.json")}
 
 
-def by_the_command(folder: Path) -> list[Verdict]:
+def by_the_command(folder: Path, cases: Sequence[Case]) -> list[Verdict]:
     """Try ``dagster asset materialize``, one process for each of the runs."""
-    home, trial = _prepared(folder)
+    home, trial = _prepared(folder, cases)
     before = published_files(trial.base)
     for selection in trial.selections():
         assets = ",".join(key.to_user_string() for key in selection.assets)
@@ -62,9 +63,9 @@ def by_the_command(folder: Path) -> list[Verdict]:
         return trial.judge(instance, before)
 
 
-def by_the_ui(folder: Path) -> list[Verdict]:
+def by_the_ui(folder: Path, cases: Sequence[Case]) -> list[Verdict]:
     """Try "Materialize selected" of the UI: a real server, and a process for each of the runs."""
-    home, trial = _prepared(folder)
+    home, trial = _prepared(folder, cases)
     before = published_files(trial.base)
     with served(home) as url, home.instance() as instance:
         for selection in trial.selections():
@@ -79,10 +80,10 @@ def by_the_ui(folder: Path) -> list[Verdict]:
         return trial.judge(instance, before)
 
 
-def by_a_retrain(folder: Path) -> list[Verdict]:
+def by_a_retrain(folder: Path, cases: Sequence[Case]) -> list[Verdict]:
     """Try ``model2 retrain`` of every region; each has to exit with 1."""
-    home, plots, before = _retrained_home(folder)
-    _configure(home, plots)
+    home, plots, before = _retrained_home(folder, cases)
+    _configure(home, cases, plots)
     for region in sorted({plot.region for plot in plots}):
         ended = subprocess.run(
             [sys.executable, "-c", _PLANTED_RETRAIN, "retrain", "--region", region],
@@ -96,11 +97,11 @@ def by_a_retrain(folder: Path) -> list[Verdict]:
     return _judged(home, plots, before)
 
 
-def by_the_daemon(folder: Path) -> list[Verdict]:
+def by_the_daemon(folder: Path, cases: Sequence[Case]) -> list[Verdict]:
     """Try a night of the real daemon, in which everything is outdated."""
-    home, plots, before = _retrained_home(folder)
+    home, plots, before = _retrained_home(folder, cases)
     begins = datetime.now(UTC) + UNTIL_THE_TICK
-    _configure(home, plots, begins=begins)
+    _configure(home, cases, plots, begins=begins)
     home.switch_everything_on()
     with home.daemon(), home.instance() as instance:
         wait_until(
@@ -134,18 +135,18 @@ main()
 """
 
 
-def _prepared(folder: Path) -> tuple[PlantedHome, Trial]:
+def _prepared(folder: Path, cases: Sequence[Case]) -> tuple[PlantedHome, Trial]:
     home = PlantedHome(folder / "home", LOCATION)
-    trial = Trial.prepare(folder / "grown", home.data, CASES)
+    trial = Trial.prepare(folder / "grown", home.data, cases)
     home.configure(trial.values)
     write_plots(home.folder / "planted.json", trial.plots)
     return home, trial
 
 
-def _retrained_home(folder: Path) -> tuple[PlantedHome, list[Plot], Files]:
+def _retrained_home(folder: Path, cases: Sequence[Case]) -> tuple[PlantedHome, list[Plot], Files]:
     """Return a home in which all regions have been retrained well."""
     home = PlantedHome(folder / "home", LOCATION)
-    regions, _ = packed(CASES, after=False)
+    regions, _ = packed(cases, after=False)
     home.configure(configuration(regions, drawings=True))
     config = _config_of(home)
     definitions = build_definitions(config, Store(str(home.data)))
@@ -156,12 +157,18 @@ def _retrained_home(folder: Path) -> tuple[PlantedHome, list[Plot], Files]:
             for run in execute_plan(definitions, instance, plan):
                 assert not run.failures, run.failures
             print(f"{name}: retrained well", flush=True)
-    _, plots = packed(CASES, after=True)
+    _, plots = packed(cases, after=True)
     return home, plots, published_files(home.data)
 
 
-def _configure(home: PlantedHome, plots: list[Plot], *, begins: datetime | None = None) -> None:
-    regions, _ = packed(CASES, after=True)
+def _configure(
+    home: PlantedHome,
+    cases: Sequence[Case],
+    plots: list[Plot],
+    *,
+    begins: datetime | None = None,
+) -> None:
+    regions, _ = packed(cases, after=True)
     sections: dict[str, Any] = {}
     if begins is not None:
         cron = f"{begins.minute} {begins.hour} * * *"

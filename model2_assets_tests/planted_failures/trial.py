@@ -76,9 +76,10 @@ class Trial:
             _retrain("before", instance, folder, drawings=drawings)
             _retrain("after", instance, folder, drawings=False)
         values, plots = a_region_each(cases, drawings=drawings)
+        trial = cls(values, plots, base)
         for plot in plots:
-            lay_out(base, plot, before=folder / "before", after=folder / "after", order=ORDER)
-        return cls(values, plots, base)
+            lay_out(trial.store, plot, Store(str(folder)))
+        return trial
 
     @property
     def config(self) -> Model2Config:

@@ -1,6 +1,7 @@
 """Whether a planted failure was found, and whether the last good result stayed."""
 
 import hashlib
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -171,7 +172,9 @@ def _content(path: Path) -> Any:
     if path.suffix == ".parquet":
         return _digest(pd.read_parquet(path))
     if path.suffix == ".jsonl":
-        return _digest(pd.read_json(path, lines=True))
+        return _digest(
+            pd.read_json(io.StringIO(path.read_text(encoding="utf-8").strip()), lines=True)
+        )
     return path.read_text(encoding="utf-8")
 
 
