@@ -1,6 +1,11 @@
-"""Which tests run first, and which run in the same process."""
+"""Which tests run first, which run in the same process, and what none leaves behind."""
+
+import logging
+from collections.abc import Iterator
 
 import pytest
+
+from model2_assets.logging import PACKAGE_LOGGER
 
 LONGEST = ("test_backfill.py", "test_daemon.py", "test_commands.py")
 """Files that take minutes, since they wait for a daemon or start one process after another."""
@@ -23,3 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _uses(item: pytest.Item, fixture: str) -> bool:
     return fixture in getattr(item, "fixturenames", ())
+
+
+@pytest.fixture(autouse=True)
+def package_logger() -> Iterator[None]:
+    """Set the logger back that commands direct to the standard error of their test."""
+    logger = logging.getLogger(PACKAGE_LOGGER)
+    kept = logger.handlers, logger.level, logger.propagate
+    yield
+    logger.handlers, logger.level, logger.propagate = kept

@@ -7,7 +7,7 @@ from scipy.stats import theilslopes
 
 from model2_assets_tests.long_run.figures import Figures
 
-MEMORY_A_RETRAIN = 50_000
+MEMORY_A_RETRAIN = 100_000
 COUNT_A_RETRAIN = 0.02
 TOLERANCES: Mapping[str, float] = {
     "rss": MEMORY_A_RETRAIN,
