@@ -3,7 +3,7 @@
 ``--retrains 200``: the command ``model2 retrain``, so many times in this one process.
 ``--nights 30``: a real daemon, whose schedule ticks every minute; its own process is watched.
 Market data get a day more each time. ``--folder`` keeps what was made; ``--no-pictures``
-leaves pictures and HTML reports out, which halves the time.
+leaves pictures and HTML reports out, which halves the time. Below 20 nothing is judged.
 """
 
 import argparse

@@ -28,6 +28,10 @@ measured and not judged.
 """
 
 
+ENOUGH = 20
+"""Retrains from which on growth is judged: versions, caches and threads fill up first."""
+
+
 @dataclass(frozen=True)
 class Growth:
     """How one figure went.
@@ -41,6 +45,8 @@ class Growth:
     slope : float
         A retrain, over the second half: the median of the slopes between any two points
         (Theil-Sen), which a single spike does not move.
+    count : int
+        Retrains.
     """
 
     name: str
@@ -48,11 +54,12 @@ class Growth:
     middle: float
     end: float
     slope: float
+    count: int
 
     @property
     def tolerance(self) -> float | None:
         """What the slope may be; None where it is not judged."""
-        return TOLERANCES.get(self.name)
+        return TOLERANCES.get(self.name) if self.count >= ENOUGH else None
 
     @property
     def is_leak(self) -> bool:
@@ -64,7 +71,7 @@ def growth_of(name: str, values: Sequence[float]) -> Growth:
     """Return how a figure went over at least four retrains."""
     half = len(values) // 2
     slope = float(theilslopes(values[half:]).slope)
-    return Growth(name, values[0], values[half], values[-1], slope)
+    return Growth(name, values[0], values[half], values[-1], slope, len(values))
 
 
 def all_growths(figures: Sequence[Figures], names: Sequence[str]) -> list[Growth]:
