@@ -16,6 +16,7 @@ export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 .PHONY: determinism resume planted-failures long-run audit test-lowest test-latest test-faults
+.PHONY: bad-inputs shapes fuzz
 
 train: environment
 	$(BIN)/model2 retrain
@@ -61,6 +62,16 @@ resume: environment
 # A failure of every check, by the command, through the UI and by the daemon.
 planted-failures: environment
 	$(BIN)/python -m model2_assets_tests.planted_failures
+
+# Every bad input of docs/bad_inputs.md; markets as they are; inputs that nobody thought of.
+bad-inputs: environment
+	$(BIN)/python -m model2_assets_tests.bad_inputs --write
+
+shapes: environment
+	$(BIN)/python -m model2_assets_tests.bad_inputs.shapes
+
+fuzz: environment
+	MODEL2_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest model2_assets_tests/bad_inputs/test_fuzz.py
 
 long-run: environment
 	$(BIN)/python -m model2_assets_tests.long_run --retrains 200
