@@ -54,17 +54,25 @@ def typed_bars(frame: pd.DataFrame, *, origin: str) -> pd.DataFrame:
     for name in (*BAR_COLUMNS, CURRENCY):
         if names.count(name) > 1:
             raise MarketDataError(f"{origin}: column {name!r} is there more than once; keep one")
-    converted: dict[str, pd.Series] = {
-        "instrument": instrument_names(frame["instrument"], origin=origin),
-        "datetime": _datetimes(frame["datetime"], origin),
+    arrays = {
+        name: _converted(frame[name], name, origin).reset_index(drop=True)
+        for name in (*BAR_COLUMNS, CURRENCY)
+        if name in names
     }
-    for name in BAR_COLUMNS[2:]:
-        if name in names:
-            converted[name] = _numbers(frame[name], origin)
-    if CURRENCY in names:
-        converted[CURRENCY] = _currencies(frame[CURRENCY], origin)
-    arrays = {name: column.reset_index(drop=True) for name, column in converted.items()}
     return pd.DataFrame(arrays, copy=False)
+
+
+def _converted(column: pd.Series, name: str, origin: str) -> pd.Series:
+    try:
+        if name == "instrument":
+            return instrument_names(column, origin=origin)
+        if name == "datetime":
+            return _datetimes(column, origin)
+        return _currencies(column, origin) if name == CURRENCY else _numbers(column, origin)
+    except ArithmeticError as error:  # decimals have a NaN that may not even be looked at
+        raise MarketDataError(
+            f"{origin}: column {name!r} holds a decimal that is no number; leave the value empty"
+        ) from error
 
 
 def _datetimes(column: pd.Series, origin: str) -> pd.Series:

@@ -1,4 +1,5 @@
 import logging
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -283,3 +284,11 @@ def test_row_order_does_not_matter(seed):
     pd.testing.assert_frame_equal(one[0], other[0])
     assert one[1] == other[1]
     assert is_canonical(one[0].index)
+
+
+@pytest.mark.parametrize("column", ["instrument", "datetime", "close"])
+def test_a_decimal_that_may_not_be_looked_at_is_refused(column):
+    frame = bars()
+    frame[column] = np.array([Decimal("sNaN")] * len(frame), dtype=object)
+    with pytest.raises(MarketDataError, match=f"panel: column '{column}' holds"):
+        validate_panel(frame)
