@@ -1,11 +1,14 @@
+import sqlite3
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from sqlalchemy.exc import OperationalError
 
-from model2_assets.cli import main
+from model2_assets.cli import _Command, main
 from model2_assets_tests.defs.small_region import SMALL_REGION
 
 
@@ -114,3 +117,28 @@ def test_scores_without_results_say_what_to_run() -> None:
 
     assert result.exit_code == 2
     assert "run: model2 retrain" in result.output
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "error: out of memory; give the process more"),
+        (OSError(28, "No space left on device"), "error: the system refuses: [Errno 28] No space"),
+        (
+            OperationalError("INSERT", {}, sqlite3.OperationalError("disk I/O error")),
+            "error: Dagster's database cannot be used: disk I/O error; it needs space",
+        ),
+    ],
+)
+def test_what_the_system_refuses_a_command_is_one_sentence(error: Exception, text: str) -> None:
+    @click.group(cls=_Command)
+    def group() -> None: ...
+
+    @group.command()
+    def work() -> None:
+        raise RuntimeError("in a run") from error
+
+    result = CliRunner().invoke(group, ["work"])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(text)
+    assert result.stderr.count("\n") == 1

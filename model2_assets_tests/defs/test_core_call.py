@@ -1,0 +1,29 @@
+import errno
+
+import dagster as dg
+import pytest
+
+from model2_assets.defs.core_call import stored_errors
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (
+            MemoryError("Unable to allocate 8 GiB"),
+            "out of memory (Unable to allocate 8 GiB): lower",
+        ),
+        (OSError(errno.EIO, "Input/output error", "a.csv"), "the system refuses: [Errno 5] Input/"),
+    ],
+)
+def test_what_the_system_refuses_a_step_is_one_sentence(error: Exception, sentence: str) -> None:
+    with pytest.raises(dg.Failure) as found, stored_errors():
+        raise error
+    assert found.value.description is not None
+    assert found.value.description.startswith(sentence)
+    assert found.value.description.endswith("the last good result stays")
+
+
+def test_a_fault_of_the_program_keeps_its_stack_trace() -> None:
+    with pytest.raises(ZeroDivisionError), stored_errors():
+        raise ZeroDivisionError
