@@ -275,7 +275,10 @@ def _claim_temporary(target: Path) -> tuple[int, Path]:
 def _claim_scratch() -> tuple[int, Path]:
     while True:
         folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY)
+        except FileNotFoundError:  # another process took it for abandoned before it was held
+            continue
         if _is_held(descriptor):
             return descriptor, folder
         os.close(descriptor)

@@ -18,6 +18,7 @@ from model2_assets.files import (
     is_local,
     remove_abandoned,
     remove_abandoned_scratch,
+    scratch_folder,
     storing,
     temporary_beside,
     write_atomically,
@@ -219,3 +220,19 @@ def test_folder_in_the_way_of_a_file_is_reported(tmp_path):
     with pytest.raises(OSError, match="result"):
         write_atomically(UPath(tmp_path / "result"), b"new")
     assert names_in(tmp_path) == ["result"]
+
+
+def test_a_scratch_folder_that_is_taken_for_abandoned_before_it_is_held_is_made_anew(
+    monkeypatch, tmp_path
+):
+    make, made = tempfile.mkdtemp, []
+
+    def taken_at_first(prefix):
+        made.append(make(prefix=prefix, dir=tmp_path))
+        if len(made) == 1:
+            Path(made[0]).rmdir()
+        return made[-1]
+
+    monkeypatch.setattr(tempfile, "mkdtemp", taken_at_first)
+    with scratch_folder() as folder:
+        assert (len(made), str(folder), folder.is_dir()) == (2, made[1], True)

@@ -130,7 +130,7 @@ def _check_problems(plot: Plot, region: Region, instance: dg.DagsterInstance) ->
     key = dg.AssetCheckKey(region.key(plot.case.asset), plot.case.check)
     records = instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
     latest = next((record for record in records if record.partition == plot.partition), None)
-    if latest is None or latest.evaluation is None:
+    if latest is None or not isinstance(latest.evaluation, dg.AssetCheckEvaluation):
         yield "the check was not evaluated"
         return
     found = latest.evaluation
