@@ -16,7 +16,7 @@ export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 .PHONY: determinism resume planted-failures long-run audit test-lowest test-latest test-faults
-.PHONY: bad-inputs shapes fuzz
+.PHONY: bad-inputs shapes fuzz corruption
 
 train: environment
 	$(BIN)/model2 retrain
@@ -72,6 +72,10 @@ shapes: environment
 
 fuzz: environment
 	MODEL2_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest model2_assets_tests/bad_inputs/test_fuzz.py
+
+# Damages every 11th byte of a file of every kind; ten minutes.
+corruption: environment
+	$(BIN)/python -W ignore -m model2_assets_tests.corruption 11
 
 long-run: environment
 	$(BIN)/python -m model2_assets_tests.long_run --retrains 200
