@@ -24,7 +24,7 @@ def files_of(bench: Workbench) -> dict[str, bytes]:
     return {
         str(path.relative_to(base)): path.read_bytes()
         for path in base.rglob("*")
-        if path.is_file() and ".rejected" not in path.parts
+        if path.is_file() and not {".rejected", ".locks"} & set(path.parts)
     }
 
 
