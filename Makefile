@@ -27,7 +27,7 @@ test-fast: environment
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
 
 test-end-to-end: environment
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder -m end_to_end
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m end_to_end
 
 test-ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui

@@ -2,32 +2,68 @@
 
 import logging
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from model2_assets.logging import PACKAGE_LOGGER
+from model2_assets_tests.kept_engines import keep_engines
 
-LONGEST = ("test_backfill.py", "test_daemon.py", "test_commands.py")
+LONGEST = (
+    "test_backfill.py",
+    "test_daemon.py",
+    "test_commands.py",
+    "test_faults.py",
+    "test_planted_failures.py",
+)
 """Files that take minutes, since they wait for a daemon or start one process after another."""
 
-SHARED = ("trained",)
-"""Fixtures so dear that all files that use one run in the same process, which makes it once."""
+USE_TRAINED = (
+    "test_asset_pages.py",
+    "test_controls.py",
+    "test_end_to_end.py",
+    "test_leaderboard.py",
+    "test_live.py",
+    "test_reports.py",
+    "test_rollback.py",
+    "test_stacking_example.py",
+    "test_staleness.py",
+)
+"""Files of `defs` that use its dearest fixture; one process runs them all, and makes it once."""
+
+
+class ByFixture(LoadScopeScheduling):
+    """Gives a worker a whole file, or all files that use the dearest fixture."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, _ = nodeid.partition("::")
+        return "trained" if Path(file).name in USE_TRAINED and "/defs/" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFixture | None:
+    """Let ``--dist loadscope`` go by files and the dearest fixture."""
+    return ByFixture(config, log) if config.getvalue("dist") == "loadscope" else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start the longest files first, and keep tests that share what is dear together.
+    """Start the longest files first, then those that share the dearest fixture."""
+    others = {
+        item.path.name
+        for item in items
+        if "trained" in getattr(item, "fixturenames", ()) and item.path.parent.name == "defs"
+    }.difference(USE_TRAINED)
+    if others:
+        raise pytest.UsageError(f"add to USE_TRAINED in conftest.py: {', '.join(sorted(others))}")
+    items.sort(key=lambda item: (item.path.name not in LONGEST, item.path.name not in USE_TRAINED))
 
-    The groups are those of ``pytest -n ... --dist loadgroup``: a file, or all files that use
-    one of the shared fixtures.
-    """
-    groups = {item.path: shared for item in items for shared in SHARED if _uses(item, shared)}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups.get(item.path, str(item.path))))
-    items.sort(key=lambda item: (item.path.name not in LONGEST, item.path not in groups))
 
-
-def _uses(item: pytest.Item, fixture: str) -> bool:
-    return fixture in getattr(item, "fixturenames", ())
+@pytest.fixture(scope="session", autouse=True)
+def engines(request: pytest.FixtureRequest) -> None:
+    """Keep the engines of Dagster's databases where tests run the graph."""
+    if any(item.get_closest_marker("end_to_end") for item in request.session.items):
+        keep_engines()
 
 
 @pytest.fixture(autouse=True)

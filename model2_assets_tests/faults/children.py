@@ -13,6 +13,7 @@ from typing import Any
 
 from model2_assets_tests.faults.moments import AfterSeconds, Moment, Place, Watch
 from model2_assets_tests.faults.scene import Scene
+from model2_assets_tests.kept_engines import keep_engines
 
 Preparation = Callable[[], None]
 
@@ -118,31 +119,13 @@ def _run(
     def tell(place: Place, event: str, operations: int) -> None:
         events.send(Told(time.monotonic() - started, place, event, operations))
 
-    _keep_engines()
+    keep_engines()
     Watch(scene.data, moment, tell).install()
     if before is not None:
         before()
     from model2_assets.cli import main
 
     main(list(arguments))
-
-
-def _keep_engines() -> None:
-    """Have Dagster make an engine for a database once, and not for every event.
-
-    It still opens a connection each time; but statements are compiled once, which is a third of
-    the time of a small retrain.
-    """
-    from dagster._core.storage.event_log.sqlite import sqlite_event_log
-
-    create, engines = sqlite_event_log.create_engine, {}
-
-    def create_once(url: str, **options: Any) -> Any:
-        if url not in engines:
-            engines[url] = create(url, **options)
-        return engines[url]
-
-    sqlite_event_log.create_engine = create_once
 
 
 @contextmanager
