@@ -13,6 +13,9 @@ from model2_assets_tests.determinism.matrix import heading, line_of, matrix
 def main(words: list[str]) -> int:
     """Print the matrix; return the exit status."""
     chosen = [f for f in FACTORS if not words or any(word in f.name for word in words)]
+    if not chosen:
+        print(f"no factor of that name; there are: {'; '.join(f.name for f in FACTORS)}")
+        return 2
     print(heading(), flush=True)
     same = True
     for row in matrix(chosen):
