@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from model2_assets.address_space import require_address_space
 from model2_assets.cli_gate import gate_options, pass_judgement
 from model2_assets.cli_versions import roll_back, show_versions
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
@@ -95,6 +96,7 @@ def retrain(
     or an option is wrong; with --gate also with 1 if a partition is missing.
     """
     started = datetime.now(UTC)
+    require_address_space()
     config = _load_config()
     plan = _plan(config, region, horizon, model)
     _validate_imports(config)

@@ -53,6 +53,19 @@ def little_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
+def little_memory_from_here() -> None:
+    """Have a retrain, once it has looked at its limits, go on with as little memory."""
+    from model2_assets import cli
+
+    require = cli.require_address_space
+
+    def require_and_limit() -> None:
+        require()
+        little_memory()
+
+    cli.require_address_space = require_and_limit
+
+
 def _mount(*arguments: str) -> None:
     try:
         subprocess.run(["mount", *arguments], check=True, capture_output=True)

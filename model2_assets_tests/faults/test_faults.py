@@ -9,7 +9,13 @@ import pytest
 from model2_assets.storage import Address
 from model2_assets_tests.faults.campaign import Campaign
 from model2_assets_tests.faults.children import start
-from model2_assets_tests.faults.limits import fill, little_memory, read_only, small_disk
+from model2_assets_tests.faults.limits import (
+    fill,
+    little_memory,
+    little_memory_from_here,
+    read_only,
+    small_disk,
+)
 from model2_assets_tests.faults.results import Results, read_result, temporary_files, whole
 from model2_assets_tests.faults.runs import slots_taken, unfinished_runs
 from model2_assets_tests.faults.scene import NEW, OLD, Scene
@@ -106,9 +112,15 @@ def test_a_read_only_base_path_is_refused_at_once_and_can_be_checked(
     assert states(campaign, small) == {"old"}
 
 
+def test_a_narrow_address_space_is_refused_at_once(campaign: Campaign, scene: Scene) -> None:
+    assert start(scene, NEW, "retrain", before=little_memory).wait() == 2
+    assert "address space of this process is limited to" in said(scene)[-1]
+    assert states(campaign, scene) == {"old"}
+
+
 def test_a_process_without_memory_says_so(campaign: Campaign, scene: Scene) -> None:
     # Where a thread has no memory to begin with, the C library ends the process, with its words.
-    assert start(scene, NEW, "retrain", before=little_memory).wait() != 0
+    assert start(scene, NEW, "retrain", before=little_memory_from_here).wait() != 0
     assert "memory" in said(scene)[-1]
     states(campaign, scene)
 
