@@ -8,6 +8,7 @@ exceptions is not ours to choose, so it passes through here before it is shown o
 import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 STRUCK_OUT = "***"
 
@@ -29,7 +30,7 @@ def without_secrets(text: str) -> str:
 
     Struck out are user names and passwords in URLs, parameters of URLs that sign or authorize,
     and, wherever they stand, the values of environment variables whose name says that they are
-    secret, and passwords of URLs in environment variables.
+    secret, unless they are paths that exist, and passwords of URLs in environment variables.
 
     Parameters
     ----------
@@ -83,8 +84,16 @@ def _secrets_of_environment() -> list[str]:
     """Return the longest first, so that none is struck out in part."""
     found = set()
     for name, value in os.environ.items():
-        if _SECRET_VARIABLE.search(name):
+        # PWD is the working folder, and a variable may name the file that holds a key.
+        if _SECRET_VARIABLE.search(name) and not _is_there(value):
             found.add(value)
         if match := _URL_PASSWORD.match(value):
             found.add(match[1])
     return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # no name that a file could have
+        return False

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from model2_assets.config import parse_config
@@ -82,3 +84,16 @@ def test_secret_is_found_in_what_an_error_came_from() -> None:
     error.__cause__ = OSError(f"cannot open {WITH_SECRET[0]}")
     assert tells_secret(error)
     assert not tells_secret(ValueError("prices cannot be read"))
+
+
+@pytest.mark.parametrize("variable", ["PWD", "GOOGLE_APPLICATION_CREDENTIALS"])
+def test_paths_that_exist_are_no_secrets(
+    variable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, str(tmp_path))
+    assert without_secrets(f"{tmp_path}/data: not there") == f"{tmp_path}/data: not there"
+
+
+def test_a_secret_too_long_for_a_file_is_struck_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PRIVATE_KEY", "k" * 5000)
+    assert without_secrets("k" * 5000) == "***"
