@@ -1,6 +1,7 @@
 """Which tests run first, which run in the same process, and what none leaves behind."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,7 @@ class ByFixture(LoadScopeScheduling):
         return "trained" if Path(file).name in USE_TRAINED and "/defs/" in file else file
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFixture | None:
     """Let ``--dist loadscope`` go by files and the dearest fixture."""
     return ByFixture(config, log) if config.getvalue("dist") == "loadscope" else None
@@ -73,3 +75,18 @@ def package_logger() -> Iterator[None]:
     kept = logger.handlers, logger.level, logger.propagate
     yield
     logger.handlers, logger.level, logger.propagate = kept
+
+
+@pytest.fixture(autouse=True)
+def environment_variables() -> Iterator[None]:
+    """Set variables back that commands set for their process, such as that of ``--config``."""
+    kept = _our_variables()
+    yield
+    for name in _our_variables().keys() - kept.keys():
+        del os.environ[name]
+    os.environ.update(kept)
+
+
+def _our_variables() -> dict[str, str]:
+    ours = ("MODEL2_", "DAGSTER_HOME")
+    return {name: value for name, value in os.environ.items() if name.startswith(ours)}
