@@ -24,7 +24,7 @@ train: environment
 test: test-fast test-end-to-end test-ui
 
 test-fast: environment
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
+	$(BIN)/python $(FAST_TESTS)
 
 test-end-to-end: environment
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m end_to_end

@@ -13,15 +13,13 @@ import dagster as dg
 
 from model2_assets.defs.checks import check_keys
 from model2_assets.defs.held_open import INDEX, held_open
-from model2_assets.defs.partitions import HORIZON, MODEL, split_partition_key
+from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG, split_partition_key
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import PROCESS_TAG, this_process
 from model2_assets.defs.run_result import run_result
 from model2_assets.gate import RunResult
 
 logger = logging.getLogger(__name__)
-
-PARTITION_TAG = "dagster/partition"
 
 
 def check_stored(

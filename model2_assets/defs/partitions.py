@@ -6,6 +6,9 @@ import dagster as dg
 
 HORIZON, MODEL = "horizon", "model"
 
+PARTITION_TAG = "dagster/partition"
+"""Tag by which Dagster tells the partition of a run or an event."""
+
 
 def model_partitions(
     horizons: Sequence[str], models: Sequence[str]

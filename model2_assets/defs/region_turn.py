@@ -5,11 +5,10 @@ from contextlib import ExitStack
 
 import dagster as dg
 
+from model2_assets.defs.partitions import PARTITION_TAG
 from model2_assets.defs.run_log import core_logs_to
 from model2_assets.region_lock import hold_region
 from model2_assets.storage import Store
-
-PARTITION_TAG = "dagster/partition"
 
 
 def turn_key(region: str) -> str:

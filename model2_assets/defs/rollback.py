@@ -4,9 +4,8 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.check_stored import PARTITION_TAG
 from model2_assets.defs.event_log import MANIFEST_SHA256, SEARCHED, EventLog, attestation_of
-from model2_assets.defs.partitions import HORIZON, MODEL
+from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG
 from model2_assets.defs.staleness import DATA_VERSION
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Store

@@ -118,12 +118,12 @@ def read_back_predictions(files: StoredFiles) -> CheckOutcome:
     from model2_assets.checks import check_made_from, check_unaltered
 
     try:
-        oof, manifest = files.own("oof_predictions"), files.models().manifest
-        files.models().verify()
+        oof, models = files.own("oof_predictions"), files.models()
+        models.verify()
         found = (
             check_unaltered(oof),
             check_made_from(
-                "oof_predictions", oof, versions={"fitted_models": manifest.data_version}
+                "oof_predictions", oof, versions={"fitted_models": models.manifest.data_version}
             ),
         )
     except Exception as error:
@@ -133,8 +133,7 @@ def read_back_predictions(files: StoredFiles) -> CheckOutcome:
         "stored_models_reproduce_oof",
         passed=not problems,
         description="; ".join(problems)
-        or f"{len(oof):,} predictions and {len(manifest.folds)} models are those of the check "
-        f"repeatable",
+        or f"{len(oof):,} predictions and {len(models)} models are those of the check repeatable",
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from model2_assets.errors import StoreError
-from model2_assets.files import scratch_folder
 from model2_assets.training._fold_fit import FoldModel
 from model2_assets.training._trainer import BaseModelTrainer
+from model2_assets.training._trainer_bytes import trainer_from_bytes, trainer_to_bytes
 
 SUFFIX = ".fold"
 
@@ -43,10 +43,6 @@ def encode_checkpoint(model: FoldModel, *, key: str) -> bytes:
     bytes
         A SHA-256 of all that follows, a line of JSON, and what the trainer saves.
     """
-    with scratch_folder() as scratch:
-        file = scratch / f"model{model.trainer.file_extension}"
-        model.trainer.save(file)
-        saved = file.read_bytes()
     header = _Header(
         key=key,
         split_id=model.split_id,
@@ -56,7 +52,8 @@ def encode_checkpoint(model: FoldModel, *, key: str) -> bytes:
         fitted_at=(model.fitted_at or datetime.now(UTC)).isoformat(timespec="seconds"),
         digest=model.trainer.digest(),
     )
-    content = json.dumps(asdict(header), sort_keys=True).encode() + b"\n" + saved
+    content = json.dumps(asdict(header), sort_keys=True).encode() + b"\n"
+    content += trainer_to_bytes(model.trainer)
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
@@ -111,12 +108,9 @@ def decode_checkpoint(
 
 
 def _restore(saved: bytes, trainer_class: type[BaseModelTrainer], origin: str) -> BaseModelTrainer:
-    with scratch_folder() as scratch:
-        file = scratch / f"model{trainer_class.file_extension}"
-        file.write_bytes(saved)
-        try:
-            return trainer_class.load(file)
-        except Exception as error:
-            raise StoreError(
-                f"{origin}: cannot be read as {trainer_class.__name__} ({error})"
-            ) from error
+    try:
+        return trainer_from_bytes(trainer_class, saved)
+    except Exception as error:
+        raise StoreError(
+            f"{origin}: cannot be read as {trainer_class.__name__} ({error})"
+        ) from error

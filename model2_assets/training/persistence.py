@@ -16,7 +16,7 @@ from upath import UPath
 
 from model2_assets.attestation import Attestation
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.files import scratch_folder, write_atomically
+from model2_assets.files import write_atomically
 from model2_assets.import_path import load_object
 from model2_assets.training._manifest import (
     FOLD_FILE_PATTERN,
@@ -26,6 +26,7 @@ from model2_assets.training._manifest import (
     Provenance,
     file_stem,
 )
+from model2_assets.training._trainer_bytes import trainer_from_bytes, trainer_to_bytes
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 
 MANIFEST_NAME = "manifest.json"
@@ -246,10 +247,7 @@ class StoredFoldModels:
         if trainer_class.reads_pickles:
             self._require_record()
         try:
-            with scratch_folder() as scratch:
-                copy = scratch / fold.file
-                copy.write_bytes(data)
-                return trainer_class.load(copy)
+            return trainer_from_bytes(trainer_class, data)
         except Exception as error:
             raise StoreError(
                 f"{self.folder / fold.file}: cannot be read as {self.manifest.trainer} "
@@ -357,10 +355,7 @@ _ASSETS: dict[ModelKind, str] = {"fold_models": "fitted_models", "final_model": 
 
 def _store_model(folder: UPath, model: FoldModel, kind: ModelKind) -> FoldFile:
     extension = model.trainer.file_extension
-    with scratch_folder() as scratch:
-        file = scratch / f"model{extension}"
-        model.trainer.save(file)
-        data = file.read_bytes()
+    data = trainer_to_bytes(model.trainer)
     sha256 = hashlib.sha256(data).hexdigest()
     name = f"{file_stem(kind, model.split_id)}-{sha256[:12]}{extension}"
     write_atomically(folder / name, data)

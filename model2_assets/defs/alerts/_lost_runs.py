@@ -7,6 +7,7 @@ import dagster as dg
 from model2_assets.config import AlertsConfig
 from model2_assets.defs.alerts._channels import send_everywhere
 from model2_assets.defs.alerts._message import Alert
+from model2_assets.defs.partitions import PARTITION_TAG
 
 
 def lost_runs_sensor(config: AlertsConfig) -> dg.SensorDefinition:
@@ -32,7 +33,7 @@ def lost_runs_sensor(config: AlertsConfig) -> dg.SensorDefinition:
         if context.get_step_failure_events():
             return
         run = context.dagster_run
-        partition = run.tags.get("dagster/partition")
+        partition = run.tags.get(PARTITION_TAG)
         assets = ", ".join(sorted(key.to_user_string() for key in run.asset_selection or ()))
         where = f" of {partition}" if partition else ""
         text = f"run of {assets or run.job_name}{where} was lost: {context.failure_event.message}"
