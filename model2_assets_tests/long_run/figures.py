@@ -1,9 +1,9 @@
 """What a process and its folders hold at one moment."""
 
+import contextlib
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -85,8 +85,8 @@ def take_figures(pid: int, folders: Folders) -> Figures:
         rejected=kinds.count("rejected"),
         working=kinds.count("working"),
         models=kinds.count("models"),
-        store_bytes=_bytes(folders.store),
-        log_bytes=sum(path.stat().st_size for path in databases),
+        store_bytes=_bytes(_files(folders.store)),
+        log_bytes=_bytes(databases),
         log_rows=sum(_rows(path, "event_logs") for path in databases if path.suffix == ".db"),
         run_bytes=runs.stat().st_size if runs.exists() else 0,
         run_count=_rows(runs, "runs") if runs.exists() else 0,
@@ -112,12 +112,18 @@ def _kind(path: Path) -> str:
     return "models" if "models" in path.parts[1] else "results"
 
 
-def _bytes(folder: Path) -> int:
-    sizes = {(stat.st_dev, stat.st_ino): stat.st_size for stat in map(os.stat, _files(folder))}
+def _bytes(paths: Iterable[Path]) -> int:
+    sizes = {}
+    for path in paths:
+        # SQLite removes its "-shm" and "-wal" when the last connection closes.
+        with contextlib.suppress(FileNotFoundError):
+            stat = path.stat()
+            sizes[stat.st_dev, stat.st_ino] = stat.st_size
     return sum(sizes.values())
 
 
 def _rows(database: Path, table: str) -> int:
-    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=60)) as connection:
+    address = f"file:{database}?mode=ro"
+    with contextlib.closing(sqlite3.connect(address, uri=True, timeout=60)) as connection:
         (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
     return int(count)
