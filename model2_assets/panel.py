@@ -6,6 +6,7 @@ blocks of rows, and a model that depends on row order sees the same order everyw
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -124,3 +125,28 @@ def panel_index(instruments: ArrayLike, datetimes: ArrayLike) -> pd.MultiIndex:
     dates = pd.DatetimeIndex(np.asarray(datetimes, dtype="datetime64[us]"))
     names = pd.Index(np.asarray(instruments, dtype=object), dtype="str")
     return pd.MultiIndex.from_arrays([names, dates], names=list(INDEX_NAMES))
+
+
+def with_plain_names(index: pd.MultiIndex) -> pd.MultiIndex:
+    """Return a panel index whose instruments are no categories, but what these are names of.
+
+    Parameters
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order.
+
+    Returns
+    -------
+    MultiIndex of shape (n_rows,)
+        The same rows, instruments in ascending order; the index itself where it has no
+        categories.
+    """
+    categories = index.levels[0]
+    if not isinstance(categories, pd.CategoricalIndex):
+        return index
+    names = pd.Index(categories.categories[categories.codes])
+    order = names.argsort()
+    rank = np.append(np.argsort(order), -1)  # the code of a missing name is -1
+    levels: list[Any] = [names[order], index.levels[1]]
+    codes: list[Any] = [rank[index.codes[0]], index.codes[1]]
+    return pd.MultiIndex(levels, codes, names=index.names, verify_integrity=False)

@@ -11,6 +11,7 @@ from model2_assets.panel import (
     is_canonical,
     panel_index,
     to_canonical,
+    with_plain_names,
 )
 
 DAYS = ["2024-01-02", "2024-01-03", "1969-12-31", "2262-04-12"]
@@ -123,3 +124,16 @@ def test_far_dates_and_many_names_do_not_overflow():
     index = panel_index(names * 2, ["0001-01-01"] * 2000 + ["9999-12-31"] * 2000)
     assert is_canonical(index)
     assert not is_canonical(index[::-1])
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(["B", "A", "C", None]), min_size=1, max_size=6))
+def test_plain_names_are_those_of_the_categories(names):
+    dates = pd.date_range("2024-01-01", periods=len(names), unit="us")
+    categories = pd.Categorical(names, categories=["C", "A", "B"])
+    index = pd.MultiIndex.from_arrays([categories, dates], names=["instrument", "datetime"])
+    text = with_plain_names(index)
+    assert text.levels[0].tolist() == sorted(text.levels[0])
+    assert text.levels[0].dtype == "str"
+    plain = pd.MultiIndex.from_arrays([pd.Index(names, dtype="str"), dates], names=index.names)
+    pd.testing.assert_frame_equal(text.to_frame(), plain.to_frame())

@@ -225,7 +225,9 @@ class RidgeTrainer(BaseModelTrainer):
 
         def predict_chunk(start: int) -> None:
             rows = slice(start, start + _CHUNK_ROWS)
-            deviations = X[rows] - self.mean_
+            # In two steps, of one type each, numpy takes two thirds of the time of one of two.
+            deviations = X[rows].astype(np.float64)
+            deviations -= self.mean_
             predicted = deviations @ slopes
             # Few rows have a missing value; looking for it in all of them takes as long again.
             some = np.flatnonzero(np.isnan(predicted))
