@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from model2_assets import storage
 from model2_assets.data_version import table_digest
 from model2_assets.errors import ConfigError, ContractError, StoreError
 from model2_assets.storage import (
     PRODUCTS,
     Address,
     Store,
+    _base,
     default_base,
     default_store,
     repository_root,
@@ -269,8 +269,8 @@ def test_without_the_variable_results_go_to_the_checkout(monkeypatch, value):
 
 def test_an_installed_package_uses_dagster_home_then_the_working_directory(monkeypatch, tmp_path):
     monkeypatch.delenv("MODEL2_STORAGE", raising=False)
-    installed = tmp_path / "site-packages/model2_assets/storage.py"
-    monkeypatch.setattr(storage, "__file__", str(installed))
+    installed = tmp_path / "site-packages/model2_assets/storage/_base.py"
+    monkeypatch.setattr(_base, "__file__", str(installed))
     monkeypatch.chdir(tmp_path)
     assert repository_root() is None
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))

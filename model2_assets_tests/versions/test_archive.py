@@ -11,10 +11,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model2_assets import storage
 from model2_assets.errors import StoreError
 from model2_assets.provenance import with_provenance
-from model2_assets.storage import PRODUCTS, WITHOUT_VERSIONS, Address, Store
+from model2_assets.storage import PRODUCTS, WITHOUT_VERSIONS, Address, Store, _publication
 from model2_assets.training import persistence
 from model2_assets.versions import _archive, inputs_element, origin_of_report
 from model2_assets_tests.sample_models import fitted
@@ -291,8 +290,8 @@ def kill_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]
 
     for module, name in (
         (_archive, "write_atomically"),
-        (storage, "write_atomically"),
-        (storage, "link_atomically"),
+        (_publication, "write_atomically"),
+        (_publication, "link_atomically"),
         (persistence, "write_atomically"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
