@@ -49,6 +49,15 @@ def test_a_phase_of_the_job_stands_for_a_baseline() -> None:
     assert (row.baseline, row.ratio, row.verdict) == ("1,600 s †", "1.6 × faster", "met")
 
 
+def test_steps_that_the_script_has_as_well_are_compared_alone() -> None:
+    phases = {"features": 10.0, "fitted_models xgboost": 20.0, "tear_sheet ridge": 70.0}
+    facts = {"work_s": 100.0, "steps_s": 100.0, "work_parts_s": {}}
+    ours = _measured("job_ours", "S", 100.0, phases=phases, facts=facts)
+    script = _measured("job_by_hand", "S", 300.0, phases={"features": 1, "ridge": 1, "xgboost": 1})
+    row = _row(_evidence(ours, script), "– steps whose results")
+    assert (row.ours, row.baseline, row.ratio) == ("30 s", "300 s", "10.0 × faster")
+
+
 def test_the_peak_at_l_lies_on_the_line_through_s_and_m() -> None:
     evidence = _evidence(
         _measured("job_ours", "S", 1.0, facts={"work_s": 1.0, "steps_s": 1.0, "work_parts_s": {}}),
