@@ -232,7 +232,7 @@ def _same_results(evidence: Evidence, size: str) -> Iterator[Row]:
         for run in runs
     )
     yield Row(
-        "– steps whose results the script has as well, with their checks",
+        "– steps whose results the script has as well, with the checks within them",
         size,
         ours=f"{seconds:.3g} s",
         baseline=str(script),
