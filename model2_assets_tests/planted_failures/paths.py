@@ -21,7 +21,13 @@ from model2_assets_tests.planted_failures.catalogue import Case
 from model2_assets_tests.planted_failures.field import HORIZON, configuration, packed
 from model2_assets_tests.planted_failures.planting import PLANTED_VARIABLE, Plot, write_plots
 from model2_assets_tests.planted_failures.trial import Trial
-from model2_assets_tests.planted_failures.verdict import Files, Verdict, judge, published_files
+from model2_assets_tests.planted_failures.verdict import (
+    Files,
+    Verdict,
+    evaluations,
+    judge,
+    published_files,
+)
 from model2_assets_tests.ui.server import served
 
 LOCATION = "model2_assets_tests.planted_failures.location"
@@ -193,10 +199,9 @@ def _config_of(home: PlantedHome) -> Model2Config:
 
 def _failed_since(instance: dg.DagsterInstance, plot: Plot, begins: datetime) -> str:
     """Return the run in which a planted failure was found; empty before it was."""
-    key = dg.AssetCheckKey(dg.AssetKey([plot.region, plot.case.asset]), plot.case.check)
-    for record in instance.event_log_storage.get_asset_check_execution_history(key, limit=20):
+    for record in evaluations(instance, plot):
         is_new = record.create_timestamp >= begins.timestamp() - 60
-        if is_new and record.partition == plot.partition and record.evaluation is not None:
+        if is_new and record.evaluation is not None:
             return record.run_id
     return ""
 

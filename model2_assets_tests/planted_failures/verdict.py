@@ -126,10 +126,16 @@ def _files_below(files: Files, path: str) -> Files:
     return {name: h for name, h in files.items() if name == path or name.startswith(f"{path}/")}
 
 
+def evaluations(instance: dg.DagsterInstance, plot: Plot) -> Iterator[Any]:
+    """Yield the evaluations of a plot's check on its partition, the latest first."""
+    key = dg.AssetCheckKey(dg.AssetKey([plot.region, plot.case.asset]), plot.case.check)
+    # Dozens of partitions of one region have the same check.
+    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=1000)
+    return (record for record in records if record.partition == plot.partition)
+
+
 def _check_problems(plot: Plot, region: Region, instance: dg.DagsterInstance) -> Iterator[str]:
-    key = dg.AssetCheckKey(region.key(plot.case.asset), plot.case.check)
-    records = instance.event_log_storage.get_asset_check_execution_history(key, limit=50)
-    latest = next((record for record in records if record.partition == plot.partition), None)
+    latest = next(evaluations(instance, plot), None)
     if latest is None or not isinstance(latest.evaluation, dg.AssetCheckEvaluation):
         yield "the check was not evaluated"
         return
