@@ -13,21 +13,20 @@ import click
 
 from model2_assets.address_space import require_address_space
 from model2_assets.cli_gate import gate_options, pass_judgement
+from model2_assets.cli_instance import dagster_home, open_instance, refusal
 from model2_assets.cli_versions import roll_back, show_versions
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.gate import GateReport, RunResult, problem_lines
 from model2_assets.logging import setup_logging
 from model2_assets.redaction import tells_secret, without_secrets
-from model2_assets.storage import Address, Store, default_base, default_store, repository_root
+from model2_assets.storage import Address, Store, default_base, default_store
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
     from rich.console import Console
 
     from model2_assets.defs.retrain import PlannedRun
-
-HOME_VARIABLE = "DAGSTER_HOME"
 
 
 class _Command(click.Group):
@@ -40,30 +39,12 @@ class _Command(click.Group):
             click.echo(f"error: {error}", err=True)
             ctx.exit(2)
         except Exception as error:
-            refusal = _refusal(error)
-            if refusal is None and not tells_secret(error):
+            refused = refusal(error)
+            if refused is None and not tells_secret(error):
                 raise
-            text = f"error: {refusal}" if refusal else traceback.format_exc()
+            text = f"error: {refused}" if refused else traceback.format_exc()
             click.echo(without_secrets(text), err=True)
             ctx.exit(1)
-
-
-def _refusal(error: BaseException | None) -> str | None:
-    """Return one sentence where memory, the disk or a database gave up, and None elsewhere."""
-    after = "results on disk are whole, and the next retrain closes what this one left open"
-    while error is not None:
-        if isinstance(error, MemoryError):
-            return f"out of memory; give the process more, then run again: {after}"
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            return f"the system refuses: {error}; mend the cause, then run again: {after}"
-        if type(error).__name__ == "OperationalError":
-            return (
-                f"Dagster's database cannot be used: {getattr(error, 'orig', error)}; it needs "
-                f"space, memory and the right to write {os.environ.get(HOME_VARIABLE)}, then run "
-                f"again: {after}"
-            )
-        error = error.__cause__
-    return None
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -100,12 +81,10 @@ def retrain(
     config = _load_config()
     plan = _plan(config, region, horizon, model)
     _validate_imports(config)
-    home = _dagster_home()
+    home = dagster_home()
     store = default_store()
     report = GateReport.prepare(report_dir, store) if gate or report_dir else None
     click.echo(f"results: {store.base}\nDagster: {home}", err=True)
-
-    import dagster as dg
 
     from model2_assets.defs.build import build_definitions, configured_store
     from model2_assets.defs.retrain import execute_plan, not_started
@@ -113,7 +92,7 @@ def retrain(
 
     definitions = build_definitions(config, store)
     hold = partial(hold_region, configured_store(config, store))
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         _close_dead_runs(instance)
         finished = list(execute_plan(definitions, instance, plan, hold=hold))
     summarized = [run.planned.region for run in finished if run.is_summary and run.success]
@@ -143,12 +122,10 @@ def check(
     started = datetime.now(UTC)
     config = _load_config()
     plan = _plan(config, region, horizon, model)
-    home = _dagster_home()
+    home = dagster_home()
     store = default_store()
     report = GateReport.prepare(report_dir, store) if gate or report_dir else None
     click.echo(f"results: {store.base}\nDagster: {home}", err=True)
-
-    import dagster as dg
 
     from model2_assets.defs.build import build_definitions
     from model2_assets.defs.check_stored import check_stored
@@ -158,7 +135,7 @@ def check(
     definitions = build_definitions(config, store)
     regions = _chosen(region, list(config.regions), "region")
     results: list[RunResult] = []
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         _close_dead_runs(instance)
         for name in regions:
             partitions = [run.partition for run in plan if run.region == name and run.partition]
@@ -213,16 +190,14 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     _chosen(region, list(config.regions), "region")
     _chosen(horizon, config.region(region).labels.horizon_keys, "horizon")
     _chosen(model, list(config.models_of(region)), "model")
-    _dagster_home()
-
-    import dagster as dg
+    dagster_home()
 
     from model2_assets.defs.partitions import partition_key
     from model2_assets.region_lock import hold_region
 
     store = default_store(trainers=config.trainers)
     held = hold_region(store, region, partition=partition_key(horizon, model))
-    with dg.DagsterInstance.get() as instance, held:
+    with open_instance() as instance, held:
         _close_dead_runs(instance)
         roll_back(
             store,
@@ -312,11 +287,9 @@ def propose_splits(
 @main.command("close-runs")
 def close_runs() -> None:
     """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""
-    _dagster_home()
+    dagster_home()
 
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         _close_dead_runs(instance)
 
 
@@ -337,11 +310,9 @@ def prune_old_runs(keep_days: int, dry_run: bool) -> None:
     from model2_assets.cli_runs import prune_runs
 
     config = _load_config()
-    _dagster_home()
+    dagster_home()
 
-    import dagster as dg
-
-    with dg.DagsterInstance.get() as instance:
+    with open_instance() as instance:
         keep = max(config.storage.keep_versions, 1)
         prune_runs(instance, keep_days=keep_days, keep=keep, dry_run=dry_run)
 
@@ -409,15 +380,6 @@ def _validate_imports(config: Model2Config) -> None:
         ):
             if path is not None:
                 load_object(path, key=f"regions.{name}.{key}")
-
-
-def _dagster_home() -> Path:
-    """Return the folder of the Dagster instance, and make Dagster use it."""
-    home = Path(os.environ.get(HOME_VARIABLE) or repository_root() or Path.cwd() / ".dagster")
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ[HOME_VARIABLE] = str(home)
-    return home
 
 
 def _print_scores(regions: Sequence[str]) -> bool:

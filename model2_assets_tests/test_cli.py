@@ -120,6 +120,29 @@ def test_scores_without_results_say_what_to_run() -> None:
 
 
 @pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ("local_artifact_storage: {module: dagster, class: {env: NO_SUCH}}", "NO_SUCH"),
+        ("storage: {sqlite: {base_dir: {env: NO_SUCH}}}", "NO_SUCH"),
+        ("storrage: 1", "storrage"),
+        ("storage: [", "line 1, column 11"),
+    ],
+)
+def test_an_instance_that_cannot_be_understood_is_one_sentence(
+    settings: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    (tmp_path / "dagster.yaml").write_text(settings)
+
+    result = run("close-runs")
+
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"error: {tmp_path}/dagster.yaml: ")
+    assert reason in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
     ("error", "text"),
     [
         (MemoryError(), "error: out of memory; give the process more"),
@@ -127,6 +150,10 @@ def test_scores_without_results_say_what_to_run() -> None:
         (
             OperationalError("INSERT", {}, sqlite3.OperationalError("disk I/O error")),
             "error: Dagster's database cannot be used: disk I/O error; it needs space",
+        ),
+        (
+            OperationalError("SELECT 1", {}, Exception("no server\n\tat port 5432?\n")),
+            "error: Dagster's database cannot be used: no server at port 5432?; the server that",
         ),
     ],
 )
