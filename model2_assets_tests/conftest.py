@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
 from model2_assets.logging import PACKAGE_LOGGER
 from model2_assets_tests.kept_engines import keep_engines
+
+# A busy machine is no failure.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 LONGEST = (
     "test_backfill.py",

@@ -1,0 +1,73 @@
+"""A real PostgreSQL server in a folder, for one test."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+SYSTEM_FOLDERS = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+"""Where Debian keeps the programs of a server, the newest first."""
+
+
+def server_programs() -> Path | None:
+    """Return the folder of ``initdb`` and ``pg_ctl``; None where there is no PostgreSQL."""
+    search = os.pathsep.join([os.environ.get("PATH", ""), *map(str, SYSTEM_FOLDERS)])
+    found = shutil.which("initdb", path=search)
+    return Path(found).resolve().parent if found else None
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that listens on this machine alone."""
+
+    port: int
+    password: str
+
+    def url(self, password: str | None = None, *, port: int | None = None) -> str:
+        """Return what SQLAlchemy connects to, by default with the password that is right."""
+        secret = quote(password or self.password)
+        return f"postgresql+psycopg2://dagster:{secret}@127.0.0.1:{port or self.port}/postgres"
+
+
+@contextmanager
+def running_server(folder: Path, *, password: str) -> Iterator[Server]:
+    """Make a database whose user ``dagster`` has a password, serve it, and stop at the end.
+
+    PostgreSQL refuses to run as root; root lends it the user that Debian has made for it.
+    """
+    programs = server_programs()
+    assert programs is not None
+    user = "postgres" if os.geteuid() == 0 else None
+    folder.mkdir()
+    (folder / "password").write_text(password, encoding="utf-8")
+    if user:
+        owner = pwd.getpwnam(user)
+        for path in (folder, folder / "password"):
+            os.chown(path, owner.pw_uid, owner.pw_gid)
+    data, server = folder / "data", Server(_free_port(), password)
+
+    def run(program: str, *arguments: str) -> None:
+        command = [str(programs / program), "-D", str(data), *arguments]
+        subprocess.run(
+            command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, timeout=120
+        )
+
+    run("initdb", "-U", "dagster", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}")
+    options = f"-h 127.0.0.1 -p {server.port} -c unix_socket_directories=''"
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+    try:
+        yield server
+    finally:
+        run("pg_ctl", "-w", "-m", "immediate", "stop")
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
