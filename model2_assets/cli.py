@@ -287,8 +287,6 @@ def propose_splits(
 @main.command("close-runs")
 def close_runs() -> None:
     """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""
-    dagster_home()
-
     with open_instance() as instance:
         _close_dead_runs(instance)
 
@@ -310,8 +308,6 @@ def prune_old_runs(keep_days: int, dry_run: bool) -> None:
     from model2_assets.cli_runs import prune_runs
 
     config = _load_config()
-    dagster_home()
-
     with open_instance() as instance:
         keep = max(config.storage.keep_versions, 1)
         prune_runs(instance, keep_days=keep_days, keep=keep, dry_run=dry_run)

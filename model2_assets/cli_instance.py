@@ -30,7 +30,7 @@ def dagster_home() -> Path:
 
 @contextmanager
 def open_instance() -> "Iterator[DagsterInstance]":
-    """Open the Dagster instance of the home.
+    """Open the Dagster instance of the home; see `dagster_home`.
 
     Raises
     ------
@@ -40,6 +40,7 @@ def open_instance() -> "Iterator[DagsterInstance]":
     """
     import dagster as dg
 
+    settings = dagster_home() / "dagster.yaml"
     try:
         instance = dg.DagsterInstance.get()
     except Exception as error:
@@ -47,7 +48,7 @@ def open_instance() -> "Iterator[DagsterInstance]":
             raise
         reason = without_secrets(_one_line(_first_reason(error))).rstrip(".")
         raise ConfigError(
-            f"{dagster_home() / 'dagster.yaml'}: {reason}; correct the file, or set what it names"
+            f"{settings}: {reason}; correct the file, or set what it names"
         ) from error
     with instance:
         yield instance

@@ -24,6 +24,13 @@ _URL_PASSWORD = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/?#@]*:([^@]+)@")
 _SHORTEST = 6
 """Characters below which the value of a variable is no secret worth striking out."""
 
+NO_SECRET_IN_URLS = (
+    "the URL carries a password, key or signature, and paths are written into logs and "
+    "metadata; remove it, and give it by the environment variables that the file system "
+    "reads, such as AWS_SECRET_ACCESS_KEY, or FSSPEC_SFTP_PASSWORD for sftp://"
+)
+"""What a person is told of a URL for which `url_carries_secret` is true."""
+
 
 def without_secrets(text: str) -> str:
     """Return a text with `STRUCK_OUT` in place of secrets.

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field
 
 from model2_assets.names import NAME_RULE, is_name
-from model2_assets.redaction import url_carries_secret
+from model2_assets.redaction import NO_SECRET_IN_URLS, url_carries_secret
 
 
 def _safe_name(name: str) -> str:
@@ -16,11 +16,7 @@ def _safe_name(name: str) -> str:
 
 def _url_without_secret(url: str) -> str:
     if url_carries_secret(url):
-        raise ValueError(
-            "the URL carries a password, key or signature, and paths are written into logs and "
-            "metadata; remove it, and give it by the environment variables that the file system "
-            "reads, such as AWS_SECRET_ACCESS_KEY, or FSSPEC_SFTP_PASSWORD for sftp://"
-        )
+        raise ValueError(NO_SECRET_IN_URLS)
     return url
 
 

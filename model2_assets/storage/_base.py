@@ -7,7 +7,7 @@ from upath import UPath
 
 from model2_assets.errors import ConfigError
 from model2_assets.files import is_local
-from model2_assets.redaction import url_carries_secret
+from model2_assets.redaction import NO_SECRET_IN_URLS, url_carries_secret
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
 
@@ -40,12 +40,7 @@ def open_base(base: str | UPath) -> UPath:
         If nothing installed can open such a URL, or it carries a secret.
     """
     if url_carries_secret(str(base)):
-        raise ConfigError(
-            f"{STORAGE_VARIABLE}: the URL carries a password, key or signature, and paths are "
-            f"written into logs and metadata; remove it, and give it by the environment "
-            f"variables that the file system reads, such as AWS_SECRET_ACCESS_KEY, or "
-            f"FSSPEC_SFTP_PASSWORD for sftp://"
-        )
+        raise ConfigError(f"{STORAGE_VARIABLE}: {NO_SECRET_IN_URLS}")
     try:
         path = UPath(base)
         return path.expanduser().absolute() if is_local(path) else path
