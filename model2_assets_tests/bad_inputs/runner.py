@@ -57,11 +57,13 @@ def run(case: Case, folder: Path) -> Found:
     config = plant(case, folder)
     before = digests(folder)
     try:
+        # The package may lie where a user without rights cannot read its defaults.
+        settings = load_config(config) if case.act is None else None
         with _nobody() if case.is_nobody else nullcontext():
-            if case.act is not None:
+            if settings is None:
                 counts, problems = dict(case.act(folder)), []
             else:
-                counts, problems = _take(load_config(config), case.until)
+                counts, problems = _take(settings, case.until)
         outcome: Refused | Handled = Handled(counts)
     except Model2Error as error:
         outcome, problems = Refused(_without_what_varies(str(error), folder)), []
