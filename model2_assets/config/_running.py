@@ -17,7 +17,10 @@ class ExecutionConfig(Section):
         "whose labels overlap anyway; predictions cover every date",
     )
     n_jobs: int | None = Field(
-        default=None, ge=1, le=10_000, description="folds at once; null: the usable cores"
+        default=None,
+        ge=1,
+        le=10_000,
+        description="folds at once, and threads of a fit that is alone; null: the usable cores",
     )
     max_rss_gb: float | None = Field(
         default=None,

@@ -23,6 +23,7 @@ def refit_difference(
     *,
     split_id: int,
     row_weights: RowWeights | None = None,
+    n_threads: int = 1,
 ) -> float:
     """Refit one split afresh and compare its test predictions with a given model's.
 
@@ -38,6 +39,8 @@ def refit_difference(
         The split to refit.
     row_weights : callable, optional
         Returns the weights of the train rows at given positions.
+    n_threads : int, default 1
+        Threads that the refit may use, see `BaseModelTrainer.use_threads`.
 
     Returns
     -------
@@ -54,7 +57,7 @@ def refit_difference(
     if model is None:
         raise TrainingError(f"fold {split_id} has no model to compare a refit with; retrain")
     rows = data.test_rows(split_id)
-    refitted = fit_split(make_trainer, data, split_id, row_weights=row_weights)
+    refitted = fit_split(make_trainer, data, split_id, row_weights=row_weights, n_threads=n_threads)
     return largest_difference(
         predict_rows(refitted.trainer, data, rows), predict_rows(model.trainer, data, rows)
     )

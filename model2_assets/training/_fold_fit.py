@@ -57,6 +57,7 @@ def fit_split(
     split_id: int,
     *,
     row_weights: RowWeights | None = None,
+    n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
 
@@ -70,6 +71,8 @@ def fit_split(
         The split.
     row_weights : callable, optional
         Returns the weights of the train rows at given positions.
+    n_threads : int, default 1
+        Threads that the fit may use, see `BaseModelTrainer.use_threads`.
 
     Returns
     -------
@@ -83,9 +86,9 @@ def fit_split(
     """
     if not 0 <= split_id < data.n_splits:
         raise TrainingError(f"fold {split_id}: there are folds 0 to {data.n_splits - 1} only")
-    trainer = make_trainer()
+    trainer = make_trainer().use_threads(n_threads)
     with threadpool_limits(limits=1, user_api="blas"):
-        shared = share_between(trainer, data, (split_id,), row_weights)
+        shared = share_between(trainer, data, (split_id,), row_weights, n_threads)
         return finish(fold_steps(trainer, data, split_id, row_weights, shared))
 
 
@@ -94,6 +97,7 @@ def fit_all_rows(
     data: TrainingData,
     *,
     row_weights: RowWeights | None = None,
+    n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role, exactly as a split is fitted.
 
@@ -105,6 +109,8 @@ def fit_all_rows(
         Features and labels.
     row_weights : callable, optional
         Returns the weights of the rows at given positions.
+    n_threads : int, default 1
+        Threads that the fit may use, see `BaseModelTrainer.use_threads`.
 
     Returns
     -------
@@ -116,7 +122,7 @@ def fit_all_rows(
     TrainingError
         If the fit fails.
     """
-    trainer, rows = make_trainer(), np.arange(data.n_rows)
+    trainer, rows = make_trainer().use_threads(n_threads), np.arange(data.n_rows)
     with threadpool_limits(limits=1, user_api="blas"):
         steps = _row_steps(trainer, data, rows, row_weights)
         seconds = finish(_timed(steps, trainer, data, rows, what="final model"))

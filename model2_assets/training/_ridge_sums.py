@@ -266,7 +266,11 @@ def _roles_by_block(
 
 
 def add_up_rows(
-    X: Matrix, y: NDArray[np.float64], *, weights: NDArray[np.float64] | None = None
+    X: Matrix,
+    y: NDArray[np.float64],
+    *,
+    weights: NDArray[np.float64] | None = None,
+    n_threads: int = 1,
 ) -> ColumnSums:
     """Add up all rows, a few at a time.
 
@@ -278,6 +282,8 @@ def add_up_rows(
         Labels.
     weights : ndarray of shape (n_rows,), float64, optional
         What every product of a row is multiplied by.
+    n_threads : int, default 1
+        Runs of rows worked on at once; the sums are equal to the bit for any.
 
     Returns
     -------
@@ -288,4 +294,4 @@ def add_up_rows(
         ids=np.zeros(len(y), dtype=np.int32),
         runs=(np.arange(len(y)) // RUN_ROWS).astype(np.int32),
     )
-    return add_up_blocks(X, y[:, np.newaxis], everything, weights=weights)[0]
+    return add_up_blocks(X, y[:, np.newaxis], everything, weights=weights, n_threads=n_threads)[0]

@@ -103,6 +103,24 @@ class BaseModelTrainer(ABC):
         """Threads that one fit keeps busy."""
         return 1
 
+    def use_threads(self, n_threads: int) -> Self:  # noqa: ARG002 -- most trainers use one
+        """Allow a fit that has the machine to itself more than `n_threads` of its own.
+
+        Only for a trainer whose models are the same to the bit for any number of threads: the
+        determinism check refits a fold this way.
+
+        Parameters
+        ----------
+        n_threads : int
+            Threads that the next fit may use; it may use fewer.
+
+        Returns
+        -------
+        Self
+            The trainer. By default nothing changes.
+        """
+        return self
+
     def date_stride(self, n_rows: int) -> int:  # noqa: ARG002 -- most trainers want every date
         """Return that fits see every n-th date of their train rows.
 

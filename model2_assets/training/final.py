@@ -18,6 +18,7 @@ from model2_assets.training._configured import require_configured
 from model2_assets.training._manifest import Manifest, TrainedRows
 from model2_assets.training._resources import fit_n_jobs_to_memory, measure_resources
 from model2_assets.training._training_data import TRAIN, TrainingData, assemble_training_data
+from model2_assets.training._usable_cores import usable_cores
 from model2_assets.training.base_models import FoldModel, RowWeights, fit_all_rows
 from model2_assets.training.fitting import FittedModels, provenance_of, row_weights_of
 from model2_assets.training.model_registry import ModelRegistry
@@ -55,7 +56,7 @@ def fit_final_model(
     features, labels : DataFrame
         Stored tables, with their provenance.
     execution : ExecutionConfig
-        How much memory.
+        How many threads, and how much memory.
     execution_lag_days : int, default 1
         Own bars from a row to its entry; matters to weights of rows alone.
 
@@ -167,7 +168,10 @@ def _fit(
     )
     chosen = [fold.chosen_params for fold in validated.folds]
     final = fit_all_rows(
-        lambda: registry.trainer(model, horizon).adopt(chosen), data, row_weights=row_weights
+        lambda: registry.trainer(model, horizon).adopt(chosen),
+        data,
+        row_weights=row_weights,
+        n_threads=execution.n_jobs or usable_cores(),
     )
     logger.info("%s|%s: final model fitted in %.1f s", horizon, model, final.seconds)
     return final

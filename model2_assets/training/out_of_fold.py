@@ -17,6 +17,7 @@ from model2_assets.training._out_of_fold import (
     predict_splits,
 )
 from model2_assets.training._training_data import TrainingData, hash_row_order
+from model2_assets.training._usable_cores import usable_cores
 from model2_assets.training.fitting import assemble_current_data, row_weights_of
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.persistence import StoredFoldModels
@@ -72,6 +73,7 @@ def make_out_of_fold(
     cv_splits: pd.DataFrame,
     execution_lag_days: int = 1,
     covers_history: bool = True,
+    n_threads: int | None = None,
 ) -> OutOfFold:
     """Predict every row by the stored models that did not see it, and refit one of them.
 
@@ -88,6 +90,8 @@ def make_out_of_fold(
     covers_history : bool, default True
         Whether every labelled row must be predicted. False for a walk-forward, whose first
         groups no split tests, and for a splitter of your own that leaves rows out.
+    n_threads : int, optional
+        Threads of the refit; the usable cores by default. The result does not depend on it.
 
     Returns
     -------
@@ -120,6 +124,7 @@ def make_out_of_fold(
             model=model,
             execution_lag_days=execution_lag_days,
         ),
+        n_threads=n_threads or usable_cores(),
     )
     marked = with_provenance(
         oof,

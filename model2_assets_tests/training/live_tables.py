@@ -106,14 +106,16 @@ def manifest_of(fitted: FittedModels) -> Manifest:
         return save_fold_models(UPath(folder), fitted.models, provenance=fitted.provenance)
 
 
-def fit_final(tables: LiveTables, registry: ModelRegistry | None = None) -> FittedModels:
+def fit_final(
+    tables: LiveTables, registry: ModelRegistry | None = None, **execution: int
+) -> FittedModels:
     return fit_final_model(
         registry or models(),
         tables.validated,
         tables.oof,
         features=tables.features,
         labels=tables.labels,
-        execution=ExecutionConfig(),
+        execution=ExecutionConfig(**execution),
         execution_lag_days=1,
     )
 

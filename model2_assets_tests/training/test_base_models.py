@@ -17,6 +17,7 @@ from model2_assets.training import (
     fit_split,
     predict_out_of_fold,
 )
+from model2_assets.training.base_models import fit_all_rows
 from model2_assets_tests.training.panels import PURGED_BEFORE, make_data
 from model2_assets_tests.training.trainers import ElasticNetTrainer, FailingTrainer
 
@@ -98,10 +99,30 @@ def test_rows_of_train_and_test_are_counted_by_role():
     assert (data.roles[:, 4] == PURGED_BEFORE).sum() == 6
 
 
-def test_refitting_one_split_gives_the_same_bits():
+@pytest.mark.parametrize("make_trainer", TRAINERS)
+@pytest.mark.parametrize("n_threads", [1, 3])
+def test_refitting_one_split_gives_the_same_bits(make_trainer, n_threads):
+    data = make_data(n_dates=600, n_instruments=20, n_features=20)
+    models = cross_validate(make_trainer, data, n_jobs=2)
+    refitted = fit_split(make_trainer, data, 3, n_threads=n_threads)
+    assert refitted.trainer.digest() == models[3].trainer.digest()
+
+
+@pytest.mark.parametrize("make_trainer", TRAINERS)
+def test_a_fit_of_all_rows_gives_the_same_bits_on_any_number_of_threads(make_trainer):
+    data = make_data(n_dates=600, n_instruments=20, n_features=20)
+    weights = np.random.default_rng(0).uniform(0.2, 2.0, data.n_rows)
+    for row_weights in (None, weights.take):
+        if row_weights is not None and not make_trainer().takes_sample_weight():
+            continue
+        one, three = (
+            fit_all_rows(make_trainer, data, row_weights=row_weights, n_threads=n) for n in (1, 3)
+        )
+        assert one.trainer.digest() == three.trainer.digest()
+
+
+def test_a_split_that_is_not_there_is_refused_by_its_number():
     data = make_data()
-    models = cross_validate(make_xgboost, data, n_jobs=2)
-    assert fit_split(make_xgboost, data, 3).trainer.digest() == models[3].trainer.digest()
     with pytest.raises(TrainingError, match="fold 5: there are folds 0 to 4 only"):
         fit_split(make_xgboost, data, 5)
 

@@ -19,6 +19,8 @@ from model2_assets.provenance import data_versions_of
 from model2_assets.storage import Address, Store
 from model2_assets.training import (
     Manifest,
+    RidgeTrainer,
+    XGBoostTrainer,
     assemble_labelled_rows,
     fit_final_model,
     hash_row_order,
@@ -76,6 +78,22 @@ def test_weights_come_from_the_labelled_rows_alone(tables):
     np.testing.assert_allclose(predict(model.trainer, weighed), expected, rtol=1e-9)
     plain = predict(fit_final(tables).models[0].trainer, tables)
     assert np.abs(plain - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize("model", ["ridge", "xgboost"])
+def test_n_jobs_is_how_many_threads_it_may_use_and_changes_no_bit(tables, model, monkeypatch):
+    tables = live_tables(model=model)
+    trainer = {"ridge": RidgeTrainer, "xgboost": XGBoostTrainer}[model]
+    allowed = []
+    own = trainer.use_threads
+    monkeypatch.setattr(
+        trainer, "use_threads", lambda self, n: (allowed.append(n), own(self, n))[1]
+    )
+
+    fitted = [fit_final(tables, n_jobs=n_jobs) for n_jobs in (1, 3)]
+
+    assert allowed == [1, 3]
+    assert fitted[0].data_version == fitted[1].data_version
 
 
 @pytest.mark.parametrize("model", ["ridge", "xgboost"])

@@ -10,7 +10,13 @@ from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.provenance import facts_of
 from model2_assets.storage import Address, Store
-from model2_assets.training import make_out_of_fold, predict_stored
+from model2_assets.training import (
+    RidgeTrainer,
+    XGBoostTrainer,
+    make_out_of_fold,
+    predict_stored,
+    usable_cores,
+)
 from model2_assets.training.out_of_fold import smallest_split
 from model2_assets_tests.training.panels import make_tables
 from model2_assets_tests.training.stored_tables import (
@@ -40,8 +46,28 @@ def store_models(store: Store, tables: StoredTables, model: str = "ridge", **set
     return store.open_models(address)
 
 
-def make(stored, tables: StoredTables, models=None):
-    return make_out_of_fold(models or registry(), stored, **tables.arguments, execution_lag_days=1)
+def make(stored, tables: StoredTables, models=None, **settings):
+    return make_out_of_fold(
+        models or registry(), stored, **tables.arguments, execution_lag_days=1, **settings
+    )
+
+
+@pytest.mark.parametrize(
+    ("trainer", "model"), [(RidgeTrainer, "ridge"), (XGBoostTrainer, "xgboost")]
+)
+def test_the_refit_has_the_machine_to_itself(store, tables, trainer, model, monkeypatch):
+    stored = store_models(store, tables, model)
+    allowed = []
+    own = trainer.use_threads
+    monkeypatch.setattr(
+        trainer, "use_threads", lambda self, n: (allowed.append(n), own(self, n))[1]
+    )
+
+    made = make(stored, tables, n_threads=3)
+    make(stored, tables)
+
+    assert allowed == [3, usable_cores()]
+    assert made.determinism_difference_bps == 0.0
 
 
 @pytest.mark.parametrize("model", MODELS)

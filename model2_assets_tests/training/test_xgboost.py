@@ -158,6 +158,12 @@ def test_two_threads_grow_the_trees_of_one():
     assert fit(data, n_threads=2).booster_.get_dump() == fit(data).booster_.get_dump()
 
 
+def test_a_fit_alone_may_use_more_threads_than_its_parameter_says_not_fewer():
+    trainer = XGBoostTrainer(params={"n_threads": 2}, seed=7)
+    threads = [trainer.use_threads(n).native_params(100)["nthread"] for n in (1, 4)]
+    assert threads == [2, 4]
+
+
 def test_with_subsampling_the_seed_and_nothing_else_changes_the_trees():
     data = make_data()
     assert fit(data, 1, subsample=0.5).digest() == fit(data, 1, subsample=0.5).digest()

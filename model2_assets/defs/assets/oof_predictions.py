@@ -76,6 +76,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
                 cv_splits=cv_splits,
                 execution_lag_days=region.settings.labels.execution_lag_days,
                 covers_history=region.settings.cross_validation.covers_history,
+                n_threads=region.config.execution.n_jobs,
             )
             before = previous_result(region.store, region.address(context))
             outcomes = [
