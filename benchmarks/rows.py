@@ -182,8 +182,9 @@ def _rank_ic(evidence: Evidence, size: str, ours: str, *, is_goal: bool) -> Iter
     if found is None:
         return
     enough = found.n_seeds >= IC_SEEDS
+    markets = "1 market" if found.n_seeds == 1 else f"{found.n_seeds} markets"
     yield Row(
-        f"– mean rank IC against the baseline's, {found.n_seeds} {'market' if found.n_seeds == 1 else 'markets'}",
+        f"– mean rank IC against the baseline's, {markets}",
         size,
         ours=f"{found.ours:+.4f}",
         baseline=f"{found.baseline:+.4f}",
