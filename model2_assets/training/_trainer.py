@@ -104,7 +104,7 @@ class BaseModelTrainer(ABC):
         return 1
 
     def use_threads(self, n_threads: int) -> Self:  # noqa: ARG002 -- most trainers use one
-        """Allow a fit that has the machine to itself more than `n_threads` of its own.
+        """Let the next fit, which has the machine to itself, use several threads.
 
         Only for a trainer whose models are the same to the bit for any number of threads: the
         determinism check refits a fold this way.
