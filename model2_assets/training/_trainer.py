@@ -67,6 +67,8 @@ class BaseModelTrainer(ABC):
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fit_bytes_per_value: ClassVar[int] = 32
 
+    _threads_allowed: int = 1
+
     def __init__(self, *, params: Mapping[str, Any], seed: int) -> None:
         self.params = merge_params(self.DEFAULT_PARAMS, params)
         self.seed = seed
@@ -103,11 +105,11 @@ class BaseModelTrainer(ABC):
         """Threads that one fit keeps busy."""
         return 1
 
-    def use_threads(self, n_threads: int) -> Self:  # noqa: ARG002 -- most trainers use one
+    def use_threads(self, n_threads: int) -> Self:
         """Let the next fit, which has the machine to itself, use several threads.
 
-        Only for a trainer whose models are the same to the bit for any number of threads: the
-        determinism check refits a fold this way.
+        A trainer reads them from `_threads_allowed`, but only if its models are the same to the
+        bit for any number: the determinism check refits a fold this way.
 
         Parameters
         ----------
@@ -117,8 +119,9 @@ class BaseModelTrainer(ABC):
         Returns
         -------
         Self
-            The trainer. By default nothing changes.
+            The trainer.
         """
+        self._threads_allowed = n_threads
         return self
 
     def date_stride(self, n_rows: int) -> int:  # noqa: ARG002 -- most trainers want every date

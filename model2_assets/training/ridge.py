@@ -80,7 +80,6 @@ class RidgeTrainer(BaseModelTrainer):
     fit_bytes_per_value: ClassVar[int] = 1
 
     alpha_: float | None = None
-    _n_threads: int = 1
     mean_: Floats
     scale_: Floats
     coef_: Floats
@@ -98,11 +97,6 @@ class RidgeTrainer(BaseModelTrainer):
         for position, alpha in enumerate(alphas):
             key = f"alphas.{position}"
             require_number({key: alpha}, key, at_least=_SMALLEST_ALPHA)
-
-    def use_threads(self, n_threads: int) -> Self:
-        """Add rows up on more threads; see `BaseModelTrainer.use_threads`."""
-        self._n_threads = n_threads
-        return self
 
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows: not while it chooses among `alphas`."""
@@ -125,7 +119,7 @@ class RidgeTrainer(BaseModelTrainer):
         TrainingError
             If `alphas` are given, of which these rows alone cannot tell the best.
         """
-        n_threads = self._n_threads
+        n_threads = self._threads_allowed
         sums = add_up_rows(X, y, n_threads=n_threads)
         weighted = None
         if sample_weight is not None:

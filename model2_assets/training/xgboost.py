@@ -116,8 +116,6 @@ class XGBoostTrainer(BaseModelTrainer):
     booster_: xgb.Booster
     """The fitted booster."""
 
-    _threads_of_its_own: int = 1
-
     def check_params(self) -> None:
         """Refuse impossible hyper-parameters by name."""
         require_number(self.params, "n_estimators", at_least=1, integer=True)
@@ -160,17 +158,12 @@ class XGBoostTrainer(BaseModelTrainer):
 
     @property
     def n_threads(self) -> int:
-        """Threads of a fit."""
-        return max(int(self.params["n_threads"]), self._threads_of_its_own)
-
-    def use_threads(self, n_threads: int) -> Self:
-        """Grow the same trees on more threads; see `BaseModelTrainer.use_threads`.
+        """Threads of a fit; any number grows the same trees.
 
         XGBoost adds float32 gradients up in float64, so the order of the sum, which is all that
         threads change, is lost when gains are rounded to float32.
         """
-        self._threads_of_its_own = n_threads
-        return self
+        return max(int(self.params["n_threads"]), self._threads_allowed)
 
     def date_stride(self, n_rows: int) -> int:
         """Return that fits see every n-th date; see `BaseModelTrainer.date_stride`."""

@@ -34,6 +34,7 @@ from model2_assets_tests.training.live_tables import (
     models,
     oracle_rows,
 )
+from model2_assets_tests.training.trainers import record_threads
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +85,7 @@ def test_weights_come_from_the_labelled_rows_alone(tables):
 def test_n_jobs_is_how_many_threads_it_may_use_and_changes_no_bit(tables, model, monkeypatch):
     tables = live_tables(model=model)
     trainer = {"ridge": RidgeTrainer, "xgboost": XGBoostTrainer}[model]
-    allowed = []
-    own = trainer.use_threads
-    monkeypatch.setattr(
-        trainer, "use_threads", lambda self, n: (allowed.append(n), own(self, n))[1]
-    )
+    allowed = record_threads(monkeypatch, trainer)
 
     fitted = [fit_final(tables, n_jobs=n_jobs) for n_jobs in (1, 3)]
 

@@ -26,6 +26,7 @@ from model2_assets_tests.training.stored_tables import (
     registry,
     stored_tables,
 )
+from model2_assets_tests.training.trainers import record_threads
 
 MODELS = ("ridge", "xgboost")
 
@@ -57,11 +58,7 @@ def make(stored, tables: StoredTables, models=None, **settings):
 )
 def test_the_refit_has_the_machine_to_itself(store, tables, trainer, model, monkeypatch):
     stored = store_models(store, tables, model)
-    allowed = []
-    own = trainer.use_threads
-    monkeypatch.setattr(
-        trainer, "use_threads", lambda self, n: (allowed.append(n), own(self, n))[1]
-    )
+    allowed = record_threads(monkeypatch, trainer)
 
     made = make(stored, tables, n_threads=3)
     make(stored, tables)

@@ -54,3 +54,16 @@ class LarsTrainer(LinearTrainer):
 
     def make_estimator(self):
         return Lars()
+
+
+def record_threads(monkeypatch, trainer):
+    """Return a list that every number of threads is added to that a trainer is allowed."""
+    allowed = []
+    own = trainer.use_threads
+
+    def use_threads(self, n_threads):
+        allowed.append(n_threads)
+        return own(self, n_threads)
+
+    monkeypatch.setattr(trainer, "use_threads", use_threads)
+    return allowed
