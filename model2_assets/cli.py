@@ -18,6 +18,7 @@ from model2_assets.cli_versions import roll_back, show_versions
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.gate import GateReport, RunResult, problem_lines
+from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.logging import setup_logging
 from model2_assets.redaction import tells_secret, without_secrets
 from model2_assets.storage import Address, Store, default_base, default_store
@@ -35,10 +36,10 @@ class _Command(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
-        except Model2Error as error:
-            click.echo(f"error: {error}", err=True)
-            ctx.exit(2)
         except Exception as error:
+            if isinstance(error, Model2Error) and lack_of_memory(error) is None:
+                click.echo(f"error: {error}", err=True)
+                ctx.exit(2)
             refused = refusal(error)
             if refused is None and not tells_secret(error):
                 raise

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from model2_assets.errors import ConfigError
+from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.redaction import without_secrets
 from model2_assets.storage import repository_root
 
@@ -67,9 +68,9 @@ def refusal(error: BaseException | None) -> str | None:
     str or None
         What happened, and what to do.
     """
+    if lack_of_memory(error) is not None:
+        return f"out of memory; give the process more, then run again: {_AFTER}"
     while error is not None:
-        if isinstance(error, MemoryError):
-            return f"out of memory; give the process more, then run again: {_AFTER}"
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return f"the system refuses: {error}; mend the cause, then run again: {_AFTER}"
         if type(error).__name__ == "OperationalError":

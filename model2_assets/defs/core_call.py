@@ -7,6 +7,7 @@ import dagster as dg
 
 from model2_assets.defs.run_log import core_logs_to
 from model2_assets.errors import Model2Error
+from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.redaction import tells_secret, without_secrets
 
 
@@ -56,7 +57,7 @@ def stored_errors() -> Iterator[None]:
         failure = dg.Failure(
             description=sentence or without_secrets(f"{kind}: {error}"),
             metadata={"error": kind},
-            allow_retries=not isinstance(error, Model2Error | MemoryError),
+            allow_retries=not isinstance(error, Model2Error) and lack_of_memory(error) is None,
         )
         raise failure from (None if tells_secret(error) else error)
 
@@ -64,14 +65,15 @@ def stored_errors() -> Iterator[None]:
 def _sentence(error: Exception) -> str | None:
     """Return what a person reads of an error; None where it is a fault of the program."""
     stays = "the last good result stays"
-    if isinstance(error, Model2Error):
-        return str(error)
-    if isinstance(error, MemoryError):
-        detail = f" ({error})" if str(error) else ""
+    refused = lack_of_memory(error)
+    if refused is not None:
+        detail = without_secrets(f" ({refused})") if refused else ""
         return (
             f"out of memory{detail}: lower execution.n_jobs or execution.max_rss_gb, choose "
             f"execution.profile fast, or give the process more memory; {stays}"
         )
+    if isinstance(error, Model2Error):
+        return str(error)
     if isinstance(error, OSError):
         text = f"the system refuses: {error}; mend the cause, then run again: {stays}"
         return without_secrets(text)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from model2_assets.checks import CheckOutcome, check_recorded, failed_errors
 from model2_assets.errors import Model2Error
+from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.redaction import without_secrets
 from model2_assets.stored_checks._files import StoredFiles
 from model2_assets.stored_checks._registry import PREDICATES
@@ -166,6 +167,12 @@ def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
 
 def _failure(name: str, what: str, error: Exception) -> CheckOutcome:
     """Return what is wrong; other errors than ours name their kind, since texts may be bare."""
-    text = str(error) if isinstance(error, Model2Error) else f"{type(error).__name__}: {error}"
+    refused = lack_of_memory(error)
+    if refused is not None:
+        text = f"no verdict, for lack of memory ({refused or type(error).__name__})"
+    elif isinstance(error, Model2Error):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
     text = without_secrets(f"{what}: {text}" if what else text)
     return CheckOutcome(name, passed=False, description=text)

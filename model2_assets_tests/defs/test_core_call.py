@@ -4,6 +4,13 @@ import dagster as dg
 import pytest
 
 from model2_assets.defs.core_call import stored_errors
+from model2_assets.errors import StoreError
+
+
+def damaged_by(cause: Exception) -> StoreError:
+    error = StoreError("a.parquet: not a readable Parquet file")
+    error.__cause__ = cause
+    return error
 
 
 @pytest.mark.parametrize(
@@ -12,6 +19,14 @@ from model2_assets.defs.core_call import stored_errors
         (
             MemoryError("Unable to allocate 8 GiB"),
             "out of memory (Unable to allocate 8 GiB): lower",
+        ),
+        (
+            RuntimeError("can't start new thread"),
+            "out of memory (can't start new thread): lower execution.n_jobs",
+        ),
+        (
+            damaged_by(MemoryError("realloc of size 8 failed")),
+            "out of memory (realloc of size 8 failed): lower execution.n_jobs",
         ),
         (OSError(errno.EIO, "Input/output error", "a.csv"), "the system refuses: [Errno 5] Input/"),
     ],

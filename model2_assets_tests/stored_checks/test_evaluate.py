@@ -6,6 +6,7 @@ import pytest
 
 from model2_assets.checks import CheckOutcome
 from model2_assets.checks._outcome import Severity
+from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.stored_checks import PREDICATES, StoredFiles, evaluate_stored, verdict_of
 from model2_assets.stored_checks import _evaluate as evaluating
@@ -93,6 +94,21 @@ def test_a_predicate_that_breaks_is_a_failure_and_keeps_what_was_found(
 
     assert [found.name for found in outcomes] == ["readable", "range", "evaluated"]
     assert outcomes[2].description == "cannot be evaluated: ZeroDivisionError: no rows"
+
+
+def test_a_file_that_memory_does_not_suffice_to_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> Any:
+        raise StoreError("labels.parquet: not a readable Parquet file") from MemoryError("8 GiB")
+
+    Store(tmp_path).write(Address("us", "labels"), labels())
+    monkeypatch.setattr(Store, "load", load)
+
+    (outcome,) = evaluate_stored(files(tmp_path), "labels")
+
+    assert not outcome.passed
+    assert outcome.description == "no verdict, for lack of memory (8 GiB)"
 
 
 def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
