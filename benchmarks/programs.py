@@ -59,7 +59,7 @@ PROGRAMS: dict[str, Program] = {
     "clean_by_qlib": Program("qlib_features", options={"clean": True}, once=True),
     "job_ours": Program("job_ours", options={"profile": "default"}),
     "job_exact": Program("job_ours", options={"profile": "exact"}, once=True),
-    "job_by_hand": Program("job_by_hand", once=True),
+    "job_by_hand": Program("job_by_hand"),
     "import_time": Program("import_time", once=True),
     "limits": Program("limits", once=True),
     **{
