@@ -113,18 +113,20 @@ test-latest:
 
 environment: $(VENV)/installed
 
-# $(call install,folder,options,what): a virtual environment, by uv where there is one.
+# $(call install,folder,options,what): a virtual environment, by uv where there is one. Bytecode
+# is made on all cores, and at once: some systems never write it at an import.
 ifneq ($(shell command -v uv),)
 EAGER :=
 define install
 	uv venv --quiet --allow-existing --python "$(PYTHON)" $(1)
-	uv pip install --quiet --python $(1)/bin/python $(2) $(3)
+	uv pip install --quiet --compile-bytecode --python $(1)/bin/python $(2) $(3)
 endef
 else
 EAGER := --upgrade-strategy eager
 define install
 	$(PYTHON) -m venv $(1)
-	$(1)/bin/python -m pip install --quiet --disable-pip-version-check $(2) $(3)
+	$(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile $(2) $(3)
+	$(1)/bin/python -m compileall -q -j 0 $(1)/lib || true
 endef
 endif
 
