@@ -17,6 +17,7 @@ from model2_assets.checksum import fits_checksum, write_with_checksum
 from model2_assets.conformity import require_conformity
 from model2_assets.contracts import Contract
 from model2_assets.errors import ContractError, StoreError
+from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.panel import INDEX_NAMES, with_plain_names
 
 _METADATA_KEY = b"model2"
@@ -187,10 +188,15 @@ def _without_categories(frame: pd.DataFrame) -> pd.DataFrame:
 
 @contextmanager
 def readable_parquet(origin: str) -> Iterator[None]:
-    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError."""
+    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError.
+
+    A lack of memory says nothing about the file, and is left as it is.
+    """
     try:
         yield
     except Exception as error:  # a damaged footer can fail anywhere
+        if lack_of_memory(error) is not None:
+            raise
         raise StoreError(
             f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
         ) from error

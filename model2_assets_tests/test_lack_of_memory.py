@@ -3,7 +3,7 @@
 import io
 from collections.abc import Callable
 
-from model2_assets.errors import StoreError
+from model2_assets.errors import StoreError, TrainingError
 from model2_assets.lack_of_memory import lack_of_memory
 from model2_assets.tables import readable_parquet
 
@@ -22,8 +22,18 @@ def test_a_file_that_memory_did_not_suffice_to_read_is_not_called_damaged() -> N
             raise OSError("ZSTD_DCtx create failed")
 
     error = caught(read)
-    assert isinstance(error, StoreError)
+    assert not isinstance(error, StoreError)
     assert lack_of_memory(error) == "ZSTD_DCtx create failed"
+
+
+def test_an_error_that_was_made_of_it_does_not_hide_it() -> None:
+    def fit() -> None:
+        try:
+            raise OSError("ZSTD_DCtx create failed")
+        except OSError as error:
+            raise TrainingError(f"21d fold 3: {error}") from error
+
+    assert lack_of_memory(caught(fit)) == "ZSTD_DCtx create failed"
 
 
 def test_an_error_on_the_way_out_of_another_does_not_hide_it() -> None:

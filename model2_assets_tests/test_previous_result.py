@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from model2_assets.previous_result import previous_result
@@ -34,6 +35,18 @@ def test_a_damaged_one_is_told_of(store: Store) -> None:
     assert previous.table is None
     assert "leaderboard before cannot be read" in previous.problem
     assert "leaderboard.parquet: not a readable Parquet file" in previous.problem
+
+
+def test_one_that_memory_does_not_suffice_to_read_is_not_taken_for_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_table(*_: object, **__: object) -> None:
+        raise MemoryError("realloc of size 1216 failed")
+
+    store.write(BOARD, leaderboard())
+    monkeypatch.setattr(pq, "read_table", read_table)
+    with pytest.raises(MemoryError, match="realloc of size 1216 failed"):
+        previous_result(store, BOARD)
 
 
 def test_one_of_an_older_contract_is_told_of(store: Store) -> None:
