@@ -54,7 +54,7 @@ def run(inputs: Inputs, *, profile: str) -> Outcome:
 
 
 def _retrain(config: Path, environ: dict[str, str], folder: Path) -> Outcome:
-    command = [sys.executable, "-m", "model2_assets.cli", "--config", str(config), "retrain"]
+    command = [sys.executable, "-m", "model2_assets.cli.main", "--config", str(config), "retrain"]
     log = folder / "log.txt"
     started = time.monotonic()
     with log.open("wb") as output:

@@ -8,7 +8,7 @@ import sys
 
 import pandas as pd
 
-from model2_assets.controls import null_control
+from model2_assets.checks.null_control import null_control
 from model2_assets.training import assemble_training_data, measure_resources
 from model2_assets_tests.controls.leaking import leak_test_rows
 

@@ -10,15 +10,9 @@ from benchmarks import xgboost_by_hand as by_hand
 from benchmarks.inputs import CPCV, FIVE_FOLDS, HORIZONS, Inputs
 from benchmarks.outcome import Outcome, as_predictions, prediction_name
 from model2_assets.config import Model2Config, parse_config
-from model2_assets.training import (
-    FoldModel,
-    ModelRegistry,
-    TrainingData,
-    predict_splits,
-)
-from model2_assets.training._date_stride import on_every_nth_date
-from model2_assets.training._training_data import SourceTables
-from model2_assets.training.fitting import assemble_current_data, fit_every_split
+from model2_assets.training import FoldModel, ModelRegistry, TrainingData, predict_splits
+from model2_assets.training.data import SourceTables, on_every_nth_date
+from model2_assets.training.fit import assemble_current_data, fit_every_split
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
 """What differs from the trainer's defaults, so that both sides have the same."""

@@ -13,9 +13,9 @@ import pandas as pd
 from model2_assets.config import load_config
 from model2_assets.cross_validation import leave_group_out
 from model2_assets.evaluation import daily_ic, label_overlap_days, mean_ic_inference
-from model2_assets.provenance import facts_of
 from model2_assets.stacking import nonnegative_weights, stackable_columns
 from model2_assets.storage import Address, default_store
+from model2_assets.storage.provenance import facts_of
 
 config = load_config()
 region = next(iter(config.regions))

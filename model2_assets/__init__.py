@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from model2_assets.reading import load_oof
+    from model2_assets.storage.read import load_oof
 
 __all__ = ["load_oof"]
 
@@ -11,7 +11,7 @@ __all__ = ["load_oof"]
 def __getattr__(name: str) -> Any:
     """Import what the package hands out when it is asked for: the package itself stays light."""
     if name in __all__:
-        from model2_assets import reading
+        from model2_assets.storage import read as reading
 
         return getattr(reading, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,6 +1,104 @@
-"""Errors that a user can mend: one sentence that names the culprit and the remedy."""
+"""Errors that a user can mend, and texts that tell no secret."""
 
-from model2_assets.redaction import without_secrets
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+STRUCK_OUT = "***"
+
+_SECRET_WORDS = (
+    r"sig|signature|token|secret|password|passwd|pwd|credentials?|api_?key|access_?key(?:_?id)?|"
+    r"private_?key|account_?key"
+)
+_PARAMETER = re.compile(rf"(?i)([?&;#](?:[\w.-]*[-_.])?(?:{_SECRET_WORDS})=)[^&;#\s'\"]+")
+_USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#@'\"]*:[^\s@'\"]*@")
+_WEB_USER = re.compile(r"(?i)\b(https?://)[^\s/?#@'\"]+@")
+_SECRET_VARIABLE = re.compile(rf"(?i)(?:^|_)(?:{_SECRET_WORDS}|key)(?:$|_)")
+_URL_PASSWORD = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/?#@]*:([^@]+)@")
+_SHORTEST = 6
+"""Characters below which the value of a variable is no secret worth striking out."""
+
+NO_SECRET_IN_URLS = (
+    "the URL carries a password, key or signature, and paths are written into logs and "
+    "metadata; remove it, and give it by the environment variables that the file system "
+    "reads, such as AWS_SECRET_ACCESS_KEY, or FSSPEC_SFTP_PASSWORD for sftp://"
+)
+"""What a person is told of a URL for which `url_carries_secret` is true."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with `STRUCK_OUT` in place of secrets.
+
+    Struck out are user names and passwords in URLs, parameters of URLs that sign or authorize,
+    and, wherever they stand, the values of environment variables whose name says that they are
+    secret, unless they are paths that exist, and passwords of URLs in environment variables.
+
+    Parameters
+    ----------
+    text : str
+        Such as the message of an exception.
+
+    Returns
+    -------
+    str
+        The text, otherwise unchanged.
+
+    Examples
+    --------
+    >>> without_secrets("sftp://me:hunter2@host/prices.csv: no such file")
+    'sftp://***@host/prices.csv: no such file'
+    """
+    for secret in _secrets_of_environment():
+        text = text.replace(secret, STRUCK_OUT)
+    text = _USER_INFO.sub(rf"\1{STRUCK_OUT}@", text)
+    text = _WEB_USER.sub(rf"\1{STRUCK_OUT}@", text)
+    return _PARAMETER.sub(rf"\1{STRUCK_OUT}", text)
+
+
+def url_carries_secret(url: str) -> bool:
+    """Tell whether a URL has a password, or a parameter that signs or authorizes.
+
+    A local path is no URL, whatever characters it has.
+    """
+    return "://" in url and any(
+        pattern.search(url) for pattern in (_USER_INFO, _WEB_USER, _PARAMETER)
+    )
+
+
+def tells_secret(error: BaseException) -> bool:
+    """Tell whether an exception, or one that it came from, has a secret in its text."""
+    return any(str(link) != without_secrets(str(link)) for link in _chain(error))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    waiting: list[BaseException | None] = [error]
+    while waiting:
+        link = waiting.pop()
+        if link is not None and id(link) not in seen:
+            seen.add(id(link))
+            yield link
+            waiting += [link.__cause__, link.__context__]
+
+
+def _secrets_of_environment() -> list[str]:
+    """Return the longest first, so that none is struck out in part."""
+    found = set()
+    for name, value in os.environ.items():
+        # PWD is the working folder, and a variable may name the file that holds a key.
+        if _SECRET_VARIABLE.search(name) and not _is_there(value):
+            found.add(value)
+        if match := _URL_PASSWORD.match(value):
+            found.add(match[1])
+    return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
+
+
+def _is_there(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # no name that a file could have
+        return False
 
 
 class Model2Error(Exception):
@@ -43,3 +141,37 @@ class ContractError(Model2Error):
 
 class StoreError(Model2Error):
     """A stored file is missing, damaged or of another version; the message names it."""
+
+
+_REFUSALS = (
+    "can't start new thread",
+    "std::bad_alloc",
+    "ZSTD_CCtx create failed",
+    "ZSTD_DCtx create failed",
+)
+"""What libraries say that report a lack of memory by errors of another kind."""
+
+
+def lack_of_memory(error: BaseException | None) -> str | None:
+    """Return what was refused, where memory or a thread was.
+
+    A library, or code of ours that names the file or the step, may have raised an error of its
+    own for it; the errors that it came from are looked at as well.
+
+    Parameters
+    ----------
+    error : exception, optional
+        What came out.
+
+    Returns
+    -------
+    str or None
+        Its text, which may be empty; None where there was another cause.
+    """
+    found = None
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError) or any(refusal in text for refusal in _REFUSALS):
+            found = text  # the innermost, which others only quote
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return found

@@ -6,7 +6,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Literal
 
-from model2_assets.redaction import without_secrets
+from model2_assets.errors import without_secrets
 
 PACKAGE_LOGGER = "model2_assets"
 

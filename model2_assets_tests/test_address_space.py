@@ -2,8 +2,8 @@ import resource
 
 import pytest
 
-from model2_assets.address_space import LEAST_BYTES, require_address_space
 from model2_assets.errors import ConfigError
+from model2_assets.training.resources import LEAST_BYTES, require_address_space
 
 
 def limited_to(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:

@@ -2,10 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.builders import make_features, make_labels
 from model2_assets.config import FeaturesConfig, LabelsConfig
 from model2_assets.errors import ConfigError
 from model2_assets.features import build_features_from_config
+from model2_assets.features.build import make_features, make_labels
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import synthetic_panel
 from model2_assets.panel import is_canonical, to_canonical

@@ -10,7 +10,7 @@ import yaml
 from click.testing import CliRunner
 from dagster._cli import cli as dagster_cli
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets.config import parse_config
 from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
 from model2_assets.defs.region import Region

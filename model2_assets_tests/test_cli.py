@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner, Result
 from sqlalchemy.exc import OperationalError
 
-from model2_assets.cli import _Command, main
+from model2_assets.cli.main import _Command, main
 from model2_assets_tests.defs.small_region import SMALL_REGION
 
 

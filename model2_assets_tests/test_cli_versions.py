@@ -5,11 +5,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from model2_assets import load_oof
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets.defs.rollback import inputs_that_moved_on, refuse_while_running
 from model2_assets.errors import StoreError
 from model2_assets.storage import Store
-from model2_assets.versions import Rollback
+from model2_assets.storage.rollback import Rollback
 from model2_assets_tests.versions.nights import OOF, at, digest, nights_on_disk, publish_night
 
 WHERE = ("--region", "us", "--horizon", "21d", "--model", "ridge")

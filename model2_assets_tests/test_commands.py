@@ -60,8 +60,8 @@ def oof(environment: Mapping[str, str], partition: str) -> pd.DataFrame:
 
 
 def test_retrain_tells_every_fold_and_ends_with_the_scores(environment: dict[str, str]) -> None:
-    first = execute("model2_assets.cli", "retrain", environment=environment)
-    scores = execute("model2_assets.cli", "scores", environment=environment)
+    first = execute("model2_assets.cli.main", "retrain", environment=environment)
+    scores = execute("model2_assets.cli.main", "scores", environment=environment)
 
     assert len(oof(environment, "63d|xgboost"))
     assert "6 of 6 runs succeeded" in first.stdout
@@ -81,7 +81,7 @@ def test_retrain_exits_with_one_where_a_check_failed(
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
 
     finished = execute(
-        *("model2_assets.cli", "retrain", "--horizon", "21d", "--model", "ridge"),
+        *("model2_assets.cli.main", "retrain", "--horizon", "21d", "--model", "ridge"),
         environment=environment,
         status=1,
     )

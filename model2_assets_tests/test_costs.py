@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.costs import COLUMNS, total_costs
+from model2_assets.training.resources import COLUMNS, total_costs
 
 
 def costs(*rows):

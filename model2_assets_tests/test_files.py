@@ -13,7 +13,7 @@ import pytest
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.files import (
+from model2_assets.storage.files import (
     TEMPORARY_PREFIX,
     is_local,
     remove_abandoned,
@@ -82,7 +82,7 @@ def test_first_write_that_fails_leaves_nothing(tmp_path, monkeypatch, step):
 KILLED = """
 import os, signal, sys
 from upath import UPath
-from model2_assets.files import write_atomically
+from model2_assets.storage.files import write_atomically
 setattr(os, sys.argv[2], lambda *args, **kwargs: os.kill(os.getpid(), signal.SIGKILL))
 write_atomically(UPath(sys.argv[1]), b"new")
 """
@@ -104,7 +104,7 @@ def test_killed_writer_leaves_the_old_file(tmp_path, step):
 HELD = """
 import sys
 from pathlib import Path
-from model2_assets.files import scratch_folder, temporary_beside
+from model2_assets.storage.files import scratch_folder, temporary_beside
 with scratch_folder() as scratch, temporary_beside(Path(sys.argv[1])):
     (scratch / "model.ubj").touch()
     print("held", flush=True)

@@ -3,8 +3,8 @@ import sys
 
 import pytest
 
+from model2_assets.config.load import load_object
 from model2_assets.errors import ConfigError
-from model2_assets.import_path import load_object
 
 KEY = "regions.us.features.builder"
 

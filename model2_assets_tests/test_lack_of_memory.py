@@ -3,9 +3,8 @@
 import io
 from collections.abc import Callable
 
-from model2_assets.errors import StoreError, TrainingError
-from model2_assets.lack_of_memory import lack_of_memory
-from model2_assets.tables import readable_parquet
+from model2_assets.errors import StoreError, TrainingError, lack_of_memory
+from model2_assets.storage.codecs import readable_parquet
 
 
 def caught(work: Callable[[], None]) -> Exception:

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.evaluation import rank_ic_changes
-from model2_assets.leaderboard_view import (
+from model2_assets.evaluation.leaderboard import (
     by_model_and_horizon,
     readable_board,
     readable_changes,

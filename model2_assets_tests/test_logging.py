@@ -50,7 +50,7 @@ def test_json_line_is_one_object(stderr):
     assert time.utcoffset() == timedelta(0)
     assert document == {
         "level": "WARNING",
-        "logger": "model2_assets.training.fitting",
+        "logger": "model2_assets.training.fit",
         "message": "two\nlines, é",
     }
 

@@ -5,7 +5,7 @@ import pytest
 
 PROGRAM = """
 import numpy as np, pyarrow as pa
-from model2_assets.memory import release_unused_memory
+from model2_assets.training.resources import release_unused_memory
 from model2_assets.training import measure_resources
 
 def resident():

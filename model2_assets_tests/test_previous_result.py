@@ -4,8 +4,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from model2_assets.previous_result import previous_result
 from model2_assets.storage import Address, Store
+from model2_assets.storage.read import previous_result
 from model2_assets_tests.sample_tables import leaderboard
 
 BOARD = Address("us", "leaderboard")

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets_tests.defs.small_region import SMALL_REGION
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
-from model2_assets.provenance import (
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import (
     data_version_of,
     data_versions_of,
     facts_of,

@@ -8,11 +8,11 @@ import pytest
 import model2_assets
 from model2_assets import load_oof
 from model2_assets.contracts import load_contract
-from model2_assets.data_version import table_digest
 from model2_assets.errors import ContractError, StoreError
-from model2_assets.provenance import with_provenance
 from model2_assets.storage import Address, Store
-from model2_assets.tables import encode_parquet
+from model2_assets.storage.codecs import encode_parquet
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import with_provenance
 from model2_assets_tests.sample_tables import oof_predictions, sample_table
 
 OOF = Address("us", "oof_predictions", "21d", "ridge")

@@ -3,8 +3,13 @@ from pathlib import Path
 import pytest
 
 from model2_assets.config import parse_config
-from model2_assets.errors import ConfigError, StoreError
-from model2_assets.redaction import tells_secret, url_carries_secret, without_secrets
+from model2_assets.errors import (
+    ConfigError,
+    StoreError,
+    tells_secret,
+    url_carries_secret,
+    without_secrets,
+)
 from model2_assets.storage import Store, default_store
 
 CANARY = "c4narY-S3cret"

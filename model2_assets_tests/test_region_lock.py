@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from model2_assets.errors import StoreError
-from model2_assets.files import TEMPORARY_PREFIX, temporary_beside
-from model2_assets.region_lock import hold_region, share_region
 from model2_assets.storage import Store
+from model2_assets.storage.files import TEMPORARY_PREFIX, temporary_beside
+from model2_assets.storage.lock import hold_region, share_region
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -69,7 +69,7 @@ def test_a_reader_waits_for_a_writer_and_not_for_a_reader(store):
 
 
 def test_who_waits_says_for_whom(store, caplog):
-    caplog.set_level(logging.INFO, "model2_assets.region_lock")
+    caplog.set_level(logging.INFO, "model2_assets.storage.lock")
     with hold_region(store, "us"):
         _, thread = waits(store)
     thread.join(10)

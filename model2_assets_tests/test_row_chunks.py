@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.row_chunks import row_chunks
+from model2_assets.panel import row_chunks
 
 
 def test_chunks_are_views_of_all_rows_in_order():

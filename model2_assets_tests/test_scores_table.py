@@ -2,8 +2,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
+from model2_assets.cli.show import WIDE, fitting_scores_table, scores_table
 from model2_assets.contracts import load_contract
-from model2_assets.scores_table import WIDE, fitting_scores_table, scores_table
 
 
 def board(**changes):

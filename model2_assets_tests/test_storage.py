@@ -8,17 +8,19 @@ import pandas as pd
 import pytest
 from upath import UPath
 
-from model2_assets.data_version import table_digest
 from model2_assets.errors import ConfigError, ContractError, StoreError
 from model2_assets.storage import (
     PRODUCTS,
     Address,
     Store,
-    _base,
     default_base,
     default_store,
     repository_root,
 )
+from model2_assets.storage import (
+    address as _base,
+)
+from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 

@@ -10,17 +10,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model2_assets.contracts import load_contract
-from model2_assets.data_version import table_digest
 from model2_assets.errors import ContractError, Model2Error, StoreError
 from model2_assets.panel import panel_index
-from model2_assets.provenance import facts_of, with_provenance
-from model2_assets.tables import (
+from model2_assets.storage.codecs import (
     decode_json_lines,
     decode_parquet,
     encode_anything,
     encode_json_lines,
     encode_parquet,
 )
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import facts_of, with_provenance
 from model2_assets_tests.sample_tables import (
     CONTRACTS,
     cv_scores,

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model2_assets import working_files as module
-from model2_assets.files import temporary_beside
 from model2_assets.storage import Address, Store
-from model2_assets.working_files import WorkingFiles, working_files_of
+from model2_assets.storage import cache as module
+from model2_assets.storage.cache import WorkingFiles, working_files_of
+from model2_assets.storage.files import temporary_beside
 from model2_assets_tests.sample_tables import sample_table
 
 

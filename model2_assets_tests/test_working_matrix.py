@@ -5,12 +5,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets import working_matrix
-from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
 from model2_assets.panel import panel_index
-from model2_assets.provenance import facts_of, with_provenance
 from model2_assets.storage import Address, Store
+from model2_assets.storage import large_tables as working_matrix
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import facts_of, with_provenance
 
 FEATURES = Address("us", "features")
 
@@ -77,7 +77,7 @@ def test_nothing_that_is_done_with_a_table_copies_it(store):
 
 @pytest.mark.parametrize("chunk_rows", [64, 16_384])
 def test_a_matrix_made_of_the_file_has_the_same_bits(store, monkeypatch, chunk_rows):
-    monkeypatch.setattr("model2_assets.parquet_source.CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr("model2_assets.storage.large_tables.CHUNK_ROWS", chunk_rows)
     store.write(FEATURES, features())
     [path], [rows] = kept(store), kept(store, "matrix_rows")
     before, rows_before = path.read_bytes(), rows.read_bytes()

@@ -5,18 +5,35 @@ from the defaults. Its ``regions`` replace the default region; its ``models`` ar
 over the default models, and a ``null`` removes one.
 """
 
-from model2_assets.config._alerts import AlertsConfig, EmailConfig, SlackConfig
-from model2_assets.config._checks import ChecksConfig
-from model2_assets.config._cross_validation import MAX_SPLITS, CrossValidationConfig
-from model2_assets.config._features import FeaturesConfig
-from model2_assets.config._labels import LabelsConfig
-from model2_assets.config._load import load_config, parse_config, parse_section
-from model2_assets.config._market_data import MARKET_DATA_COLUMNS, MarketDataConfig
-from model2_assets.config._model2 import Model2Config
-from model2_assets.config._output import LoggingConfig, ReportsConfig, StorageConfig
-from model2_assets.config._region import ModelConfig, RegionConfig
-from model2_assets.config._running import ExecutionConfig, ScheduleConfig
-from model2_assets.config._yaml import CONFIG_VARIABLE, MAX_YAML_VALUES
+from model2_assets.config.load import (
+    CONFIG_VARIABLE,
+    MAX_YAML_VALUES,
+    load_config,
+    parse_config,
+    parse_section,
+)
+from model2_assets.config.region import (
+    MARKET_DATA_COLUMNS,
+    MAX_SPLITS,
+    CrossValidationConfig,
+    FeaturesConfig,
+    LabelsConfig,
+    MarketDataConfig,
+    Model2Config,
+    ModelConfig,
+    RegionConfig,
+)
+from model2_assets.config.sections import (
+    AlertsConfig,
+    ChecksConfig,
+    EmailConfig,
+    ExecutionConfig,
+    LoggingConfig,
+    ReportsConfig,
+    ScheduleConfig,
+    SlackConfig,
+    StorageConfig,
+)
 
 __all__ = [
     "CONFIG_VARIABLE",

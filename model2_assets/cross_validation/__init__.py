@@ -1,12 +1,11 @@
 """Combinatorial and walk-forward purged splits of panels, and the proof of no overlap."""
 
-from model2_assets.cross_validation._build import build_cv_splits, make_splitter
-from model2_assets.cross_validation._label_ends import longest_label_end
-from model2_assets.cross_validation._leave_group_out import HeldOutGroup, leave_group_out
-from model2_assets.cross_validation._paths import recombine_paths
-from model2_assets.cross_validation._proof import OverlapProof, prove_no_overlap
-from model2_assets.cross_validation._propose import CPCVProposal, propose_cpcv
-from model2_assets.cross_validation._roles import (
+from model2_assets.cross_validation.intervals import longest_label_end
+from model2_assets.cross_validation.leave_group_out import HeldOutGroup, leave_group_out
+from model2_assets.cross_validation.paths import recombine_paths
+from model2_assets.cross_validation.proof import OverlapProof, prove_no_overlap
+from model2_assets.cross_validation.propose import CPCVProposal, propose_cpcv
+from model2_assets.cross_validation.roles import (
     Role,
     RoleColumn,
     role_columns,
@@ -14,10 +13,17 @@ from model2_assets.cross_validation._roles import (
     split_ids,
     split_roles,
 )
-from model2_assets.cross_validation._samples import check_min_samples, count_samples
-from model2_assets.cross_validation._splitter import PurgedEmbargoedTimeSeriesSplit
-from model2_assets.cross_validation._summary import SplitCoverage, split_coverage, split_summary
-from model2_assets.cross_validation._walk_forward import WalkForwardSplit
+from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.cross_validation.table import (
+    SplitCoverage,
+    build_cv_splits,
+    check_min_samples,
+    count_samples,
+    make_splitter,
+    split_coverage,
+    split_summary,
+)
+from model2_assets.cross_validation.walk_forward import WalkForwardSplit
 
 __all__ = [
     "CPCVProposal",

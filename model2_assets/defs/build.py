@@ -6,15 +6,13 @@ from model2_assets.config import Model2Config
 from model2_assets.defs.alerts import lost_runs_sensor, open_channels
 from model2_assets.defs.assets import region_assets
 from model2_assets.defs.checks import region_checks
-from model2_assets.defs.data_watch import data_watch, has_input_files
 from model2_assets.defs.dead_runs import dead_runs_sensor
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.jobs import region_jobs
-from model2_assets.defs.previews import accepted_previews
+from model2_assets.defs.partitions import accepted_previews
 from model2_assets.defs.region import IO_MANAGER_KEY, Region
-from model2_assets.defs.region_turn import region_turn, turn_key
-from model2_assets.defs.run_log import console_logger
-from model2_assets.defs.schedules import nightly_sensor
+from model2_assets.defs.schedules import data_watch, has_input_files, nightly_sensor
+from model2_assets.defs.steps import console_logger, region_turn, turn_key
 from model2_assets.storage import Store
 
 

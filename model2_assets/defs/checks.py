@@ -1,22 +1,23 @@
-"""Checks of what is on disk: they read it again and evaluate it afresh.
+"""Checks of what is on disk: they read it again and evaluate it afresh."""
 
-Each asset has a check ``stored``. ``model2 check`` and the button on the asset's page evaluate
-everything that needs no refit; a run that has just made the asset only reads it back, since
-its other checks have looked at the candidate.
-"""
-
+import logging
+import time
+import uuid
 from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
 from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
-from model2_assets.defs.core_call import core_call
-from model2_assets.defs.event_log import EventLog
+from model2_assets.defs.maintenance import INDEX, held_open
+from model2_assets.defs.materializations import EventLog
 from model2_assets.defs.metadata import outcomes_table
-from model2_assets.defs.partitions import split_partition_key
+from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG, split_partition_key
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.region import STORED, Region
+from model2_assets.defs.retrain import PROCESS_TAG, this_process
+from model2_assets.defs.run_result import RunResult, run_result
+from model2_assets.defs.steps import core_call
 
 STORED_MODELS = "stored_models_reproduce_oof"
 
@@ -85,7 +86,7 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
         ],
     )
     def stored_models_reproduce_oof(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        from model2_assets.stored_checks import (
+        from model2_assets.checks.catalogue import (
             StoredFiles,
             read_back_predictions,
             reproduce_stored,
@@ -131,7 +132,7 @@ def _stored_check(
         can_subset=True,
     )
     def stored(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        from model2_assets.stored_checks import (
+        from model2_assets.checks.catalogue import (
             StoredFiles,
             evaluate_stored,
             read_back,
@@ -162,3 +163,74 @@ def _stored_check(
 def _made_in_this_run(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> bool:
     event = context.instance.get_latest_materialization_event(key)
     return event is not None and event.run_id == context.run.run_id
+
+
+logger = logging.getLogger(__name__)
+
+
+def check_stored(
+    definitions: dg.Definitions,
+    instance: dg.DagsterInstance,
+    region: Region,
+    partitions: Sequence[str],
+) -> Iterator[RunResult]:
+    """Evaluate the checks of what is on disk of a region.
+
+    Parameters
+    ----------
+    definitions : Definitions
+        The code location.
+    instance : DagsterInstance
+        Where evaluations are recorded.
+    region : Region
+        The region.
+    partitions : sequence of str
+        Partitions to look at, such as ``21d|ridge``; assets that all partitions share are
+        looked at in any case.
+
+    Yields
+    ------
+    RunResult
+        One for the shared assets, then one for each partition.
+    """
+    every = definitions.resolve_implicit_global_asset_job_def()
+    for partition in (None, *partitions):
+        run_id = str(uuid.uuid4())
+        title = partition or "shared assets"
+        logger.info("checking %s %s", region.name, title)
+        started = time.monotonic()
+        chosen = every.get_subset(
+            asset_selection=frozenset(),
+            asset_check_selection=check_keys(region, partitioned=partition is not None),
+        )
+        with held_open(instance, INDEX, run_id):
+            result = chosen.execute_in_process(
+                instance=instance,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {}}},
+                tags={PROCESS_TAG: this_process(), **_partition_tags(partition)},
+                run_id=run_id,
+            )
+        yield run_result(
+            result,
+            instance,
+            region=region.name,
+            partition=partition,
+            seconds=time.monotonic() - started,
+            title=title,
+        )
+
+
+def _partition_tags(partition: str | None) -> dict[str, str]:
+    """Return the tags by which a run knows its partition.
+
+    A job of nothing but checks has no partitions of its own, and refuses a partition key.
+    """
+    if partition is None:
+        return {}
+    horizon, model = split_partition_key(partition)
+    return {
+        PARTITION_TAG: partition,
+        f"{PARTITION_TAG}/{HORIZON}": horizon,
+        f"{PARTITION_TAG}/{MODEL}": model,
+    }

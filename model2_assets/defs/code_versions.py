@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from model2_assets.config import Model2Config
-from model2_assets.data_version import document_digest
+from model2_assets.storage.data_version import document_digest
 
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
@@ -23,8 +23,8 @@ _SOURCE_SUFFIXES = (".py", ".j2", ".css")
 
 _SOURCES: dict[str, tuple[str, ...]] = {
     "market_data": ("market_data", "panel.py"),
-    "labels": ("labels.py", "market_data/_adjustment.py", "panel.py"),
-    "features": ("features", "market_data/_adjustment.py", "panel.py"),
+    "labels": ("labels.py", "market_data/adjustment.py", "panel.py"),
+    "features": ("features", "market_data/adjustment.py", "panel.py"),
     "cv_splits": ("cross_validation", "panel.py"),
     "fitted_models": ("training", "panel.py"),
     "oof_predictions": ("training", "panel.py"),
@@ -34,10 +34,10 @@ _SOURCES: dict[str, tuple[str, ...]] = {
     "cv_scores": ("evaluation", "panel.py"),
     "final_models": ("training", "panel.py"),
     "live_predictions": ("training", "panel.py"),
-    "tear_sheet": ("reports", "charts", "evaluation", "panel.py"),
+    "tear_sheet": ("reports", "evaluation", "panel.py"),
     "leaderboard": ("evaluation",),
-    "stacking_frame": ("stacking", "cross_validation/_label_ends.py", "panel.py"),
-    "region_report": ("reports", "charts", "evaluation", "panel.py"),
+    "stacking_frame": ("stacking.py", "cross_validation/intervals.py", "panel.py"),
+    "region_report": ("reports", "evaluation", "panel.py"),
 }
 
 _SETTINGS: dict[str, tuple[str, ...]] = {

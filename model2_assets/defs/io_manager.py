@@ -4,12 +4,31 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.core_call import core_call
-from model2_assets.defs.costs import TransferCosts
-from model2_assets.defs.event_log import MANIFEST_SHA256, EventLog
-from model2_assets.defs.handover import Handover
+from model2_assets.defs.materializations import MANIFEST_SHA256, EventLog
 from model2_assets.defs.partitions import split_partition_key
+from model2_assets.defs.steps import TransferCosts, core_call
 from model2_assets.storage import Address, Store
+
+
+class Handover:
+    """Holds a result until the IO manager takes it.
+
+    A run within one process keeps the outputs of all its steps in memory till it ends
+    (``execute_in_process`` captures them). What it keeps of a taken result is this, empty.
+
+    Parameters
+    ----------
+    value : object
+        The result.
+    """
+
+    def __init__(self, value: Any) -> None:
+        self._value = value
+
+    def take(self) -> Any:
+        """Return the result, and let go of it."""
+        value, self._value = self._value, None
+        return value
 
 
 class StoreIOManager(dg.IOManager):

@@ -1,18 +1,13 @@
-"""Checked, then published: a candidate that fails an error-level check is never served.
-
-Dagster writes an output before an asset check can look at it, so the checks that need
-only the candidate run in the asset's body. Their results are reported either way; a
-failed candidate goes to ``.rejected/`` and the last good result stays where it is.
-"""
+"""Checked, then published: a candidate that fails an error-level check is never served."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.defs.handover import Handover
+from model2_assets.defs.io_manager import Handover
 from model2_assets.defs.metadata import finite, gallery, readable
-from model2_assets.defs.region import Region
+from model2_assets.defs.region import CheckText, Region
 
 if TYPE_CHECKING:
     from model2_assets.checks import CheckOutcome
@@ -124,3 +119,37 @@ def _drawn(
 
 
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
+
+REPORT_CHECKS = {
+    "complete": CheckText("Every section, table and chart is there, once."),
+    "self_contained": CheckText("The file opens offline: it fetches nothing and runs nothing."),
+    "size": CheckText("The file stays below 5 MB."),
+}
+"""Checks of every report, by name."""
+
+
+def report_links(context: dg.AssetExecutionContext, region: Region) -> dict[str, Any]:
+    """Return the link to the running step's report, as metadata.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext
+        The running step.
+    region : Region
+        Its region.
+
+    Returns
+    -------
+    dict of str to metadata value
+        ``report``: its path, and on a local disk ``open_report``: its ``file://`` URL, to be
+        copied into the address bar, since browsers follow no such link from a page of a server.
+    """
+    from pathlib import Path
+
+    from model2_assets.storage.files import is_local
+
+    path = region.store.path(region.address(context))
+    links: dict[str, Any] = {"report": dg.MetadataValue.path(str(path))}
+    if is_local(path):
+        links["open_report"] = dg.MetadataValue.url(Path(path.path).as_uri())
+    return links

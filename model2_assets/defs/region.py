@@ -10,17 +10,16 @@ import dagster as dg
 from model2_assets.config import Model2Config, RegionConfig
 from model2_assets.contracts import load_contract
 from model2_assets.defs.alerts import alert_hook
-from model2_assets.defs.automation import nightly_condition
 from model2_assets.defs.code_versions import code_version
-from model2_assets.defs.column_schema import column_schema
-from model2_assets.defs.costs import Body, measured
 from model2_assets.defs.io_manager import address_of
-from model2_assets.defs.partitions import model_partitions, partition_key
-from model2_assets.defs.region_turn import turn_key
+from model2_assets.defs.nightly import nightly_condition
+from model2_assets.defs.partitions import column_schema, model_partitions, partition_key
+from model2_assets.defs.steps import Body, measured, turn_key
 from model2_assets.storage import PRODUCTS, Address, Store
 
 if TYPE_CHECKING:
     from model2_assets.training import FoldCheckpoints
+
 
 OWNERS = ("team:model2",)
 IO_MANAGER_KEY = "store"

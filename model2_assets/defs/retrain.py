@@ -1,9 +1,4 @@
-"""The whole graph in one process: prepare, train every partition, summarize.
-
-One process that executes one run after another is the cheapest arrangement: imports are
-paid once, training uses every core by itself, and the runs are recorded in the same
-Dagster instance that the UI shows.
-"""
+"""The whole graph in one process: prepare, train every partition, summarize."""
 
 import logging
 import os
@@ -17,11 +12,10 @@ from itertools import groupby
 
 import dagster as dg
 
-from model2_assets.defs.held_open import INDEX, held_open
 from model2_assets.defs.jobs import job_names
+from model2_assets.defs.maintenance import INDEX, held_open
 from model2_assets.defs.partitions import partition_key
-from model2_assets.defs.run_result import run_result
-from model2_assets.gate import RunResult
+from model2_assets.defs.run_result import RunResult, run_result
 
 logger = logging.getLogger(__name__)
 

@@ -4,12 +4,18 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.event_log import MANIFEST_SHA256, SEARCHED, EventLog, attestation_of
+from model2_assets.defs.materializations import (
+    DATA_VERSION,
+    MANIFEST_SHA256,
+    SEARCHED,
+    EventLog,
+    attestation_of,
+)
 from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG
-from model2_assets.defs.staleness import DATA_VERSION
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Store
-from model2_assets.versions import Rollback, Version, kept_models
+from model2_assets.storage.archive import Version
+from model2_assets.storage.rollback import Rollback, kept_models
 
 _UNFINISHED = (
     dg.DagsterRunStatus.QUEUED,

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from model2_assets.defs.io_manager import address_of
+from model2_assets.defs.materializations import DATA_VERSION
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import DATA_VERSION
 
 if TYPE_CHECKING:
     from model2_assets.training import Manifest
+
 
 _ASSET = "fitted_models"
 _LATEST = 20
@@ -57,7 +58,7 @@ def _recorded(
 
 
 def _of_file(region: Region, key: str) -> datetime | None:
-    from model2_assets.training.persistence import MANIFEST_NAME
+    from model2_assets.training.models import MANIFEST_NAME
 
     path = region.store.path(address_of(region.key(_ASSET), key)) / MANIFEST_NAME
     try:

@@ -1,20 +1,78 @@
 """Every model and horizon of a region, side by side."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import nan
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from model2_assets.data_version import table_digest
-from model2_assets.evaluation._rank_ic_changes import rank_ic_changes
-from model2_assets.evaluation._turnover import top_quantile_turnover
-from model2_assets.evaluation.horizon_overfitting import HorizonOverfitting
-from model2_assets.provenance import data_version_of, facts_of
+from model2_assets.evaluation.ic import (
+    MIN_NAMES,
+    Values,
+    average_ranks,
+    chunks_of_dates,
+    filled_cells,
+    lay_out,
+)
+from model2_assets.evaluation.metrics import FIGURES, GROUPS, times
+from model2_assets.evaluation.overfitting import HorizonOverfitting
+from model2_assets.evaluation.quantiles import top_quantile_turnover
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import data_version_of, facts_of
 
 if TYPE_CHECKING:
     from model2_assets.training import Manifest
+
+
+CHANGE_COLUMNS = (
+    "horizon",
+    "model",
+    "rank_ic_before",
+    "rank_ic",
+    "rank_ic_change",
+    "rank_ic_se",
+    "predictions_changed",
+)
+
+
+def rank_ic_changes(board: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
+    """Compare a leaderboard with the one before.
+
+    Parameters
+    ----------
+    board : DataFrame of shape (n_partitions, n_columns)
+        The new leaderboard: ``horizon``, ``model``, ``rank_ic``, ``rank_ic_se``,
+        ``data_version``.
+    previous : DataFrame of shape (n_previous, n_columns) or None
+        The one before, in any row order; None where there is none.
+
+    Returns
+    -------
+    DataFrame of shape (n_partitions, 7)
+        In the order of `board`: ``horizon``, ``model``, ``rank_ic_before``, ``rank_ic``,
+        ``rank_ic_change``, ``rank_ic_se`` (float64, NaN where not known) and
+        ``predictions_changed``: whether the data version of the predictions differs, missing
+        (boolean) for a partition that the previous leaderboard does not have.
+    """
+    key = ["horizon", "model"]
+    changes = board[[*key, "rank_ic", "rank_ic_se", "data_version"]].reset_index(drop=True)
+    if previous is None:
+        before = pd.Series(nan, index=changes.index)
+        version = pd.Series(pd.NA, index=changes.index, dtype="str")
+    else:
+        earlier = previous.set_index(key).reindex(pd.MultiIndex.from_frame(changes[key]))
+        before = earlier["rank_ic"].reset_index(drop=True)
+        version = earlier["data_version"].reset_index(drop=True)
+    differs = (changes["data_version"] != version).astype("boolean")
+    changes["rank_ic_before"] = before.astype("float64")
+    changes["rank_ic_change"] = changes["rank_ic"] - changes["rank_ic_before"]
+    changes["predictions_changed"] = differs.mask(version.isna())
+    return changes[list(CHANGE_COLUMNS)]
+
 
 COSTS = ("seconds", "peak_rss_bytes")
 """Columns that differ from run to run: they are no part of the data version."""
@@ -157,3 +215,249 @@ def _row(scores: pd.DataFrame, oof: pd.DataFrame, manifest: "Manifest") -> dict[
 
 def _naive_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
+
+
+Names = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class OOFCorrelation:
+    """Correlations between the out-of-fold columns of partitions.
+
+    Attributes
+    ----------
+    matrix : DataFrame of shape (n_partitions, n_partitions), float64
+        Rows and columns are partition keys in the order given. NaN where no date has a
+        correlation.
+    n_rows : int
+        Rows that all partitions have.
+    n_dates : int
+        Their dates.
+    """
+
+    matrix: pd.DataFrame
+    n_rows: int
+    n_dates: int
+
+    @property
+    def mean_between(self) -> float:
+        """Mean correlation of different partitions; NaN with fewer than two."""
+        values = self.matrix.to_numpy()
+        between = values[np.triu_indices(len(values), k=1)]
+        between = between[np.isfinite(between)]
+        return float(between.mean()) if len(between) else nan
+
+
+def oof_rank_correlation(oof: Mapping[str, pd.DataFrame]) -> OOFCorrelation:
+    """Correlate the out-of-fold columns of partitions with each other.
+
+    The figure is the mean over dates of the Spearman correlation across the names of a date,
+    on the rows that all partitions have. A stack of them is judged by how it ranks the names of
+    a date, so what its columns add to each other is seen within dates; pooled over dates, a
+    common drift of the predictions would pass for agreement.
+
+    Parameters
+    ----------
+    oof : mapping of str to DataFrame
+        Out-of-fold predictions by partition key, indexed by ``(instrument, datetime)``, each in
+        any row order and without repeated rows; column ``prediction``, finite.
+
+    Returns
+    -------
+    OOFCorrelation
+        A date counts for a pair where it has at least 3 common names and neither column is
+        constant.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [list("ABC"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
+    ... )
+    >>> columns = {"21d|ridge": [1.0, 2.0, 3.0], "21d|xgboost": [1.0, 3.0, 2.0]}
+    >>> oof = {key: pd.DataFrame({"prediction": x}, index=index) for key, x in columns.items()}
+    >>> round(oof_rank_correlation(oof).mean_between, 6)
+    0.5
+    """
+    if not oof:
+        return OOFCorrelation(pd.DataFrame(dtype=np.float64), n_rows=0, n_dates=0)
+    columns, counts = _common_rows(list(oof.values()))
+    matrix = pd.DataFrame(_mean_over_dates(columns, counts), index=list(oof), columns=list(oof))
+    return OOFCorrelation(matrix, n_rows=len(columns[0]), n_dates=int(np.count_nonzero(counts)))
+
+
+def _common_rows(frames: Sequence[pd.DataFrame]) -> tuple[list[Values], Names]:
+    """Return each frame's predictions on the rows of all, date after date, and rows a date."""
+    dates, instruments = (_union(frames, name) for name in ("datetime", "instrument"))
+    cells = [_cells(frame, dates, instruments) for frame in frames]
+    holders = np.zeros(len(dates) * len(instruments), dtype=np.int16)
+    for cell in cells:
+        holders[cell] += 1
+    common = np.flatnonzero(holders == len(frames))
+    columns = []
+    wide = np.empty(len(holders))
+    for frame, cell in zip(frames, cells, strict=True):
+        wide[cell] = frame["prediction"].to_numpy(np.float64)
+        columns.append(wide[common])
+    counts = np.bincount(common // max(len(instruments), 1), minlength=len(dates))
+    return columns, counts.astype(np.int64)
+
+
+def _union(frames: Sequence[pd.DataFrame], level: str) -> pd.Index:
+    """Return every value of an index level, ascending; unused values of a level do no harm."""
+    values = []
+    for frame in frames:
+        assert isinstance(frame.index, pd.MultiIndex)
+        values.append(np.asarray(frame.index.levels[frame.index.names.index(level)]))
+    distinct: pd.Index = pd.Index(np.unique(np.concatenate(values)))
+    return distinct
+
+
+def _cells(frame: pd.DataFrame, dates: pd.Index, instruments: pd.Index) -> Names:
+    """Return each row's place in a table of dates by instruments."""
+    index = frame.index
+    assert isinstance(index, pd.MultiIndex)
+    date, instrument = (index.names.index(name) for name in ("datetime", "instrument"))
+    first = dates.get_indexer(pd.Index(np.asarray(index.levels[date]))) * len(instruments)
+    column = instruments.get_indexer(pd.Index(np.asarray(index.levels[instrument])))
+    places: Names = first[index.codes[date]] + column[index.codes[instrument]]
+    return places
+
+
+def _mean_over_dates(columns: Sequence[Values], counts: Names) -> Values:
+    total = np.zeros((len(columns), len(columns)))
+    dates = np.zeros_like(total)
+    for _, names, rows in chunks_of_dates(counts):
+        filled = filled_cells(names)
+        ranks = [_unit_ranks(lay_out(column[rows], filled), filled) for column in columns]
+        units = np.stack(ranks, axis=1)
+        varies = (np.einsum("dkn,dkn->dk", units, units) > 0) & (names >= MIN_NAMES)[:, np.newaxis]
+        units *= varies[:, :, np.newaxis]
+        total += np.matmul(units, units.transpose(0, 2, 1)).sum(axis=0)
+        dates += varies.astype(np.float64).T @ varies.astype(np.float64)
+    mean = np.full_like(total, np.nan)
+    np.divide(total, dates, out=mean, where=dates > 0)
+    return np.clip(mean, -1.0, 1.0, out=mean)
+
+
+def _unit_ranks(wide: Values, filled: NDArray[np.bool_]) -> Values:
+    """Return the centered ranks of each date, scaled to length one; zeros where they are equal."""
+    names = filled.sum(axis=1)[:, np.newaxis]
+    centered = np.where(filled, average_ranks(wide) - (names - 1) / 2, 0.0)
+    length = np.sqrt(np.einsum("ij,ij->i", centered, centered))[:, np.newaxis]
+    return centered / np.where(length > 0, length, 1.0)
+
+
+_VERSION_DIGITS = 8
+
+
+def readable_board(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return a leaderboard for people, as tables that are narrow enough for a page.
+
+    Parameters
+    ----------
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+
+    Returns
+    -------
+    dict of str to DataFrame of shape (n_partitions, n_headings)
+        ``scores``, ``making`` and ``details``: columns ``horizon``, ``model``, and a rounded one
+        for each of `FIGURES` of that group; those of paths only where there are several.
+        ``making`` also says the data version (8 digits) and when the models were made (text,
+        UTC).
+    """
+    tables: dict[str, pd.DataFrame] = {group: _figures(board, group) for group in GROUPS}
+    tables["making"]["version"] = board["data_version"].str[:_VERSION_DIGITS]
+    tables["making"]["trained UTC"] = times(board["trained_at"], "%Y-%m-%d %H:%M")
+    return tables
+
+
+def _figures(board: pd.DataFrame, group: str) -> pd.DataFrame:
+    several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
+    named = {
+        figure.title: figure.numbers(board)
+        for figure in FIGURES
+        if figure.group == group and (several_paths or not figure.of_paths)
+    }
+    return pd.DataFrame({"horizon": board["horizon"], "model": board["model"], **named})
+
+
+def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return what became of every rank IC, for people.
+
+    Parameters
+    ----------
+    changes : DataFrame of shape (n_partitions, n_columns)
+        From `rank_ic_changes`.
+
+    Returns
+    -------
+    DataFrame of shape (n_partitions, 7)
+        Figures to four digits after the point; ``change / error`` to two.
+    """
+    named = {
+        "rank_ic_before": "rank IC before",
+        "rank_ic": "rank IC",
+        "rank_ic_change": "change",
+        "rank_ic_se": "std. error",
+    }
+    table = changes[["horizon", "model", *named]].round(4).rename(columns=named)
+    ratio = (changes["rank_ic_change"] / changes["rank_ic_se"]).round(2)
+    predictions = changes["predictions_changed"].map({True: "new", False: "the same"})
+    return table.assign(**{"change / error": ratio, "predictions": predictions})
+
+
+def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
+    """Return the numbers of every model and horizon under names that stay.
+
+    Parameters
+    ----------
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+
+    Returns
+    -------
+    dict of str to float
+        Such as ``rank_ic_21d_ridge``: ``rank_ic``, ``icir``, ``rmse_bps``, ``coverage``,
+        ``seconds``, ``peak_rss_mb`` and ``models_mb`` (10^6 bytes); undefined ones left out.
+    """
+    numbers = pd.DataFrame(
+        {
+            "rank_ic": board["rank_ic"],
+            "icir": board["icir"],
+            "rmse_bps": np.sqrt(board["mse"]),
+            "coverage": board["coverage"],
+            "seconds": board["seconds"],
+            "peak_rss_mb": board["peak_rss_bytes"] / 1e6,
+            "models_mb": board["models_bytes"] / 1e6,
+        }
+    )
+    partitions = board["horizon"] + "_" + board["model"]
+    return {
+        f"{name}_{partition}": float(value)
+        for name, column in numbers.items()
+        for partition, value in zip(partitions, column, strict=True)
+        if np.isfinite(value)
+    }
+
+
+def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Return one figure of every model and horizon as a matrix.
+
+    Parameters
+    ----------
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+    figure : str
+        One of its columns of numbers, such as ``rank_ic``.
+
+    Returns
+    -------
+    DataFrame of shape (n_models, n_horizons), float64
+        Models by name, horizons from the shortest; NaN where a partition is missing.
+    """
+    horizons = sorted(set(board["horizon"]), key=lambda name: int(name.removesuffix("d")))
+    wide = board.pivot_table(
+        index="model", columns="horizon", values=figure, aggfunc="first", dropna=False
+    )
+    return wide.reindex(index=sorted(set(board["model"])), columns=horizons)

@@ -9,14 +9,22 @@ large, and made again from their source in minutes. Working files, which can be 
 any time, are under ``<base>/.working/<region>/``.
 """
 
-from model2_assets.rejected import REJECTED
-from model2_assets.storage._address import REPORT_FILE, Address
-from model2_assets.storage._base import STORAGE_VARIABLE, default_base, repository_root
-from model2_assets.storage._local_folders import LOCKS, WORKING
-from model2_assets.storage._products import PRODUCTS, WITHOUT_VERSIONS, Format, Product
-from model2_assets.storage._publication import MANIFEST_SUFFIX
-from model2_assets.storage._record import Attest
-from model2_assets.storage._store import Store, default_store
+from model2_assets.storage.address import (
+    PRODUCTS,
+    REPORT_FILE,
+    STORAGE_VARIABLE,
+    WITHOUT_VERSIONS,
+    Address,
+    Format,
+    Product,
+    default_base,
+    repository_root,
+)
+from model2_assets.storage.archive import Attest
+from model2_assets.storage.cache import LOCKS, WORKING
+from model2_assets.storage.models import MANIFEST_SUFFIX
+from model2_assets.storage.rejected import REJECTED
+from model2_assets.storage.store import Store, default_store
 
 __all__ = [
     "LOCKS",

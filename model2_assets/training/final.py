@@ -8,20 +8,18 @@ import pandas as pd
 
 from model2_assets.config import ExecutionConfig
 from model2_assets.panel import to_canonical
-from model2_assets.provenance import (
-    INPUTS,
-    data_versions_of,
-    facts_of,
-    require_made_from,
-)
-from model2_assets.training._configured import require_configured
-from model2_assets.training._manifest import Manifest, TrainedRows
-from model2_assets.training._resources import fit_n_jobs_to_memory, measure_resources
-from model2_assets.training._training_data import TRAIN, TrainingData, assemble_training_data
-from model2_assets.training._usable_cores import usable_cores
+from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 from model2_assets.training.base_models import FoldModel, RowWeights, fit_all_rows
-from model2_assets.training.fitting import FittedModels, provenance_of, row_weights_of
+from model2_assets.training.data import TRAIN, TrainingData, assemble_training_data
+from model2_assets.training.fit import (
+    FittedModels,
+    provenance_of,
+    require_configured,
+    row_weights_of,
+)
 from model2_assets.training.model_registry import ModelRegistry
+from model2_assets.training.models import Manifest, TrainedRows
+from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
 
 logger = logging.getLogger(__name__)
 

@@ -12,17 +12,23 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.training._column_sums import ColumnSums, Floats
-from model2_assets.training._params import ParameterError, require_choice, require_number
-from model2_assets.training._ridge_files import kept_sums
-from model2_assets.training._ridge_solution import RidgeSolution
-from model2_assets.training._ridge_sums import ChosenRows, SplitSums, add_up_rows, add_up_splits
-from model2_assets.training._training_data import SourceTables, TrainingData
 from model2_assets.training.base_models import (
     BaseModelTrainer,
+    ParameterError,
     hash_values,
     importance_frame,
-    usable_cores,
+    require_choice,
+    require_number,
+)
+from model2_assets.training.data import SourceTables, TrainingData
+from model2_assets.training.resources import usable_cores
+from model2_assets.training.ridge_solution import ColumnSums, Floats, RidgeSolution
+from model2_assets.training.ridge_sums import (
+    ChosenRows,
+    SplitSums,
+    add_up_rows,
+    add_up_splits,
+    kept_sums,
 )
 
 _SMALLEST_ALPHA = 1e-3

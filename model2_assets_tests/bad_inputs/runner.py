@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from model2_assets.builders import make_features, make_labels
 from model2_assets.config import Model2Config, load_config
 from model2_assets.cross_validation import build_cv_splits, check_min_samples
 from model2_assets.errors import Model2Error
-from model2_assets.files import TEMPORARY_PREFIX
+from model2_assets.features.build import make_features, make_labels
 from model2_assets.market_data import load_market_data
+from model2_assets.storage.files import TEMPORARY_PREFIX
 from model2_assets.training import ModelRegistry
 from model2_assets_tests.bad_inputs.case import Case, Handled, Refused, Stage, plant
 

@@ -15,7 +15,7 @@ import pandas as pd
 import yaml
 from click.testing import CliRunner
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.bad_inputs.folders import open_folder
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 from upath import UPath
 
-from model2_assets.document_checksum import with_checksum
-from model2_assets.files import TEMPORARY_PREFIX
 from model2_assets.market_data import validate_panel
-from model2_assets.provenance import with_provenance
-from model2_assets.region_lock import hold_region
 from model2_assets.storage import Address, Store
+from model2_assets.storage.files import TEMPORARY_PREFIX
+from model2_assets.storage.lock import hold_region
+from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.record import with_checksum
 from model2_assets.training import (
     Provenance,
     cross_validate,

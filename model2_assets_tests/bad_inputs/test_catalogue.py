@@ -3,7 +3,7 @@
 import pytest
 from click.testing import CliRunner
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets_tests.bad_inputs.__main__ import PAGE
 from model2_assets_tests.bad_inputs.case import Case, Refused, plant
 from model2_assets_tests.bad_inputs.folders import open_folder

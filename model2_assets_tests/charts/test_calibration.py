@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.charts import draw_calibration
 from model2_assets.evaluation import Calibration
+from model2_assets.reports.score_charts import draw_calibration
 from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 BINS = pd.DataFrame(

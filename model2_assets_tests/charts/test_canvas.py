@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model2_assets.charts import VARIABLES, png, svg
-from model2_assets.charts._palette import ACCENT, BAD, INK
+from model2_assets.reports.canvas import ACCENT, BAD, INK, VARIABLES, png, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -101,7 +100,8 @@ def test_importing_is_light_and_no_global_state_is_touched():
     code = (
         "import sys\n"
         "import pandas as pd\n"
-        "from model2_assets.charts import draw_heatmap, png\n"
+        "from model2_assets.reports.canvas import png\n"
+        "from model2_assets.reports.data_charts import draw_heatmap\n"
         "assert not {'matplotlib', 'PIL', 'sklearn', 'xgboost'} & set(sys.modules)\n"
         "png(lambda axes: draw_heatmap(axes, pd.DataFrame([[1.0]])))\n"
         "import matplotlib\n"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model2_assets.charts import draw_label_distribution, draw_prediction_distribution
+from model2_assets.reports.data_charts import draw_label_distribution, draw_prediction_distribution
 from model2_assets_tests.charts.axes import drawn, texts
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.charts import draw_feature_coverage
+from model2_assets.reports.data_charts import draw_feature_coverage
 from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 COVERAGE = pd.DataFrame(

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.charts import draw_fold_rank_ic
+from model2_assets.reports.score_charts import draw_fold_rank_ic
 from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model2_assets.charts import fold_timeline_height, split_pictures
-from model2_assets.charts._fold_timeline import BAR_PX, ROLE_COLOURS
 from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import Role, build_cv_splits
+from model2_assets.reports.data_charts import BAR_PX, ROLE_COLOURS, fold_timeline_height
+from model2_assets.reports.galleries import split_pictures
 from model2_assets_tests.cross_validation._panels import full_panel, labels_table
 
 

@@ -1,7 +1,7 @@
 import pytest
 
-from model2_assets.charts import importance_pictures, score_pictures
 from model2_assets.evaluation import score_partition
+from model2_assets.reports.galleries import importance_pictures, score_pictures
 from model2_assets_tests.evaluation.paths_example import example, stored
 from model2_assets_tests.evaluation.test_importance_stability import importance
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from model2_assets.charts import draw_importances
-from model2_assets.charts._palette import ACCENT, ACCENT_2
+from model2_assets.reports.canvas import ACCENT, ACCENT_2
+from model2_assets.reports.data_charts import draw_importances
 from model2_assets_tests.charts.axes import drawn, texts
 
 BY_FOLD = pd.DataFrame([[4.0, 6.0], [-3.0, -1.0]], index=pd.Index(["MA5", "STD20"], name="feature"))

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.colors import to_hex
 
-from model2_assets.charts import draw_quantile_returns
-from model2_assets.charts._palette import ACCENT, ACCENT_2
+from model2_assets.reports.canvas import ACCENT, ACCENT_2
+from model2_assets.reports.score_charts import draw_quantile_returns
 from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 QUANTILES = pd.DataFrame(

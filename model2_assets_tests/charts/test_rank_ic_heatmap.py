@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.charts import draw_rank_ic_heatmap
+from model2_assets.reports.data_charts import draw_rank_ic_heatmap
 from model2_assets_tests.charts.axes import drawn, texts
 
 RANK_IC = pd.DataFrame(

@@ -7,7 +7,8 @@ from matplotlib.colors import to_hex
 from matplotlib.dates import num2date
 from scipy.stats import norm
 
-from model2_assets.charts import (
+from model2_assets.reports.canvas import ACCENT, ACCENT_2
+from model2_assets.reports.score_charts import (
     draw_cumulative_spread,
     draw_estimates,
     draw_ic_histogram,
@@ -15,7 +16,6 @@ from model2_assets.charts import (
     draw_period_means,
     draw_running_sums,
 )
-from model2_assets.charts._palette import ACCENT, ACCENT_2
 from model2_assets_tests.charts.axes import drawn, legend_texts, texts
 
 DATES = pd.bdate_range("2024-01-01", periods=120, name="datetime")

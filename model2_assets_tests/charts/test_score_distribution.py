@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from model2_assets.charts import draw_score_distribution
 from model2_assets.evaluation import has_several_paths, score_partition
+from model2_assets.reports.score_charts import draw_score_distribution
 from model2_assets_tests.charts.axes import drawn
 from model2_assets_tests.evaluation.paths_example import example, stored
 

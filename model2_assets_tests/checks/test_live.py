@@ -5,11 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks import (
-    check_live_coverage,
-    check_newest_date,
-    check_resembles_oof,
-)
+from model2_assets.checks import check_live_coverage, check_newest_date, check_resembles_oof
 from model2_assets.panel import panel_index
 
 DATES = ["2024-01-02", "2024-01-03"]

@@ -5,7 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model2_assets.checks import check_coverage, check_finite, check_out_of_fold, check_paths
+from model2_assets.checks import (
+    check_coverage,
+    check_finite,
+    check_out_of_fold,
+    check_paths,
+)
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.training import (
     OutOfFold,

@@ -9,8 +9,8 @@ from model2_assets.checks import (
     check_splits_complete,
     check_unaltered,
 )
-from model2_assets.data_version import table_digest
-from model2_assets.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import with_provenance
 from model2_assets_tests.sample_tables import cv_scores, labels, leaderboard, oof_predictions
 
 

@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from model2_assets.checks import check_lookahead_control, check_null_control
-from model2_assets.controls import LookaheadControl, NullControl
+from model2_assets.checks.controls import LookaheadControl
+from model2_assets.checks.null_control import NullControl
 
 
 def null(mean: float, *, sd: float = 0.02, n: int = 100) -> NullControl:

@@ -2,11 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.builders import make_features
+from model2_assets.checks.controls import LookaheadControl, compare_tables, lookahead_control
 from model2_assets.config import FeaturesConfig
-from model2_assets.controls import LookaheadControl, lookahead_control
-from model2_assets.controls._table_difference import compare_tables
 from model2_assets.errors import FeatureError
+from model2_assets.features.build import make_features
 from model2_assets.panel import panel_index
 from model2_assets_tests.features.sample_panels import random_panel
 

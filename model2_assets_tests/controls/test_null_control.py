@@ -10,8 +10,8 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model2_assets.controls import NullControl, _permuted_ridge, null_control
-from model2_assets.controls._permutation import permute_within_dates
+from model2_assets.checks import null_control as _permuted_ridge
+from model2_assets.checks.null_control import NullControl, null_control, permute_within_dates
 from model2_assets.errors import TrainingError
 from model2_assets.evaluation import daily_ic
 from model2_assets.panel import date_codes

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.stats import rankdata, spearmanr
 
-from model2_assets.controls._rank_correlation import rank_correlations
+from model2_assets.checks.null_control import rank_correlations
 from model2_assets.training import date_runs
 
 FEW_VALUES = st.integers(-3, 3).map(float)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from model2_assets.controls._row_patterns import find_row_patterns
+from model2_assets.checks.null_control import find_row_patterns
 from model2_assets_tests.controls.leaking import leak_test_rows
 from model2_assets_tests.training.panels import make_data
 

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from model2_assets.attestation import Attestation
-from model2_assets.document_checksum import with_checksum
-from model2_assets.reading import load_oof
 from model2_assets.storage import Address, Store
+from model2_assets.storage.read import load_oof
+from model2_assets.storage.record import Attestation, with_checksum
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.corruption.damage import replace_file
 from model2_assets_tests.corruption.stored import address_of, models_of, table_of, value_of
@@ -308,7 +307,7 @@ def newest_oof(store: Store) -> Any:
 
 
 def versions(store: Store) -> Any:
-    from model2_assets.versions import Version
+    from model2_assets.storage.archive import Version
 
     for path in store.archive.folder(OOF).glob("*.version.json"):
         Version.from_json(path.read_bytes(), origin=str(path))

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from model2_assets.data_version import table_digest
-from model2_assets.provenance import facts_of, with_provenance
 from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.storage.archive import Version
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import facts_of, with_provenance
 from model2_assets.training import FittedModels, FoldModel, RidgeTrainer, XGBoostTrainer
-from model2_assets.training._manifest import TrainedRows
-from model2_assets.training._ridge_files import _read, _write, add_up_tables
-from model2_assets.training._training_data import SourceTables
-from model2_assets.versions import Version
+from model2_assets.training.data import SourceTables
+from model2_assets.training.models import TrainedRows
+from model2_assets.training.ridge_sums import _read, _write, add_up_tables
 from model2_assets_tests import sample_models
 from model2_assets_tests.sample_tables import sample_table
 from model2_assets_tests.training.panels import make_tables

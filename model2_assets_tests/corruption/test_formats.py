@@ -8,7 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from model2_assets.training import BaseModelTrainer, LinearTrainer, RidgeTrainer, XGBoostTrainer
+from model2_assets.training import (
+    BaseModelTrainer,
+    LinearTrainer,
+    RidgeTrainer,
+    XGBoostTrainer,
+)
 from model2_assets_tests.corruption.bombs import Bomb
 from model2_assets_tests.corruption.stored import NET, addresses, digest, fill
 

@@ -10,11 +10,11 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets.cli_versions import roll_back
-from model2_assets.defs.event_log import EventLog
+from model2_assets.cli.main import roll_back
+from model2_assets.defs.materializations import EventLog
 from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store
-from model2_assets.versions import Version
+from model2_assets.storage.archive import Version
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
 

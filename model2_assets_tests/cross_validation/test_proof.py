@@ -6,7 +6,8 @@ import pandas as pd
 import pytest
 
 from model2_assets.config import CrossValidationConfig
-from model2_assets.cross_validation import _proof, build_cv_splits, prove_no_overlap
+from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
+from model2_assets.cross_validation import proof as _proof
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
 from model2_assets_tests.cross_validation._panels import full_panel, labels_table
@@ -131,8 +132,8 @@ def test_the_proof_imports_nothing_of_the_splitter():
     modules = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours = {module for module in modules if module.startswith("model2_assets.cross_validation")}
     assert ours == {
-        "model2_assets.cross_validation._label_ends",
-        "model2_assets.cross_validation._roles",
+        "model2_assets.cross_validation.intervals",
+        "model2_assets.cross_validation.roles",
     }
 
 

@@ -13,7 +13,7 @@ import yaml
 from click.testing import CliRunner, Result
 from dagster._cli import cli as dagster_cli
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION
 
 HERE = "model2_assets_tests.defs.plugged_in"

@@ -7,14 +7,14 @@ import dagster as dg
 from dagster._core.events import StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_RUN_ID
 
-from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import (
+from model2_assets.defs.materializations import (
     CODE_VERSION,
     DATA_VERSION,
     INPUT_DATA_VERSION,
     INPUT_PLACE,
     digest_of_versions,
 )
+from model2_assets.defs.region import Region
 
 
 class RecordedEvents:

@@ -356,7 +356,7 @@ def test_mistakes_are_named(email: Any, message: str) -> None:
 
 
 def test_slack_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("model2_assets.defs.alerts._channels.find_spec", lambda name: None)
+    monkeypatch.setattr("model2_assets.defs.alerts.find_spec", lambda name: None)
     config = AlertsConfig.model_validate({"slack": {"channel": "#models"}})
 
     with pytest.raises(ConfigError, match="install the extra slack"):

@@ -9,11 +9,11 @@ import dagster as dg
 import pytest
 from PIL import Image
 
-from model2_assets.data_version import table_digest
 from model2_assets.defs import publication
 from model2_assets.evaluation import leaderboard_version
 from model2_assets.reports import report_digest
 from model2_assets.storage import Address
+from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import Workbench
 

@@ -12,8 +12,8 @@ import pytest
 from model2_assets.config import parse_config
 from model2_assets.defs.assets import summary_assets
 from model2_assets.defs.build import build_definitions
+from model2_assets.defs.materializations import RecordedResults, partition_problems
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import RecordedResults, partition_problems
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
 from model2_assets_tests.defs.gate_bench import HERE, QUICK_CONFIG

@@ -3,7 +3,7 @@ import errno
 import dagster as dg
 import pytest
 
-from model2_assets.defs.core_call import stored_errors
+from model2_assets.defs.steps import stored_errors
 from model2_assets.errors import StoreError
 
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import dagster as dg
 import numpy as np
 
-from model2_assets.costs import total_costs
-from model2_assets.defs.costs import measured, recorded_costs
+from model2_assets.defs.materializations import RecordedResults
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import RecordedResults
+from model2_assets.defs.steps import measured, recorded_costs
 from model2_assets.storage import Store
+from model2_assets.training.resources import total_costs
 from model2_assets_tests.defs.recorded_events import RecordedEvents
 from model2_assets_tests.defs.small_region import small_config
 

@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets.defs.automation import STARTED_BY
+from model2_assets.defs.nightly import STARTED_BY
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
 from model2_assets_tests.defs.small_region import NO_DRAWINGS
@@ -126,7 +126,7 @@ def check_night_begun_by_the_file(nights: Nights) -> None:
 
 def kill_a_retrain(nights: Nights) -> str:
     """Kill a ``model2 retrain`` in its midst and return its run, which shows as started."""
-    command = [sys.executable, "-m", "model2_assets.cli", "retrain"]
+    command = [sys.executable, "-m", "model2_assets.cli.main", "retrain"]
     seen = {run.run_id for run in nights.runs()}
 
     def begun() -> list[str]:

@@ -15,10 +15,10 @@ from dagster._core.remote_origin import (
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus
 
 from model2_assets.config import parse_config
-from model2_assets.defs.automation import STARTED_BY
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.data_watch import data_watch, has_input_files
+from model2_assets.defs.nightly import STARTED_BY
 from model2_assets.defs.region import Region
+from model2_assets.defs.schedules import data_watch, has_input_files
 from model2_assets.storage import Store
 from model2_assets_tests.defs.small_region import small_config
 

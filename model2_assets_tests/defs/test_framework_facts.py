@@ -7,15 +7,14 @@ import dagster as dg
 import pytest
 
 from model2_assets.defs.checks import with_hooks
-from model2_assets.defs.partitions import model_partitions
-from model2_assets.defs.previews import ACCEPTED_PREVIEWS, accepted_previews
-from model2_assets.defs.staleness import (
+from model2_assets.defs.materializations import (
     CODE_VERSION,
     DATA_VERSION,
     INPUT_DATA_VERSION,
     INPUT_PLACE,
     digest_of_versions,
 )
+from model2_assets.defs.partitions import ACCEPTED_PREVIEWS, accepted_previews, model_partitions
 
 
 def test_multi_partition_keys_order_dimensions_by_name() -> None:

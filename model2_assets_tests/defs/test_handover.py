@@ -3,7 +3,7 @@ import weakref
 
 import dagster as dg
 
-from model2_assets.defs.handover import Handover
+from model2_assets.defs.io_manager import Handover
 
 
 class Table:

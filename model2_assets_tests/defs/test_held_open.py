@@ -5,7 +5,7 @@ from pathlib import Path
 
 import dagster as dg
 
-from model2_assets.defs.held_open import INDEX, held_open
+from model2_assets.defs.maintenance import INDEX, held_open
 
 
 @dg.asset

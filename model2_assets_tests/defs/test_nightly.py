@@ -8,12 +8,11 @@ import dagster as dg
 import pytest
 
 from model2_assets.config import ScheduleConfig, parse_config
-from model2_assets.defs.automation import STARTED_BY, nightly_condition
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.night import Night, Target
+from model2_assets.defs.materializations import RecordedResults
+from model2_assets.defs.nightly import STARTED_BY, Night, Target, nightly_condition
 from model2_assets.defs.region import Region
 from model2_assets.defs.schedules import nightly_sensor
-from model2_assets.defs.staleness import RecordedResults
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Store
 from model2_assets_tests.defs.recorded_events import RecordedEvents

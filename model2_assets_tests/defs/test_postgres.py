@@ -55,7 +55,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> GrowingRegion:
 def command(region: GrowingRegion, url: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **region.environment, "DAGSTER_POSTGRES_URL": url}
     return subprocess.run(
-        [sys.executable, "-m", "model2_assets.cli", *arguments],
+        [sys.executable, "-m", "model2_assets.cli.main", *arguments],
         env={name: value for name, value in environment.items() if value},
         check=False,
         capture_output=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from model2_assets.defs.pruning import compact, delete_runs, find_prunable, forget_abandoned
+from model2_assets.defs.maintenance import compact, delete_runs, find_prunable, forget_abandoned
 
 HOME = "dagster_home"
 
@@ -146,7 +146,7 @@ def test_what_an_interrupted_deletion_left_is_deleted(
 def test_compacting_gives_space_back_and_names_what_is_in_use(
     instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("model2_assets.defs.pruning._PATIENCE_S", 0.1)
+    monkeypatch.setattr("model2_assets.defs.maintenance._PATIENCE_S", 0.1)
     runs = [materialize(instance, plain) for _ in range(5)]
     index = tmp_path / HOME / "history" / "runs" / "index.db"
     delete_runs(instance, runs[:-1])

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets_tests.defs import leaking_parts
 from model2_assets_tests.defs.small_region import NO_DRAWINGS
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from model2_assets.defs.materializations import CODE_VERSION, RecordedResults, partition_problems
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import CODE_VERSION, RecordedResults, partition_problems
 from model2_assets.storage import Store
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.recorded_events import RecordedEvents

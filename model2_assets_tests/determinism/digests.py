@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from model2_assets.data_version import document_digest, table_digest
 from model2_assets.storage import Address, Store
+from model2_assets.storage.data_version import document_digest, table_digest
 
 SHARED = ("market_data", "labels", "features", "cv_splits", "stacking_frame")
 PARTITIONED = (

@@ -16,8 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model2_assets.data_version import document_digest, table_digest
-from model2_assets.training._kernel import blas_kernel
+from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.training.resources import blas_kernel
 from model2_assets_tests.determinism.golden_region import CONFIG, golden_predictions
 
 GOLDEN = Path(__file__).with_name("golden.parquet")

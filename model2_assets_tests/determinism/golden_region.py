@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from model2_assets.builders import make_features, make_labels
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.cross_validation import build_cv_splits
-from model2_assets.data_version import table_digest
+from model2_assets.features.build import make_features, make_labels
 from model2_assets.market_data import load_market_data
-from model2_assets.provenance import data_versions_of, with_provenance
 from model2_assets.storage import Address, Store
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import data_versions_of, with_provenance
 from model2_assets.training import ModelRegistry, fit_models, make_out_of_fold
 
 CONFIG: dict[str, Any] = {

@@ -67,7 +67,7 @@ def _config(folder: Path, factor: Factor) -> dict[str, Any]:
 
 
 def _retrain(home: MatrixHome, region: Region) -> None:
-    _execute(home, "model2_assets.cli", "retrain")
+    _execute(home, "model2_assets.cli.main", "retrain")
 
 
 def _materialize(home: MatrixHome, region: Region) -> None:

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from model2_assets.evaluation import _date_blocks, daily_ic
+from model2_assets.evaluation import daily_ic
+from model2_assets.evaluation import ic as _date_blocks
 from model2_assets.panel import panel_index
 
 

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model2_assets.evaluation import _date_blocks, decile_spread
+from model2_assets.evaluation import decile_spread
+from model2_assets.evaluation import ic as _date_blocks
 from model2_assets.panel import panel_index
 
 

@@ -10,7 +10,7 @@ from model2_assets.evaluation import (
     probability_of_backtest_overfitting,
 )
 from model2_assets.panel import panel_index
-from model2_assets.provenance import with_provenance
+from model2_assets.storage.provenance import with_provenance
 
 N_DATES, N_NAMES = 300, 12
 DATES = pd.bdate_range("2020-01-01", periods=N_DATES)

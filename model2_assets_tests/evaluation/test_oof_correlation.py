@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from model2_assets.evaluation import _date_blocks, oof_rank_correlation
+from model2_assets.evaluation import ic as _date_blocks
+from model2_assets.evaluation import oof_rank_correlation
 from model2_assets.panel import panel_index
 
 DATES = pd.bdate_range("2024-01-01", periods=6)

@@ -5,7 +5,6 @@ from scipy.stats import spearmanr
 
 from model2_assets.checks import check_contract
 from model2_assets.contracts import load_contract
-from model2_assets.data_version import table_digest
 from model2_assets.errors import ContractError, StoreError
 from model2_assets.evaluation import (
     describe_scores,
@@ -14,8 +13,9 @@ from model2_assets.evaluation import (
     wide_scores,
 )
 from model2_assets.panel import panel_index, to_canonical
-from model2_assets.provenance import data_versions_of, with_provenance
-from model2_assets.tables import decode_json_lines, encode_json_lines
+from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import data_versions_of, with_provenance
 from model2_assets_tests.evaluation.paths_example import example, stored
 
 HISTORY = ["rank_ic_se", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"]

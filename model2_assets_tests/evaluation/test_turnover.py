@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from model2_assets.errors import Model2Error
-from model2_assets.evaluation import _date_blocks, top_quantile_turnover
+from model2_assets.evaluation import ic as _date_blocks
+from model2_assets.evaluation import top_quantile_turnover
 from model2_assets.panel import panel_index
 
 DATES = pd.bdate_range("2024-01-01", periods=6)

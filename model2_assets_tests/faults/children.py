@@ -123,7 +123,7 @@ def _run(
     Watch(scene.data, moment, tell).install()
     if before is not None:
         before()
-    from model2_assets.cli import main
+    from model2_assets.cli.main import main
 
     main(list(arguments))
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from model2_assets.data_version import document_digest, table_digest
 from model2_assets.errors import Model2Error
-from model2_assets.files import TEMPORARY_PREFIX
-from model2_assets.provenance import facts_of
 from model2_assets.storage import LOCKS, PRODUCTS, WORKING, Address, Store
-from model2_assets.versions import VERSIONS, Version
+from model2_assets.storage.archive import VERSIONS, Version
+from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.storage.files import TEMPORARY_PREFIX
+from model2_assets.storage.provenance import facts_of
 from model2_assets_tests.faults.scene import PARTITIONS, REGION, Scene
 
 SHARED = (

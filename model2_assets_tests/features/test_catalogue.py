@@ -1,7 +1,8 @@
 import pytest
 
-from model2_assets.features import _kernels, alpha158_features
-from model2_assets.features._alpha158 import missing_columns
+from model2_assets.features import alpha158_features
+from model2_assets.features import kernels as _kernels
+from model2_assets.features.catalogue import missing_columns
 from model2_assets_tests.features.sample_panels import random_panel, raw_features
 
 OHLCV = {"open", "high", "low", "close", "volume"}

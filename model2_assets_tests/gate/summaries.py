@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from model2_assets.gate import CheckResult, GateSummary, RunResult, StepResult, StoredPartition
+from model2_assets.cli.gate import GateSummary, StoredPartition
+from model2_assets.defs.run_result import CheckResult, RunResult, StepResult
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -2,7 +2,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from model2_assets.gate._junit import junit_xml
+from model2_assets.cli.gate import junit_xml
 from model2_assets_tests.gate.summaries import (
     CRASHED,
     MISSING,

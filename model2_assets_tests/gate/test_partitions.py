@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from model2_assets.gate import look_at_partitions
+from model2_assets.cli.gate import look_at_partitions
 from model2_assets.storage import Address, Store
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions
 from model2_assets_tests.test_storage import fitted

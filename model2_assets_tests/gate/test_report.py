@@ -4,8 +4,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from model2_assets.cli.gate import GateReport
 from model2_assets.errors import ConfigError
-from model2_assets.gate import GateReport
 from model2_assets.storage import Store
 from model2_assets_tests.gate.summaries import PREPARATION, TRAINING, summary
 

@@ -3,8 +3,9 @@ import json
 import jsonschema
 import pytest
 
+from model2_assets.cli.gate import GateSummary
 from model2_assets.contracts import document_schema
-from model2_assets.gate import GateSummary, RunResult
+from model2_assets.defs.run_result import RunResult
 from model2_assets_tests.gate.summaries import (
     CRASHED,
     MISSING,

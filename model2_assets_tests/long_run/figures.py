@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 from model2_assets.storage import REJECTED, WORKING
-from model2_assets.versions import VERSIONS
+from model2_assets.storage.archive import VERSIONS
 
 PROC = Path("/proc")
 

@@ -29,7 +29,7 @@ def retrain_often(
 
 
 def _run_the_command() -> None:
-    from model2_assets.cli import main
+    from model2_assets.cli.main import main
 
     try:
         main.main(args=["retrain"], prog_name="model2", standalone_mode=False)

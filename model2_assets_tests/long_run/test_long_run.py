@@ -10,11 +10,11 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner
 
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets.config import load_config
 from model2_assets.defs.build import build_definitions
+from model2_assets.defs.materializations import RecordedResults, partition_problems
 from model2_assets.defs.region import Region
-from model2_assets.defs.staleness import RecordedResults, partition_problems
 from model2_assets.storage import Address, Store
 from model2_assets_tests.long_run.figures import NAMES, Figures
 from model2_assets_tests.long_run.growth import TOLERANCES, all_growths, growth_of, table_of

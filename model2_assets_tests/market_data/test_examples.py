@@ -9,7 +9,7 @@ import model2_assets.market_data as package
 MODULES = [
     *(f"{package.__name__}.{module.name}" for module in pkgutil.iter_modules(package.__path__)),
     "model2_assets.labels",
-    "model2_assets.config._load",
+    "model2_assets.config.load",
 ]
 
 

@@ -134,7 +134,7 @@ PATHS = {
 """What tries to replace the last good result, by the name of the way."""
 
 _PLANTED_RETRAIN = """
-from model2_assets.cli import main
+from model2_assets.cli.main import main
 from model2_assets_tests.planted_failures.planting import plant_as_configured
 plant_as_configured()
 main()

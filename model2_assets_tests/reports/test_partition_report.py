@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from model2_assets.checks import check_report
-from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
     cumulative_quantile_spread,
@@ -16,9 +15,9 @@ from model2_assets.evaluation import (
     wide_scores,
 )
 from model2_assets.reports import PARTITION_PARTS, report_digest
-from model2_assets.reports._caveats import caveats
-from model2_assets.reports._score_tables import METRICS
-from model2_assets.versions import Origin, origin_of_report
+from model2_assets.reports.tables import METRICS, caveats
+from model2_assets.storage.archive import Origin, origin_of_report
+from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.reports.page import Page, digits, value
 from model2_assets_tests.reports.partitions import partition, region_config
 
@@ -119,7 +118,7 @@ def test_quantiles_turnover_and_persistence_are_those_of_the_evaluation(cpcv, pa
 
 def test_the_cumulative_spread_of_the_region_report_is_the_mean_of_its_books():
     from model2_assets.evaluation import decile_spread
-    from model2_assets.reports._region_statistics import daily_histories
+    from model2_assets.reports.region import daily_histories
 
     made = partition(k=1)
     found = daily_histories({"5d|ridge": made.oof}, made.labels)["5d|ridge"].spread
@@ -252,8 +251,7 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
     names = made.oof.index.get_level_values("instrument")
     index = pd.MultiIndex.from_arrays([names, moved], names=["instrument", "datetime"])
     label = made.labels["label_5d"].reindex(made.oof.index)
-    from model2_assets.reports._information_section import information_section
-    from model2_assets.reports._partition_statistics import partition_statistics
+    from model2_assets.reports.tear_sheet import information_section, partition_statistics
 
     labels = pd.DataFrame({"label_5d": label.to_numpy()}, index=index)
     oof = made.oof.set_axis(index)

@@ -1,6 +1,6 @@
 import doctest
 
-from model2_assets.stacking import _nonnegative
+from model2_assets import stacking as _nonnegative
 
 
 def test_docstring_examples():

@@ -5,11 +5,11 @@ import pandas as pd
 import pytest
 
 from model2_assets.checks import CheckOutcome
-from model2_assets.checks._outcome import Severity
+from model2_assets.checks import catalogue as evaluating
+from model2_assets.checks.catalogue import PREDICATES, StoredFiles, evaluate_stored, verdict_of
+from model2_assets.checks.outcome import Severity
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.stored_checks import PREDICATES, StoredFiles, evaluate_stored, verdict_of
-from model2_assets.stored_checks import _evaluate as evaluating
 from model2_assets_tests.defs.small_region import small_config
 from model2_assets_tests.sample_tables import feature_importance, labels
 from model2_assets_tests.test_storage import fitted

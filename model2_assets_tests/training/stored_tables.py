@@ -6,8 +6,8 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import ExecutionConfig, ModelConfig
-from model2_assets.data_version import table_digest
-from model2_assets.provenance import data_versions_of, with_provenance
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import data_versions_of, with_provenance
 from model2_assets.training import FittedModels, ModelRegistry, fit_models
 from model2_assets_tests.training.panels import make_tables
 

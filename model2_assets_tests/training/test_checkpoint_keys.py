@@ -8,11 +8,9 @@ from types import ModuleType
 import pytest
 
 from model2_assets.config import ModelConfig
-from model2_assets.training import (
-    ModelRegistry,
-)
-from model2_assets.training import _code_state as code_state
+from model2_assets.training import ModelRegistry
 from model2_assets.training import checkpoints as checkpoints_module
+from model2_assets.training import model_registry as code_state
 from model2_assets_tests.training.interrupted import (
     TABLES,
     files_of,

@@ -22,7 +22,7 @@ from model2_assets.training import (
     predict_out_of_fold,
     save_fold_models,
 )
-from model2_assets.training.fitting import assemble_current_data
+from model2_assets.training.fit import assemble_current_data
 from model2_assets_tests.training.interrupted import (
     PARTITION,
     TABLES,

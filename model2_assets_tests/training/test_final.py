@@ -13,10 +13,10 @@ from sklearn.preprocessing import StandardScaler
 
 from model2_assets.checks import check_final_complete
 from model2_assets.config import ExecutionConfig
-from model2_assets.document_checksum import with_checksum
 from model2_assets.errors import StoreError, TrainingError
-from model2_assets.provenance import data_versions_of
 from model2_assets.storage import Address, Store
+from model2_assets.storage.provenance import data_versions_of
+from model2_assets.storage.record import with_checksum
 from model2_assets.training import (
     Manifest,
     RidgeTrainer,

@@ -8,8 +8,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from model2_assets.config import ExecutionConfig
-from model2_assets.data_version import table_digest
 from model2_assets.errors import ConfigError, StoreError, TrainingError
+from model2_assets.storage.data_version import table_digest
 from model2_assets.training import (
     RidgeTrainer,
     assemble_training_data,
@@ -17,9 +17,8 @@ from model2_assets.training import (
     fit_models,
     hash_row_order,
 )
-from model2_assets.training._kernel import blas_kernel
-from model2_assets.training._turns import tasks_at_once
-from model2_assets.training.fitting import assemble_current_data
+from model2_assets.training.fit import assemble_current_data
+from model2_assets.training.resources import blas_kernel, tasks_at_once
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
     fit,

@@ -12,14 +12,14 @@ from sklearn.preprocessing import StandardScaler
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig, parse_config
 from model2_assets.cross_validation import build_cv_splits
-from model2_assets.data_version import table_digest
 from model2_assets.errors import (
     ConfigError,
     CrossValidationError,
     StoreError,
     TrainingError,
 )
-from model2_assets.provenance import facts_of, with_provenance
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import facts_of, with_provenance
 from model2_assets.training import (
     ModelRegistry,
     RidgeTrainer,

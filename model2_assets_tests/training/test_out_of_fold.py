@@ -72,7 +72,7 @@ def test_small_chunks_predict_the_same(monkeypatch):
     data = make_data()
     models = cross_validate(lambda: RidgeTrainer(params={}, seed=0), data)
     whole = predict_out_of_fold(models, data)
-    monkeypatch.setattr("model2_assets.training._predict._CHUNK_ROWS", 7)
+    monkeypatch.setattr("model2_assets.training.predict._CHUNK_ROWS", 7)
     chunked = predict_out_of_fold(models, data)
     np.testing.assert_allclose(chunked["prediction"], whole["prediction"], rtol=1e-12)
 

@@ -4,7 +4,7 @@ import pytest
 
 from model2_assets.errors import TrainingError
 from model2_assets.training import ParameterError
-from model2_assets.training._params import merge_params, require_choice, require_number
+from model2_assets.training.base_models import merge_params, require_choice, require_number
 
 
 def test_given_parameters_go_over_the_defaults():

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from upath import UPath
 
-from model2_assets.document_checksum import with_checksum
 from model2_assets.errors import StoreError
+from model2_assets.storage.record import with_checksum
 from model2_assets.training import (
     FoldFile,
     Manifest,
@@ -20,9 +20,11 @@ from model2_assets.training import (
     XGBoostTrainer,
     cross_validate,
     hash_row_order,
-    persistence,
     predict_out_of_fold,
     save_fold_models,
+)
+from model2_assets.training import (
+    models as persistence,
 )
 from model2_assets.training import open_fold_models as open_anywhere
 from model2_assets_tests.training.panels import make_data

@@ -61,8 +61,8 @@ def test_a_block_that_fails_is_measured_too():
 
 
 def test_without_proc_the_peak_since_the_start_is_taken(monkeypatch, tmp_path):
-    monkeypatch.setattr("model2_assets.training._resources._STATUS", tmp_path / "none")
-    monkeypatch.setattr("model2_assets.training._resources._CLEAR_REFS", tmp_path / "no" / "file")
+    monkeypatch.setattr("model2_assets.training.resources._STATUS", tmp_path / "none")
+    monkeypatch.setattr("model2_assets.training.resources._CLEAR_REFS", tmp_path / "no" / "file")
     with measure_resources() as usage:
         pass
     assert usage.peak_rss_bytes > 10 * MB
@@ -89,7 +89,7 @@ def test_a_fit_stays_under_its_estimate(trainer_class):
 
 
 def test_where_the_memory_is_unknown_nothing_is_lowered(monkeypatch):
-    monkeypatch.setattr("model2_assets.training._resources.usable_memory", lambda: None)
+    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: None)
     assert fit_n_jobs_to_memory(8, n_rows=10**9, n_features=158, max_rss_gb=None) == 8
 
 
@@ -98,9 +98,7 @@ def test_without_a_limit_three_quarters_of_the_memory_are_used(
     monkeypatch, caplog, memory_gb, n_jobs
 ):
     # By hand: 0.4 + 0.3 + 0.4 GB and 2.4 GB a fit; the limits are 12, 6 and 3.75 GB.
-    monkeypatch.setattr(
-        "model2_assets.training._resources.usable_memory", lambda: memory_gb * 10**9
-    )
+    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: memory_gb * 10**9)
     assert n_jobs == fit_n_jobs_to_memory(
         4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24
     )
@@ -116,7 +114,7 @@ def test_splits_that_take_turns_at_the_end_count_as_well():
 
 
 def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
-    monkeypatch.setattr("model2_assets.training._resources.usable_memory", lambda: 4 * 10**9)
+    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: 4 * 10**9)
     with pytest.raises(TrainingError) as caught:
         fit_n_jobs_to_memory(
             4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24

@@ -20,7 +20,7 @@ from model2_assets.training import (
     cross_validate,
     fit_split,
 )
-from model2_assets.training._ridge_sums import add_up_splits
+from model2_assets.training.ridge_sums import add_up_splits
 from model2_assets_tests.cross_validation._panels import (
     RandomCase,
     brute_force_roles,

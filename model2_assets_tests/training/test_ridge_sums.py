@@ -4,17 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import (
     RidgeTrainer,
     assemble_training_data,
     cross_validate,
     fit_split,
 )
-from model2_assets.training import _row_blocks as row_blocks
-from model2_assets.training._ridge_files import add_up_tables, kept_sums
-from model2_assets.training._ridge_sums import add_up_splits
-from model2_assets.training._training_data import SourceTables
-from model2_assets.working_files import WorkingFiles, note_working_files
+from model2_assets.training import data as row_blocks
+from model2_assets.training.data import SourceTables
+from model2_assets.training.ridge_sums import add_up_splits, add_up_tables, kept_sums
 from model2_assets_tests.training.panels import make_data, make_tables
 
 
@@ -64,7 +63,7 @@ def test_all_horizons_from_one_kept_pass_are_each_alone_to_the_bit(tmp_path, n_t
 def test_the_second_horizon_needs_no_pass(tmp_path, monkeypatch):
     tables = two_horizons(tmp_path)
     first = kept_sums(source(tables, "21d"), n_threads=1)
-    monkeypatch.setattr("model2_assets.training._ridge_files.add_up_blocks", None)
+    monkeypatch.setattr("model2_assets.training.ridge_sums.add_up_blocks", None)
     again, other = (kept_sums(source(tables, h), n_threads=1) for h in ("21d", "63d"))
     for block, sums in first.items():
         np.testing.assert_array_equal(sums.moments, again[block].moments)

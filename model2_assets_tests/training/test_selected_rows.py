@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from model2_assets.errors import TrainingError
 from model2_assets.training import SelectedRows
-from model2_assets.training._selected_rows import as_slice
+from model2_assets.training.data import as_slice
 
 MATRIX = np.arange(20, dtype=np.float32).reshape(10, 2)
 

@@ -103,7 +103,7 @@ def test_the_order_of_the_rows_given_does_not_matter(random):
 
 
 def test_more_rows_than_a_chunk_are_copied_row_for_row(monkeypatch):
-    monkeypatch.setattr("model2_assets.training._training_data._CHUNK_ROWS", 7)
+    monkeypatch.setattr("model2_assets.training.data._CHUNK_ROWS", 7)
     features, _, _ = make_tables(n_dates=20, n_instruments=3)
     data = make_data(n_dates=20, n_instruments=3)
     np.testing.assert_array_equal(data.X, features.to_numpy())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model2_assets.training._turns import _Turns, run_in_turns, tasks_at_once
+from model2_assets.training.resources import _Turns, run_in_turns, tasks_at_once
 
 
 class Watch:

@@ -2,9 +2,9 @@ import os
 
 import pytest
 
-from model2_assets.training import _usable_cores as module
+from model2_assets.training import resources as module
 from model2_assets.training import usable_cores
-from model2_assets.training._usable_cores import cgroup_cpu_quota
+from model2_assets.training.resources import cgroup_cpu_quota
 
 
 def write(path, text):

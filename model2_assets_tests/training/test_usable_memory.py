@@ -2,8 +2,8 @@ import os
 
 import pytest
 
-from model2_assets.training import _usable_memory as module
-from model2_assets.training._usable_memory import cgroup_memory_limit, usable_memory
+from model2_assets.training import resources as module
+from model2_assets.training.resources import cgroup_memory_limit, usable_memory
 from model2_assets_tests.training.test_usable_cores import write
 
 

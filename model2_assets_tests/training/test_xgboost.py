@@ -6,8 +6,9 @@ import pytest
 import xgboost as xgb
 
 from model2_assets.errors import TrainingError
-from model2_assets.training import XGBoostTrainer, _row_batches, cross_validate
-from model2_assets.training._row_batches import RowBatches
+from model2_assets.training import XGBoostTrainer, cross_validate
+from model2_assets.training import xgboost as _row_batches
+from model2_assets.training.xgboost import RowBatches
 from model2_assets_tests.training.panels import make_data
 
 FAST = {"n_estimators": 25, "learning_rate": 0.2}

@@ -12,10 +12,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from model2_assets.errors import StoreError
-from model2_assets.provenance import with_provenance
-from model2_assets.storage import PRODUCTS, WITHOUT_VERSIONS, Address, Store, _publication
-from model2_assets.training import persistence
-from model2_assets.versions import _archive, inputs_element, origin_of_report
+from model2_assets.storage import (
+    PRODUCTS,
+    WITHOUT_VERSIONS,
+    Address,
+    Store,
+)
+from model2_assets.storage import archive as _archive
+from model2_assets.storage import (
+    models as _publication,
+)
+from model2_assets.storage.archive import inputs_element, origin_of_report
+from model2_assets.storage.provenance import with_provenance
+from model2_assets.training import models as persistence
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import pytest
 
 from model2_assets.errors import StoreError
-from model2_assets.versions import Version, find_version
+from model2_assets.storage.archive import Version, find_version
 
 
 def version(data_version: str, day: int, models: str = "") -> Version:

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from model2_assets.data_version import table_digest
 from model2_assets.errors import StoreError
-from model2_assets.provenance import with_provenance
 from model2_assets.storage import Store
-from model2_assets.versions import (
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.rollback import (
     members_of,
     plan_rollback,
     restore,

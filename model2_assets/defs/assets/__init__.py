@@ -2,23 +2,29 @@
 
 import dagster as dg
 
-from model2_assets.defs.assets.cv_scores import cv_scores_asset
-from model2_assets.defs.assets.cv_splits import cv_splits_asset
-from model2_assets.defs.assets.feature_importance import feature_importance_asset
-from model2_assets.defs.assets.features import features_asset
-from model2_assets.defs.assets.final_models import final_models_asset
-from model2_assets.defs.assets.fitted_models import fitted_models_asset
-from model2_assets.defs.assets.labels import labels_asset
-from model2_assets.defs.assets.leaderboard import leaderboard_asset
-from model2_assets.defs.assets.live_predictions import live_predictions_asset
-from model2_assets.defs.assets.market_data import market_data_asset
-from model2_assets.defs.assets.nested_oof import nested_oof_asset
-from model2_assets.defs.assets.oof_paths import oof_paths_asset
-from model2_assets.defs.assets.oof_predictions import oof_predictions_asset
-from model2_assets.defs.assets.region_report import region_report_asset
-from model2_assets.defs.assets.stacking_frame import stacking_frame_asset
-from model2_assets.defs.assets.tear_sheet import tear_sheet_asset
-from model2_assets.defs.previews import accepted_previews
+from model2_assets.defs.assets.nested import nested_oof_asset
+from model2_assets.defs.assets.prepare import (
+    cv_splits_asset,
+    features_asset,
+    labels_asset,
+    market_data_asset,
+)
+from model2_assets.defs.assets.summary import (
+    leaderboard_asset,
+    region_report_asset,
+    stacking_frame_asset,
+)
+from model2_assets.defs.assets.train import (
+    cv_scores_asset,
+    feature_importance_asset,
+    final_models_asset,
+    fitted_models_asset,
+    live_predictions_asset,
+    oof_paths_asset,
+    oof_predictions_asset,
+    tear_sheet_asset,
+)
+from model2_assets.defs.partitions import accepted_previews
 from model2_assets.defs.region import Region
 
 ASSET_BUILDERS = {

@@ -1,0 +1,351 @@
+"""The look-ahead control: features must not change when the future is unknown."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from math import sqrt
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.config import FeaturesConfig
+from model2_assets.errors import FeatureError, Model2Error
+from model2_assets.features.build import make_features
+from model2_assets.panel import CHUNK_ROWS, row_chunks
+
+if TYPE_CHECKING:
+    from model2_assets.checks.null_control import NullControl
+
+
+MAX_MONTE_CARLO_ERRORS = 3.0
+"""Chance alone goes beyond in 0.3% of seeds."""
+
+
+def check_null_control(controls: Mapping[str, "NullControl"]) -> CheckOutcome:
+    """Check that labels permuted within each date are predicted no better than by chance.
+
+    The rank ICs of a permutation are averaged over the horizons first, so that there is one
+    verdict, and one chance in 370 of a false alarm, however many horizons there are.
+
+    Parameters
+    ----------
+    controls : mapping of str to NullControl
+        Results by horizon, of the same permutations.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``null_control``; fails if the mean of the permuted mean rank ICs is more
+        than three Monte Carlo errors (sd / √permutations) away from zero, in either
+        direction. Warns if no date has the three names that a rank IC needs.
+    """
+    by_permutation = np.mean([control.rank_ics for control in controls.values()], axis=0)
+    permutations = len(by_permutation)
+    mean, sd = float(by_permutation.mean()), float(by_permutation.std(ddof=1))
+    error = sd / sqrt(permutations)
+    seed = next(iter(controls.values())).seed
+    judged = bool(np.isfinite(mean))
+    passed = judged and abs(mean) <= MAX_MONTE_CARLO_ERRORS * error
+    return CheckOutcome(
+        "null_control",
+        passed=passed,
+        severity="error" if judged else "warn",
+        description=_null_verdict(mean, error, permutations, judged=judged, passed=passed),
+        values={
+            "mean": mean,
+            "sd": sd,
+            "monte_carlo_error": error,
+            "permutations": permutations,
+            "seed": seed,
+            **{f"mean_{horizon}": control.mean for horizon, control in controls.items()},
+            **{f"dates_{horizon}": control.n_dates for horizon, control in controls.items()},
+        },
+    )
+
+
+def check_lookahead_control(control: "LookaheadControl") -> CheckOutcome:
+    """Check that features stay the same, to the bit, when the future is unknown.
+
+    Parameters
+    ----------
+    control : LookaheadControl
+        What changed when history was cut.
+
+    Returns
+    -------
+    CheckOutcome
+        Named ``lookahead_control``; a failure names the first feature, instrument and
+        date that differ. Warns if no date with features has later bars to cut off.
+    """
+    dates = ", ".join(f"{date:%Y-%m-%d}" for date in control.dates)
+    if control.first_difference:
+        description = (
+            f"{control.first_difference}; {control.n_different:,} of {control.n_values:,} values "
+            f"differ: let the feature builder use nothing after a row's own date"
+        )
+    elif control.dates:
+        description = f"{control.n_values:,} values are the same when history ends on {dates}"
+    else:
+        description = "no date that has features has later bars, so nothing could be cut off"
+    return CheckOutcome(
+        "lookahead_control",
+        passed=bool(control.dates) and not control.first_difference,
+        severity="error" if control.dates else "warn",
+        description=description,
+        values={
+            "dates": dates,
+            "values": control.n_values,
+            "different_values": control.n_different,
+            "seed": control.seed,
+        },
+    )
+
+
+def _null_verdict(
+    mean: float, error: float, permutations: int, *, judged: bool, passed: bool
+) -> str:
+    if not judged:
+        return "no date has three tested names, so permuted labels have no rank IC"
+    found = (
+        f"mean rank IC of {permutations} permutations of the labels {mean:+.5f} ± {error:.5f}, "
+        f"allowed ± {MAX_MONTE_CARLO_ERRORS * error:.5f}"
+    )
+    if passed:
+        return found
+    return (
+        f"{found}: labels of test rows reach the fit, so look for rows that a split both trains "
+        f"on and tests; chance alone does this for one seed in 370 (checks.controls_seed), a leak "
+        f"for every seed"
+    )
+
+
+@dataclass(frozen=True)
+class TableDifference:
+    """How far two tables agree.
+
+    Attributes
+    ----------
+    n_values : int
+        Values that both have.
+    n_different : int
+        Of these, values that differ.
+    first_difference : str
+        Names the first value that differs by feature, instrument and date; failing that,
+        a row or a feature that one table lacks. Empty where there is none.
+    """
+
+    n_values: int
+    n_different: int
+    first_difference: str
+
+
+def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDifference:
+    """Compare two tables value by value.
+
+    Parameters
+    ----------
+    stored, recomputed : DataFrame of shape (n_rows, n_features)
+        Floats, indexed by ``(instrument, datetime)``, in canonical order.
+
+    Returns
+    -------
+    TableDifference
+        Values are equal if their bits are, or if both are missing. The first is that of
+        the earliest row, and among its features the leftmost.
+    """
+    one_sided = [*_one_sided_rows(stored, recomputed), *_one_sided_features(stored, recomputed)]
+    if not stored.index.equals(recomputed.index):
+        positions = recomputed.index.get_indexer(stored.index)
+        stored, recomputed = stored[positions >= 0], recomputed.iloc[positions[positions >= 0]]
+    names = [name for name in stored.columns if name in recomputed.columns]
+    n_different, first_row, first_name = 0, 0, ""
+    pairs = zip(row_chunks(stored), row_chunks(recomputed), strict=True)
+    for start, (left, right) in zip(count(step=CHUNK_ROWS), pairs, strict=False):
+        rows, columns = np.nonzero(_different(left, right, names))
+        if len(rows) and not n_different:
+            first_row, first_name = start + int(rows[0]), names[columns[0]]
+        n_different += len(rows)
+    first_difference = one_sided[0] if one_sided else ""
+    if n_different:
+        instrument, date = stored.index[first_row]
+        before, after = (table[first_name].iloc[first_row] for table in (stored, recomputed))
+        first_difference = (
+            f"feature {first_name!r} of {instrument} on {date:%Y-%m-%d} is {before!s}, "
+            f"but {after!s}"
+        )
+    return TableDifference(
+        n_values=len(stored) * len(names),
+        n_different=n_different,
+        first_difference=first_difference,
+    )
+
+
+def _one_sided_rows(stored: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[str]:
+    if stored.index.equals(recomputed.index):
+        return
+    for left, right, text in (
+        (stored, recomputed, "has features, but none"),
+        (recomputed, stored, "has no features, but some"),
+    ):
+        alone = np.flatnonzero(~left.index.isin(right.index))
+        if len(alone):
+            instrument, date = left.index[alone[0]]
+            yield f"{instrument} on {date:%Y-%m-%d} {text}"
+
+
+def _one_sided_features(stored: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[str]:
+    for left, right, text in (
+        (stored, recomputed, "is there, but not"),
+        (recomputed, stored, "is not there, but is"),
+    ):
+        yield from (f"feature {name!r} {text}" for name in left.columns if name not in right)
+
+
+def _different(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> NDArray[np.bool_]:
+    """Return which values differ: shape (n_rows, n_names)."""
+    if not names:
+        return np.zeros((len(left), 0), dtype=bool)
+    left, right = (side if list(side.columns) == names else side[names] for side in (left, right))
+    if len(set(left.dtypes)) == 1:
+        values = left.to_numpy()
+        return ~_same_bits(values, right.to_numpy(dtype=values.dtype))
+    columns = (left[name].to_numpy() for name in names)
+    same = [
+        _same_bits(values, right[name].to_numpy(dtype=values.dtype))
+        for name, values in zip(names, columns, strict=True)
+    ]
+    return ~np.column_stack(same)
+
+
+def _same_bits(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.bool_]:
+    bits = np.dtype(f"u{left.dtype.itemsize}")
+    same: NDArray[np.bool_] = np.ascontiguousarray(left).view(bits) == np.ascontiguousarray(
+        right
+    ).view(bits)
+    if not same.all():
+        same |= np.isnan(left) & np.isnan(right)
+    return same
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class LookaheadControl:
+    """What changed when history was cut.
+
+    Attributes
+    ----------
+    dates : tuple of Timestamp
+        Dates that history was made to end at, ascending.
+    n_values : int
+        Feature values compared.
+    n_different : int
+        Of these, values that differ.
+    first_difference : str
+        Names the first difference: feature, instrument, date, and where history ended. A
+        row or a feature that one side lacks is a difference too. Empty where there is none.
+    seed : int
+        Seed of the choice of dates.
+    """
+
+    dates: tuple[pd.Timestamp, ...]
+    n_values: int
+    n_different: int
+    first_difference: str
+    seed: int
+
+
+def lookahead_control(
+    features: pd.DataFrame,
+    panel: pd.DataFrame,
+    config: FeaturesConfig,
+    *,
+    n_dates: int = 3,
+    seed: int = 7,
+) -> LookaheadControl:
+    """Recompute features on history that ends at sampled dates, and compare to the bit.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features)
+        What was computed on the whole history, in canonical order.
+    panel : DataFrame of shape (n_bars, n_columns)
+        The market data that it was computed from.
+    config : FeaturesConfig
+        Settings; names the builder, ours or a team's own.
+    n_dates : int, default 3
+        How many dates to sample, of those that have features and later bars.
+    seed : int, default 7
+        Seed of the choice.
+
+    Returns
+    -------
+    LookaheadControl
+        Rows of the date that history ends at and all earlier rows are compared, every
+        feature of them. A missing value equals a missing value.
+
+    Raises
+    ------
+    FeatureError
+        If the builder fails on a shorter history; names the date that it ended at.
+
+    Notes
+    -----
+    A feature that looks k dates ahead changes in the k dates before the end, so the last
+    date shows it whatever k is. Earlier rows cost nothing more, and show what the last date
+    may miss, such as a gap that was filled from the future. The start of history stays where
+    it is: a builder may look back as far as it likes.
+    """
+    ends = _sample_dates(features, panel, n_dates=n_dates, seed=seed)
+    bar_dates = panel.index.get_level_values("datetime")
+    feature_dates = features.index.get_level_values("datetime")
+    n_values = n_different = 0
+    first_difference = ""
+    for end in ends:
+        stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
+        # Not by a name: the next one is made only once this one is out of memory.
+        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, end))
+        n_values += found.n_values
+        n_different += found.n_different
+        if found.first_difference and not first_difference:
+            first_difference = f"{found.first_difference} when history ends on {end:%Y-%m-%d}"
+        logger.info(
+            "look-ahead control: history up to %s, %s of %s values differ",
+            f"{end:%Y-%m-%d}",
+            f"{found.n_different:,}",
+            f"{found.n_values:,}",
+        )
+    return LookaheadControl(
+        dates=ends,
+        n_values=n_values,
+        n_different=n_different,
+        first_difference=first_difference,
+        seed=seed,
+    )
+
+
+def _sample_dates(
+    features: pd.DataFrame, panel: pd.DataFrame, *, n_dates: int, seed: int
+) -> tuple[pd.Timestamp, ...]:
+    dates = features.index.get_level_values("datetime").unique()
+    candidates = dates[dates < panel.index.get_level_values("datetime").max()].sort_values()
+    size = min(n_dates, len(candidates))
+    chosen = np.random.default_rng(seed).choice(len(candidates), size=size, replace=False)
+    return tuple(candidates[np.sort(chosen)])
+
+
+def _recompute(history: pd.DataFrame, config: FeaturesConfig, end: pd.Timestamp) -> pd.DataFrame:
+    try:
+        return make_features(history, config)
+    except Exception as error:
+        where = config.builder or "the feature builder"
+        kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "
+        raise FeatureError(
+            f"features.builder: {where} fails on history that ends on {end:%Y-%m-%d} ({kind}"
+            f"{error}); it must work on history up to any date that has features"
+        ) from error

@@ -1,0 +1,1 @@
+"""The ``model2`` command."""

@@ -1,0 +1,275 @@
+"""What the terminal is shown: scores, versions, proposed numbers of groups."""
+
+import math
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+
+from model2_assets.config import RegionConfig
+from model2_assets.evaluation.metrics import FIGURES, times
+from model2_assets.storage import Address, Store
+from model2_assets.storage.archive import Version
+from model2_assets.storage.rollback import scores_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from model2_assets.cross_validation import CPCVProposal
+
+
+WIDE = 180
+"""Columns of text that are enough for a table with one row per model and horizon."""
+
+
+def fitting_scores_table(console: Console, region: str, board: "pd.DataFrame") -> Table:
+    """Return a region's leaderboard in the form that fits a terminal.
+
+    Parameters
+    ----------
+    console : Console
+        The terminal.
+    region : str
+        Its name, for the title.
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+
+    Returns
+    -------
+    rich.table.Table
+        One row per model and horizon where the terminal is wide enough, else one column.
+    """
+    table = scores_table(region, board)
+    unlimited = console.options.update(max_width=10 * WIDE)
+    needed = Measurement.get(console, unlimited, table).minimum
+    return table if needed <= console.width else scores_table(region, board, wide=False)
+
+
+def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Table:
+    """Return a region's leaderboard as a table for people.
+
+    Parameters
+    ----------
+    region : str
+        Its name, for the title.
+    board : DataFrame of shape (n_partitions, n_columns)
+        The leaderboard.
+    wide : bool, default True
+        One row per model and horizon; False: one column, for narrow terminals.
+
+    Returns
+    -------
+    rich.table.Table
+        Units stand in the headings. The distribution over paths is left out where there is
+        one path, the change of rank IC where there is no leaderboard before.
+    """
+    several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
+    known_change = bool(board["rank_ic_change"].notna().any())
+    figures = [
+        figure
+        for figure in FIGURES
+        if (several_paths or not figure.of_paths)
+        and (known_change or figure.name != "rank_ic_change")
+    ]
+    cells = [figure.texts(board) for figure in figures]
+    headings = [(figure.heading, figure.title) for figure in figures]
+    if board["trained_at"].notna().any():
+        headings.append(("trained\nUTC", "trained UTC"))
+        cells.append(times(board["trained_at"], "%m-%d %H:%M"))
+    table = Table(
+        title=f"region {region}: out-of-fold scores",
+        caption=_caption(board),
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=0 if wide else (0, 0, 0, 1),
+    )
+    if wide:
+        table.add_column("model", no_wrap=True)
+        table.add_column("horizon", no_wrap=True)
+        for heading, _ in headings:
+            table.add_column(heading, justify="right", vertical="bottom", no_wrap=True)
+        for row in zip(board["model"], board["horizon"], *cells, strict=True):
+            table.add_row(*row)
+        return table
+    table.add_column("model")
+    for model in board["model"]:
+        table.add_column(model, justify="right", no_wrap=True)
+    table.add_row("horizon", *board["horizon"])
+    for (_, title), texts in zip(headings, cells, strict=True):
+        table.add_row(title, *texts)
+    return table
+
+
+def _caption(board: "pd.DataFrame") -> str:
+    return f"{_CAPTION} {_WITHHELD}" if board["pbo"].isna().any() else _CAPTION
+
+
+_CAPTION = (
+    "Combinatorial cross-validation trains on the future of its test blocks: it validates a "
+    "forecaster and is never a backtest. std. error, t: corrected for overlapping labels. "
+    "change: since the leaderboard before. eff. dates: independent dates worth as much. path: "
+    "rank IC of complete histories of single predictions; the rank IC of their mean tends to "
+    "flatter. spread: top less bottom decile's mean label, gross of costs. turnover: share of "
+    "the top decile replaced from one date to the next. DSR: probability that the spread's "
+    "Sharpe ratio beats the luckiest of as many worthless models. PBO: probability of backtest "
+    "overfitting. max: largest |prediction|. refit: largest difference after refitting a fold."
+)
+
+_WITHHELD = "PBO is withheld (–) below four models of a horizon, and in too short a history."
+
+
+def versions_table(store: Store, predictions: Address) -> Table | None:
+    """Return the kept versions of one model and horizon, the last published first.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    predictions : Address
+        Of the out-of-fold predictions.
+
+    Returns
+    -------
+    rich.table.Table or None
+        None if no version is kept. The rank IC is that of the scores kept with a version, and
+        a dash where they are not kept or cannot be read.
+    """
+    versions = store.archive.versions(predictions)
+    if not versions:
+        return None
+    table = Table(
+        title=f"{predictions.region} {predictions.horizon} {predictions.model}",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    for heading in ("version", "", "published (UTC)", "first published"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("rows", "rank IC"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for heading in _MADE_FROM:
+        table.add_column(heading.replace("fitted_", ""), no_wrap=True)
+    current = store.current_version(predictions)
+    scores = scores_of(store, predictions, versions)
+    for version in versions:
+        is_current = current is not None and version.file == current.file
+        rank_ic = _rank_ic(store, predictions, scores.get(version.file))
+        table.add_row(
+            version.short,
+            "current" if is_current else "",
+            f"{version.published:%Y-%m-%d %H:%M:%S}",
+            f"{version.first_published:%Y-%m-%d %H:%M:%S}",
+            "–" if version.rows is None else f"{version.rows:,}",
+            "–" if math.isnan(rank_ic) else f"{rank_ic:+.4f}",
+            *(version.inputs.get(name, "–")[:12] for name in _MADE_FROM),
+        )
+    return table
+
+
+_MADE_FROM = ("fitted_models", "labels", "features")
+
+
+def _rank_ic(store: Store, predictions: Address, scores: Version | None) -> float:
+    from model2_assets.errors import Model2Error
+
+    if scores is None:
+        return math.nan
+    address = Address(predictions.region, "cv_scores", predictions.horizon, predictions.model)
+    try:
+        frame: pd.DataFrame = store.read_version(address, scores)
+    except Model2Error:
+        return math.nan
+    found = frame.loc[(frame["scope"] == "all") & (frame["metric"] == "rank_ic"), "value"]
+    return float(found.iloc[0]) if len(found) else math.nan
+
+
+SHOWN = 12
+
+
+def labelled_dates(region: RegionConfig) -> int:
+    """Count the dates of a region's market data that can be split.
+
+    Dates that no row has a label on are left out, and so are the first
+    ``features.min_history_bars`` dates, on which no row has features.
+
+    Parameters
+    ----------
+    region : RegionConfig
+        The region.
+
+    Returns
+    -------
+    int
+        Distinct dates.
+
+    Raises
+    ------
+    Model2Error
+        If the market data cannot be read or labelled.
+    """
+    from model2_assets.cross_validation import longest_label_end
+    from model2_assets.features.build import make_labels
+    from model2_assets.market_data import load_market_data
+
+    panel = load_market_data(region.market_data).panel
+    label_end = longest_label_end(make_labels(panel, region.labels))
+    first_dates = panel.index.unique("datetime").sort_values()[: region.features.min_history_bars]
+    return len(label_end.dropna().index.unique("datetime").difference(first_dates))
+
+
+def proposal_table(region: str, proposal: "CPCVProposal") -> Table:
+    """Return the best candidates as a table for people.
+
+    Parameters
+    ----------
+    region : str
+        Its name, for the title.
+    proposal : CPCVProposal
+        The candidates, best first.
+
+    Returns
+    -------
+    rich.table.Table
+        One row per candidate; dates are means over the splits.
+    """
+    table = Table(
+        title=f"region {region}: {proposal.n_dates:,} labelled dates",
+        caption="best first; dates are means over the splits, least is the split with fewest",
+    )
+    for heading in _HEADINGS:
+        table.add_column(heading, justify="right")
+    for row in proposal.candidates.head(SHOWN).to_dict("records"):
+        table.add_row(
+            f"{row['n_groups']:.0f}",
+            f"{row['n_test_groups']:.0f}",
+            f"{row['n_splits']:.0f}",
+            f"{row['n_paths']:.0f}",
+            f"{row['test_dates']:,.0f}",
+            f"{row['ideal_train_dates']:,.0f}",
+            f"{row['purged_dates']:,.0f}",
+            f"{row['embargoed_dates']:,.0f}",
+            f"{row['train_dates']:,.0f}",
+            f"{row['least_train_dates']:,.0f}",
+            f"{row['train_share']:.1%}",
+            f"{row['kept_share']:.1%}",
+            f"{row['shortfall']:.2f}",
+        )
+    return table
+
+
+_HEADINGS = (
+    "n_groups",
+    "n_test_groups",
+    "splits",
+    "paths",
+    "test",
+    "ideal train",
+    "purged",
+    "embargoed",
+    "train",
+    "least",
+    "of all dates",
+    "of ideal",
+    "shortfall",
+)

@@ -1,0 +1,319 @@
+"""Closed intervals [datetime, label end] of rows, and the dates that they touch."""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.errors import CrossValidationError
+from model2_assets.panel import INDEX_NAMES, date_codes
+
+
+@dataclass(frozen=True)
+class RowIntervals:
+    """Intervals of rows as codes into the panel's distinct, sorted dates.
+
+    A label end between two dates, or beyond the last, has the code of the last date not
+    after it. Every interval starts on a date, so two intervals touch exactly where their
+    codes do.
+
+    Attributes
+    ----------
+    start : ndarray of shape (n_rows,), int64
+        Code of the row's own date.
+    end : ndarray of shape (n_rows,), int64
+        Code of the last date not after the row's label end; -1 where it has no label.
+    n_dates : int
+        Number of distinct dates.
+    """
+
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    n_dates: int
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """Whether each row has a label, shape (n_rows,)."""
+        return self.end >= 0
+
+
+def panel_index_of(X: object) -> pd.MultiIndex:
+    """Return the (instrument, datetime) index of a frame, a series, or the index itself.
+
+    Raises
+    ------
+    CrossValidationError
+        If there is none, it has missing entries, or its dates have a time zone.
+    """
+    index = X.index if isinstance(X, pd.DataFrame | pd.Series) else X
+    if not isinstance(index, pd.MultiIndex) or set(index.names) != set(INDEX_NAMES):
+        names = list(index.names) if isinstance(index, pd.Index) else type(index).__name__
+        raise CrossValidationError(
+            f"X must be indexed by {INDEX_NAMES}, got {names}; set that index, or pass it as X"
+        )
+    if len(index) == 0:
+        raise CrossValidationError(
+            "X has no rows to split; give features and labels that share some"
+        )
+    for name in INDEX_NAMES:
+        missing = index.codes[index.names.index(name)] < 0
+        if missing.any():
+            row = int(np.argmax(missing))
+            raise CrossValidationError(f"X has no {name} in row {row}; fill it or drop the row")
+    dates = index.levels[index.names.index("datetime")]
+    if not isinstance(dates, pd.DatetimeIndex) or dates.tz is not None:
+        raise CrossValidationError(
+            f"index level datetime of X must hold dates without time zone, got {dates.dtype}; "
+            f"convert it"
+        )
+    return index
+
+
+def row_intervals(
+    X: object, label_end: ArrayLike | pd.Series | pd.Index, *, allow_missing: bool = False
+) -> RowIntervals:
+    """Return the closed intervals [datetime, label end] of the rows of a panel.
+
+    Parameters
+    ----------
+    X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
+        Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
+    label_end : array-like of datetime64, shape (n_rows,)
+        Last date that the label of each row looks at.
+    allow_missing : bool, default False
+        Whether rows may have none; their dates count all the same.
+
+    Returns
+    -------
+    RowIntervals
+        In the order of the rows of `X`.
+
+    Raises
+    ------
+    CrossValidationError
+        If the index is not a panel's, or a label end is missing, precedes its row, or
+        belongs to other rows.
+    """
+    index = panel_index_of(X)
+    ends = _label_end_values(index, label_end)
+    dates = date_codes(index)
+    moments = pd.DatetimeIndex(dates.values).as_unit("us").to_numpy()
+    missing = np.isnat(ends)
+    if not allow_missing:
+        _refuse_first(index, missing, "has no label end", "drop rows without a label")
+    end = np.searchsorted(moments, ends, side="right").astype(np.int64) - 1
+    early = (end < dates.codes) & ~missing
+    _refuse_first(index, early, "has a label end before its own date", "correct label_end")
+    end[missing] = -1
+    return RowIntervals(start=dates.codes, end=end, n_dates=len(moments))
+
+
+def _label_end_values(
+    index: pd.MultiIndex, label_end: ArrayLike | pd.Series | pd.Index
+) -> NDArray[np.datetime64]:
+    own_index = getattr(label_end, "index", None)
+    if isinstance(own_index, pd.MultiIndex) and not own_index.equals(index):
+        raise CrossValidationError(
+            "label_end is indexed by other rows than X; reindex it to the index of X"
+        )
+    try:
+        ends = pd.DatetimeIndex(label_end)  # type: ignore[arg-type]
+    except (TypeError, ValueError) as error:
+        raise CrossValidationError(
+            f"label_end must hold one date per row ({error}); convert it with pandas.to_datetime"
+        ) from error
+    if len(ends) != len(index) or ends.tz is not None:
+        raise CrossValidationError(
+            f"label_end must hold one date without time zone for each of the {len(index)} rows "
+            f"of X, got {len(ends)} of {ends.dtype}"
+        )
+    return ends.as_unit("us").to_numpy()
+
+
+def _refuse_first(index: pd.MultiIndex, faulty: NDArray[np.bool_], fault: str, remedy: str) -> None:
+    if faulty.any():
+        row = int(np.argmax(faulty))
+        where = dict(zip(index.names, index[row], strict=True))
+        raise CrossValidationError(
+            f"row {row} (instrument {where['instrument']}, {where['datetime']:%Y-%m-%d}) {fault}, "
+            f"as do {int(faulty.sum()) - 1} others; {remedy}"
+        )
+
+
+_LABEL_COLUMN = re.compile(r"label_([1-9][0-9]*)d")
+
+
+def horizon_keys(labels: pd.DataFrame) -> tuple[str, ...]:
+    """Return the horizons that a labels table has, such as ``("21d", "63d")``, ascending.
+
+    Raises
+    ------
+    CrossValidationError
+        If there is no column ``label_<h>d``, or one without its ``label_end_<h>d``.
+    """
+    matches = [_LABEL_COLUMN.fullmatch(str(column)) for column in labels.columns]
+    keys = tuple(f"{days}d" for days in sorted(int(match[1]) for match in matches if match))
+    if not keys:
+        raise CrossValidationError(
+            f"the labels table has no column label_<horizon>d, only "
+            f"{', '.join(map(str, labels.columns)) or 'none'}; add one per horizon"
+        )
+    for key in keys:
+        if f"label_end_{key}" not in labels.columns:
+            raise CrossValidationError(
+                f"the labels table has label_{key} but no label_end_{key}; add the last date "
+                f"that each label looks at, since purging needs it"
+            )
+    return keys
+
+
+def longest_label_end(labels: pd.DataFrame) -> pd.Series:
+    """Return the last date that any label of a row looks at.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_rows, n_columns)
+        Table with a column ``label_end_<h>d`` of datetime64 for every ``label_<h>d``.
+
+    Returns
+    -------
+    Series of shape (n_rows,), datetime64[us]
+        Named ``label_end``, indexed like `labels`. A row without its longer label has the
+        end of the longest that it has; a row without any has NaT.
+
+    Raises
+    ------
+    CrossValidationError
+        If there is no label column, or one without its label end.
+
+    Examples
+    --------
+    >>> labels = pd.DataFrame({
+    ...     "label_1d": [5.0, -5.0],
+    ...     "label_end_1d": pd.to_datetime(["2024-01-03", "2024-01-04"]),
+    ...     "label_2d": [7.0, np.nan],
+    ...     "label_end_2d": pd.to_datetime(["2024-01-04", None]),
+    ... })
+    >>> longest_label_end(labels).dt.strftime("%Y-%m-%d").tolist()
+    ['2024-01-04', '2024-01-04']
+    """
+    columns = [
+        labels[f"label_end_{key}"].to_numpy(dtype="datetime64[us]") for key in horizon_keys(labels)
+    ]
+    longest = columns[0].copy()
+    for column in columns[1:]:
+        np.fmax(longest, column, out=longest)
+    return pd.Series(longest, index=labels.index, name="label_end")
+
+
+def label_end_of(labels: pd.DataFrame, horizon: str) -> pd.Series:
+    """Return the last date that each row's label of one horizon looks at.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_rows, n_columns)
+        Table with ``label_<h>d`` and ``label_end_<h>d``.
+    horizon : str
+        Such as ``21d``.
+
+    Returns
+    -------
+    Series of shape (n_rows,), datetime64[us]
+        Named ``label_end``, indexed like `labels`; NaT where there is no such label.
+
+    Raises
+    ------
+    CrossValidationError
+        If the table does not have that horizon.
+    """
+    known = horizon_keys(labels)
+    if horizon not in known:
+        raise CrossValidationError(
+            f"the labels table has no horizon {horizon}, only {', '.join(known)}; materialize "
+            f"cv_splits again from these labels"
+        )
+    ends = labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")
+    return pd.Series(ends, index=labels.index, name="label_end")
+
+
+def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the row of `labels` for each row of `index`, shape (n_rows,).
+
+    Raises
+    ------
+    CrossValidationError
+        If `labels` repeats a row or lacks one.
+    """
+    if index.equals(labels.index):
+        return np.arange(len(index), dtype=np.intp)
+    if not labels.index.is_unique:
+        instrument, date = labels.index[labels.index.duplicated()][0]
+        raise CrossValidationError(
+            f"the labels table repeats instrument {instrument} on {date:%Y-%m-%d}; keep one row"
+        )
+    positions = labels.index.get_indexer(index)
+    if (positions < 0).any():
+        instrument, date = index[int(np.argmax(positions < 0))]
+        raise CrossValidationError(
+            f"the labels table lacks instrument {instrument} on {date:%Y-%m-%d}, which "
+            f"cv_splits has; materialize cv_splits again from these labels"
+        )
+    return positions
+
+
+@dataclass(frozen=True)
+class GroupedCalendar:
+    """Rows, and the distinct dates that groups are cut from.
+
+    Attributes
+    ----------
+    rows : RowIntervals
+        Closed intervals of the rows, as date codes.
+    group : ndarray of shape (n_dates,), int16
+        Group of each date.
+    """
+
+    rows: RowIntervals
+    group: NDArray[np.int16]
+
+    @cached_property
+    def latest_end(self) -> NDArray[np.int64]:
+        """Latest label end of each date's rows, shape (n_dates,); -1 without a label."""
+        latest = np.full(self.rows.n_dates, -1, dtype=np.int64)
+        np.maximum.at(latest, self.rows.start, self.rows.end)
+        return latest
+
+    def test_blocks(self, tested: NDArray[np.int64]) -> tuple["Block", ...]:
+        """Return the blocks of adjacent tested groups that have a label, ascending."""
+        is_test = np.isin(self.group, tested).astype(np.int8)
+        edges = np.diff(is_test, prepend=0, append=0)
+        starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
+        blocks = []
+        for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            labelled = start + np.flatnonzero(self.latest_end[start:stop] >= 0)
+            if len(labelled):
+                end = int(self.latest_end[start:stop].max())
+                blocks.append(Block(first=int(labelled[0]), last=stop - 1, end=end))
+        return tuple(blocks)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A run of consecutive test dates.
+
+    Attributes
+    ----------
+    first : int
+        Code of the first date with a labelled row: where the block's interval begins.
+    last : int
+        Code of the last date.
+    end : int
+        Code of the latest label end of the block's rows: where its interval ends.
+    """
+
+    first: int
+    last: int
+    end: int

@@ -1,0 +1,186 @@
+"""How many groups to cut and test: what purging and the embargo leave of a history."""
+
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+import pandas as pd
+
+from model2_assets.cross_validation.groups import as_integer
+from model2_assets.cross_validation.roles import Role
+from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.errors import CrossValidationError
+from model2_assets.panel import panel_index
+
+
+@dataclass(frozen=True)
+class CPCVProposal:
+    """A proposed number of groups and of test groups, and what others would cost.
+
+    Attributes
+    ----------
+    candidates : DataFrame of shape (n_candidates, 13)
+        Best first. ``n_groups``, ``n_test_groups``, ``n_splits`` (model fits of every
+        horizon and model), ``n_paths``; and as means over the splits, in dates:
+        ``test_dates``, ``ideal_train_dates`` (all that are not tested), ``train_dates``
+        (what purging and the embargo leave), ``purged_dates``, ``embargoed_dates``;
+        ``least_train_dates``: those of the split that keeps fewest; ``train_share``:
+        ``train_dates`` over all dates; ``kept_share``: ``train_dates`` over the ideal;
+        ``shortfall``: by how much, relative to what was wanted, train dates and paths
+        fall short, added up; 0 where both wishes are met.
+    n_dates : int
+        Dates of the history.
+    """
+
+    candidates: pd.DataFrame
+    n_dates: int
+
+    @property
+    def n_groups(self) -> int:
+        """Proposed number of groups."""
+        return int(self.candidates["n_groups"].iloc[0])
+
+    @property
+    def n_test_groups(self) -> int:
+        """Proposed number of groups tested together."""
+        return int(self.candidates["n_test_groups"].iloc[0])
+
+    @property
+    def text(self) -> str:
+        """The proposal and its cost in words."""
+        best = self.candidates.iloc[0]
+        wishes = "" if best["shortfall"] == 0 else "; the wishes cannot all be met"
+        return (
+            f"{best['n_splits']:.0f} splits, {best['n_paths']:.0f} paths; a model trains on "
+            f"{best['train_dates']:,.0f} of {self.n_dates:,} dates, {best['kept_share']:.0%} of "
+            f"the ideal {best['ideal_train_dates']:,.0f}: purging takes "
+            f"{best['purged_dates']:,.0f}, the embargo {best['embargoed_dates']:,.0f}{wishes}"
+        )
+
+
+def propose_cpcv(
+    n_dates: int,
+    *,
+    label_window: int = 64,
+    embargo_days: int = 5,
+    train_share: float = 0.6,
+    n_paths: int = 5,
+    max_groups: int = 20,
+    max_splits: int = 100,
+) -> CPCVProposal:
+    """Propose how many groups to cut, and how many of them to test together.
+
+    Every choice up to `max_groups` groups and `max_splits` splits is tried on the dates,
+    by the splitter itself. Of the choices that leave the wanted train dates and give the
+    wanted paths, the one with fewest model fits comes first; where none does, the one that
+    falls short least.
+
+    Purging takes up to `label_window` dates on either side of every test block, and the
+    embargo some more after it. With a window of a quarter, that is dear in a short history,
+    and dearer the more blocks there are.
+
+    Parameters
+    ----------
+    n_dates : int
+        Distinct dates with a label.
+    label_window : int, default 64
+        Dates from a row to its label end: the longest horizon and the execution lag.
+    embargo_days : int, default 5
+        Dates dropped after a test block, on top of the purge.
+    train_share : float, default 0.6
+        Wanted dates to train on, as a share of all dates.
+    n_paths : int, default 5
+        Wanted number of complete recombined histories.
+    max_groups : int, default 20
+        Most groups to try.
+    max_splits : int, default 100
+        Most splits to try: each is a fit of every model and horizon.
+
+    Returns
+    -------
+    CPCVProposal
+        The proposal, and every candidate with its cost.
+
+    Raises
+    ------
+    CrossValidationError
+        If a setting is out of range.
+
+    Examples
+    --------
+    Five years of daily bars, and labels of 63 days traded one day later. C(6, 2) would
+    train on two thirds of the dates; purging leaves half of them:
+
+    >>> proposal = propose_cpcv(5 * 252 - 64, label_window=64)
+    >>> tried = proposal.candidates.query("n_groups in (5, 6) and n_test_groups <= 2")
+    >>> shown = ["n_groups", "n_test_groups", "n_paths", "ideal_train_dates", "train_dates"]
+    >>> print(tried[shown].round(0).astype(int).to_string(index=False))
+     n_groups  n_test_groups  n_paths  ideal_train_dates  train_dates
+            6              2        5                797          620
+            5              2        4                718          558
+            5              1        1                957          850
+            6              1        1                997          886
+    >>> proposal.n_groups, proposal.n_test_groups
+    (9, 2)
+    >>> proposal.text.split(": ")  # doctest: +NORMALIZE_WHITESPACE
+    ['36 splits, 8 paths; a model trains on 723 of 1,196 dates, 78% of the ideal 930',
+     'purging takes 199, the embargo 8']
+    """
+    n_dates = as_integer("n_dates", n_dates, minimum=2)
+    label_window = as_integer("label_window", label_window, minimum=0)
+    embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
+    n_paths = as_integer("n_paths", n_paths, minimum=1)
+    max_groups = as_integer("max_groups", max_groups, minimum=2)
+    max_splits = as_integer("max_splits", max_splits, minimum=2)
+    if not 0 < train_share < 1:
+        raise CrossValidationError(
+            f"train_share must be above 0 and below 1, got {train_share}; it is a share of dates"
+        )
+    choices = [
+        (n_groups, n_test_groups)
+        for n_groups in range(2, min(max_groups, n_dates) + 1)
+        for n_test_groups in range(1, n_groups)
+        if comb(n_groups, n_test_groups) <= max_splits
+    ]
+    splitters = [
+        PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=k, embargo_days=embargo_days)
+        for n_groups, k in choices
+    ]
+    candidates = pd.DataFrame([_cost(cv, n_dates, label_window) for cv in splitters])
+    too_few_dates = (1 - candidates["train_share"] / train_share).clip(lower=0)
+    too_few_paths = (1 - candidates["n_paths"] / n_paths).clip(lower=0)
+    candidates["shortfall"] = too_few_dates + too_few_paths
+    ranked = candidates.sort_values(
+        ["shortfall", "n_splits", "train_dates", "n_groups"],
+        ascending=[True, True, False, True],
+        kind="stable",
+        ignore_index=True,
+    )
+    return CPCVProposal(candidates=ranked, n_dates=n_dates)
+
+
+def _cost(
+    cv: PurgedEmbargoedTimeSeriesSplit, n_dates: int, label_window: int
+) -> dict[str, int | float]:
+    """Count what every date does in every split, on a single series."""
+    calendar = pd.date_range("2000-01-01", periods=n_dates + label_window)
+    index = panel_index(["A"] * n_dates, calendar[:n_dates])
+    roles = cv.roles(index, label_end=calendar[label_window:])
+    train = (roles == Role.TRAIN).sum(axis=0)
+    test = (roles == Role.TEST).sum(axis=0)
+    purged = (roles == Role.PURGED_BEFORE) | (roles == Role.PURGED_AFTER)
+    ideal = n_dates - float(test.mean())
+    return {
+        "n_groups": cv.n_groups,
+        "n_test_groups": cv.n_test_groups,
+        "n_splits": cv.n_splits,
+        "n_paths": cv.n_paths,
+        "test_dates": float(test.mean()),
+        "ideal_train_dates": ideal,
+        "train_dates": float(train.mean()),
+        "purged_dates": float(np.count_nonzero(purged)) / cv.n_splits,
+        "embargoed_dates": float(np.count_nonzero(roles == Role.EMBARGOED)) / cv.n_splits,
+        "least_train_dates": int(train.min()),
+        "train_share": float(train.mean()) / n_dates,
+        "kept_share": float(train.mean()) / ideal,
+    }

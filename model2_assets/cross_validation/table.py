@@ -1,0 +1,361 @@
+"""The cv_splits table: the role of every labelled row in every split."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.config import CrossValidationConfig
+from model2_assets.cross_validation.intervals import (
+    horizon_keys,
+    label_end_of,
+    label_positions,
+    longest_label_end,
+    panel_index_of,
+)
+from model2_assets.cross_validation.own_splitter import SPLITTER_KEY, roles_of_own_splitter
+from model2_assets.cross_validation.roles import (
+    LONGEST,
+    Role,
+    RoleColumn,
+    count_roles,
+    role_columns,
+    split_horizons,
+    split_ids,
+    split_roles,
+)
+from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.cross_validation.walk_forward import WalkForwardSplit
+from model2_assets.errors import CrossValidationError
+from model2_assets.panel import date_codes, to_canonical
+
+
+def build_cv_splits(
+    features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
+) -> pd.DataFrame:
+    """Split the rows that have features and a label of at least one horizon.
+
+    With ``purge: longest_horizon`` one set of splits serves every horizon: a row is purged
+    with the end of the longest label that it has, so that no model that predicts row t saw
+    a label overlapping t's longest window. Predictions of different horizons may then be
+    put side by side. With ``purge: per_horizon`` every horizon has splits of its own, over
+    the same groups, purged with that horizon's label ends: more train rows for the shorter
+    ones, whose models do see labels overlapping the longer windows.
+
+    With ``scheme: cpcv`` the splits train on the future of their test blocks, hence
+    validate a forecaster and are not a backtest; a stacker's own score needs nested or
+    walk-forward predictions besides. With ``scheme: walk_forward`` they train on the past
+    alone, and the first groups are never tested.
+
+    Parameters
+    ----------
+    features_index : MultiIndex of shape (n_feature_rows,)
+        Rows ``(instrument, datetime)`` that have features.
+    labels : DataFrame of shape (n_label_rows, n_columns)
+        The labels table, with ``label_<h>d`` and ``label_end_<h>d``.
+    config : CrossValidationConfig
+        Scheme, groups, embargo, purge, and the class that replaces our splitter, if any.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 1 + n_columns)
+        In canonical order. ``group_id`` int16: the group of the row's date, or for a
+        splitter of your own the first split that tests the row (-1: none does).
+        ``split_0`` … int8: a `Role`; per horizon ``split_0_21d`` …, where a row without
+        that label is unused.
+
+    Raises
+    ------
+    CrossValidationError
+        If no row has features and a label, there are fewer dates than groups, or a
+        splitter of your own breaks the rules.
+    ConfigError
+        If ``cross_validation.splitter`` cannot be imported.
+    """
+    label_end = _ends_of_labelled_rows(features_index, labels)
+    index = panel_index_of(label_end)
+    if config.splitter is not None:
+        group_id, roles = roles_of_own_splitter(index, label_end, config)
+        return _as_table(index, group_id, {None: roles})
+    cv = make_splitter(config)
+    if config.purge == "longest_horizon":
+        return _as_table(index, cv.group_ids(index), {None: cv.roles(index, label_end=label_end)})
+    positions = label_positions(index, labels)
+    roles_of: dict[str | None, NDArray[np.int8]] = {
+        horizon: cv.roles(
+            index,
+            label_end=label_end_of(labels, horizon).to_numpy()[positions],
+            unlabelled="leave_out",
+        )
+        for horizon in horizon_keys(labels)
+    }
+    return _as_table(index, cv.group_ids(index), roles_of)
+
+
+def make_splitter(
+    config: CrossValidationConfig,
+) -> PurgedEmbargoedTimeSeriesSplit | WalkForwardSplit:
+    """Return our splitter of the configured scheme.
+
+    Parameters
+    ----------
+    config : CrossValidationConfig
+        Names no splitter of the user's own.
+
+    Returns
+    -------
+    PurgedEmbargoedTimeSeriesSplit or WalkForwardSplit
+        It knows its ``test_groups``, ``n_paths`` and ``path_ids()``.
+
+    Raises
+    ------
+    CrossValidationError
+        If a splitter of the user's own is configured, which has no groups that we know of.
+    """
+    if config.splitter is not None:
+        raise CrossValidationError(
+            f"{SPLITTER_KEY} {config.splitter} replaces our splitter; leave it out to use ours"
+        )
+    if config.scheme == "walk_forward":
+        return WalkForwardSplit(
+            config.n_groups,
+            window=config.window,
+            train_groups=config.train_groups,
+            embargo_days=config.embargo_days,
+        )
+    return PurgedEmbargoedTimeSeriesSplit(
+        config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
+    )
+
+
+def _ends_of_labelled_rows(features_index: pd.MultiIndex, labels: pd.DataFrame) -> pd.Series:
+    keys = horizon_keys(labels)
+    labelled = labels[[f"label_{key}" for key in keys]].notna().to_numpy().any(axis=1)
+    chosen: NDArray[np.bool_] = np.asarray(labelled, dtype=bool)
+    if not features_index.equals(labels.index):
+        chosen = np.asarray(labelled & labels.index.isin(features_index), dtype=bool)
+    if not chosen.any():
+        raise CrossValidationError(
+            f"no row has both features and a label: {len(features_index)} rows have features "
+            f"and {int(labelled.sum())} have a label; give more history, or shorten "
+            f"labels.horizons or features.min_history_bars"
+        )
+    label_end = longest_label_end(labels)[chosen]
+    return to_canonical(label_end.to_frame())["label_end"]
+
+
+def _as_table(
+    index: pd.MultiIndex,
+    group_id: NDArray[np.int16],
+    roles_of: Mapping[str | None, NDArray[np.int8]],
+) -> pd.DataFrame:
+    names = [
+        RoleColumn(horizon, split_id).name
+        for horizon, roles in roles_of.items()
+        for split_id in range(roles.shape[1])
+    ]
+    table = pd.DataFrame(np.hstack([*roles_of.values()]), index=index, columns=names)
+    table.insert(0, "group_id", group_id)
+    return table
+
+
+def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
+    """Count the labelled rows that every split trains on and tests, for every horizon.
+
+    Parameters
+    ----------
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
+        The cv_splits table.
+    labels : DataFrame of shape (n_label_rows, n_columns)
+        The labels table; has every row of `splits`.
+
+    Returns
+    -------
+    DataFrame of shape (n_horizons * n_splits, 4)
+        Columns ``horizon`` (such as ``21d``), ``split_id``, ``train`` and ``test`` (rows).
+
+    Raises
+    ------
+    CrossValidationError
+        If `labels` lacks a row of `splits`.
+    """
+    positions = label_positions(_index_of(splits), labels)
+    counts = []
+    for horizon in horizon_keys(labels):
+        labelled = labels[f"label_{horizon}"].notna().to_numpy()[positions]
+        for split_id in split_ids(splits):
+            roles = split_roles(splits, split_id, horizon)[labelled]
+            train = int(np.count_nonzero(roles == Role.TRAIN))
+            test = int(np.count_nonzero(roles == Role.TEST))
+            counts.append((horizon, split_id, train, test))
+    return pd.DataFrame(counts, columns=["horizon", "split_id", "train", "test"])
+
+
+def check_min_samples(
+    splits: pd.DataFrame, labels: pd.DataFrame, *, min_samples: int
+) -> pd.DataFrame:
+    """Require enough labelled rows in train and test of every split, for every horizon.
+
+    Parameters
+    ----------
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
+        The cv_splits table.
+    labels : DataFrame of shape (n_label_rows, n_columns)
+        The labels table; has every row of `splits`.
+    min_samples : int
+        Labelled rows that train and test each need.
+
+    Returns
+    -------
+    DataFrame of shape (n_horizons * n_splits, 4)
+        The counts, as `count_samples`.
+
+    Raises
+    ------
+    CrossValidationError
+        If a split has fewer; names the horizon, the split, its test groups and its counts.
+    """
+    counts = count_samples(splits, labels)
+    short = counts[(counts["train"] < min_samples) | (counts["test"] < min_samples)]
+    if len(short):
+        horizon, split_id = str(short["horizon"].iloc[0]), int(short["split_id"].iloc[0])
+        roles = split_roles(splits, split_id, horizon)
+        tested = splits["group_id"][roles == Role.TEST].unique()
+        groups = ", ".join(str(group) for group in sorted(tested)) or "none"
+        others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
+        raise CrossValidationError(
+            f"horizon {horizon}, split {split_id} testing fold {groups}: "
+            f"{short['train'].iloc[0]} labelled train rows and {short['test'].iloc[0]} labelled "
+            f"test rows, but cross_validation.min_samples is {min_samples}{others}; give more "
+            f"history or instruments, or lower cross_validation.n_groups, embargo_days, "
+            f"min_samples or labels.horizons"
+        )
+    return counts
+
+
+def _index_of(splits: pd.DataFrame) -> pd.MultiIndex:
+    index = splits.index
+    assert isinstance(index, pd.MultiIndex)
+    return index
+
+
+def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
+    """Summarize every split: its test blocks, and rows and dates by role.
+
+    Parameters
+    ----------
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
+        The cv_splits table.
+
+    Returns
+    -------
+    DataFrame of shape (n_horizons * n_splits, 12)
+        ``horizon``: that of the label that rows are purged with, such as ``21d``, or
+        ``longest`` where one set of splits serves all; ``split_id``; ``test_groups`` (such
+        as ``0, 3``); ``test_blocks``: first and last date of each run of consecutive test
+        dates (such as ``2014-01-02 to 2014-12-31``, joined by ``; ``); ``test_dates`` and
+        ``train_dates``: distinct dates with a row in that role; rows in each role:
+        ``train``, ``test``, ``purged_before``, ``purged_after``, ``embargoed``, ``unused``.
+    """
+    dates = date_codes(_index_of(splits))
+    calendar = pd.DatetimeIndex(dates.values)
+    group_id = splits["group_id"].to_numpy()
+    records = []
+    for column in role_columns(splits):
+        roles = column.roles(splits)
+        test = roles == Role.TEST
+        test_dates = np.unique(dates.codes[test])
+        records.append(
+            {
+                "horizon": column.purged_with,
+                "split_id": column.split_id,
+                "test_groups": ", ".join(str(group) for group in np.unique(group_id[test])),
+                "test_blocks": _ranges(test_dates, calendar),
+                "test_dates": len(test_dates),
+                "train_dates": len(np.unique(dates.codes[roles == Role.TRAIN])),
+                **count_roles(roles),
+            }
+        )
+    return pd.DataFrame(records)
+
+
+@dataclass(frozen=True)
+class SplitCoverage:
+    """How many rows of a horizon are tested.
+
+    Attributes
+    ----------
+    horizon : str
+        Such as ``21d``; ``longest`` where one set of splits serves all.
+    rows : int
+        Rows with a label of the horizon, or of any.
+    tested_rows : int
+        Rows that at least one split tests: those that scores and coverage speak of.
+    times_tested : int
+        Splits that test each of those.
+    first_tested : Timestamp or None
+        Date of the first tested row; None where no row is tested.
+    """
+
+    horizon: str
+    rows: int
+    tested_rows: int
+    times_tested: int
+    first_tested: pd.Timestamp | None
+
+    @property
+    def text(self) -> str:
+        """The figures in words."""
+        name = "" if self.horizon == LONGEST else f"{self.horizon}: "
+        times = f"each in {self.times_tested} split{'' if self.times_tested == 1 else 's'}"
+        never = self.rows - self.tested_rows
+        if not never:
+            return f"{name}all {self.rows:,} rows are tested, {times}"
+        share = self.tested_rows / self.rows
+        since = f", from {self.first_tested:%Y-%m-%d} on" if self.first_tested is not None else ""
+        return (
+            f"{name}{self.tested_rows:,} of {self.rows:,} rows ({share:.1%}) are tested, {times}"
+            f"{since}; {never:,} are never tested, and scores and coverage do not speak of them"
+        )
+
+
+def split_coverage(splits: pd.DataFrame) -> tuple[SplitCoverage, ...]:
+    """Count the rows that are tested: all of them, or the later ones walking forward.
+
+    Parameters
+    ----------
+    splits : DataFrame of shape (n_rows, 1 + n_columns)
+        The cv_splits table.
+
+    Returns
+    -------
+    tuple of SplitCoverage
+        One for each horizon with roles of its own, or a single one.
+    """
+    dates = _index_of(splits).get_level_values("datetime")
+    found = []
+    for horizon in split_horizons(splits) or (None,):
+        used = np.zeros(len(splits), dtype=bool)
+        n_tests = np.zeros(len(splits), dtype=np.int64)
+        for split_id in split_ids(splits):
+            roles = split_roles(splits, split_id, horizon)
+            used |= roles != Role.UNUSED
+            n_tests += roles == Role.TEST
+        tested = n_tests > 0
+        found.append(
+            SplitCoverage(
+                horizon=horizon or LONGEST,
+                rows=int(np.count_nonzero(used)) if horizon else len(splits),
+                tested_rows=int(np.count_nonzero(tested)),
+                times_tested=int(n_tests.max()),
+                first_tested=dates[tested].min() if tested.any() else None,
+            )
+        )
+    return tuple(found)
+
+
+def _ranges(codes: NDArray[np.int64], calendar: pd.DatetimeIndex) -> str:
+    runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1) if len(codes) else []
+    return "; ".join(f"{calendar[run[0]]:%Y-%m-%d} to {calendar[run[-1]]:%Y-%m-%d}" for run in runs)

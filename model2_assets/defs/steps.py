@@ -1,0 +1,304 @@
+"""How a step calls the core: turns, log lines, errors and costs."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from model2_assets.config import LoggingConfig
+from model2_assets.defs.metadata import readable
+from model2_assets.defs.partitions import PARTITION_TAG
+from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
+from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
+from model2_assets.storage import Store
+from model2_assets.storage.lock import hold_region
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from model2_assets.defs.materializations import RecordedResults
+
+
+class _Forward(logging.Handler):
+    def __init__(self, log: logging.Logger) -> None:
+        super().__init__()
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.log(record.levelno, without_secrets(record.getMessage()))
+
+
+@contextmanager
+def core_logs_to(log: logging.Logger) -> Iterator[None]:
+    """Send the package's log lines to a run's log while the block runs.
+
+    Parameters
+    ----------
+    log : logging.Logger
+        ``context.log`` of the run.
+    """
+    logger = logging.getLogger(PACKAGE_LOGGER)
+    before = (logger.handlers, logger.level, logger.propagate)
+    logger.handlers, logger.propagate = [_Forward(log)], False
+    logger.setLevel(min(logger.level or logging.INFO, logging.INFO))
+    try:
+        yield
+    finally:
+        logger.handlers, logger.propagate = before[0], before[2]
+        logger.setLevel(before[1])
+
+
+class _RunRecords(logging.Filter):
+    """Keep what people read: our lines, and failures as one sentence."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        metadata: dict[str, Any] = getattr(record, "dagster_meta", {})
+        event = metadata.get("dagster_event")
+        if event is None:
+            record.msg = metadata.get("orig_message", record.getMessage())
+            record.args = ()
+            return True
+        if not event.is_step_failure:
+            return bool(record.levelno > logging.ERROR)
+        data = event.step_failure_data
+        user_failure = data.user_failure_data
+        reason = user_failure.description if user_failure else data.error_display_string
+        record.msg, record.args = f"{event.step_key} failed: {reason}", ()
+        return True
+
+
+def console_logger(config: LoggingConfig) -> dg.LoggerDefinition:
+    """Return the console logger of runs, in the format that the configuration asks for."""
+
+    def console(_context: dg.InitLoggerContext) -> logging.Logger:
+        logger = logging.Logger("model2_assets.run", level=config.level)
+        handler = stderr_handler(config.format)
+        handler.addFilter(_RunRecords())
+        logger.addHandler(handler)
+        return logger
+
+    return dg.LoggerDefinition(
+        console, config_schema={}, description="Lines for people, or JSON lines."
+    )
+
+
+@contextmanager
+def core_call(
+    context: dg.AssetExecutionContext
+    | dg.AssetCheckExecutionContext
+    | dg.InputContext
+    | dg.OutputContext,
+) -> Iterator[None]:
+    """Send the core's log lines to the run's log, and end the step on a user's mistake.
+
+    Parameters
+    ----------
+    context : AssetExecutionContext, AssetCheckExecutionContext, InputContext or OutputContext
+        The running step.
+
+    Raises
+    ------
+    dagster.Failure
+        In place of any `Model2Error`, and where the system refuses a file or memory; shows one
+        sentence. In place of any other error, too, that has a secret in its text.
+    """
+    with core_logs_to(context.log), stored_errors():
+        yield
+
+
+@contextmanager
+def stored_errors() -> Iterator[None]:
+    """Have errors of the block stored by Dagster without secrets, ours as one sentence.
+
+    Dagster stores the errors that an error came from, with their texts: where one of them
+    tells a secret, it is left out.
+
+    Raises
+    ------
+    dagster.Failure
+        As `core_call` says.
+    """
+    try:
+        yield
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None and not tells_secret(error):
+            raise
+        kind = type(error).__name__
+        failure = dg.Failure(
+            description=sentence or without_secrets(f"{kind}: {error}"),
+            metadata={"error": kind},
+            allow_retries=not isinstance(error, Model2Error) and lack_of_memory(error) is None,
+        )
+        raise failure from (None if tells_secret(error) else error)
+
+
+def _sentence(error: Exception) -> str | None:
+    """Return what a person reads of an error; None where it is a fault of the program."""
+    stays = "the last good result stays"
+    refused = lack_of_memory(error)
+    if refused is not None:
+        detail = without_secrets(f" ({refused})") if refused else ""
+        return (
+            f"out of memory{detail}: lower execution.n_jobs or execution.max_rss_gb, choose "
+            f"execution.profile fast, or give the process more memory; {stays}"
+        )
+    if isinstance(error, Model2Error):
+        return str(error)
+    if isinstance(error, OSError):
+        text = f"the system refuses: {error}; mend the cause, then run again: {stays}"
+        return without_secrets(text)
+    return None
+
+
+Body = Callable[..., Iterator[Any]]
+
+
+def measured(body: Body) -> Body:
+    """Return an asset's body that says what it cost where it hands its result on.
+
+    Parameters
+    ----------
+    body : callable
+        Yields one `MaterializeResult`, and check results.
+
+    Returns
+    -------
+    callable
+        With the same parameters. Its result has ``seconds``, wall time, and ``peak_rss_mb``
+        among its metadata.
+    """
+
+    @wraps(body)
+    def measuring(*args: Any, **inputs: Any) -> Iterator[Any]:
+        from model2_assets.training import measure_resources
+        from model2_assets.training.resources import release_unused_memory
+
+        release_unused_memory()
+        with ExitStack() as stack:
+            usage = stack.enter_context(measure_resources())
+            for event in body(*args, **inputs):
+                if isinstance(event, dg.MaterializeResult):
+                    stack.close()
+                    costs = {
+                        "seconds": usage.seconds,
+                        "peak_rss_mb": usage.peak_rss_bytes / 1e6,
+                    }
+                    yield event._replace(metadata={**(event.metadata or {}), **readable(costs)})
+                else:
+                    yield event
+
+    return measuring
+
+
+class TransferCosts:
+    """What loading and writing cost, by step, until the step's output asks for it."""
+
+    def __init__(self) -> None:
+        self._by_step: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(
+            lambda: {"load_seconds": 0.0, "write_seconds": 0.0, "io_peak_rss_mb": 0.0}
+        )
+
+    @contextmanager
+    def loading(self, context: dg.InputContext) -> Iterator[None]:
+        """Measure the block as the loading of an input of the context's step, if it has one."""
+        try:
+            step = context.step_context
+        except dg.DagsterInvariantViolationError:  # loaded outside of a run
+            yield
+            return
+        with self._measuring((step.run_id, step.step.key), "load_seconds"):
+            yield
+
+    @contextmanager
+    def writing(self, context: dg.OutputContext) -> Iterator[None]:
+        """Measure the block as the writing of the output of the context's step."""
+        with self._measuring((context.run_id, context.step_key), "write_seconds"):
+            yield
+
+    def of(self, context: dg.OutputContext) -> dict[str, float]:
+        """Return the costs of the context's step as metadata, and forget them."""
+        return readable(self._by_step.pop((context.run_id, context.step_key), {}))
+
+    @contextmanager
+    def _measuring(self, step: tuple[str, str], kind: str) -> Iterator[None]:
+        from model2_assets.training import measure_resources
+
+        costs = self._by_step[step]
+        with measure_resources() as usage:
+            yield
+        costs[kind] += usage.seconds
+        costs["io_peak_rss_mb"] = max(costs["io_peak_rss_mb"], usage.peak_rss_bytes / 1e6)
+
+
+def recorded_costs(results: "RecordedResults") -> "pd.DataFrame":
+    """Return what the latest materialization of every asset and partition cost.
+
+    Parameters
+    ----------
+    results : RecordedResults
+        Of the region.
+
+    Returns
+    -------
+    DataFrame of shape (n_results, 6)
+        Columns of `model2_assets.costs.COLUMNS`, assets in the order of the graph. Costs are
+        NaN where the event log does not know them; partitions that were never made have a
+        row all the same.
+    """
+    import pandas as pd
+
+    from model2_assets.training.resources import COLUMNS
+
+    rows = []
+    for key in results.specs:
+        made = results.latest(key)
+        for partition in results.partition_keys if key in results.partitioned else (None,):
+            costs = made[partition].numbers if partition in made else {}
+            peaks = [costs[name] for name in ("peak_rss_mb", "io_peak_rss_mb") if name in costs]
+            rows.append(
+                {
+                    "asset": key.path[-1],
+                    "partition": partition or "",
+                    **{name: costs.get(name) for name in COLUMNS if name.endswith("seconds")},
+                    "peak_rss_mb": max(peaks, default=None),
+                }
+            )
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], "float64"))
+
+
+def turn_key(region: str) -> str:
+    """Return the key of the resource that all assets of a region require."""
+    return f"{region}_turn"
+
+
+def region_turn(store: Store, region: str) -> dg.ResourceDefinition:
+    """Return the resource that a run holds its region by.
+
+    Dagster makes a run's resources before its first step, so a run that waits for its turn
+    has no place in a pool that others wait for. Of several regions it makes them in the order
+    of their names, so no two runs wait for each other.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    region : str
+        Its name.
+    """
+
+    def turn(context: dg.InitResourceContext) -> Iterator[None]:
+        run = context.run
+        partition = run.tags.get(PARTITION_TAG) if run is not None else None
+        with ExitStack() as stack:
+            with ExitStack() as waiting:
+                if context.log is not None:
+                    waiting.enter_context(core_logs_to(context.log))
+                stack.enter_context(hold_region(store, region, partition=partition))
+            yield
+
+    return dg.ResourceDefinition(turn, description=f"One writer of region {region} at a time.")

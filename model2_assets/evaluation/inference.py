@@ -1,0 +1,277 @@
+"""Inference for means of daily values whose labels overlap."""
+
+from dataclasses import dataclass
+from math import e, isfinite, nan, sqrt
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.errors import Model2Error
+
+
+@dataclass(frozen=True)
+class MeanInference:
+    """A mean with its standard error.
+
+    Attributes
+    ----------
+    mean : float
+        Mean of the values; NaN without any.
+    standard_error : float
+        Newey-West standard error of the mean; NaN where the values do not suffice.
+    t_statistic : float
+        ``mean / standard_error``; NaN where that is undefined.
+    n_dates : int
+        Number of values that are not missing.
+    n_effective : float
+        Number of independent dates that would give the same standard error.
+    """
+
+    mean: float
+    standard_error: float
+    t_statistic: float
+    n_dates: int
+    n_effective: float
+
+
+def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInference:
+    r"""Return the mean of daily information coefficients and its t-statistic.
+
+    Labels of neighbouring dates share returns, so their coefficients are correlated and the
+    ordinary t-statistic is too large by several times. The variance of the mean is that of
+    Newey and West [1]_ with Bartlett weights,
+
+    .. math::
+
+        \hat V = \frac{1}{T - 1} \Bigl[ \hat\gamma_0
+            + 2 \sum_{l=1}^{L} \Bigl(1 - \frac{l}{L + 1}\Bigr) \hat\gamma_l \Bigr],
+        \qquad \hat\gamma_l = \frac{1}{T} \sum_t e_t e_{t-l},
+
+    with deviations :math:`e_t` from the mean. Dividing by T - 1 rather than T makes lag 0
+    the ordinary t-statistic. A missing date keeps its place and adds nothing to the sums,
+    so lags stay distances in dates [2]_.
+
+    Parameters
+    ----------
+    series : Series or array-like of shape (n_dates,), float
+        Daily values in the order of dates; NaN where there is none.
+    lag : int
+        Dates over which to look for correlation: horizon - 1 at least, and better twice that,
+        since the weights of the largest lags are small.
+
+    Returns
+    -------
+    MeanInference
+        With T no greater than ``lag + 1`` (at most one independent window), or without
+        variation, there is no t-statistic.
+
+    Raises
+    ------
+    Model2Error
+        If `lag` is negative or not an integer.
+
+    References
+    ----------
+    .. [1] W. K. Newey and K. D. West, "A Simple, Positive Semi-Definite, Heteroskedasticity
+       and Autocorrelation Consistent Covariance Matrix", Econometrica 55(3), 1987.
+    .. [2] D. D. Datta and W. Du, "Nonparametric HAC Estimation for Time Series Data with
+       Missing Observations", International Finance Discussion Papers 1060, 2012: the
+       amplitude modulated estimator.
+
+    Examples
+    --------
+    >>> mean_ic_inference([0.01, 0.03, -0.01, 0.05], lag=0).t_statistic
+    1.5491933384829668
+    """
+    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
+        raise Model2Error(f"lag must be a number of dates, 0 or more, got {lag!r}")
+    values = np.asarray(series, dtype=np.float64)
+    present = np.isfinite(values)
+    n_dates = int(present.sum())
+    if n_dates == 0:
+        return MeanInference(nan, nan, nan, 0, nan)
+    mean = float(values[present].mean())
+    if n_dates <= lag + 1 or values[present].min() == values[present].max():
+        return MeanInference(mean, nan, nan, n_dates, nan)
+    deviations = np.where(present, values - mean, 0.0)
+    own_variance = float(deviations @ deviations) / n_dates
+    long_run_variance = own_variance + _weighted_autocovariances(deviations, int(lag)) / n_dates
+    if not long_run_variance > 0:
+        return MeanInference(mean, nan, nan, n_dates, nan)
+    standard_error = sqrt(long_run_variance / (n_dates - 1))
+    return MeanInference(
+        mean=mean,
+        standard_error=standard_error,
+        t_statistic=mean / standard_error,
+        n_dates=n_dates,
+        n_effective=n_dates * own_variance / long_run_variance,
+    )
+
+
+def _weighted_autocovariances(deviations: NDArray[np.float64], lag: int) -> float:
+    """Return twice the Bartlett-weighted sum of lagged products, lags 1 to `lag`."""
+    return 2 * sum(
+        (1 - step / (lag + 1)) * float(deviations[step:] @ deviations[:-step])
+        for step in range(1, min(lag, len(deviations) - 1) + 1)
+    )
+
+
+_EULER_GAMMA = 0.5772156649015329
+
+FEWEST_RETURNS = 4
+"""Returns below which the kurtosis has no unbiased estimate."""
+
+
+def deflated_sharpe_ratio(
+    returns: ArrayLike, *, n_trials: int, sharpe_variance: float | None = None
+) -> float:
+    r"""Return the probability that a Sharpe ratio exceeds the best of as many lucky ones.
+
+    The deflated Sharpe ratio of Bailey and López de Prado [1]_: the probabilistic Sharpe
+    ratio
+
+    .. math::
+
+        \Phi\left( \frac{(\widehat{SR} - SR_0) \sqrt{T - 1}}
+        {\sqrt{1 - \gamma_3 \widehat{SR} + \frac{\gamma_4 - 1}{4} \widehat{SR}^2}} \right)
+
+    with skewness γ₃ and kurtosis γ₄ of the T returns, against the expected maximum of
+    `n_trials` estimated Sharpe ratios whose truth is zero (`expected_maximum_sharpe`).
+
+    Parameters
+    ----------
+    returns : array-like of shape (n_returns,), float
+        Returns of periods that do not overlap, in any unit. Those that are not finite are
+        left out.
+    n_trials : int
+        Models among which the best was, or could be, chosen.
+    sharpe_variance : float, optional
+        Variance of the trials' Sharpe ratios, per period. Without it, 1 / (T - 1): the
+        sampling variance of a Sharpe ratio whose truth is zero. That of a handful of trials
+        cannot be estimated from them, and trials that resemble each other vary less, so this
+        errs on the safe side.
+
+    Returns
+    -------
+    float
+        A probability; NaN with fewer than 4 returns, returns that do not vary, or moments so
+        extreme that the approximation has no variance.
+
+    Raises
+    ------
+    Model2Error
+        If `n_trials` is not a positive integer, or `sharpe_variance` is negative or not
+        finite.
+
+    References
+    ----------
+    .. [1] D. H. Bailey and M. López de Prado, "The Deflated Sharpe Ratio: Correcting for
+       Selection Bias, Backtest Overfitting and Non-Normality", Journal of Portfolio
+       Management 40(5), 2014.
+
+    Examples
+    --------
+    >>> returns = [0.02, 0.01, -0.01, 0.03, 0.00, 0.02, 0.01, -0.02]
+    >>> round(deflated_sharpe_ratio(returns, n_trials=1), 3)
+    0.867
+    >>> round(deflated_sharpe_ratio(returns, n_trials=8), 3)
+    0.435
+    """
+    from scipy.special import ndtr
+
+    if sharpe_variance is not None and not (isfinite(sharpe_variance) and sharpe_variance >= 0):
+        raise Model2Error(
+            f"sharpe_variance must be a finite number, 0 or more, got {sharpe_variance!r}"
+        )
+    _check_trials(n_trials)
+    values = np.asarray(returns, dtype=np.float64)
+    values = values[np.isfinite(values)]
+    n = len(values)
+    if n < FEWEST_RETURNS or values.min() == values.max():
+        return nan
+    sharpe, skewness, kurtosis = _moments(values)
+    variance = 1 / (n - 1) if sharpe_variance is None else sharpe_variance
+    benchmark = expected_maximum_sharpe(n_trials, sharpe_variance=variance)
+    spread = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
+    if not spread > 0:
+        return nan
+    return float(ndtr((sharpe - benchmark) * sqrt(n - 1) / sqrt(spread)))
+
+
+def expected_maximum_sharpe(n_trials: int, *, sharpe_variance: float) -> float:
+    """Return the Sharpe ratio to expect of the best of several worthless models.
+
+    Parameters
+    ----------
+    n_trials : int
+        Models tried.
+    sharpe_variance : float
+        Variance of their estimated Sharpe ratios, per period.
+
+    Returns
+    -------
+    float
+        Per period; 0 for one trial. Extreme value theory's approximation for independent
+        normal trials.
+
+    Raises
+    ------
+    Model2Error
+        If `n_trials` is not a positive integer.
+
+    Examples
+    --------
+    >>> round(expected_maximum_sharpe(4, sharpe_variance=1.0), 3)
+    1.052
+    """
+    from scipy.special import ndtri
+
+    _check_trials(n_trials)
+    if n_trials == 1:
+        return 0.0
+    high, higher = ndtri(1 - 1 / n_trials), ndtri(1 - 1 / (n_trials * e))
+    return sqrt(sharpe_variance) * float((1 - _EULER_GAMMA) * high + _EULER_GAMMA * higher)
+
+
+def _check_trials(n_trials: int) -> None:
+    whole = isinstance(n_trials, int | np.integer) and not isinstance(n_trials, bool)
+    if not whole or n_trials < 1:
+        raise Model2Error(f"n_trials must be a number of models, 1 or more, got {n_trials!r}")
+
+
+def _moments(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the Sharpe ratio (ddof 0), and the unbiased skewness and kurtosis (3 if normal)."""
+    n = len(values)
+    mean = float(values.mean())
+    scaled = values - mean
+    deviation = sqrt(float(np.mean(scaled**2)))
+    scaled = scaled / deviation
+    skewness = float(np.mean(scaled**3)) * sqrt(n * (n - 1)) / (n - 2)
+    excess = float(np.mean(scaled**4)) - 3
+    kurtosis = 3 + (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6)
+    return mean / deviation, skewness, kurtosis
+
+
+def label_overlap_days(horizon: str, *, execution_lag_days: int) -> int:
+    """Return the largest distance of two dates whose labels' windows overlap.
+
+    Parameters
+    ----------
+    horizon : str
+        Such as ``21d``.
+    execution_lag_days : int
+        Trading bars from signal to entry.
+
+    Returns
+    -------
+    int
+        Trading days. The wait for the entry counts as part of the window: the lag of
+        standard errors and the gaps between blocks are on the safe side by it.
+
+    Examples
+    --------
+    >>> label_overlap_days("21d", execution_lag_days=1)
+    21
+    """
+    return int(horizon.removesuffix("d")) - 1 + execution_lag_days

@@ -1,0 +1,290 @@
+"""How often the best model of one half of history is below average in the other."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from math import nan
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.errors import Model2Error
+from model2_assets.evaluation.ic import NO_LABEL, LabelPanel, average_ranks, daily_ic, label_panel
+from model2_assets.evaluation.inference import label_overlap_days
+from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of
+
+Statistic = Literal["mean", "sharpe"]
+
+MOST_BLOCKS = 24
+"""C(24, 12) is 2.7 million combinations; more blocks take gigabytes."""
+
+_ROUNDING = 1e-7
+"""A standard deviation below this share of the largest value is rounding, not variation."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class BacktestOverfitting:
+    """The probability of backtest overfitting, and what it was estimated from.
+
+    Attributes
+    ----------
+    pbo : float
+        Share of the combinations in which the model that was best in sample ranks below the
+        median out of sample. 0.5 is chance.
+    logits : ndarray of shape (n_combinations,), float64
+        Log odds of its relative rank out of sample; negative where it ranks below the median.
+    n_models, n_blocks, n_dates : int
+        Models compared, blocks of dates, and dates in them.
+    """
+
+    pbo: float
+    logits: Values
+    n_models: int
+    n_blocks: int
+    n_dates: int
+
+
+def probability_of_backtest_overfitting(
+    performance: ArrayLike,
+    *,
+    n_blocks: int = 16,
+    overlap_days: int = 0,
+    statistic: Statistic = "mean",
+) -> BacktestOverfitting:
+    """Estimate the probability of backtest overfitting by CSCV.
+
+    Combinatorially symmetric cross-validation [1]_: dates are cut into an even number of
+    contiguous blocks; in every choice of half of them, the model that is best on the chosen
+    half (in sample) is ranked among all models on the other (out of sample).
+
+    Parameters
+    ----------
+    performance : array-like of shape (n_dates, n_models), float
+        Daily performance, larger is better, such as rank ICs; dates in order.
+    n_blocks : int, default 16
+        Even number of blocks; sizes differ by one date at most.
+    overlap_days : int, default 0
+        Dates left out at the end of every block. With as many as labels overlap, no label of
+        one block touches the next block.
+    statistic : {"mean", "sharpe"}, default "mean"
+        What a model is chosen and ranked by: its mean performance, or mean over standard
+        deviation (ddof 1; 0 without variation). A leaderboard ordered by mean rank IC
+        chooses by the mean.
+
+    Returns
+    -------
+    BacktestOverfitting
+        Equal performances share their average rank; the first of equally good models counts
+        as the best in sample.
+
+    Raises
+    ------
+    Model2Error
+        If `performance` is not a table of finite numbers with two models or more, or there
+        are too few dates for the blocks.
+
+    References
+    ----------
+    .. [1] D. H. Bailey, J. M. Borwein, M. López de Prado and Q. J. Zhu, "The Probability of
+       Backtest Overfitting", Journal of Computational Finance 20(4), 2017.
+
+    Examples
+    --------
+    One of two models is better on every date, so choosing it never fails:
+
+    >>> performance = [[0.1, 0.2], [0.0, 0.1], [-0.1, 0.0], [0.3, 0.4]]
+    >>> probability_of_backtest_overfitting(performance, n_blocks=4).pbo
+    0.0
+    """
+    table = _checked(performance, n_blocks, overlap_days, statistic)
+    blocks = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
+    # Differences from each model's mean keep the sums of squares from cancelling.
+    center = table.mean(axis=0)
+    counts = np.array([len(block) for block in blocks], dtype=np.float64)
+    sums = np.array([block.sum(axis=0) for block in blocks])
+    squares = np.array([((block - center) ** 2).sum(axis=0) for block in blocks])
+    largest = np.abs(table).max(axis=0)
+    in_sample = _half_of_blocks(n_blocks)
+    halves = [
+        _statistic(chosen, counts, sums, squares, center, largest, statistic)
+        for chosen in (in_sample, ~in_sample)
+    ]
+    best = halves[0].argmax(axis=1)
+    n_models = table.shape[1]
+    rank = average_ranks(halves[1])[np.arange(len(best)), best] + 1
+    share = rank / (n_models + 1)
+    return BacktestOverfitting(
+        pbo=float(np.mean(2 * rank < n_models + 1)),
+        logits=np.log(share / (1 - share)),
+        n_models=n_models,
+        n_blocks=n_blocks,
+        n_dates=int(counts.sum()),
+    )
+
+
+def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic: str) -> Values:
+    table = np.asarray(performance, dtype=np.float64)
+    if table.ndim != 2 or table.shape[1] < 2:
+        raise Model2Error(
+            f"performance must be of shape (n_dates, n_models) with two models or more, got "
+            f"{table.shape}"
+        )
+    if not np.isfinite(table).all():
+        date, model = np.argwhere(~np.isfinite(table))[0]
+        raise Model2Error(
+            f"performance of model {model} on date {date} is {table[date, model]}; leave out "
+            f"dates that not all models have"
+        )
+    if n_blocks % 2 or not 2 <= n_blocks <= MOST_BLOCKS:
+        raise Model2Error(f"n_blocks must be even, from 2 to {MOST_BLOCKS}, got {n_blocks!r}")
+    if overlap_days < 0:
+        raise Model2Error(f"overlap_days must be 0 or more, got {overlap_days!r}")
+    if statistic not in ("mean", "sharpe"):
+        raise Model2Error(f"statistic must be 'mean' or 'sharpe', got {statistic!r}")
+    if len(table) < n_blocks * (overlap_days + 1):
+        raise Model2Error(
+            f"{len(table)} dates are too few for {n_blocks} blocks of which {overlap_days} dates "
+            f"each are left out; lower n_blocks"
+        )
+    return table
+
+
+def _half_of_blocks(n_blocks: int) -> NDArray[np.bool_]:
+    """Return every choice of half of the blocks, shape (n_combinations, n_blocks)."""
+    chosen = np.array(list(combinations(range(n_blocks), n_blocks // 2)))
+    mask = np.zeros((len(chosen), n_blocks), dtype=bool)
+    np.put_along_axis(mask, chosen, True, axis=1)
+    return mask
+
+
+def _statistic(
+    chosen: NDArray[np.bool_],
+    counts: Values,
+    sums: Values,
+    squares: Values,
+    center: Values,
+    largest: Values,
+    statistic: str,
+) -> Values:
+    """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
+    n = _add_up(chosen, counts[:, np.newaxis])
+    mean: Values = _add_up(chosen, sums) / n
+    if statistic == "mean":
+        return mean
+    variance = (_add_up(chosen, squares) / n - (mean - center) ** 2).clip(0)
+    deviation = np.sqrt(variance * n / (n - 1).clip(1))
+    ratio = np.zeros_like(mean)
+    np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * largest)
+    return ratio
+
+
+def _add_up(chosen: NDArray[np.bool_], of_blocks: Values) -> Values:
+    """Add up blocks in their order: equal models get equal bits, as no matrix product gives."""
+    total = np.zeros((len(chosen), of_blocks.shape[1]))
+    for block, values in enumerate(of_blocks):
+        total += chosen[:, block, np.newaxis] * values
+    return total
+
+
+FEWEST_MODELS = 4
+"""Models below which a rank among them says next to nothing."""
+
+MOST_BLOCKS_horizon_overfitting = 16
+FEWEST_BLOCKS = 6
+"""Six blocks make 20 combinations; fewer are too coarse a share."""
+
+
+@dataclass(frozen=True)
+class HorizonOverfitting:
+    """What is known of overfitting by choosing among a horizon's models.
+
+    Attributes
+    ----------
+    pbo : float
+        Probability of backtest overfitting; NaN where it is withheld.
+    description : str
+        What it was estimated from, or why it is withheld.
+    """
+
+    pbo: float
+    description: str
+
+
+def overfitting_by_horizon(
+    oof: Mapping[str, pd.DataFrame], labels: pd.DataFrame, *, execution_lag_days: int
+) -> dict[str, HorizonOverfitting]:
+    """Estimate the probability of backtest overfitting for the models of every horizon.
+
+    The performance compared is the daily rank IC on the dates that all models of the horizon
+    have; models are chosen by its mean, as the leaderboard orders them. As many dates as
+    labels overlap are left out between blocks, which are at least twice as long.
+
+    Parameters
+    ----------
+    oof : mapping of str to DataFrame
+        Out-of-fold predictions by partition key, with their provenance.
+    labels : DataFrame of shape (n_labels, 3 * n_horizons)
+        Stored labels, with their provenance. Predictions made from other labels are left
+        out.
+    execution_lag_days : int
+        Trading bars from signal to entry.
+
+    Returns
+    -------
+    dict of str to HorizonOverfitting
+        By horizon, such as ``21d``. Withheld below four models, or where history is shorter
+        than six blocks.
+    """
+    version = data_versions_of(labels=labels)["labels"]
+    current: dict[str, list[pd.DataFrame]] = {}
+    for frame in oof.values():
+        of_horizon = current.setdefault(facts_of(frame)["horizon"], [])
+        if facts_of(frame).get(INPUTS, {}).get("labels", version) == version:
+            of_horizon.append(frame)
+    return {
+        horizon: _of_models(frames, labels[f"label_{horizon}"], horizon, execution_lag_days)
+        for horizon, frames in current.items()
+    }
+
+
+def _of_models(
+    frames: list[pd.DataFrame], label: pd.Series, horizon: str, execution_lag_days: int
+) -> HorizonOverfitting:
+    if len(frames) < FEWEST_MODELS:
+        models = "1 model was" if len(frames) == 1 else f"{len(frames)} models were"
+        return _withheld(
+            f"{models} made from the present labels, and it takes {FEWEST_MODELS} to be informative"
+        )
+    panel = label_panel(label)
+    daily = pd.concat([_daily_rank_ic(frame, panel) for frame in frames], axis=1).dropna()
+    overlap = label_overlap_days(horizon, execution_lag_days=execution_lag_days)
+    n_blocks = min(MOST_BLOCKS_horizon_overfitting, len(daily) // max(2 * overlap, 1)) // 2 * 2
+    if n_blocks < FEWEST_BLOCKS:
+        return _withheld(
+            f"{len(daily)} common dates make {n_blocks} blocks of at least {2 * overlap}, and it "
+            f"takes {FEWEST_BLOCKS}"
+        )
+    found = probability_of_backtest_overfitting(
+        daily.to_numpy(), n_blocks=n_blocks, overlap_days=overlap
+    )
+    return HorizonOverfitting(
+        pbo=found.pbo,
+        description=f"{found.pbo:.2f}: {found.n_models} models, {found.n_blocks} blocks of "
+        f"{len(daily):,} dates, {len(found.logits):,} combinations",
+    )
+
+
+def _withheld(reason: str) -> HorizonOverfitting:
+    return HorizonOverfitting(nan, f"withheld: {reason}")
+
+
+def _daily_rank_ic(oof: pd.DataFrame, panel: LabelPanel) -> pd.Series:
+    index = oof.index
+    assert isinstance(index, pd.MultiIndex)
+    position = panel.positions_of_index(index)
+    realized = np.where(position == NO_LABEL, nan, panel.label[position])
+    return daily_ic(oof["prediction"].to_numpy(), realized, index)["rank_ic"]

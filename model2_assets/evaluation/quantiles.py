@@ -1,0 +1,552 @@
+"""What names earned, by the quantile of their prediction among those of the date."""
+
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.errors import Model2Error
+from model2_assets.evaluation.ic import (
+    Values,
+    chunks_of_dates,
+    correlate_dates,
+    filled_cells,
+    lay_out,
+)
+from model2_assets.evaluation.inference import mean_ic_inference
+from model2_assets.panel import date_codes, instrument_codes
+
+MOST_QUANTILES = 10
+"""Quantiles of a date with enough names: deciles."""
+
+NAMES_A_QUANTILE = 5
+"""Names that a quantile needs; a date with fewer than twice as many has no spread."""
+
+
+def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.Series:
+    """Return the mean label of each date's top quantile less that of its bottom quantile.
+
+    A date of n names has q = min(10, n // 5) quantiles: deciles from 50 names on, halves of
+    10. The top and the bottom quantile both have n // q names, so the spread changes sign
+    with the predictions. It is gross of all costs, and of labels as they are: winsorized ones
+    give a smaller spread than could be earned.
+
+    Parameters
+    ----------
+    prediction, label : array-like of shape (n_rows,), float
+        In the order of `index`, label in bps. Rows where either is not finite are left out.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order. Equal predictions of a date rank
+        in the order of their instruments' names.
+
+    Returns
+    -------
+    Series of shape (n_dates,), float64
+        In bps, indexed by ``datetime``, ascending. NaN on dates of fewer than 10 names, and
+        where all predictions are equal: there, names alone would rank.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
+    ... )
+    >>> decile_spread(range(10), [0.0] * 5 + [30.0] * 5, index).tolist()
+    [30.0]
+    """
+    dates = date_codes(index)
+    x = np.asarray(prediction, dtype=np.float64)
+    y = np.asarray(label, dtype=np.float64)
+    order = np.lexsort((instrument_codes(index).codes, dates.codes))
+    order = order[(np.isfinite(x) & np.isfinite(y))[order]]
+    counts = np.bincount(dates.codes[order], minlength=len(dates.values)).astype(np.int64)
+    return pd.Series(
+        spread_dates(x[order], y[order], counts),
+        index=pd.DatetimeIndex(dates.values, name="datetime"),
+        name="decile_spread",
+    )
+
+
+def spread_dates(prediction: Values, label: Values, counts: NDArray[np.int64]) -> Values:
+    """Return the spread of every date, as `decile_spread`.
+
+    Parameters
+    ----------
+    prediction, label : ndarray of shape (n_rows,), float64
+        Finite values, date after date, and by instrument within a date.
+    counts : ndarray of shape (n_dates,), int64
+        Rows of every date.
+
+    Returns
+    -------
+    ndarray of shape (n_dates,), float64
+        In the label's unit.
+    """
+    spread = np.full(len(counts), np.nan)
+    for dates, names, rows in chunks_of_dates(counts):
+        filled = filled_cells(names)
+        x, y = lay_out(prediction[rows], filled), lay_out(label[rows], filled)
+        order = np.argsort(x, axis=1, kind="stable")
+        ranked = np.take_along_axis(x, order, axis=1)
+        quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
+        size = names // np.maximum(quantiles, 1)
+        varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
+        defined = (quantiles >= 2) & varies
+        place = np.arange(filled.shape[1])[np.newaxis, :]
+        sorted_labels = np.where(filled, np.take_along_axis(y, order, axis=1), 0.0)
+        bottom = (place < size[:, np.newaxis]) * sorted_labels
+        top = (place >= (names - size)[:, np.newaxis]) * sorted_labels
+        difference = top.sum(axis=1) - bottom.sum(axis=1)
+        chunk = np.full(len(names), np.nan)
+        spread[dates] = np.divide(difference, size, out=chunk, where=defined)
+    return spread
+
+
+_Ints = NDArray[np.int64]
+
+
+def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
+    """Return the mean label of every quantile of the predictions, date by date.
+
+    All dates have the same number of quantiles, q = min(10, n // 5) for the median number n
+    of names a date, so that means over dates are of comparable quantiles. On a date of m
+    names the lowest and the highest quantile have m // q names, and the others share those
+    between as evenly as can be (of two halves, an odd name in the middle is in neither). So
+    where a date's own min(10, m // 5) is q, the highest less the lowest is its
+    `decile_spread`. Gross of all costs, and of labels as they are.
+
+    Parameters
+    ----------
+    prediction, label : array-like of shape (n_rows,), float
+        In the order of `index`, label in bps. Rows where either is not finite are left out.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order. Equal predictions of a date rank
+        in the order of their instruments' names.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, q), float64
+        In bps, indexed by ``datetime``, ascending; columns ``1`` (lowest predictions) to
+        ``q``. NaN on dates of fewer than q names, and where all predictions are equal:
+        there, names alone would rank. No columns where q is below 2.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
+    ... )
+    >>> quantile_returns(range(10), [0.0] * 5 + [30.0] * 5, index).to_numpy().tolist()
+    [[0.0, 30.0]]
+    """
+    dates = date_codes(index)
+    x = np.asarray(prediction, dtype=np.float64)
+    y = np.asarray(label, dtype=np.float64)
+    order = np.lexsort((instrument_codes(index).codes, x, dates.codes))
+    order = order[(np.isfinite(x) & np.isfinite(y))[order]]
+    date, x, y = dates.codes[order], x[order], y[order]
+    names = np.bincount(date, minlength=len(dates.values)).astype(np.int64)
+    count = _number_of_quantiles(names)
+    means = np.full((len(names), count), np.nan)
+    if count and len(date):
+        quantile = _quantiles(_places(names), names[date], count)
+        filled = (quantile >= 0) & (_varies(date, x, names) & (names >= count))[date]
+        cell = (date * count + quantile)[filled]
+        sums = np.bincount(cell, weights=y[filled], minlength=means.size)
+        sizes = np.bincount(cell, minlength=means.size)
+        np.divide(sums, sizes, out=means.reshape(-1), where=sizes > 0)
+    return pd.DataFrame(
+        means,
+        index=pd.DatetimeIndex(dates.values, name="datetime"),
+        columns=pd.RangeIndex(1, count + 1, name="quantile"),
+    )
+
+
+def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
+    """Return the mean over dates of every quantile's label, with its standard error.
+
+    Parameters
+    ----------
+    returns : DataFrame of shape (n_dates, n_quantiles), float
+        As `quantile_returns` returns it, bps.
+    lag : int
+        Dates over which neighbouring labels are correlated; see `mean_ic_inference`.
+
+    Returns
+    -------
+    DataFrame of shape (n_quantiles, 2), float64
+        ``mean`` and its Newey-West ``standard_error``, bps, indexed by ``quantile``; NaN
+        where undefined.
+    """
+    found = [mean_ic_inference(returns[name], lag=lag) for name in returns.columns]
+    return pd.DataFrame(
+        {
+            "mean": [each.mean for each in found],
+            "standard_error": [each.standard_error for each in found],
+        },
+        index=returns.columns,
+        dtype=np.float64,
+    )
+
+
+def _number_of_quantiles(names: _Ints) -> int:
+    named = names[names > 0]
+    count = min(MOST_QUANTILES, int(np.median(named)) // NAMES_A_QUANTILE) if len(named) else 0
+    return count if count >= 2 else 0
+
+
+def _places(names: _Ints) -> _Ints:
+    """Return the place of every row within its date, from 0."""
+    first = np.repeat(np.cumsum(names) - names, names)
+    return np.arange(len(first)) - first
+
+
+def _quantiles(place: _Ints, names: _Ints, count: int) -> _Ints:
+    """Return the quantile of every row, from 0; -1 for a name between two halves."""
+    size = names // count
+    between = np.maximum(names - 2 * size, 1)
+    inner = 1 + (place - size) * (count - 2) // between if count > 2 else np.full_like(place, -1)
+    return np.where(place < size, 0, np.where(place >= names - size, count - 1, inner))
+
+
+def _varies(date: _Ints, ranked: Values, names: _Ints) -> NDArray[np.bool_]:
+    """Tell for every date whether its predictions, in ascending order, differ."""
+    last = np.cumsum(names) - 1
+    first = last - names + 1
+    varies = np.zeros(len(names), dtype=bool)
+    there = np.unique(date)
+    varies[there] = ranked[first[there]] < ranked[last[there]]
+    return varies
+
+
+def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.DataFrame:
+    """Add up a daily spread whose windows of `horizon_days` dates overlap.
+
+    Adding up every date's spread would count each day's return `horizon_days` times. Instead
+    there are `horizon_days` books [1]_: each is renewed every `horizon_days`-th date, so that
+    its windows follow one another, and they start one date apart. Their mean is the sum of the
+    daily spreads over `horizon_days`; their range says how much is owed to the date to start
+    from. Sums are not compounded. A spread counts on the date of its signal, before it is
+    earned, and no costs are deducted.
+
+    Parameters
+    ----------
+    spread : Series of shape (n_dates,), float
+        Of each date's window, in bps, such as `decile_spread`; NaN adds nothing and keeps its
+        place.
+    horizon_days : int
+        Dates after which a window is over.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, 3), float64
+        Indexed as `spread`: ``mean``, ``low`` and ``high`` of the books' sums, bps.
+
+    Raises
+    ------
+    Model2Error
+        If `horizon_days` is below 1.
+
+    References
+    ----------
+    .. [1] N. Jegadeesh and S. Titman, "Returns to Buying Winners and Selling Losers:
+       Implications for Stock Market Efficiency", Journal of Finance 48(1), 1993: portfolios
+       of overlapping holding periods.
+
+    Examples
+    --------
+    >>> dates = pd.bdate_range("2024-01-01", periods=4)
+    >>> spread = pd.Series([10.0, 2.0, 10.0, 4.0], index=dates)
+    >>> cumulative_quantile_spread(spread, horizon_days=2).iloc[-1].tolist()
+    [13.0, 6.0, 20.0]
+    """
+    if horizon_days < 1:
+        raise Model2Error(f"horizon_days must be 1 or more, got {horizon_days}")
+    earned = np.nan_to_num(spread.to_numpy(dtype=np.float64))
+    position = np.arange(len(earned))
+    books = np.zeros((len(earned), horizon_days))
+    books[position, position % horizon_days] = earned
+    sums = np.cumsum(books, axis=0)
+    return pd.DataFrame(
+        {
+            "mean": np.cumsum(earned) / horizon_days,
+            "low": sums.min(axis=1),
+            "high": sums.max(axis=1),
+        },
+        index=spread.index,
+    )
+
+
+N_BINS = 10
+
+_Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """Realized labels against predictions.
+
+    Attributes
+    ----------
+    bins : DataFrame of shape (n_bins, 4)
+        By ascending prediction: ``rows`` int64; ``prediction`` and ``label``, the means of
+        the bin's rows in bps; ``standard_error`` of that mean label, bps, NaN where the
+        dates do not suffice.
+    slope : float
+        Of the least squares line of labels on predictions: 1 where predictions are right on
+        average, below 1 where they are too bold, near 0 where they say nothing. NaN where
+        predictions do not vary.
+    slope_standard_error : float
+        Of `slope`.
+    """
+
+    bins: pd.DataFrame
+    slope: float
+    slope_standard_error: float
+
+
+def calibration(
+    prediction: ArrayLike,
+    label: ArrayLike,
+    index: pd.MultiIndex,
+    *,
+    lag: int,
+    n_bins: int = N_BINS,
+) -> Calibration:
+    r"""Compare mean label with mean prediction, over bins of equally many rows.
+
+    Labels of a date move together and those of neighbouring dates overlap, so standard
+    errors are those of the time series of each date's sum of deviations (of influences, for
+    the slope), after Newey and West: with the sum :math:`s_t` of date t and n rows in all,
+    :math:`T \cdot \mathrm{se}(\bar s) / n` (`mean_ic_inference`).
+
+    Parameters
+    ----------
+    prediction, label : array-like of shape (n_rows,), float
+        In the order of `index`, bps. Rows where either is not finite are left out.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order.
+    lag : int
+        Dates over which neighbouring labels are correlated; see `mean_ic_inference`.
+    n_bins : int, default 10
+        Bins, cut at quantiles of all predictions; fewer where predictions repeat, since equal
+        predictions share a bin.
+
+    Returns
+    -------
+    Calibration
+        The bins, and the line through the rows.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [list("ABCD"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
+    ... )
+    >>> found = calibration([-1, -1, 1, 1], [-4, -2, 2, 4], index, lag=0, n_bins=2)
+    >>> found.slope, found.bins["label"].tolist()
+    (3.0, [-3.0, 3.0])
+    """
+    dates = date_codes(index)
+    x = np.asarray(prediction, dtype=np.float64)
+    y = np.asarray(label, dtype=np.float64)
+    usable = np.isfinite(x) & np.isfinite(y)
+    x, y, date = x[usable], y[usable], dates.codes[usable]
+    if not len(x):
+        return Calibration(_empty_bins(), nan, nan)
+    # Dates before the first row and after the last are no observations.
+    date = date - date.min()
+    n_dates = int(date.max()) + 1
+    bins = _bins(x, y, date, n_dates, lag=lag, n_bins=n_bins)
+    return Calibration(bins, *_slope(x, y, date, n_dates, lag=lag))
+
+
+def _bins(
+    x: Values, y: Values, date: _Codes, n_dates: int, *, lag: int, n_bins: int
+) -> pd.DataFrame:
+    cuts = np.unique(np.quantile(x, np.arange(1, n_bins) / n_bins, method="lower"))
+    place = np.searchsorted(cuts, x, side="left")
+    rows = []
+    for each in np.unique(place):
+        inside = place == each
+        mean = float(y[inside].mean())
+        sums = np.bincount(date[inside], weights=y[inside] - mean, minlength=n_dates)
+        error = mean_ic_inference(sums, lag=lag).standard_error * n_dates / inside.sum()
+        rows.append((int(inside.sum()), float(x[inside].mean()), mean, error))
+    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+
+
+def _slope(x: Values, y: Values, date: _Codes, n_dates: int, *, lag: int) -> tuple[float, float]:
+    if x.min() == x.max():
+        return nan, nan
+    centered = x - x.mean()
+    spread = float(centered @ centered)
+    slope = float(centered @ y) / spread
+    residual = y - y.mean() - slope * centered
+    influence = np.bincount(date, weights=centered * residual, minlength=n_dates)
+    error = mean_ic_inference(influence, lag=lag).standard_error * n_dates / spread
+    return slope, error
+
+
+_TYPES = {
+    "rows": "int64",
+    "prediction": "float64",
+    "label": "float64",
+    "standard_error": "float64",
+}
+
+
+def _empty_bins() -> pd.DataFrame:
+    return pd.DataFrame(columns=list(_TYPES)).astype(_TYPES)
+
+
+def top_quantile_turnover(
+    prediction: ArrayLike, index: pd.MultiIndex, *, period_dates: int = 1
+) -> pd.Series:
+    """Return the share of each date's top quantile that was not in the one before it.
+
+    Quantiles are those of `decile_spread`: a date of n names has q = min(10, n // 5), and the
+    top one has n // q names. A name that the earlier date did not have counts as new. The
+    definition is that of alphalens' ``quantile_turnover`` for the highest quantile [1]_.
+
+    Parameters
+    ----------
+    prediction : array-like of shape (n_rows,), float
+        In the order of `index`, in any unit. Rows that are not finite are left out.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order, no row twice. Equal predictions of
+        a date rank in the order of their instruments' names.
+    period_dates : int, default 1
+        Dates of the index between the two quantiles compared.
+
+    Returns
+    -------
+    Series of shape (n_dates,), float64
+        Between 0 (all names held) and 1 (all replaced), indexed by ``datetime``, ascending.
+        NaN on the first `period_dates` dates, and where either date has fewer than 10 names or
+        equal predictions only: there, names alone would rank.
+
+    Raises
+    ------
+    Model2Error
+        If `period_dates` is not a positive integer.
+
+    References
+    ----------
+    .. [1] Quantopian Inc., alphalens, ``alphalens.performance.quantile_turnover``.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02", "2024-01-03"])],
+    ...     names=["instrument", "datetime"],
+    ... )
+    >>> first, second = range(10), [9, 1, 2, 3, 4, 5, 6, 7, 8, 0]
+    >>> prediction = [value for pair in zip(first, second) for value in pair]
+    >>> top_quantile_turnover(prediction, index).tolist()
+    [nan, 0.2]
+    """
+    whole = isinstance(period_dates, int | np.integer) and not isinstance(period_dates, bool)
+    if not whole or period_dates < 1:
+        raise Model2Error(f"period_dates must be a number of dates, 1 or more, got {period_dates}")
+    dates, instruments = date_codes(index), instrument_codes(index)
+    width = len(instruments.values)
+    cells = np.full(len(dates.values) * width, np.nan)
+    cells[dates.codes * width + instruments.codes] = np.asarray(prediction, dtype=np.float64)
+    members = _top_quantiles(cells.reshape(len(dates.values), width))
+    return pd.Series(
+        _replaced(members, period_dates),
+        index=pd.DatetimeIndex(dates.values, name="datetime"),
+        name="top_quantile_turnover",
+    )
+
+
+def _top_quantiles(predictions: Values) -> NDArray[np.bool_]:
+    """Return who is in the top quantile of every date, shape (n_dates, n_instruments).
+
+    A date without quantiles has no members.
+    """
+    members = np.zeros(predictions.shape, dtype=bool)
+    finite = np.isfinite(predictions)
+    rows_of_all, instrument_of_all = np.nonzero(finite)
+    values = predictions[finite]
+    for _, names, rows in chunks_of_dates(finite.sum(axis=1)):
+        filled = filled_cells(names)
+        wide = lay_out(values[rows], filled)
+        order = np.argsort(wide, axis=1, kind="stable")
+        ranked = np.take_along_axis(wide, order, axis=1)
+        quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
+        size = names // np.maximum(quantiles, 1)
+        varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
+        place = np.arange(filled.shape[1])[np.newaxis, :]
+        top = filled & (place >= (names - size)[:, np.newaxis])
+        top &= ((quantiles >= 2) & varies)[:, np.newaxis]
+        of_row = np.zeros(filled.shape, dtype=bool)
+        np.put_along_axis(of_row, order, top, axis=1)
+        members[rows_of_all[rows], instrument_of_all[rows]] = of_row[filled]
+    return members
+
+
+def _replaced(members: NDArray[np.bool_], period: int) -> Values:
+    sizes = members.sum(axis=1)
+    turnover = np.full(len(members), np.nan)
+    now, before = members[period:], members[:-period]
+    defined = (sizes[period:] > 0) & (sizes[:-period] > 0)
+    held = (now & before).sum(axis=1)
+    size = sizes[period:][defined]
+    turnover[period:][defined] = (size - held[defined]) / size
+    return turnover
+
+
+def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: int) -> pd.Series:
+    """Return the Spearman correlation of each date's predictions with those `lag` dates before.
+
+    It is taken over the instruments that have a prediction on both dates, and ranks them among
+    themselves. One means that the ranking stood still. Out-of-fold predictions of neighbouring
+    folds come from different models, so dates just after a fold's first are low by that too.
+
+    Parameters
+    ----------
+    prediction : array-like of shape (n_rows,), float
+        In the order of `index`; rows that are not finite are left out.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order; an instrument is there at most
+        once a date.
+    lag : int
+        Distance in dates of `index`, 1 or more.
+
+    Returns
+    -------
+    Series of shape (n_dates,), float64
+        Indexed by ``datetime``, ascending. NaN on the first `lag` dates, with fewer than 3
+        common instruments, and where one side is constant.
+
+    Raises
+    ------
+    Model2Error
+        If `lag` is not a whole number of at least 1.
+
+    Examples
+    --------
+    >>> index = pd.MultiIndex.from_product(
+    ...     [["A", "B", "C"], pd.to_datetime(["2024-01-02", "2024-01-03"])],
+    ...     names=["instrument", "datetime"],
+    ... )
+    >>> rank_autocorrelation([1.0, 3.0, 2.0, 2.0, 3.0, 1.0], index, lag=1).tolist()
+    [nan, -1.0]
+    """
+    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 1:
+        raise Model2Error(f"lag must be a number of dates, 1 or more, got {lag!r}")
+    dates, instruments = date_codes(index), instrument_codes(index)
+    wide = np.full((len(dates.values), len(instruments.values)), np.nan)
+    wide[dates.codes, instruments.codes] = np.asarray(prediction, dtype=np.float64)
+    now, before = wide[lag:], wide[:-lag]
+    common = np.isfinite(now) & np.isfinite(before)
+    counts = common.sum(axis=1).astype(np.int64)
+    correlation = np.full(len(wide), np.nan)
+    if len(counts):
+        correlation[lag:] = correlate_dates(now[common], before[common], counts)[1]
+    return pd.Series(
+        correlation,
+        index=pd.DatetimeIndex(dates.values, name="datetime"),
+        name="rank_autocorrelation",
+    )

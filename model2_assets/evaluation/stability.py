@@ -1,0 +1,312 @@
+"""How far features, importances and distributions have moved."""
+
+from dataclasses import dataclass
+from math import nan
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from model2_assets.panel import date_codes, row_chunks
+
+EMPTY_SHARE = 1e-4
+"""Share that stands for an empty bin, whose logarithm would be infinite."""
+
+
+@dataclass(frozen=True, eq=False)
+class PopulationStability:
+    """A population stability index and the bins behind it.
+
+    Attributes
+    ----------
+    index : float
+        The index; NaN where either side has no value.
+    edges : ndarray of shape (n_bins - 1,), float64
+        Inner edges of the bins, ascending, in the unit of the values; a value equal to an
+        edge is in the bin below it.
+    reference, current : ndarray of shape (n_bins,), float64
+        Share of the values of each side in each bin; both add up to 1.
+    """
+
+    index: float
+    edges: NDArray[np.float64]
+    reference: NDArray[np.float64]
+    current: NDArray[np.float64]
+
+
+def population_stability(
+    reference: ArrayLike, current: ArrayLike, *, n_bins: int = 10
+) -> PopulationStability:
+    r"""Return the population stability index of values against a reference.
+
+    With :math:`q_b` the share of the reference in bin b, :math:`p_b` that of the other
+    values, and bins that cut the reference into equal parts (deciles),
+
+    .. math:: PSI = \sum_b (p_b - q_b) \ln (p_b / q_b)
+
+    It is the symmetric Kullback–Leibler (Jeffreys) divergence of the binned distributions.
+    By convention [1]_ below 0.1 nothing has moved, from 0.25 on the shift is large. The
+    convention takes many independent values for granted: from samples of n and m of the
+    same distribution the index is about (n_bins − 1)(1/n + 1/m) [2]_, and predictions of
+    neighbouring dates count as far fewer than their number.
+
+    Parameters
+    ----------
+    reference : array-like of shape (n_reference,), float
+        Values that give the bins.
+    current : array-like of shape (n_current,), float
+        Values to compare with them. On both sides, values that are not finite are left out.
+    n_bins : int, default 10
+        Bins; fewer where quantiles of the reference coincide.
+
+    Returns
+    -------
+    PopulationStability
+        The index and the shares.
+
+    References
+    ----------
+    .. [1] N. Siddiqi, "Credit Risk Scorecards: Developing and Implementing Intelligent
+       Credit Scoring", Wiley 2006.
+    .. [2] B. Yurdakul and J. Naranjo, "Statistical properties of the population stability
+       index", Journal of Risk Model Validation 14(4), 2020.
+
+    Examples
+    --------
+    >>> reference = np.arange(100.0)
+    >>> population_stability(reference, reference).index
+    0.0
+    >>> round(population_stability(reference, reference[:50]).index, 3)
+    3.797
+    """
+    before, now = _finite(reference), _finite(current)
+    if not (before.size and now.size):
+        nothing = np.empty(0)
+        return PopulationStability(float("nan"), nothing, nothing, nothing)
+    edges = _quantile_edges(before, n_bins)
+    q, p = _shares(before, edges), _shares(now, edges)
+    return PopulationStability(index=float(_index(q, p)), edges=edges, reference=q, current=p)
+
+
+def stretch_stability(
+    prediction: ArrayLike, index: pd.MultiIndex, *, n_dates: int, n_bins: int = 10
+) -> NDArray[np.float64]:
+    """Return the stability index of every stretch of consecutive dates against all others.
+
+    Predictions of a few neighbouring dates never spread exactly as those of a whole history.
+    This is how far they usually are from it, to compare the index of one such stretch with.
+
+    Parameters
+    ----------
+    prediction : array-like of shape (n_rows,), float
+        Finite values.
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``, in any row order.
+    n_dates : int
+        Dates of a stretch. Stretches follow each other without overlap from the first date
+        on; a shorter remainder at the end is left out.
+    n_bins : int, default 10
+        Bins, cut by quantiles of all predictions.
+
+    Returns
+    -------
+    ndarray of shape (n_stretches,), float64
+        In order of time; empty where the history is shorter than two stretches.
+    """
+    values = np.asarray(prediction, dtype=np.float64)
+    dates = date_codes(index)
+    n_stretches = len(dates.values) // n_dates
+    if n_stretches < 2:
+        return np.empty(0)
+    edges = _quantile_edges(values, n_bins)
+    bins, n_bins_left = np.searchsorted(edges, values), len(edges) + 1
+    stretch = dates.codes // n_dates
+    within = stretch < n_stretches
+    cells = np.bincount(
+        stretch[within] * n_bins_left + bins[within], minlength=n_stretches * n_bins_left
+    )
+    counts = cells.reshape(n_stretches, n_bins_left)
+    others = np.bincount(bins, minlength=n_bins_left) - counts
+    return _index(_to_shares(others), _to_shares(counts))
+
+
+def _index(q: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the index of shares p of shape (..., n_bins) against q of shape (..., n_bins)."""
+    q, p = np.maximum(q, EMPTY_SHARE), np.maximum(p, EMPTY_SHARE)
+    divergence: NDArray[np.float64] = np.sum((p - q) * np.log(p / q), axis=-1)
+    return divergence
+
+
+def _finite(values: ArrayLike) -> NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    return array[np.isfinite(array)]
+
+
+def _quantile_edges(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+    return np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
+
+
+def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    return _to_shares(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
+
+
+def _to_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
+    shares: NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
+    return shares
+
+
+_MAIN_KINDS = ("gain", "coefficient", "weight")
+"""Kinds by which features are ranked: the first that a model has."""
+
+
+def main_importance_kind(importance: pd.DataFrame) -> str:
+    """Return the kind of importance by which a table of importances is ranked.
+
+    Parameters
+    ----------
+    importance : DataFrame of shape (n_features, n_columns)
+        Columns ``importance_{kind}``, as `model2_assets.training.aggregate_importances`
+        returns them.
+
+    Returns
+    -------
+    str
+        ``gain``, else ``coefficient``, else ``weight``: the first that is not all missing.
+    """
+    for kind in _MAIN_KINDS:
+        if importance[f"importance_{kind}"].notna().any():
+            return kind
+    return _MAIN_KINDS[0]
+
+
+def importances_by_fold(importance: pd.DataFrame, kind: str) -> pd.DataFrame:
+    """Return the importance of every feature in the model of every split.
+
+    Parameters
+    ----------
+    importance : DataFrame of shape (n_features, n_columns)
+        Columns ``feature`` and ``importance_{kind}_fold_{split_id}``.
+    kind : str
+        ``gain``, ``coefficient`` or ``weight``.
+
+    Returns
+    -------
+    DataFrame of shape (n_features, n_splits), float64
+        Indexed by ``feature``, in the order of the table; columns are split ids, ascending.
+    """
+    prefix = f"importance_{kind}_fold_"
+    columns = [name for name in importance.columns if name.startswith(prefix)]
+    found = importance.set_index("feature")[columns].astype(np.float64)
+    found.columns = pd.Index([int(name.removeprefix(prefix)) for name in columns], name="split_id")
+    return found.sort_index(axis="columns")
+
+
+def importance_stability(by_fold: pd.DataFrame) -> pd.DataFrame:
+    """Return the rank correlation of the importances of every two fold models.
+
+    Parameters
+    ----------
+    by_fold : DataFrame of shape (n_features, n_splits), float
+        As `importances_by_fold` returns it. Coefficients keep their sign, so that a feature
+        whose effect turns round lowers the correlation.
+
+    Returns
+    -------
+    DataFrame of shape (n_splits, n_splits), float64
+        Spearman correlations, ties sharing their average rank; NaN where a model's
+        importances are all equal. Models of combinatorial splits share most of their train
+        rows, which raises their correlation.
+    """
+    return by_fold.corr(method="spearman")
+
+
+def fold_agreement(importance: pd.DataFrame) -> float:
+    """Return the mean rank correlation of the importances of two different fold models.
+
+    Parameters
+    ----------
+    importance : DataFrame of shape (n_features, n_columns)
+        As `model2_assets.training.aggregate_importances` returns it.
+
+    Returns
+    -------
+    float
+        Mean of `importance_stability` over all pairs, by the main kind of importance; NaN
+        with fewer than two models.
+    """
+    by_fold = importances_by_fold(importance, main_importance_kind(importance))
+    values = importance_stability(by_fold).to_numpy(dtype=np.float64)
+    pairs = values[np.triu_indices(len(values), k=1)]
+    pairs = pairs[np.isfinite(pairs)]
+    return float(pairs.mean()) if len(pairs) else nan
+
+
+def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.DataFrame:
+    """Return how complete the features of every date are.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features), float
+        Indexed by ``(instrument, datetime)``; rows of the universe only.
+    universe : MultiIndex of shape (n_members,)
+        Every instrument on every date that it belongs to the universe.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, 3)
+        Indexed by ``datetime``, every date of the universe, ascending: ``names`` int64, its
+        members; ``with_features``, the share of them that have a row of features; ``values``,
+        the share of these rows' values that are not missing, NaN on dates without rows.
+    """
+    calendar = date_codes(universe)
+    names = np.bincount(calendar.codes, minlength=len(calendar.values))
+    index = features.index
+    assert isinstance(index, pd.MultiIndex)
+    dates = date_codes(index)
+    rows = np.bincount(dates.codes, minlength=len(dates.values))
+    counts = [chunk.notna().to_numpy().sum(axis=1) for chunk in row_chunks(features)]
+    present = np.concatenate(counts) if counts else np.zeros(0)
+    values = np.bincount(dates.codes, weights=present, minlength=len(dates.values))
+    cells = rows * features.shape[1]
+    found = pd.DataFrame(
+        {
+            "rows": rows,
+            "values": np.divide(values, cells, out=np.full(len(rows), np.nan), where=cells > 0),
+        },
+        index=dates.values,
+    ).reindex(calendar.values)
+    return pd.DataFrame(
+        {
+            "names": names.astype(np.int64),
+            "with_features": found["rows"].fillna(0).to_numpy() / names,
+            "values": found["values"].to_numpy(),
+        },
+        index=pd.DatetimeIndex(calendar.values, name="datetime"),
+    )
+
+
+def missing_by_column(features: pd.DataFrame) -> NDArray[np.int64]:
+    """Return how many values of each column are missing: shape (n_features,), int64."""
+    missing = np.zeros(features.shape[1], dtype=np.int64)
+    for chunk in row_chunks(features):
+        missing += np.count_nonzero(chunk.isna().to_numpy(dtype=bool), axis=0)
+    return missing
+
+
+def incomplete_features(features: pd.DataFrame) -> pd.DataFrame:
+    """Return which features have missing values, and how many.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features), float
+        The features.
+
+    Returns
+    -------
+    DataFrame of shape (n_incomplete, 3)
+        ``feature``, ``missing`` int64 and its ``share`` of the rows; most first, then by name.
+    """
+    missing = pd.Series(missing_by_column(features), index=features.columns)
+    found = missing[missing > 0].rename_axis("feature").reset_index(name="missing")
+    found["share"] = found["missing"] / max(len(features), 1)
+    return found.sort_values(["missing", "feature"], ascending=[False, True], ignore_index=True)

@@ -1,0 +1,364 @@
+"""Features of a panel, as the configuration wants them."""
+
+import logging
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pydantic import ValidationError
+
+from model2_assets.config import FeaturesConfig, LabelsConfig
+from model2_assets.config.load import load_object
+from model2_assets.errors import ConfigError, FeatureError, LabelError, Model2Error
+from model2_assets.features.catalogue import alpha158_features, missing_columns
+from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158
+from model2_assets.features.normalize import for_each_chunk, normalize_cross_sections
+from model2_assets.labels import build_labels_from_config
+from model2_assets.market_data import adjusted_prices
+from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, to_canonical
+
+logger = logging.getLogger(__name__)
+
+BAR_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
+INSTRUMENTS_PER_CHUNK = 16
+
+
+def build_features_from_config(
+    panel: pd.DataFrame,
+    config: FeaturesConfig | Mapping[str, Any],
+    *,
+    n_threads: int | None = None,
+) -> pd.DataFrame:
+    """Compute the Alpha158 features of a panel.
+
+    A feature of a row looks at the row's own bar and earlier bars of the same instrument,
+    and, once normalized, at the other rows of the same date: never at anything later.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_bars, n_columns)
+        Market data, indexed by ``(instrument, datetime)``, in any row order. Needs
+        ``close``; uses ``open``, ``high``, ``low``, ``volume`` and ``vwap`` where there
+        are. Prices are adjusted by ``adjusted_close`` where there is one. Rows where the
+        bool column ``in_universe`` is false feed the windows of their instrument, but get
+        no features and are part of no cross-section.
+    config : FeaturesConfig or mapping
+        Settings; of the mapping, what differs from the defaults.
+    n_threads : int, optional
+        Threads; by default one per usable core. Results do not depend on it.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_features), float32
+        One row for every bar in the universe that has at least ``min_history_bars``
+        earlier bars of its instrument, in canonical order; columns in Qlib's order.
+        ``attrs["left_out"]`` maps each feature that could not be made to the columns it
+        lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
+        there are, how many features have no value at all (models learn nothing from
+        those), and how many bars got no features for which reason.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is unknown or impossible.
+    FeatureError
+        If the index is not an (instrument, datetime) index or repeats a row, a column is
+        missing or not numeric, or no row has enough history.
+
+    See Also
+    --------
+    alpha158_features : names, needed columns and meaning of the features.
+
+    Notes
+    -----
+    Names and definitions are those of Qlib [1]_ (``qlib.contrib.data.loader.Alpha158DL``,
+    ``qlib.data.ops``), with these rules where data are not perfect:
+
+    - Windows count the instrument's own bars, today's included, whatever the calendar
+      distance between them. With `min_history_bars` of at least 60 they are all full; below
+      that, they hold the bars there are, as Qlib's do (``min_periods=1``).
+    - A missing or infinite value is left out of its windows, and so is a quotient whose
+      denominator is zero, such as the volume ratio after a bar without volume. Pairs of a
+      correlation need both. A standard deviation or a line needs two values. ``CNTP``,
+      ``CNTN`` and ``CNTD`` count a bar whose change is unknown as neither up nor down, but
+      count it. ``IMAX`` and ``IMIN`` skip missing values, where Qlib's argmax stops at
+      the first one.
+    - Over a halt (constant prices), ``STD``, ``BETA``, ``RESI``, ``RSV``, ``SUMP``, ``SUMN``,
+      ``SUMD`` and ``WVMA`` are 0, ``RANK`` is the average rank (d + 1) / (2 d), ``IMAX`` and
+      ``IMIN`` point at the oldest bar, and ``RSQR``, ``CORR`` and ``CORD`` are NaN.
+    - These three are NaN where a standard deviation of the window is at most 2e-5. Of
+      closes, this is relative to their mean, so that features do not depend on the unit of
+      prices: in Qlib's own data the first close is 1.
+    - With no volume today, ``VMA`` and ``VSTD`` divide by 1e-12 as Qlib's do: they are huge,
+      though finite, and dominate a z-score. Ranks do not mind.
+    - A result that is not finite in float32 is NaN.
+
+    References
+    ----------
+    .. [1] X. Yang, W. Liu, D. Zhou, J. Bian, T.-Y. Liu, "Qlib: An AI-oriented
+       Quantitative Investment Platform", 2020, arXiv:2009.11189.
+
+    Examples
+    --------
+    >>> dates = pd.bdate_range("2024-01-01", periods=80).as_unit("us")
+    >>> index = pd.MultiIndex.from_product([["A", "B"], dates], names=["instrument", "datetime"])
+    >>> panel = pd.DataFrame({"close": np.linspace(10.0, 20.0, 160)}, index=index)
+    >>> features = build_features_from_config(panel, {"normalization": "none"})
+    >>> features.shape
+    (40, 75)
+    """
+    settings = _settings(config)
+    _check_panel(panel)
+    panel = to_canonical(panel)
+    bars = adjusted_prices(panel)
+    left_out = missing_columns(bars.columns)
+    _log_left_out(left_out)
+
+    has_features, counts = _rows_with_features(panel, settings.min_history_bars)
+    specs = alpha158_features()
+    selected = np.flatnonzero([spec.name not in left_out for spec in specs])
+    values = np.empty((int(has_features.sum()), len(selected)), dtype=np.float32)
+    _compute(bars, has_features, selected.astype(np.int64), values, n_threads)
+
+    index = _rows_of(panel.index, has_features)
+    normalize_cross_sections(
+        values, date_codes(index).starts, method=settings.normalization, n_threads=n_threads
+    )
+    features = pd.DataFrame(
+        values,
+        index=index,
+        columns=pd.Index([specs[i].name for i in selected], dtype="str"),
+        copy=False,
+    )
+    missing = _count_missing(values)
+    counts |= {
+        "features": len(selected),
+        "missing_values": int(missing.sum()),
+        "features_without_values": int(np.count_nonzero(missing == len(values))),
+    }
+    features.attrs = {"left_out": left_out, "counts": counts}
+    return features
+
+
+def _settings(config: FeaturesConfig | Mapping[str, Any]) -> FeaturesConfig:
+    if isinstance(config, FeaturesConfig):
+        return config
+    try:
+        return FeaturesConfig.model_validate(config)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(("features", *map(str, problem["loc"])))
+        raise ConfigError(f"{key}: {problem['msg']}, got {problem['input']!r}") from error
+
+
+def _check_panel(panel: pd.DataFrame) -> None:
+    index = panel.index
+    if not isinstance(index, pd.MultiIndex) or tuple(index.names) != INDEX_NAMES:
+        raise FeatureError(
+            f"the panel is indexed by {list(index.names)}; "
+            f"set its index to {list(INDEX_NAMES)} first"
+        )
+    repeated = index.duplicated()
+    if repeated.any():
+        instrument, date = index[repeated][0]
+        raise FeatureError(
+            f"the panel has instrument {instrument!r} more than once on {date:%Y-%m-%d}; "
+            f"keep one row of them"
+        )
+    if "close" not in panel.columns:
+        raise FeatureError(
+            "the panel has no column 'close'; name the one in your data by market_data.columns"
+        )
+    for column in (*BAR_COLUMNS, "adjusted_close"):
+        if column in panel.columns and not pd.api.types.is_numeric_dtype(panel[column].dtype):
+            raise FeatureError(
+                f"column {column!r} of the panel is {panel[column].dtype}; convert it to float64"
+            )
+
+
+def _log_left_out(left_out: Mapping[str, list[str]]) -> None:
+    n_features = len(alpha158_features())
+    logger.info("%d of the %d Alpha158 features", n_features - len(left_out), n_features)
+    by_lack = sorted(left_out.items(), key=lambda item: item[1])
+    for columns, group in groupby(by_lack, key=lambda item: item[1]):
+        names = ", ".join(name for name, _ in group)
+        logger.info("left out for want of %s: %s", ", ".join(columns), names)
+
+
+def _rows_with_features(
+    panel: pd.DataFrame, min_history_bars: int
+) -> tuple[NDArray[np.bool_], dict[str, int]]:
+    in_universe = np.ones(len(panel), dtype=bool)
+    if "in_universe" in panel.columns:
+        in_universe = panel["in_universe"].to_numpy(dtype=bool)
+    history = panel.groupby(level="instrument", sort=False).cumcount().to_numpy()
+    has_history = history >= min_history_bars
+    has_features = in_universe & has_history
+    if not has_features.any():
+        longest = int(history[in_universe].max(initial=-1))
+        raise FeatureError(
+            f"no row of the panel can have features: of its {int(in_universe.sum())} rows in the "
+            f"universe the one with the longest history has {max(longest, 0)} earlier bars of its "
+            f"instrument, and features.min_history_bars is {min_history_bars}; "
+            f"give a longer history or lower the setting"
+        )
+    counts = {
+        "bars": len(panel),
+        "rows": int(has_features.sum()),
+        "outside_universe": int((~in_universe).sum()),
+        "too_little_history": int((in_universe & ~has_history).sum()),
+    }
+    return has_features, counts
+
+
+def _rows_of(index: pd.Index, chosen: NDArray[np.bool_]) -> pd.MultiIndex:
+    rows = index[chosen]
+    assert isinstance(rows, pd.MultiIndex)
+    return rows.remove_unused_levels()
+
+
+def _compute(
+    bars: pd.DataFrame,
+    has_features: NDArray[np.bool_],
+    selected: NDArray[np.int64],
+    values: NDArray[np.float32],
+    n_threads: int | None,
+) -> None:
+    """Fill `values` (n_rows, n_selected), a chunk of instruments at a time."""
+    assert isinstance(bars.index, pd.MultiIndex)
+    instruments = instrument_codes(bars.index)
+    order = np.argsort(instruments.codes, kind="stable")
+    starts = np.searchsorted(
+        instruments.codes[order], np.arange(len(instruments.values) + 1)
+    ).astype(np.int64)
+    targets = np.where(has_features, np.cumsum(has_features) - 1, -1)
+    columns = {
+        name: bars[name].to_numpy(dtype=np.float64, na_value=np.nan)
+        for name in BAR_COLUMNS
+        if name in bars.columns
+    }
+
+    def compute(first: int, stop: int) -> None:
+        rows = order[starts[first] : starts[stop]]
+        own = np.full((N_BAR_COLUMNS, len(rows)), np.nan)
+        for position, name in enumerate(BAR_COLUMNS):
+            if name in columns:
+                own[position] = columns[name][rows]
+        own[np.isinf(own)] = np.nan
+        own_starts = starts[first : stop + 1] - starts[first]
+        compute_alpha158(own, own_starts, targets[rows], selected, values)
+
+    for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
+
+
+def _count_missing(values: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Count the missing values of every feature."""
+    rows_at_once = 65536
+    missing = np.zeros(values.shape[1], dtype=np.int64)
+    for first in range(0, len(values), rows_at_once):
+        missing += np.isnan(values[first : first + rows_at_once]).sum(axis=0)
+    return missing
+
+
+def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Build labels with ``labels.builder``, or ours where it is not set.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market data.
+    config : LabelsConfig
+        Handed to the builder; ``config.params`` are free for settings of its own.
+
+    Returns
+    -------
+    DataFrame of shape (n_labels, 3 * n_horizons)
+        In canonical order.
+
+    Raises
+    ------
+    ConfigError
+        If the builder cannot be imported or does not return a table.
+    LabelError
+        If all labels of a horizon are equal: a model would predict them perfectly, having
+        learned nothing. Excess returns of a single instrument are all 0.
+    """
+    labels = _build(build_labels_from_config, panel, config, "labels.builder")
+    for horizon in config.horizon_keys:
+        _refuse_equal_labels(labels, f"label_{horizon}")
+    return labels
+
+
+def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
+    named = labels.loc[:, labels.columns == name]
+    if named.shape[1] != 1 or not pd.api.types.is_numeric_dtype(named.dtypes.iloc[0]):
+        return  # the contract says so
+    known = labels[name].dropna()
+    dates = known.index.get_level_values("datetime")
+    if dates.nunique() < 2 or np.ptp(known.to_numpy(dtype=np.float64)) > 0:
+        return
+    cause = "prices never move, or all move alike: correct them"
+    if dates.is_unique:
+        cause = "no date has more than one instrument: give more, or set labels.excess to false"
+    raise LabelError(
+        f"labels: all {len(known):,} values of {name} are {known.iloc[0]:g} bps, which leaves "
+        f"nothing to learn; {cause}"
+    )
+
+
+def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
+    """Build features with ``features.builder``, or ours where it is not set.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market data.
+    config : FeaturesConfig
+        Handed to the builder; ``config.params`` are free for settings of its own.
+
+    Returns
+    -------
+    DataFrame of shape (n_feature_rows, n_features), float32
+        In canonical order.
+
+    Raises
+    ------
+    ConfigError
+        If the builder cannot be imported or does not return a table.
+    FeatureError
+        If no feature has a value.
+    """
+    features = _build(build_features_from_config, panel, config, "features.builder")
+    columns = range(features.shape[1])
+    if features.size and all(features.iloc[:, column].isna().all() for column in columns):
+        raise FeatureError(
+            f"features: none of {features.shape[1]} features has a value in any of "
+            f"{len(features):,} rows; correct the prices or features.builder"
+        )
+    return features
+
+
+def _build(
+    ours: Callable[..., pd.DataFrame],
+    panel: pd.DataFrame,
+    config: LabelsConfig | FeaturesConfig,
+    key: str,
+) -> pd.DataFrame:
+    builder: Callable[..., Any] = load_object(config.builder, key=key) if config.builder else ours
+    try:
+        table = builder(panel, config)
+    except Model2Error:
+        raise
+    except Exception as error:
+        name = config.builder or "our own builder"
+        raise ConfigError(f"{key}: {name} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(table, pd.DataFrame) or set(table.index.names) != {"instrument", "datetime"}:
+        raise ConfigError(
+            f"{key}: {config.builder} must return a DataFrame indexed by (instrument, datetime)"
+        )
+    ordered = table.reorder_levels(["instrument", "datetime"])
+    ordered.attrs = table.attrs
+    return to_canonical(ordered)

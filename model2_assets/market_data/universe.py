@@ -1,0 +1,156 @@
+"""Point-in-time membership: which instruments may be traded on which dates."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.errors import MarketDataError
+from model2_assets.market_data.files import list_files
+from model2_assets.market_data.read import (
+    CSV_SUFFIXES,
+    PARQUET_SUFFIXES,
+    read_csv_columns,
+    read_parquet_columns,
+)
+from model2_assets.market_data.types import instrument_names
+from model2_assets.panel import date_codes, instrument_codes
+
+_COLUMNS = ("instrument", "from", "to")
+_DATES = ("from", "to")
+
+
+def read_universe(path: str) -> pd.DataFrame:
+    """Read a universe file.
+
+    Parameters
+    ----------
+    path : str
+        CSV, or Parquet by its ending; a file, folder, glob or URL. Columns instrument,
+        from, to: first and last date of a stint, both ends included. An empty ``to`` means
+        a member still. An instrument may have several stints, also overlapping ones.
+
+    Returns
+    -------
+    DataFrame of shape (n_stints, 3)
+        instrument str; from and to datetime64[us], ``to`` NaT for a member still.
+
+    Raises
+    ------
+    MarketDataError
+        If the file cannot be used, an instrument or ``from`` is empty, or a stint ends
+        before it begins.
+    """
+    tables = []
+    for file in list_files(
+        path, suffixes=(*CSV_SUFFIXES, *PARQUET_SUFFIXES), key="market_data.universe"
+    ):
+        read = (
+            read_parquet_columns
+            if file.name.lower().endswith(PARQUET_SUFFIXES)
+            else read_csv_columns
+        )
+        table = read(file, None, required=_COLUMNS, optional=(), dates=_DATES, empty_dates=("to",))
+        tables.append(_checked_stints(table, origin=file.name))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
+    if table.empty:
+        raise MarketDataError(
+            f"{origin}: has no stint; name at least one instrument, or leave "
+            f"market_data.universe out"
+        )
+    instruments = instrument_names(table["instrument"], origin=origin)
+    stints = {"instrument": instruments}
+    for name in _DATES:
+        column = table[name]
+        if column.isna().all():
+            column = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us]")
+        if not pd.api.types.is_datetime64_dtype(column.dtype):
+            raise MarketDataError(
+                f"{origin}: column {name!r} holds {column.dtype}, not timezone-naive dates; store "
+                f"it as dates"
+            )
+        stints[name] = column.dt.as_unit("us").dt.normalize()
+    for problem, rows in {
+        "has no 'from' date": stints["from"].isna(),
+        "ends before it begins": stints["to"] < stints["from"],
+    }.items():
+        if rows.any():
+            row = int(np.flatnonzero(rows.to_numpy(dtype=bool))[0])
+            raise MarketDataError(
+                f"{origin}: the stint in data row {row + 1} (instrument {instruments.iloc[row]}) "
+                f"{problem}; correct the universe file"
+            )
+    return pd.DataFrame(stints)
+
+
+def mark_universe(
+    panel: pd.DataFrame, stints: pd.DataFrame, *, origin: str
+) -> tuple[pd.DataFrame, Mapping[str, int]]:
+    """Mark the rows whose instrument is a member on their date.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        Bars in canonical order.
+    stints : DataFrame of shape (n_stints, 3)
+        As `read_universe` returns them.
+    origin : str
+        What messages call the universe.
+
+    Returns
+    -------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The bars, with the bool column ``in_universe``.
+    counts : mapping of str to int
+        ``outsider_rows``; ``outsider_instruments``, never members on a date that they have a
+        bar on; ``universe_instruments_without_data``.
+
+    Raises
+    ------
+    MarketDataError
+        If no row at all is in the universe.
+    """
+    index = panel.index
+    assert isinstance(index, pd.MultiIndex)
+    is_member = _membership(index, stints)
+    if not is_member.any():
+        raise MarketDataError(
+            f"{origin}: no bar falls into any stint of the universe (its first instrument is "
+            f"{stints['instrument'].iloc[0] if len(stints) else 'missing'}, the first of the data "
+            f"{index.get_level_values('instrument')[0]}); give both the same names and dates"
+        )
+    instruments = instrument_codes(index)
+    is_member_ever = np.zeros(len(instruments.values), dtype=bool)
+    is_member_ever[instruments.codes[is_member]] = True
+    named = pd.Index(stints["instrument"].unique())
+    counts = {
+        "outsider_rows": int(np.count_nonzero(~is_member)),
+        "outsider_instruments": int(np.count_nonzero(~is_member_ever)),
+        "universe_instruments_without_data": int((~named.isin(instruments.values)).sum()),
+    }
+    return panel.assign(in_universe=is_member), counts
+
+
+def _membership(index: pd.MultiIndex, stints: pd.DataFrame) -> NDArray[np.bool_]:
+    """Count, for every row, the stints that cover it: +1 where one begins, -1 behind its end."""
+    instruments, dates = instrument_codes(index), date_codes(index)
+    calendar = pd.DatetimeIndex(dates.values)
+    owner = pd.Index(instruments.values).get_indexer(pd.Index(stints["instrument"]))
+    stints, owner = stints[owner >= 0], owner[owner >= 0]
+    n_dates = len(calendar)
+    keys = instruments.codes * n_dates + dates.codes
+    by_instrument = np.argsort(keys, kind="stable")
+    first = calendar.searchsorted(stints["from"], side="left")
+    behind = calendar.searchsorted(stints["to"].fillna(calendar[-1]), side="right")
+    begin = np.searchsorted(keys[by_instrument], owner * n_dates + first)
+    end = np.searchsorted(keys[by_instrument], owner * n_dates + behind)
+    change = np.zeros(len(index) + 1, dtype=np.int64)
+    np.add.at(change, begin, 1)
+    np.add.at(change, end, -1)
+    is_member = np.empty(len(index), dtype=bool)
+    is_member[by_instrument] = np.cumsum(change[:-1]) > 0
+    return is_member

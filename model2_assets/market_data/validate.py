@@ -1,0 +1,335 @@
+"""The rules that bars must meet, and what happens to those that do not."""
+
+import logging
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.errors import MarketDataError
+from model2_assets.market_data.adjustment import adjusted_close
+from model2_assets.market_data.columns import CURRENCY, NUMERIC_COLUMNS, PRICE_COLUMNS, shown
+from model2_assets.market_data.types import spelled_alike, typed_bars
+from model2_assets.panel import INDEX_NAMES, LevelCodes, instrument_codes
+
+logger = logging.getLogger(__name__)
+
+LARGE_MOVE_FACTOR = 5.0
+IMPOSSIBLE_MOVE_FACTOR = 1000.0
+
+LOWEST_PRICE = 1e-9
+"""Below it the 1e-12 that feature formulas add to their denominators is no longer small."""
+
+HIGHEST_PRICE = 1e12
+HIGHEST_VOLUME = 1e18
+"""Above these are the largest numbers of data types, written where a value was missing."""
+
+SHORT_HISTORY_BARS = 65
+_NAMED_MOVES = 5
+
+
+def validate_panel(
+    frame: pd.DataFrame, *, origin: str = "panel"
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Check bars and bring them into the form of the market_data table.
+
+    ==========================================  =================================================
+    finding                                     what happens
+    ==========================================  =================================================
+    missing instrument, datetime or close       refused
+    column
+    no row, or none that has a close            refused
+    text or booleans where numbers belong       refused
+    dates that are text, or carry a time zone   refused
+    dates before 1800 or after 2261             refused; of files also those after tomorrow
+    empty instrument or datetime                refused
+    instrument with white space around it, a    refused
+    character that cannot be printed, or more
+    than 100 characters
+    instruments that differ in case or Unicode  kept apart, with a warning in the log:
+    form alone                                  ``instruments_spelled_alike``
+    more than one currency of an instrument     refused
+    more than one currency                      kept, returns are in the currency of each
+                                                instrument, with a warning in the log:
+                                                ``currencies``
+    two bars of an instrument on a date that    refused
+    differ in a value or in their time of day
+    zero, negative or infinite price, or one    refused (open, high, low, close, adjusted_close,
+    below 1e-9 or above 1e12                    vwap)
+    negative or infinite volume, or one above   refused
+    1e18
+    exact duplicates of a row                   dropped: ``duplicate_rows_dropped``
+    row without close                           dropped: ``rows_without_close_dropped``
+    row without adjusted_close, where there is  dropped: ``rows_without_adjusted_close_dropped``
+    such a column
+    missing open, high, low, volume, vwap       left NaN: ``missing_open``, ...
+    high < low                                  both become NaN: ``high_below_low``
+    zero volume                                 kept: ``zero_volume``
+    close or open outside [low, high]           kept: ``close_outside_range``,
+                                                ``open_outside_range``
+    time of day                                 cut off, if it leaves one bar a date:
+                                                ``times_floored``
+    (adjusted) close that moves by more than a  refused
+    factor 1000 from one own bar to the next
+    (adjusted) close that moves by more than a  kept, with a warning in the log, as the split
+    factor 5 from one own bar to the next       adjustment is suspect: ``large_moves``
+    instrument of fewer than 65 bars            kept: ``short_instruments``
+    whole-number instruments                    become text
+    rows out of order                           sorted
+    ==========================================  =================================================
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_bars, n_columns)
+        Columns instrument, datetime (either may be an index level), close and any of open,
+        high, low, volume, adjusted_close, vwap, currency, in_universe; others are left out.
+    origin : str, default "panel"
+        What messages call the data.
+
+    Returns
+    -------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market_data table: indexed by (instrument, datetime) in canonical order, float64
+        columns, and the bool column ``in_universe``, True where `frame` has none.
+    counts : dict of str to int
+        ``rows``, ``instruments``, ``dates``, and the counts named in the table above; those of
+        optional columns only where the column is there.
+
+    Raises
+    ------
+    MarketDataError
+        If a rule of the table refuses the bars; names column, instrument, date and remedy.
+
+    Examples
+    --------
+    >>> bars = pd.DataFrame(
+    ...     {
+    ...         "instrument": ["B", "A", "A"],
+    ...         "datetime": pd.to_datetime(["2024-01-02"] * 3),
+    ...         "close": [10.0, 20.0, 20.0],
+    ...     }
+    ... )
+    >>> panel, counts = validate_panel(bars)
+    >>> panel["close"].tolist(), counts["duplicate_rows_dropped"]
+    ([20.0, 10.0], 1)
+    """
+    levels = [name for name in INDEX_NAMES if name in frame.index.names]
+    flat = frame.reset_index([name for name in levels if name not in frame.columns])
+    bars = typed_bars(flat, origin=origin)
+    if "in_universe" in flat:
+        bars["in_universe"] = _universe_flags(flat["in_universe"], origin)
+    counts: dict[str, int] = {}
+    bars = _drop_without_price(bars, counts, origin)
+    bars = _sorted(bars)
+    _refuse_impossible_values(bars, origin)
+    bars = _one_bar_a_date(bars, counts, origin)
+    _count_and_repair(bars, counts)
+    _check_currencies(bars, counts, origin)
+    panel = _indexed(bars)
+    _count_histories(panel, counts, origin)
+    return panel, counts
+
+
+def _universe_flags(column: pd.Series | pd.DataFrame, origin: str) -> NDArray[np.bool_]:
+    if isinstance(column, pd.DataFrame):
+        raise MarketDataError(f"{origin}: column 'in_universe' is there more than once; keep one")
+    if not pd.api.types.is_bool_dtype(column.dtype) or column.isna().any():
+        raise MarketDataError(
+            f"{origin}: column 'in_universe' holds {column.dtype}, not booleans alone; store it "
+            f"as bool"
+        )
+    return column.to_numpy(dtype=bool)
+
+
+def _drop_without_price(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> pd.DataFrame:
+    n_given = len(bars)
+    for name in ("close", "adjusted_close"):
+        if name not in bars:
+            continue
+        missing = bars[name].isna().to_numpy()
+        counts[f"rows_without_{name}_dropped"] = int(np.count_nonzero(missing))
+        if missing.any():
+            bars = bars.loc[~missing]
+    if bars.empty:
+        raise MarketDataError(
+            f"{origin}: none of {n_given} rows has a close; give at least one bar with a price"
+        )
+    return bars
+
+
+def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
+    """Sort by session date, then instrument; equal keys stay in the order given."""
+    instruments = bars["instrument"].factorize(sort=True)[0]
+    sessions = bars["datetime"].dt.normalize().factorize(sort=True)[0]
+    keys = sessions * (int(instruments.max()) + 1) + instruments
+    if np.all(np.diff(keys) >= 0):
+        return bars
+    return bars.iloc[np.argsort(keys, kind="stable")]
+
+
+def _refuse_impossible_values(bars: pd.DataFrame, origin: str) -> None:
+    for name in NUMERIC_COLUMNS:
+        if name not in bars:
+            continue
+        values = bars[name].to_numpy()
+        is_price = name in PRICE_COLUMNS
+        low, high = (LOWEST_PRICE, HIGHEST_PRICE) if is_price else (0.0, HIGHEST_VOLUME)
+        impossible = (values < low) | (values > high)
+        if impossible.any():
+            row = int(np.flatnonzero(impossible)[0])
+            wanted = f"positive, from {low:g}" if is_price else "zero or more, up"
+            raise MarketDataError(
+                f"{origin}: column {name!r} is {values[row]:g} for {_name_row(bars, row)}; it must "
+                f"be {wanted} to {high:g}: correct the value, or leave it empty if it is not known"
+            )
+
+
+def _one_bar_a_date(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> pd.DataFrame:
+    times = bars["datetime"]
+    sessions = times.dt.normalize()
+    same_key = (bars["instrument"].to_numpy()[1:] == bars["instrument"].to_numpy()[:-1]) & (
+        sessions.to_numpy()[1:] == sessions.to_numpy()[:-1]
+    )
+    if same_key.any():
+        bars = _without_duplicates(bars, np.flatnonzero(same_key) + 1, counts, origin)
+        times, sessions = bars["datetime"], bars["datetime"].dt.normalize()
+    else:
+        counts["duplicate_rows_dropped"] = 0
+    counts["times_floored"] = int((times != sessions).sum())
+    return bars.assign(datetime=sessions)
+
+
+def _without_duplicates(
+    bars: pd.DataFrame, later: NDArray[np.intp], counts: dict[str, int], origin: str
+) -> pd.DataFrame:
+    one, other = bars.iloc[later - 1], bars.iloc[later]
+    for name in bars.columns:
+        here, there = one[name].to_numpy(), other[name].to_numpy()
+        differs = (here != there) & ~(pd.isna(here) & pd.isna(there))
+        if differs.any():
+            first = int(np.flatnonzero(differs)[0])
+            raise MarketDataError(
+                f"{origin}: two bars of {_name_row(bars, int(later[first]))} differ in column "
+                f"{name!r} ({here[first]} and {there[first]}); keep one bar a session date"
+            )
+    counts["duplicate_rows_dropped"] = len(later)
+    keep = np.ones(len(bars), dtype=bool)
+    keep[later] = False
+    return bars.loc[keep]
+
+
+def _count_and_repair(bars: pd.DataFrame, counts: dict[str, int]) -> None:
+    for name in ("open", "high", "low", "volume", "vwap"):
+        if name in bars:
+            counts[f"missing_{name}"] = int(bars[name].isna().sum())
+    if "volume" in bars:
+        counts["zero_volume"] = int((bars["volume"] == 0).sum())
+    if not {"high", "low"} <= set(bars.columns):
+        return
+    inverted = (bars["high"] < bars["low"]).to_numpy()
+    counts["high_below_low"] = int(np.count_nonzero(inverted))
+    if inverted.any():
+        for name in ("high", "low"):
+            bars[name] = bars[name].mask(inverted)
+    for name in ("close", "open"):
+        if name in bars:
+            outside = (bars[name] > bars["high"]) | (bars[name] < bars["low"])
+            counts[f"{name}_outside_range"] = int(outside.sum())
+
+
+def _check_currencies(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
+    if CURRENCY not in bars:
+        return
+    known = bars.loc[(bars[CURRENCY] != "").to_numpy(dtype=bool), ["instrument", CURRENCY]]
+    pairs = known.drop_duplicates()
+    second = np.flatnonzero(pairs.duplicated("instrument").to_numpy())
+    if len(second):
+        instrument, currency = pairs.iloc[int(second[0])]
+        first = pairs.loc[pairs["instrument"] == instrument, CURRENCY].iloc[0]
+        row = int(np.flatnonzero(bars.index == pairs.index[int(second[0])])[0])
+        raise MarketDataError(
+            f"{origin}: the currency changes from {shown(first)} to {shown(currency)} for "
+            f"{_name_row(bars, row)}; convert all prices of an instrument into one currency"
+        )
+    found = sorted(pairs[CURRENCY].unique())
+    counts["currencies"] = len(found)
+    if len(found) > 1:
+        logger.warning(
+            "prices are in %d currencies (%s); every return is in its instrument's own, and excess "
+            "returns compare them as they are",
+            len(found),
+            ", ".join(shown(name) for name in found[:_NAMED_MOVES]),
+        )
+
+
+def _indexed(bars: pd.DataFrame) -> pd.DataFrame:
+    codes, levels = zip(*(bars[name].factorize(sort=True) for name in INDEX_NAMES), strict=True)
+    index = pd.MultiIndex(levels=levels, codes=codes, names=list(INDEX_NAMES))
+    names = [name for name in NUMERIC_COLUMNS if name in bars]
+    panel = bars[names].set_axis(index)
+    flags = bars["in_universe"].to_numpy() if "in_universe" in bars else True
+    return panel.assign(in_universe=flags)
+
+
+def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
+    index = panel.index
+    assert isinstance(index, pd.MultiIndex)
+    instruments = instrument_codes(index)
+    bars_of_instrument = np.bincount(instruments.codes)
+    counts["large_moves"] = _large_moves(panel, instruments, origin)
+    counts["instruments_spelled_alike"] = _warn_of_names_spelled_alike(instruments.values)
+    counts["short_instruments"] = int(np.count_nonzero(bars_of_instrument < SHORT_HISTORY_BARS))
+    counts["rows"] = len(panel)
+    counts["instruments"] = len(instruments.values)
+    counts["dates"] = len(index.levels[1])
+
+
+def _warn_of_names_spelled_alike(names: pd.Index) -> int:
+    groups = spelled_alike(names)
+    if groups:
+        logger.warning(
+            "%d instruments differ from another in case or Unicode form alone, first %s; they are "
+            "kept apart: give an instrument one name in the source",
+            sum(map(len, groups)),
+            " and ".join(groups[0]),
+        )
+    return sum(map(len, groups))
+
+
+def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> int:
+    """Count and tell moves that look like a missing split adjustment; refuse the wildest."""
+    by_instrument = np.argsort(instruments.codes, kind="stable")
+    price = adjusted_close(panel).to_numpy()[by_instrument]
+    owner = instruments.codes[by_instrument]
+    factor = price[1:] / price[:-1]
+    is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
+    moves = np.flatnonzero(is_large & (owner[1:] == owner[:-1]))
+    sizes = np.abs(np.log(factor[moves]))
+    if len(moves) and sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
+        wildest = moves[int(np.argmax(sizes))]
+        instrument, date = panel.index[by_instrument[wildest + 1]]
+        kind = "adjusted close" if "adjusted_close" in panel else "close"
+        raise MarketDataError(
+            f"{origin}: the {kind} of {instrument} "
+            f"moves by a factor {factor[wildest]:.3g} from its bar before to {date:%Y-%m-%d}; no "
+            f"price does, so mend its split adjustment or its unit, or leave the instrument out"
+        )
+    if len(moves):
+        named = []
+        for move in moves[:_NAMED_MOVES]:
+            instrument, date = panel.index[by_instrument[move + 1]]
+            named.append(f"{instrument} on {date:%Y-%m-%d} (factor {factor[move]:.3g})")
+        more = ", ..." if len(moves) > _NAMED_MOVES else ""
+        logger.warning(
+            "%d closes move by more than a factor %g from one bar to the next; look for a missing "
+            "split adjustment: %s%s",
+            len(moves),
+            LARGE_MOVE_FACTOR,
+            ", ".join(named),
+            more,
+        )
+    return len(moves)
+
+
+def _name_row(bars: pd.DataFrame, row: int) -> str:
+    return f"{bars['instrument'].iloc[row]} on {bars['datetime'].iloc[row]:%Y-%m-%d}"

@@ -1,0 +1,311 @@
+"""One drawing, two pictures: a small PNG for metadata, an SVG that a page restyles."""
+
+import hashlib
+import re
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from io import BytesIO, StringIO
+from math import isnan
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from PIL.Image import Image
+
+
+INK = "#1b1f24"
+MUTED = "#5f6b78"
+GRID = "#d8dde3"
+BAND = "#c8cdd3"
+FAINT = "#f1f3f5"
+ACCENT = "#0072b2"
+ACCENT_2 = "#d55e00"
+CAUTION = "#f0c000"
+GOOD = "#009e73"
+BAD = "#b3263c"
+
+VARIABLES = MappingProxyType(
+    {
+        INK: "--ink",
+        MUTED: "--muted",
+        GRID: "--grid",
+        BAND: "--band",
+        FAINT: "--faint",
+        ACCENT: "--accent",
+        ACCENT_2: "--accent-2",
+        CAUTION: "--caution",
+        GOOD: "--good",
+        BAD: "--bad",
+    }
+)
+"""Custom properties by colour:
+
+============ ==========================================================
+--ink        text that is read, strongest marks
+--muted      axes, tick labels, secondary text and marks
+--grid       grid and zero lines
+--band       neutral areas, such as train dates
+--faint      areas that are hardly there, such as unused dates
+--accent     first series; positive cells of a heatmap
+--accent-2   second series; negative cells of a heatmap
+--caution    third series, such as purged dates
+--good       gains
+--bad        losses
+============ ==========================================================
+
+Text takes the page's font from ``--chart-font``, else ``sans-serif``. Hues after Okabe and
+Ito (2008): colour-blind readers tell them apart.
+"""
+
+Draw = Callable[["Axes"], None]
+"""Draws a chart on empty axes of a figure of its own."""
+
+WIDTH_PX = 900
+HEIGHT_PX = 300
+
+_DPI = 100
+_PNG_COLOURS = 64
+
+_STYLE: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],
+    "font.size": 9,
+    "text.color": INK,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.labelsize": 9,
+    "axes.titlecolor": INK,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.axisbelow": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.facecolor": "none",
+    "grid.color": GRID,
+    "grid.linewidth": 0.8,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "legend.handlelength": 1.4,
+    "patch.linewidth": 0,
+    "figure.facecolor": "white",
+    "svg.fonttype": "none",
+    "svg.hashsalt": "model2_assets",
+}
+
+
+def png(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> bytes:
+    """Return a drawing as a small PNG on white.
+
+    Parameters
+    ----------
+    draw : callable
+        Called with the axes to draw on.
+    width_px, height_px : int, default 900 and 300
+        Size of the picture, pixels.
+
+    Returns
+    -------
+    bytes
+        A PNG of at most 64 colours: some kilobytes, the same for the same drawing.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    with _style():
+        canvas = FigureCanvasAgg(_drawn(draw, width_px, height_px))
+        canvas.draw()
+    pixels = np.asarray(canvas.buffer_rgba())[..., :3]
+    picture = BytesIO()
+    _with_few_colours(pixels).save(picture, format="png", compress_level=6)
+    return picture.getvalue()
+
+
+def svg(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> str:
+    """Return a drawing as SVG to be put into a page.
+
+    Parameters
+    ----------
+    draw : callable
+        Called with the axes to draw on.
+    width_px, height_px : int, default 900 and 300
+        Shape of the picture, CSS pixels; it shrinks to the width of what contains it.
+
+    Returns
+    -------
+    str
+        An ``<svg>`` element without a background. Every colour is a custom property of
+        `VARIABLES`, every text is text in the font ``--chart-font``, nothing outside is
+        referred to, and ids are those of no other drawing on the page.
+    """
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    with _style():
+        figure = _drawn(draw, width_px, height_px)
+        figure.patch.set_visible(False)
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # it would be worked out again
+        written = StringIO()
+        # savefig would draw once more, for a layout that it does not know to be done.
+        FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(_SVG_METADATA))
+    return _embeddable(written.getvalue(), width_px, height_px)
+
+
+def _with_few_colours(pixels: NDArray[np.uint8]) -> "Image":
+    """Return a picture in its most frequent colours, which areas and lines keep exactly."""
+    from PIL.Image import fromarray
+
+    height, width, _ = pixels.shape
+    packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
+    found = fromarray(pixels).getcolors(height * width)
+    counts = sorted(cast(list[tuple[int, tuple[int, int, int]]], found), reverse=True)
+    colours = np.array([colour for _, colour in counts], dtype=np.int32)
+    palette = colours[:_PNG_COLOURS]
+    distance = np.square(colours[:, np.newaxis] - palette).sum(axis=2)
+    place = np.zeros(1 << 24, dtype=np.uint8)
+    place[colours @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)] = distance.argmin(axis=1)
+    picture = fromarray(place[packed])
+    picture.putpalette(palette.astype(np.uint8).tobytes())
+    return picture
+
+
+def _style() -> AbstractContextManager[None]:
+    from cycler import cycler
+    from matplotlib import rc_context
+
+    return rc_context({**_STYLE, "axes.prop_cycle": cycler(color=[ACCENT, ACCENT_2])})
+
+
+def _drawn(draw: Draw, width_px: int, height_px: int) -> "Figure":
+    from matplotlib.figure import Figure
+
+    size = (width_px / _DPI, height_px / _DPI)
+    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
+    draw(figure.add_subplot())
+    return figure
+
+
+_SVG_METADATA = ("Creator", "Date", "Format", "Type")
+_COLOUR = re.compile(r"#[0-9a-f]{6}\b")
+_FONT = re.compile(r"font-family: [^;\"]*")
+_GEOMETRY = re.compile(r'\b(?:d|x|y|width|height|transform)="[^"]*"')
+_LONG_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_REFERENCE = re.compile(r'(?:url\(|href=")#([^)"]+)')
+_ID = re.compile(r' id="([^"]*)"')
+
+
+def _embeddable(written: str, width_px: int, height_px: int) -> str:
+    """Return matplotlib's SVG document as an element that suits any page."""
+    body = written[written.index("<defs>", written.index("<svg")) :]
+    body = body[body.index("</defs>") + len("</defs>") :]  # its style sheet would hold page-wide
+    body = re.sub(r"<!--.*?-->", "", body, flags=re.DOTALL)
+    body = re.sub(r"\s*\n\s*", " ", body).replace("> <", "><")
+    body = body.replace("xlink:href=", "href=")
+    body = _FONT.sub("font-family: var(--chart-font, sans-serif)", body)
+    body = _COLOUR.sub(_variable, body)
+    body = _GEOMETRY.sub(lambda found: _LONG_NUMBER.sub(_rounded, found[0]), body)
+    view = f"0 0 {width_px * 72 / _DPI:g} {height_px * 72 / _DPI:g}"
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" width="{width_px}" '
+        f'viewBox="{view}" style="max-width: 100%; height: auto; stroke-linejoin: round; '
+        f'stroke-linecap: butt">{_own_ids(body.strip())}'
+    )
+
+
+def _variable(colour: re.Match[str]) -> str:
+    if colour[0] not in VARIABLES:
+        raise ValueError(f"a chart draws with {colour[0]}, which no page can restyle")
+    return f"var({VARIABLES[colour[0]]}, {colour[0]})"
+
+
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}"
+
+
+def _own_ids(body: str) -> str:
+    """Drop ids that nothing refers to, and make the others those of this drawing alone."""
+    used = set(_REFERENCE.findall(body))
+    prefix = "chart-" + hashlib.sha256(body.encode()).hexdigest()[:8]
+    body = _ID.sub(lambda i: f' id="{prefix}-{i[1]}"' if i[1] in used else "", body)
+    return _REFERENCE.sub(lambda r: r[0].replace("#", f"#{prefix}-"), body)
+
+
+_MOST_POINTS = 900
+
+_OFFSETS = ["", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
+"""What the last tick of each unit, years first, leaves to say."""
+
+
+def date_axis(axes: "Axes", dates: pd.DatetimeIndex) -> None:
+    """Let the horizontal axis run from the first date to the last, with short date ticks."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+
+    locator = AutoDateLocator(minticks=4, maxticks=12)
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=_OFFSETS))
+    first, last = date2num(dates[[0, -1]].to_numpy())
+    axes.set_xlim(first - 0.5, last + 0.5)
+
+
+def thinned(count: int) -> NDArray[np.intp]:
+    """Return positions of at most as many points as there are pixels, the last included."""
+    step = -(-count // _MOST_POINTS)
+    return np.arange(count)[::-1][::step][::-1]
+
+
+def zero_line(axes: "Axes") -> None:
+    """Draw the line at zero across the axes."""
+    axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1.5)
+
+
+def signed(value: float, digits: int) -> str:
+    """Return a number with its sign, as axes write it; a dash where there is none."""
+    return "–" if isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
+
+
+def value_grid(axes: "Axes") -> None:
+    """Draw horizontal grid lines alone."""
+    axes.grid(axis="y")
+    axes.tick_params(axis="y", length=0)
+
+
+def whole_numbers(axes: "Axes") -> None:
+    """Write the values of the vertical axis without decimals, in groups of three digits."""
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "−"))
+
+
+def nothing_to_draw(axes: "Axes", reason: str) -> None:
+    """Say why there is no chart, in its place."""
+    axes.set_axis_off()
+    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED)
+
+
+@dataclass(frozen=True)
+class LineStyle:
+    """Colour and dashes of a line."""
+
+    colour: str
+    dashes: Literal["-"] | tuple[int, tuple[int, int]] = "-"
+
+
+_DASHED = (0, (4, 2))
+_COLOURS = (ACCENT, ACCENT_2, GOOD, MUTED)
+
+LINE_STYLES = (
+    *(LineStyle(colour) for colour in _COLOURS),
+    *(LineStyle(colour, _DASHED) for colour in _COLOURS),
+)
+"""In the order in which lines take them."""

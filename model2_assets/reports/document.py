@@ -1,0 +1,238 @@
+"""What a report consists of, and how it becomes one HTML file."""
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import ClassVar, Literal
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from model2_assets.storage.archive import inputs_element
+
+
+@dataclass(frozen=True)
+class KeyFigure:
+    """One number at the top of a report, with what it needs beside it to be judged."""
+
+    label: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table; text is set left, numbers right."""
+
+    heading: str
+    unit: str = ""
+    is_text: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """Cells of a table, by column; `link` is where the first one leads."""
+
+    cells: tuple[str, ...]
+    is_total: bool = False
+    link: str | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with a caption above it and a note below."""
+
+    id: str
+    caption: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    note: str = ""
+    kind: ClassVar[str] = "table"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A drawing with a title above it and a note below; a tall one has two others beside it."""
+
+    id: str
+    title: str
+    svg: str
+    note: str = ""
+    width: Literal["full", "half", "tall"] = "full"
+    kind: ClassVar[str] = "chart"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Names and values, one pair a line."""
+
+    id: str
+    pairs: tuple[tuple[str, str], ...]
+    kind: ClassVar[str] = "facts"
+
+
+Block = Table | Chart | Facts
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a report with a heading of its own."""
+
+    id: str
+    heading: str
+    blocks: tuple[Block, ...]
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole report.
+
+    Attributes
+    ----------
+    title, subtitle : str
+        Heading, and what it is of.
+    home : tuple of str and str, or None
+        Text and relative target of a link to the report above this one.
+    figures : tuple of KeyFigure
+        What a reader sees first.
+    caveats : tuple of tuple of str and str
+        What the numbers are not: a keyword and a sentence each.
+    sections : tuple of Section
+        The rest, in order.
+    inputs : mapping of str to str
+        Data versions of the assets that it was made from.
+    """
+
+    title: str
+    subtitle: str
+    figures: tuple[KeyFigure, ...]
+    caveats: tuple[tuple[str, str], ...]
+    sections: tuple[Section, ...]
+    inputs: Mapping[str, str]
+    home: tuple[str, str] | None = None
+
+
+def render(report: Report) -> str:
+    """Return a report as HTML.
+
+    Parameters
+    ----------
+    report : Report
+        Its text is escaped; the drawings of its charts are not.
+
+    Returns
+    -------
+    str
+        A document with its style and its drawings inside, without scripts. It forbids the
+        browser to fetch anything, whatever it contains.
+    """
+    template = _environment().get_template("report.html.j2")
+    html = template.render(
+        report=report, inputs=Markup(inputs_element(report.inputs)), style=Markup(_style())
+    )
+    return html + "\n"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("model2_assets.reports", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["drawing"] = Markup
+    return environment
+
+
+@cache
+def _style() -> str:
+    return resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+
+
+def report_digest(html: str) -> str:
+    """Return the first 32 hexadecimal digits of the SHA-256 of a report's text.
+
+    A report has no table of values to digest; its text holds no time and no ids by chance, so
+    equal input gives equal text.
+    """
+    return hashlib.sha256(html.encode()).hexdigest()[:32]
+
+
+MISSING = "–"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, spec: str) -> str:
+    """Return a number by its format, with a true minus sign; a dash where there is none."""
+    if pd.isna(value) or math.isinf(value):
+        return MISSING
+    if spec.endswith("e"):
+        return format(value, spec) if value else "0"
+    return format(value, spec).replace("-", _MINUS)
+
+
+def date(value: pd.Timestamp) -> str:
+    """Return a date as ``2024-01-02``."""
+    return MISSING if pd.isna(value) else f"{value:%Y-%m-%d}"
+
+
+def period(dates: pd.DatetimeIndex) -> str:
+    """Return the first and the last of ascending dates."""
+    return f"{date(dates[0])} to {date(dates[-1])}"
+
+
+def split_key(key: str) -> tuple[str, str]:
+    """Return horizon and model of a partition key such as ``21d|ridge``."""
+    horizon, _, model = key.partition("|")
+    return horizon, model
+
+
+PARTITION_PARTS = (
+    "figures",
+    "caveats",
+    "scores",
+    "scores-by-fold",
+    "rank-ic-by-fold",
+    "scores-by-path",
+    "information-coefficient",
+    "ic-series",
+    "ic-monthly",
+    "ic-histogram",
+    "ic-qq",
+    "quantile-returns",
+    "quantile-table",
+    "cumulative-spread",
+    "turnover",
+    "rank-autocorrelation",
+    "persistence-table",
+    "calibration",
+    "prediction-distribution",
+    "top-features",
+    "importance-stability",
+    "provenance",
+)
+"""Of a tear sheet of one horizon and model."""
+
+REGION_PARTS = (
+    "figures",
+    "caveats",
+    "leaderboard",
+    "rank-ic",
+    "likeness",
+    "evidence",
+    "history",
+    "rank-ic-by-fold",
+    "provenance",
+    "versions",
+)
+"""Of a region's report."""
+
+FULL_PX = 1080
+HALF_PX = 526

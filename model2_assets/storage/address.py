@@ -1,0 +1,165 @@
+"""The name of a stored result, how it is stored, and where."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from upath import UPath
+
+from model2_assets.errors import NO_SECRET_IN_URLS, ConfigError, StoreError, url_carries_secret
+from model2_assets.panel import NAME_RULE, is_horizon, is_name
+from model2_assets.storage.files import is_local
+
+Format = Literal["parquet", "json_lines", "fold_models", "html"]
+
+
+@dataclass(frozen=True)
+class Product:
+    """How one asset is stored.
+
+    Attributes
+    ----------
+    format : {"parquet", "json_lines", "fold_models", "html"}
+        File format.
+    contract : str or None
+        Name of the table's contract; None for fold models, which have a manifest, and for
+        reports, which are read by people.
+    as_matrix : bool, default False
+        Whether its values, all float32, are also kept as a working matrix.
+    """
+
+    format: Format
+    contract: str | None
+    as_matrix: bool = False
+
+
+PRODUCTS: Mapping[str, Product] = {
+    "market_data": Product("parquet", "MarketData"),
+    "labels": Product("parquet", "Labels"),
+    "features": Product("parquet", "Features", as_matrix=True),
+    "cv_splits": Product("parquet", "CVSplits"),
+    "fitted_models": Product("fold_models", None),
+    "oof_predictions": Product("parquet", "OOFPredictions"),
+    "oof_paths": Product("parquet", "OOFPaths"),
+    "nested_oof": Product("parquet", "NestedOOF"),
+    "feature_importance": Product("parquet", "FeatureImportance"),
+    "cv_scores": Product("json_lines", "CVScores"),
+    "final_models": Product("fold_models", None),
+    "live_predictions": Product("parquet", "LivePredictions"),
+    "tear_sheet": Product("html", None),
+    "leaderboard": Product("parquet", "Leaderboard"),
+    "stacking_frame": Product("parquet", "StackingFrame"),
+    "region_report": Product("html", None),
+}
+"""Every asset, in the order of the graph; not every configuration has all of them."""
+
+WITHOUT_VERSIONS = ("market_data", "labels", "features", "cv_splits")
+"""Assets of which no old versions are kept."""
+
+_SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
+
+REPORT_FILE = "report.html"
+"""Name of every report: what people look for and send on."""
+
+
+@dataclass(frozen=True)
+class Address:
+    """Names one stored result.
+
+    Attributes
+    ----------
+    region, asset : str
+        Such as ``us`` and ``oof_predictions``.
+    horizon, model : str or None
+        Such as ``21d`` and ``ridge``; None for unpartitioned assets.
+
+    Raises
+    ------
+    StoreError
+        If one of them could not be a folder's name on every file system.
+    """
+
+    region: str
+    asset: str
+    horizon: str | None = None
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what could lead out of the base path."""
+        names = {"region": self.region, "asset": self.asset, "model": self.model}
+        for what, name in names.items():
+            if name is not None and not is_name(name):
+                raise StoreError(f"{what} {name!r} is no name; a name is {NAME_RULE}")
+        if self.horizon is not None and not is_horizon(self.horizon):
+            raise StoreError(f"horizon {self.horizon!r} is not of the form 21d")
+
+    @property
+    def product(self) -> Product:
+        """How the asset is stored."""
+        return PRODUCTS[self.asset]
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Folders and the name of the file, without suffix."""
+        partition = (self.horizon, self.model) if self.horizon and self.model else ()
+        return (self.region, self.asset, *partition)
+
+    @property
+    def file_parts(self) -> tuple[str, ...]:
+        """Folders and the name of the file or folder, as it is on disk."""
+        if self.product.format == "html":
+            return (*self.parts, REPORT_FILE)
+        return (*self.parts[:-1], self.parts[-1] + _SUFFIXES[self.product.format])
+
+    @property
+    def file_name(self) -> str:
+        """Name of the file or folder."""
+        return self.file_parts[-1]
+
+    def __str__(self) -> str:
+        """Return the path below the base."""
+        return "/".join(self.file_parts)
+
+
+STORAGE_VARIABLE = "MODEL2_STORAGE"
+
+
+def repository_root() -> Path | None:
+    """Return the checkout that the package runs from; None if it is installed."""
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "dagster.yaml").is_file() else None
+
+
+def default_base() -> UPath:
+    """Return the base path of this environment.
+
+    The environment variable ``MODEL2_STORAGE``, else ``data/`` in the repository, else
+    ``data/`` in ``DAGSTER_HOME``, else ``data/`` in the working directory.
+    """
+    chosen = os.environ.get(STORAGE_VARIABLE)
+    if chosen:
+        return open_base(chosen)
+    root = repository_root()
+    return UPath(root or os.environ.get("DAGSTER_HOME") or Path.cwd()) / "data"
+
+
+def open_base(base: str | UPath) -> UPath:
+    """Return a base path, a local one made absolute.
+
+    Raises
+    ------
+    ConfigError
+        If nothing installed can open such a URL, or it carries a secret.
+    """
+    if url_carries_secret(str(base)):
+        raise ConfigError(f"{STORAGE_VARIABLE}: {NO_SECRET_IN_URLS}")
+    try:
+        path = UPath(base)
+        return path.expanduser().absolute() if is_local(path) else path
+    except (ImportError, ValueError) as error:
+        raise ConfigError(
+            f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
+            f"the fsspec file system that it needs"
+        ) from error

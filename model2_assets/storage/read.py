@@ -1,0 +1,158 @@
+"""The public reader of out-of-fold predictions, and the result that a new one replaces."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from model2_assets.errors import ContractError, StoreError
+from model2_assets.storage.address import Address
+from model2_assets.storage.archive import digits_of, find_version
+from model2_assets.storage.store import Store, default_store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, eq=False)
+class PreviousResult:
+    """A stored table, or why there is none to compare with.
+
+    Attributes
+    ----------
+    table : DataFrame or None
+        The table; None where there is none that can be read.
+    problem : str
+        Why not; empty where there is one.
+    """
+
+    table: "pd.DataFrame | None"
+    problem: str
+
+
+def previous_result(store: Store, address: Address) -> PreviousResult:
+    """Read the table that the next publication at an address replaces.
+
+    A comparison with it is a service and never a reason to fail: a table that is not there, is
+    damaged, or keeps an older contract is told of and not raised.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    address : Address
+        The table.
+
+    Returns
+    -------
+    PreviousResult
+        What is there, before anything new is published.
+    """
+    if not store.exists(address):
+        return PreviousResult(None, f"there is no {address.asset} before this one")
+    try:
+        return PreviousResult(store.read(address), "")
+    except (StoreError, ContractError) as error:
+        return PreviousResult(None, f"the {address.asset} before cannot be read ({error})")
+
+
+ASSET = "oof_predictions"
+
+
+def load_oof(
+    region: str,
+    horizon: str,
+    model: str,
+    version: str | None = None,
+    *,
+    store: Store | None = None,
+) -> "pd.DataFrame":
+    """Read out-of-fold predictions, verified.
+
+    The file's checksum, its contract and the data version that it states are verified, the
+    last by digesting the values again; a kept version's hash besides.
+
+    Parameters
+    ----------
+    region, horizon, model : str
+        Such as ``us``, ``21d``, ``ridge``.
+    version : str, optional
+        At least 6 leading digits of a data version, as ``model2 versions`` shows it; the
+        current one by default.
+    store : Store, optional
+        Where results are; by default at ``MODEL2_STORAGE``, else ``data/`` as `default_base`
+        says.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 2)
+        ``prediction`` (float64, bps) and ``fold_id`` (int16), indexed by
+        ``(instrument, datetime)``, sorted by instrument, then datetime. What it was made from
+        is in ``attrs["provenance"]``.
+
+    Raises
+    ------
+    StoreError
+        If there are no such predictions or no such version (the message names those that
+        there are), or the file is damaged.
+    ContractError
+        If the table breaks its contract.
+
+    Notes
+    -----
+    Out-of-fold values of a stacker's train rows come from models that saw its test labels: a
+    stacker's own score needs nested or walk-forward predictions.
+
+    Examples
+    --------
+    >>> oof = load_oof("us", "21d", "ridge")  # doctest: +SKIP
+    >>> before = load_oof("us", "21d", "ridge", version="3f9a01")  # doctest: +SKIP
+    """
+    from model2_assets.storage.provenance import data_version_of
+
+    store = store or default_store()
+    address = Address(region, ASSET, horizon, model)
+    what = f"{region} {horizon} {model}"
+    if version is not None:
+        version = digits_of(version, what=what)
+    kept = store.archive.versions(address) if version is not None else []
+    if version is not None and kept:
+        found = find_version(kept, version, what=what)
+        frame = store.read_version(address, found)
+        path = store.archive.path(address, found)
+        return _verified(frame, origin=str(path), expected=found.data_version)
+    if not store.exists(address):
+        raise StoreError(
+            f"{what}: no out-of-fold predictions under {store.base}; there are "
+            f"{_stored(store) or 'none at all'}"
+        )
+    current = _verified(store.read(address), origin=str(store.path(address)))
+    if version is not None and not data_version_of(current).startswith(version):
+        raise StoreError(
+            f"{what}: there is no version {version}; kept is the current one alone, "
+            f"{data_version_of(current)[:12]}"
+        )
+    return current
+
+
+def _verified(frame: "pd.DataFrame", *, origin: str, expected: str | None = None) -> "pd.DataFrame":
+    from model2_assets.storage.data_version import table_digest
+    from model2_assets.storage.provenance import data_version_of
+
+    stated, found = data_version_of(frame), table_digest(frame)
+    if not stated == found == (expected or found):
+        raise StoreError(
+            f"{origin}: states data version {stated[:12] or 'none'}"
+            f"{f', its record {expected[:12]}' if expected else ''}, but its values have "
+            f"{found[:12]}; materialize {ASSET} again, or roll back to a kept version"
+        )
+    return frame
+
+
+def _stored(store: Store) -> str:
+    """Return every region, horizon and model that has predictions, in words."""
+    if not store.base.exists():
+        return ""
+    found = sorted(
+        (path.parent.parent.parent.name, path.parent.name, path.stem)
+        for path in store.base.glob(f"*/{ASSET}/*/*.parquet")
+    )
+    return ", ".join(" ".join(parts) for parts in found if not parts[0].startswith("."))

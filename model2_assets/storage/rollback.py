@@ -1,0 +1,252 @@
+"""Putting a model and horizon back to an old version, all of its results together.
+
+A rollback is planned, verified and then restored. Nothing is replaced before every file
+that will be has been read and found whole.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from model2_assets.errors import StoreError
+from model2_assets.storage.archive import Version, find_version
+from model2_assets.storage.files import link_atomically
+
+if TYPE_CHECKING:
+    from model2_assets.storage.address import Address
+    from model2_assets.storage.store import Store
+    from model2_assets.training import StoredFoldModels
+
+
+PREDICTIONS = "oof_predictions"
+
+REQUIRED = ("fitted_models", "oof_paths", "feature_importance", "cv_scores")
+"""What belongs to out-of-fold predictions, in the order in which it is made."""
+
+OPTIONAL = ("nested_oof", "final_models", "live_predictions", "tear_sheet")
+"""What may belong to them besides."""
+
+
+@dataclass(frozen=True)
+class Rollback:
+    """Which version of every result is restored.
+
+    Attributes
+    ----------
+    predictions : Address
+        Of the out-of-fold predictions.
+    versions : mapping of str to Version
+        Asset to version, in the order of restoring: the predictions first and the models
+        behind them last, so that a rollback that is killed in between shows as predictions
+        of other models, which the checks name.
+    left_as_is : tuple of str
+        Results that are stored and of which no version belongs to these predictions.
+    """
+
+    predictions: "Address"
+    versions: Mapping[str, Version]
+    left_as_is: tuple[str, ...]
+
+    @property
+    def made_from(self) -> Mapping[str, str]:
+        """Data versions of the inputs that all partitions share."""
+        inputs = self.versions["fitted_models"].inputs
+        return {name: inputs[name] for name in _SHARED if name in inputs}
+
+
+_SHARED = ("labels", "features", "cv_splits")
+_ORDER = (
+    PREDICTIONS,
+    "oof_paths",
+    "nested_oof",
+    "feature_importance",
+    "cv_scores",
+    "tear_sheet",
+    "live_predictions",
+    "final_models",
+    "fitted_models",
+)
+
+
+def plan_rollback(store: "Store", predictions: "Address", prefix: str) -> Rollback:
+    """Find out what a rollback to a version of out-of-fold predictions restores.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    predictions : Address
+        Of the out-of-fold predictions.
+    prefix : str
+        At least six leading digits of the wanted data version.
+
+    Returns
+    -------
+    Rollback
+        The versions; none has been read yet.
+
+    Raises
+    ------
+    StoreError
+        If there is no such version, or a result that belongs to it is no longer kept.
+    """
+    what = f"{predictions.region} {predictions.horizon} {predictions.model}"
+    chosen = find_version(store.archive.versions(predictions), prefix, what=what)
+    members = members_of(store, predictions, chosen)
+    missing = [asset for asset in REQUIRED if asset not in members]
+    if missing:
+        raise StoreError(
+            f"{what}: version {chosen.short} cannot be restored, no kept version of "
+            f"{' and '.join(missing)} belongs to it; choose another version, or retrain"
+        )
+    found = {PREDICTIONS: chosen, **members}
+    return Rollback(
+        predictions=predictions,
+        versions={asset: found[asset] for asset in _ORDER if asset in found},
+        left_as_is=tuple(
+            asset
+            for asset in OPTIONAL
+            if asset not in found and _is_stored(store, replace(predictions, asset=asset))
+        ),
+    )
+
+
+def members_of(store: "Store", predictions: "Address", version: Version) -> dict[str, Version]:
+    """Return the kept results that belong to a version of out-of-fold predictions.
+
+    A result belongs to it where every input that both were made from, directly or through
+    each other, has the same data version; of several, the last published.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    predictions : Address
+        Of the out-of-fold predictions.
+    version : Version
+        One of theirs.
+
+    Returns
+    -------
+    dict of str to Version
+        By asset; those of which none is kept are left out.
+    """
+    known = {**version.inputs, PREDICTIONS: version.data_version}
+    members: dict[str, Version] = {}
+    for asset in (*REQUIRED, *OPTIONAL):
+        address = replace(predictions, asset=asset)
+        for kept in store.archive.versions(address) if _is_known(address) else ():
+            if kept.inputs and _agree(known, {**kept.inputs, asset: kept.data_version}):
+                members[asset] = kept
+                known |= {**kept.inputs, asset: kept.data_version}
+                break
+    return members
+
+
+def scores_of(
+    store: "Store", predictions: "Address", versions: Sequence[Version]
+) -> dict[str, Version]:
+    """Return the kept scores of several versions of out-of-fold predictions.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    predictions : Address
+        Of the out-of-fold predictions.
+    versions : sequence of Version
+        Of the predictions.
+
+    Returns
+    -------
+    dict of str to Version
+        By the file of the predictions; those whose scores are not kept are left out.
+    """
+    kept = store.archive.versions(replace(predictions, asset="cv_scores"))
+    found = {}
+    for version in versions:
+        known = {**version.inputs, PREDICTIONS: version.data_version}
+        fitting = (scores for scores in kept if scores.inputs and _agree(known, scores.inputs))
+        scores = next(fitting, None)
+        if scores is not None:
+            found[version.file] = scores
+    return found
+
+
+def kept_models(
+    store: "Store", rollback: Rollback
+) -> Iterator[tuple["Address", "StoredFoldModels"]]:
+    """Yield the models that a rollback restores, each with its address; none is read."""
+    from model2_assets.training import open_kept_models
+
+    for asset, version in rollback.versions.items():
+        address = replace(rollback.predictions, asset=asset)
+        if address.product.format == "fold_models":
+            yield (
+                address,
+                open_kept_models(
+                    store.path(address),
+                    store.archive.read(address, version),
+                    origin=str(store.archive.path(address, version)),
+                    trainers=store.trainers,
+                ),
+            )
+
+
+def verify_rollback(store: "Store", rollback: Rollback) -> None:
+    """Read every file that a rollback restores.
+
+    Raises
+    ------
+    StoreError
+        If one is missing or damaged, or a manifest names a model that is; nothing has been
+        replaced then.
+    ContractError
+        If a table breaks its contract.
+    """
+    for _, models in kept_models(store, rollback):
+        models.verify()
+    for asset, version in rollback.versions.items():
+        address = replace(rollback.predictions, asset=asset)
+        if address.product.format == "fold_models":
+            continue
+        if address.product.contract is None:
+            store.archive.read(address, version)
+        else:
+            store.read_version(address, version)
+
+
+def restore(store: "Store", rollback: Rollback) -> Iterator[str]:
+    """Replace the current results, one after the other and each in one step.
+
+    Parameters
+    ----------
+    store : Store
+        Where results are.
+    rollback : Rollback
+        Verified before, see `verify_rollback`.
+
+    Yields
+    ------
+    str
+        Every asset, once it is restored.
+    """
+    for asset, version in rollback.versions.items():
+        address = replace(rollback.predictions, asset=asset)
+        store.archive.mark_published(address, version)
+        link_atomically(store.archive.path(address, version), store.entry_file(address))
+        yield asset
+
+
+def _agree(known: Mapping[str, str], inputs: Mapping[str, str]) -> bool:
+    return all(known[name] == inputs[name] for name in set(known) & set(inputs))
+
+
+def _is_known(address: "Address") -> bool:
+    from model2_assets.storage.address import PRODUCTS
+
+    return address.asset in PRODUCTS
+
+
+def _is_stored(store: "Store", address: "Address") -> bool:
+    return _is_known(address) and store.exists(address)

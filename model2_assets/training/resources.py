@@ -1,0 +1,586 @@
+"""Cores and memory that this process may use, and what its steps cost."""
+
+import ctypes
+import logging
+import math
+import os
+import re
+import resource
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import pandas as pd
+from threadpoolctl import threadpool_info
+
+from model2_assets.errors import ConfigError, TrainingError
+
+Result = TypeVar("Result")
+Steps = Generator[None, None, Result]
+"""Work that pauses now and then, and returns its result."""
+
+
+def run_in_turns(
+    tasks: Sequence[Callable[[], Steps[Result]]], *, n_threads: int
+) -> Iterator[Result]:
+    """Run tasks on threads, and yield each one's result as it is done.
+
+    Five equal fits on two threads, one after another, take three rounds, in the last of
+    which a thread is idle. Here the last ones take turns, step by step, and all end
+    together, after two and a half. A task's own steps keep their order.
+
+    Parameters
+    ----------
+    tasks : sequence of callable
+        Each begins a task.
+    n_threads : int
+        Tasks that work at once.
+
+    Yields
+    ------
+    object
+        What a task's generator returned.
+
+    Notes
+    -----
+    At most as many tasks as `tasks_at_once` says are begun and not done, so that memory
+    stays bounded.
+    """
+    turns = _Turns(tasks, n_threads)
+    with ThreadPoolExecutor(n_threads) as pool:
+        running: dict[Future[tuple[bool, Any]], int] = {}
+        while turns.waiting or running:
+            while turns.waiting and len(running) < n_threads:
+                number = turns.waiting.popleft()
+                running[pool.submit(turns.advance, number)] = number
+            ended, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=running.__getitem__):
+                number = running.pop(future)
+                is_done, result = future.result()
+                if is_done:
+                    turns.n_left -= 1
+                    yield result
+                else:
+                    turns.wait_again(number)
+
+
+def tasks_at_once(n_tasks: int, n_threads: int) -> int:
+    """Return how many tasks are in memory at once, where all take turns on some threads."""
+    return min(n_tasks, n_threads + n_tasks % n_threads)
+
+
+def finish(steps: Steps[Result]) -> Result:
+    """Take all steps of a task, and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+
+class _Turns(Generic[Result]):
+    def __init__(self, tasks: Sequence[Callable[[], Steps[Result]]], n_threads: int) -> None:
+        self._tasks = tasks
+        self._begun: dict[int, Steps[Result]] = {}
+        self._at_once = tasks_at_once(len(tasks), n_threads)
+        self.waiting = deque(range(len(tasks)))
+        self.n_left = len(tasks)
+
+    def advance(self, number: int) -> tuple[bool, Any]:
+        """Take a step of a task; return whether it is done, and its result."""
+        if number not in self._begun:
+            self._begun[number] = self._tasks[number]()
+        try:
+            next(self._begun[number])
+        except StopIteration as end:
+            del self._begun[number]
+            return True, end.value
+        return False, None
+
+    def wait_again(self, number: int) -> None:
+        """Go on with a task at once, or last, where all that are left may be begun."""
+        if self.n_left > self._at_once:
+            self.waiting.appendleft(number)
+        else:
+            self.waiting.append(number)
+
+
+PROC_CGROUP = Path("/proc/self/cgroup")
+CGROUP_ROOT = Path("/sys/fs/cgroup")
+
+
+def group_folders(controller: str, *, membership: Path, root: Path) -> list[Path]:
+    """List the folders of the process's groups and of their ancestors, up to the mount point.
+
+    Parameters
+    ----------
+    controller : str
+        Such as ``cpu`` or ``memory``.
+    membership : Path
+        File that lists the control groups of the process, see cgroups(7).
+    root : Path
+        Where the control group hierarchies are mounted, of version 1, 2 or both.
+
+    Returns
+    -------
+    list of Path
+        Some may not exist: a container may see its own group as the root.
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    folders = [root, root / controller]
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        mounts = (
+            [root / controllers, root / controller] if controllers else [root, root / "unified"]
+        )
+        relative = Path(group.lstrip("/"))
+        for mount in mounts:
+            folders += [mount / relative, *(mount / parent for parent in relative.parents)]
+    return list(dict.fromkeys(folders))
+
+
+def words_of(path: Path) -> list[str]:
+    """Return the words of a file; none if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError:
+        return []
+
+
+def usable_cores() -> int:
+    """Return the number of cores that this process can keep busy.
+
+    The smallest of the machine's cores, the CPU affinity of the process and the CPU
+    quota of its control groups (versions 1 and 2, every ancestor group counted), rounded
+    up to whole cores. A container with a quota of two cores on a machine of 64 gives 2.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):
+        cores = min(cores, len(os.sched_getaffinity(0)))
+    quota = cgroup_cpu_quota()
+    if quota is not None:
+        cores = min(cores, math.ceil(quota))
+    return max(cores, 1)
+
+
+def cgroup_cpu_quota(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> float | None:
+    """Return the CPU quota of the process's control groups, in cores.
+
+    Parameters
+    ----------
+    membership : Path
+        File that lists the control groups of the process, see cgroups(7).
+    root : Path
+        Where the control group hierarchies are mounted.
+
+    Returns
+    -------
+    float or None
+        The tightest quota of the group and its ancestors; None where there is none.
+    """
+    quotas = [
+        quota
+        for folder in group_folders("cpu", membership=membership, root=root)
+        for quota in (_quota_v2(folder), _quota_v1(folder))
+        if quota is not None
+    ]
+    return min(quotas, default=None)
+
+
+def _quota_v2(folder: Path) -> float | None:
+    words = words_of(folder / "cpu.max")
+    if len(words) != 2 or words[0] == "max":
+        return None
+    return int(words[0]) / int(words[1])
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota, period = words_of(folder / "cpu.cfs_quota_us"), words_of(folder / "cpu.cfs_period_us")
+    if not quota or not period or int(quota[0]) <= 0:
+        return None
+    return int(quota[0]) / int(period[0])
+
+
+def blas_kernel() -> str:
+    """Name the loaded BLAS kernels, such as ``openblas 0.3.30 SkylakeX``.
+
+    Sums of products are rounded in the order that the kernel of the processor adds them
+    up, so equal bits are promised for equal kernels only.
+    """
+    import numpy  # noqa: F401 -- loads its BLAS
+    import scipy.linalg  # noqa: F401 -- loads its own
+
+    kernels = {
+        f"{library['internal_api']} {library['version']} {library.get('architecture', '')}".strip()
+        for library in threadpool_info()
+        if library["user_api"] == "blas"
+    }
+    return ", ".join(sorted(kernels))
+
+
+def usable_memory() -> int | None:
+    """Return how much memory this process can have before the system ends it.
+
+    The smaller of the machine's memory and the limit of its control groups (versions 1 and
+    2, every ancestor group counted).
+
+    Returns
+    -------
+    int or None
+        Bytes; None where the system does not tell.
+    """
+    known = [memory for memory in (_machine_memory(), cgroup_memory_limit()) if memory is not None]
+    return min(known, default=None)
+
+
+def cgroup_memory_limit(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> int | None:
+    """Return the memory limit of the process's control groups.
+
+    Parameters
+    ----------
+    membership : Path
+        File that lists the control groups of the process, see cgroups(7).
+    root : Path
+        Where the control group hierarchies are mounted.
+
+    Returns
+    -------
+    int or None
+        The tightest limit of the group and its ancestors, bytes; None where there is none.
+        Version 1 states a number beyond any memory where it has none: that is returned.
+    """
+    limits = [
+        int(words[0])
+        for folder in group_folders("memory", membership=membership, root=root)
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (words := words_of(folder / name)) and words[0].isdigit()
+    ]
+    return min(limits, default=None)
+
+
+def _machine_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+logger = logging.getLogger(__name__)
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_RESET_PEAK = "5"
+_HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
+
+_BASELINE_BYTES = 400_000_000
+"""An interpreter with pandas, scikit-learn and XGBoost loaded."""
+
+_BYTES_PER_ROW = 300
+"""Of rows, labels and roles, and of finding the rows of one table in another."""
+
+_DEFAULT_FIT_BYTES_PER_VALUE = 32
+
+_USABLE_SHARE = 0.75
+"""Of the memory, where the configuration sets no limit; the rest is the system's."""
+
+_active: "list[ResourceUsage]" = []
+_lock = threading.Lock()
+
+
+@dataclass
+class ResourceUsage:
+    """What a block of code cost; complete once the block is left.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    peak_rss_bytes : int
+        Largest resident memory of the whole process while the block ran, bytes. Where
+        the system cannot reset its mark (not Linux), the largest since the process
+        started.
+    """
+
+    seconds: float = 0.0
+    peak_rss_bytes: int = 0
+
+
+@contextmanager
+def measure_resources() -> Iterator[ResourceUsage]:
+    """Measure wall time and peak resident memory of a block; blocks may nest.
+
+    Yields
+    ------
+    ResourceUsage
+        Filled when the block is left, also by an exception.
+
+    References
+    ----------
+    proc_pid_clear_refs(5): writing 5 resets the peak resident set size; ``VmHWM`` in
+    proc_pid_status(5) reads it.
+
+    Examples
+    --------
+    >>> with measure_resources() as usage:
+    ...     total = sum(range(1000))
+    >>> usage.peak_rss_bytes > 0
+    True
+    """
+    usage = ResourceUsage()
+    started = time.monotonic()
+    with _lock:
+        _fold_peak_into_active()
+        _active.append(usage)
+        with suppress(OSError):
+            _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+    try:
+        yield usage
+    finally:
+        with _lock:
+            _fold_peak_into_active()
+            # By identity: two measurements may hold equal numbers.
+            _active[:] = [other for other in _active if other is not usage]
+        usage.seconds = time.monotonic() - started
+
+
+def _fold_peak_into_active() -> None:
+    """Note the mark in every open measurement, before anyone resets it."""
+    peak = _peak_rss_bytes()
+    for usage in _active:
+        usage.peak_rss_bytes = max(usage.peak_rss_bytes, peak)
+
+
+def _peak_rss_bytes() -> int:
+    try:
+        match = _HIGH_WATER_MARK.search(_STATUS.read_text(encoding="ascii"))
+    except OSError:
+        match = None
+    if match is not None:
+        return int(match.group(1)) * 1024
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def estimate_training_bytes(
+    n_rows: int,
+    n_features: int,
+    n_jobs: int,
+    *,
+    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
+) -> int:
+    """Estimate the peak resident memory of cross-validation.
+
+    The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
+    rows, and for every split fitted at once the trainer's working memory on at most all rows.
+
+    Parameters
+    ----------
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    n_jobs : int
+        Splits in memory at once.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
+
+    Returns
+    -------
+    int
+        Bytes; meant to be above what is measured.
+
+    Examples
+    --------
+    >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
+    3100000000
+    """
+    values = n_rows * n_features
+    fits = int(values * n_jobs * fit_bytes_per_value)
+    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + 4 * values + fits
+
+
+def fit_n_jobs_to_memory(
+    n_jobs: int,
+    *,
+    n_rows: int,
+    n_features: int,
+    max_rss_gb: float | None,
+    n_splits: int | None = None,
+    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
+) -> int:
+    """Lower the number of splits fitted at once until the estimate fits in memory.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Splits wanted at once.
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    max_rss_gb : float or None
+        Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
+    n_splits : int, optional
+        All splits: the last of them take turns, so some more than `n_jobs` may be in memory.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
+
+    Returns
+    -------
+    int
+        The largest number of splits up to `n_jobs` that fits.
+
+    Raises
+    ------
+    TrainingError
+        If not even one fits; the message gives the numbers.
+    """
+    limit = _limit_bytes(max_rss_gb)
+    if limit is None:
+        return n_jobs
+
+    def estimate(jobs: int) -> int:
+        at_once = jobs if n_splits is None else tasks_at_once(n_splits, jobs)
+        return estimate_training_bytes(
+            n_rows, n_features, at_once, fit_bytes_per_value=fit_bytes_per_value
+        )
+
+    fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
+    if not fitting:
+        raise TrainingError(
+            f"training on {n_rows} rows of {n_features} features needs about "
+            f"{estimate(1) / 1e9:.1f} GB, and {_allowance(max_rss_gb, limit)}; raise the limit, "
+            f"or train on fewer instruments or dates"
+        )
+    if fitting[-1] < n_jobs:
+        logger.warning(
+            "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
+            fitting[-1],
+            n_jobs,
+            n_jobs,
+            estimate(n_jobs) / 1e9,
+            _allowance(max_rss_gb, limit),
+        )
+    return fitting[-1]
+
+
+def _limit_bytes(max_rss_gb: float | None) -> float | None:
+    if max_rss_gb is not None:
+        return max_rss_gb * 1e9
+    usable = usable_memory()
+    return None if usable is None else _USABLE_SHARE * usable
+
+
+def _allowance(max_rss_gb: float | None, limit: float) -> str:
+    if max_rss_gb is not None:
+        return f"execution.max_rss_gb allows {max_rss_gb:g} GB"
+    return (
+        f"{_USABLE_SHARE:.0%} of the memory of this machine or container is {limit / 1e9:.1f} GB "
+        f"(execution.max_rss_gb sets another limit)"
+    )
+
+
+def release_unused_memory() -> None:
+    """Hand freed memory back, of which allocators keep a part for later.
+
+    The steps of a run share a process, so what allocators keep after one step would count in
+    the peak of every later one. Trims Arrow's pool and, where the C library is glibc, its
+    heap (malloc_trim(3)), which takes milliseconds; elsewhere the last part does nothing.
+    """
+    arrow = sys.modules.get("pyarrow")
+    if arrow is not None:
+        arrow.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+LEAST_BYTES = 4_000_000_000
+"""Address space of the retrain of a small region: libraries, stacks and pools of threads. Most
+of it is never used."""
+
+
+def require_address_space() -> None:
+    """Refuse a limit on address space under which threads could not be started.
+
+    Where a thread has no memory to begin with, the C library ends the process with no word of
+    ours, so this is found out before there is work to lose.
+
+    Raises
+    ------
+    ConfigError
+        If the limit (``RLIMIT_AS``) is below `LEAST_BYTES`.
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
+        raise ConfigError(
+            f"the address space of this process is limited to {limit / 1e9:.1f} GB (ulimit -v), "
+            f"and a retrain maps {LEAST_BYTES / 1e9:.0f} GB, most of which it never uses; raise "
+            f"the limit, and limit memory by a control group or execution.max_rss_gb instead"
+        )
+
+
+COLUMNS = ("asset", "partition", "load_seconds", "seconds", "write_seconds", "peak_rss_mb")
+"""Columns of a table of costs, a row for every asset and partition: wall seconds of loading the
+inputs, of the work itself and of publishing; peak resident memory, 10^6 bytes. The partition is
+empty where an asset has none, costs are NaN where they are not known."""
+
+
+@dataclass(frozen=True)
+class RegionCosts:
+    """Costs of a region's steps, executed one after another in one process.
+
+    Attributes
+    ----------
+    hours : float
+        Sum of the wall time of all steps.
+    peak_rss_gb : float
+        Largest resident memory of any step, 10^9 bytes.
+    unknown : tuple of str
+        What is not counted, such as ``features`` or ``oof_paths (2 partitions)``.
+    """
+
+    hours: float
+    peak_rss_gb: float
+    unknown: tuple[str, ...]
+
+
+def total_costs(costs: pd.DataFrame) -> RegionCosts:
+    """Add up the costs of a region.
+
+    Parameters
+    ----------
+    costs : DataFrame of shape (n_results, 6)
+        See `COLUMNS`.
+
+    Returns
+    -------
+    RegionCosts
+        Of the steps whose costs are known; 0 where none is.
+    """
+    seconds = costs[["load_seconds", "seconds", "write_seconds"]].sum().sum()
+    peak = costs["peak_rss_mb"].max()
+    missing = costs[costs["seconds"].isna()]
+    return RegionCosts(
+        hours=float(seconds) / 3600,
+        peak_rss_gb=0.0 if pd.isna(peak) else float(peak) / 1e3,
+        unknown=tuple(
+            f"{asset} ({len(rows)} partitions)" if (rows["partition"] != "").all() else str(asset)
+            for asset, rows in missing.groupby("asset", sort=False)
+        ),
+    )

@@ -1,0 +1,144 @@
+"""Uniqueness: how little a label shares its bars with the other labels of a train set."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.errors import TrainingError
+from model2_assets.panel import date_codes, instrument_codes
+from model2_assets.training.data import row_name
+
+
+@dataclass(frozen=True, eq=False)
+class LabelSpans:
+    """The bars that each label spans, on one axis of all instruments' bars end to end.
+
+    Attributes
+    ----------
+    first : ndarray of shape (n_rows,), int64
+        First bar of each label.
+    stop : ndarray of shape (n_rows,), int64
+        One past its last bar; equal to `first` where no bar of it is known.
+    n_bars : int
+        Length of the axis.
+    """
+
+    first: NDArray[np.int64]
+    stop: NDArray[np.int64]
+    n_bars: int
+
+    def average_uniqueness(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        r"""Return the average uniqueness of labels among a choice of rows.
+
+        With :math:`c_s` the labels of `rows` that span bar s of the same instrument,
+
+        .. math:: \bar u_i = \frac{1}{|T_i|} \sum_{s \in T_i} \frac{1}{c_s}
+
+        over the bars :math:`T_i` of label i [1]_: 1 where a label is alone, about 1/h where h
+        labels overlap everywhere.
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_chosen,), intp
+            Positions of the rows that count, such as the train rows of a split.
+
+        Returns
+        -------
+        ndarray of shape (n_chosen,), float64
+            In (0, 1]. A label without a known bar (an instrument that has left the
+            universe) has the mean of the others.
+
+        References
+        ----------
+        .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018,
+           sections 4.3 and 4.4.
+        """
+        first, stop = self.first[rows], self.stop[rows]
+        begins = np.bincount(first, minlength=self.n_bars + 1)
+        concurrency = np.cumsum(begins - np.bincount(stop, minlength=self.n_bars + 1))[:-1]
+        shares = np.zeros(self.n_bars + 1)
+        np.cumsum(1.0 / np.maximum(concurrency, 1), out=shares[1:])
+        length = stop - first
+        known = length > 0
+        uniqueness = np.ones(len(rows))
+        np.divide(shares[stop] - shares[first], length, out=uniqueness, where=known)
+        if known.any():
+            uniqueness[~known] = uniqueness[known].mean()
+        return uniqueness
+
+    def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Return the average uniqueness of the chosen rows, scaled to a mean of 1.
+
+        So a penalty or a smallest leaf that counts rows keeps its meaning, as in section
+        4.10 of López de Prado (2018).
+
+        Parameters
+        ----------
+        rows : ndarray of shape (n_chosen,), intp
+            Positions of the rows that count.
+
+        Returns
+        -------
+        ndarray of shape (n_chosen,), float64
+            Positive, with a mean of 1.
+        """
+        uniqueness = self.average_uniqueness(rows)
+        uniqueness /= uniqueness.mean()
+        return uniqueness
+
+
+def label_spans(
+    index: pd.MultiIndex, labels: pd.DataFrame, *, horizon: str, execution_lag_days: int
+) -> LabelSpans:
+    """Find the own bars over which each row's label accrues: (entry, label end].
+
+    Parameters
+    ----------
+    index : MultiIndex of shape (n_rows,)
+        Levels ``(instrument, datetime)``: the rows, each with a label.
+    labels : DataFrame of shape (n_label_rows, n_columns)
+        The labels table. Its rows are the own bars of their instrument;
+        ``label_end_{horizon}`` is the last date that a label looks at.
+    horizon : str
+        Such as ``21d``.
+    execution_lag_days : int
+        Own bars from a row to its entry; the return of the bar after the entry is the
+        first that counts.
+
+    Returns
+    -------
+    LabelSpans
+        In the order of `index`.
+
+    Raises
+    ------
+    TrainingError
+        If a row has no label end.
+    """
+    bars = labels.index
+    assert isinstance(bars, pd.MultiIndex)
+    ends = labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")
+    dates, instruments = date_codes(bars), instrument_codes(bars)
+    # A bar's key orders the axis: instrument after instrument, each by date.
+    n_dates = len(dates.values)
+    keys = instruments.codes * n_dates + dates.codes
+    axis = np.sort(keys)
+    rows = np.asarray(bars.get_indexer(index), dtype=np.intp)
+    bad = np.flatnonzero((rows < 0) | np.isnat(ends[rows]))
+    if bad.size:
+        raise TrainingError(
+            f"labels have no label_end_{horizon} for {row_name(index, bad[0])}; materialize labels "
+            f"and cv_splits again"
+        )
+    moments = pd.DatetimeIndex(dates.values).as_unit("us").to_numpy()
+    last_date = np.searchsorted(moments, ends[rows], side="right") - 1
+    of_instrument = instruments.codes[rows] * n_dates
+    stop = np.searchsorted(axis, of_instrument + last_date, side="right")
+    first = np.searchsorted(axis, keys[rows]) + execution_lag_days + 1
+    return LabelSpans(
+        first=np.minimum(first, stop).astype(np.int64),
+        stop=stop.astype(np.int64),
+        n_bars=len(axis),
+    )
