@@ -1,17 +1,12 @@
-"""The panel: rows of (instrument, datetime) in canonical order, and names that are safe."""
+"""The panel: rows of (instrument, datetime) in canonical order."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-
-if TYPE_CHECKING:
-    import pandas as pd
-
 
 INDEX_NAMES = ("instrument", "datetime")
 
@@ -153,38 +148,11 @@ def with_plain_names(index: pd.MultiIndex) -> pd.MultiIndex:
     return pd.MultiIndex(levels, codes, names=index.names, verify_integrity=False)
 
 
-_NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
-_HORIZON = re.compile(r"[1-9][0-9]{0,3}d")
-_RESERVED = {"con", "prn", "aux", "nul"} | {
-    f"{port}{number}" for port in ("com", "lpt") for number in range(10)
-}
-
-NAME_RULE = (
-    "up to 40 lower-case letters, digits and underscores, a letter first, and none of the names "
-    "that Windows reserves, such as con and com1"
-)
-"""What a name has to be, in words."""
-
-
-def is_name(text: str) -> bool:
-    """Tell whether a text can name a region, an asset or a model.
-
-    Two such names never differ in case alone, none leads out of its folder, and every file
-    system takes it.
-    """
-    return _NAME.fullmatch(text) is not None and text not in _RESERVED
-
-
-def is_horizon(text: str) -> bool:
-    """Tell whether a text can be the partition key of a horizon, such as ``21d``."""
-    return _HORIZON.fullmatch(text) is not None
-
-
 CHUNK_ROWS = 16_384
 """Rows at a time: of some hundred features few enough to stay in the processor's cache."""
 
 
-def row_chunks(frame: "pd.DataFrame", n_rows: int = CHUNK_ROWS) -> "Iterator[pd.DataFrame]":
+def row_chunks(frame: pd.DataFrame, n_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
     """Yield the rows of a table in order, at most `n_rows` at a time.
 
     Parameters

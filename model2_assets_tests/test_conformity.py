@@ -5,9 +5,10 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from model2_assets.contracts import Column, load_contract, require_conformity, table_columns
+from model2_assets.contracts import Column, load_contract
 from model2_assets.errors import ContractError
 from model2_assets.panel import panel_index
+from model2_assets.storage.conformity import require_conformity, table_columns
 from model2_assets_tests.sample_tables import (
     CONTRACTS,
     cv_scores,

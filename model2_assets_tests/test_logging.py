@@ -42,7 +42,7 @@ def test_text_line_names_other_levels(stderr, level, shown):
 
 def test_json_line_is_one_object(stderr):
     logger = setup_logging(format="json")
-    logging.getLogger(f"{PACKAGE_LOGGER}.training.fitting").warning("two\nlines, %s", "é")
+    logging.getLogger(f"{PACKAGE_LOGGER}.training.fit").warning("two\nlines, %s", "é")
     assert logger.name == PACKAGE_LOGGER
     (line,) = stderr.getvalue().splitlines()
     document = json.loads(line)

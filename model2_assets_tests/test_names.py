@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model2_assets.config import parse_config
+from model2_assets.config.partition import is_horizon, is_name
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.panel import is_horizon, is_name
 from model2_assets.storage import PRODUCTS, Address, Store
 
 HOSTILE = (

@@ -32,6 +32,7 @@ from model2_assets.checks.summary import (
     check_within_budget,
 )
 from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import table_digest
@@ -536,7 +537,7 @@ def live_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         oof_predictions=files.own("oof_predictions"),
         versions={"final_models": files.models("final_models").manifest.data_version},
     )
-    bars = files.settings.labels.execution_lag_days + int(files.horizon.removesuffix("d"))
+    bars = files.settings.labels.execution_lag_days + horizon_days(files.horizon)
     yield from check_live(
         LivePredictions(live, bars),
         market_data=panel,

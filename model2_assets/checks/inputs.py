@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.config.partition import horizon_days
 from model2_assets.evaluation import missing_by_column
 from model2_assets.market_data import HistoryChanges, compare_history
 from model2_assets.panel import row_chunks
@@ -57,7 +58,7 @@ def check_labels_consistent(
             f"{names[1]} and {names[2]} are not missing together",
         )
         if is_datetime64_dtype(end.dtype):
-            exits = exit_dates(panel, labels.index, int(horizon[:-1]) + execution_lag_days)
+            exits = exit_dates(panel, labels.index, horizon_days(horizon) + execution_lag_days)
             early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
             problems += _first(
                 labels.index, early, f"{names[2]} is before the own bar at which the position ends"

@@ -6,8 +6,9 @@ from typing import Literal
 
 import pandas as pd
 
-from model2_assets.contracts import load_contract, require_conformity
+from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError
+from model2_assets.storage.conformity import require_conformity
 
 Severity = Literal["error", "warn"]
 

@@ -395,11 +395,11 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     _chosen(model, list(config.models_of(region)), "model")
     dagster_home()
 
-    from model2_assets.defs.partitions import partition_key
+    from model2_assets.config.partition import Partition
     from model2_assets.storage.lock import hold_region
 
     store = default_store(trainers=config.trainers)
-    held = hold_region(store, region, partition=partition_key(horizon, model))
+    held = hold_region(store, region, partition=Partition(horizon, model).key)
     with open_instance() as instance, held:
         _close_dead_runs(instance)
         roll_back(

@@ -14,8 +14,8 @@ from pydantic import (
     model_validator,
 )
 
+from model2_assets.config.partition import NAME_RULE, is_name
 from model2_assets.errors import NO_SECRET_IN_URLS, url_carries_secret
-from model2_assets.panel import NAME_RULE, is_name
 
 
 class Section(BaseModel):

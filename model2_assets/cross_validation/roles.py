@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import CrossValidationError
 
 SPLIT_PREFIX = "split_"
@@ -170,4 +171,4 @@ def count_roles(roles: NDArray[np.int8]) -> dict[str, int]:
 
 
 def _days(horizon: str | None) -> int:
-    return int(horizon.removesuffix("d")) if horizon else 0
+    return horizon_days(horizon) if horizon else 0

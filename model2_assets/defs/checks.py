@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 
 import dagster as dg
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
 from model2_assets.defs.maintenance import INDEX, held_open
 from model2_assets.defs.materializations import EventLog
 from model2_assets.defs.metadata import outcomes_table
-from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG, split_partition_key
+from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.region import STORED, Region
 from model2_assets.defs.retrain import PROCESS_TAG, this_process
@@ -94,7 +95,7 @@ def stored_models_check(region: Region) -> dg.AssetChecksDefinition:
 
         made_now = _made_in_this_run(context, region.key("oof_predictions"))
         evaluate = read_back_predictions if made_now else reproduce_stored
-        horizon, model = split_partition_key(context.partition_key)
+        horizon, model = Partition.parse(context.partition_key)
         with core_call(context):
             files = StoredFiles(
                 region.store.attested_by(EventLog(context.instance)),
@@ -139,7 +140,7 @@ def _stored_check(
             verdict_of,
         )
 
-        partition = split_partition_key(context.partition_key) if partitions else ()
+        partition = Partition.parse(context.partition_key) if partitions else ()
         store = region.store.attested_by(EventLog(context.instance))
         files = StoredFiles(store, region.config, region.name, *partition)
         chosen = {key.asset_key for key in context.selected_asset_check_keys}
@@ -228,7 +229,7 @@ def _partition_tags(partition: str | None) -> dict[str, str]:
     """
     if partition is None:
         return {}
-    horizon, model = split_partition_key(partition)
+    horizon, model = Partition.parse(partition)
     return {
         PARTITION_TAG: partition,
         f"{PARTITION_TAG}/{HORIZON}": horizon,

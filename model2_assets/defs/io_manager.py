@@ -4,8 +4,8 @@ from typing import Any
 
 import dagster as dg
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.materializations import MANIFEST_SHA256, EventLog
-from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.steps import TransferCosts, core_call
 from model2_assets.storage import Address, Store
 
@@ -105,5 +105,5 @@ def address_of(asset: dg.AssetKey, partition_key: str | None = None) -> Address:
     region, name = asset.path
     if partition_key is None:
         return Address(region, name)
-    horizon, model = split_partition_key(partition_key)
+    horizon, model = Partition.parse(partition_key)
     return Address(region, name, horizon, model)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from model2_assets.defs.partitions import partition_key
+from model2_assets.config.partition import Partition
 from model2_assets.storage import Address
 from model2_assets.storage.record import Attestation
 
@@ -245,7 +245,7 @@ class EventLog:
         """Return the materializations of a result, the latest first."""
         partitions = None
         if address.horizon is not None and address.model is not None:
-            partitions = [partition_key(address.horizon, address.model)]
+            partitions = [Partition(address.horizon, address.model).key]
         wanted = dg.AssetRecordsFilter(
             dg.AssetKey([address.region, address.asset]), asset_partitions=partitions
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.defs.partitions import split_partition_key
+from model2_assets.config.partition import Partition
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -183,7 +183,7 @@ def leaderboard_metadata(
         **_costs(costs),
     }
     if problems:
-        rows = [(*split_partition_key(key), problem) for key, problem in problems.items()]
+        rows = [(*Partition.parse(key), problem) for key, problem in problems.items()]
         shown["partitions_to_renew"] = table(
             pd.DataFrame(rows, columns=["horizon", "model", "what is wrong"])
         )

@@ -39,17 +39,6 @@ def model_partitions(
     )
 
 
-def partition_key(horizon: str, model: str) -> str:
-    """Return the key of a partition, such as ``21d|ridge``."""
-    return str(dg.MultiPartitionKey({HORIZON: horizon, MODEL: model}))
-
-
-def split_partition_key(key: str) -> tuple[str, str]:
-    """Return horizon and model of a partition key."""
-    horizon, _, model = key.partition("|")
-    return horizon, model
-
-
 def column_schema(contract: Contract, names: tuple[str, ...] = ()) -> dg.TableSchema:
     """Return a contract's columns as Dagster shows them.
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from model2_assets.config import Model2Config, RegionConfig
+from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.defs.alerts import alert_hook
 from model2_assets.defs.code_versions import code_version
 from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.nightly import nightly_condition
-from model2_assets.defs.partitions import column_schema, model_partitions, partition_key
+from model2_assets.defs.partitions import column_schema, model_partitions
 from model2_assets.defs.steps import Body, measured, turn_key
 from model2_assets.storage import PRODUCTS, Address, Store
 
@@ -72,7 +73,7 @@ class Region:
     def partition_keys(self) -> tuple[str, ...]:
         """Keys of its partitions, horizon by horizon."""
         return tuple(
-            partition_key(horizon, model)
+            Partition(horizon, model).key
             for horizon in self.settings.labels.horizon_keys
             for model in self.models
         )

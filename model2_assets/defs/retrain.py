@@ -12,9 +12,9 @@ from itertools import groupby
 
 import dagster as dg
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.jobs import job_names
 from model2_assets.defs.maintenance import INDEX, held_open
-from model2_assets.defs.partitions import partition_key
 from model2_assets.defs.run_result import RunResult, run_result
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def plan_region(region: str, *, horizons: Sequence[str], models: Sequence[str]) 
     """
     names = job_names(region)
     training = [
-        PlannedRun(region, names.training, partition_key(horizon, model))
+        PlannedRun(region, names.training, Partition(horizon, model).key)
         for horizon in horizons
         for model in models
     ]

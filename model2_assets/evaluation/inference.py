@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import Model2Error
 
 
@@ -274,4 +275,4 @@ def label_overlap_days(horizon: str, *, execution_lag_days: int) -> int:
     >>> label_overlap_days("21d", execution_lag_days=1)
     21
     """
-    return int(horizon.removesuffix("d")) - 1 + execution_lag_days
+    return horizon_days(horizon) - 1 + execution_lag_days

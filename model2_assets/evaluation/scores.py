@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import ContractError
 from model2_assets.evaluation.ic import (
     NO_LABEL,
@@ -380,7 +381,7 @@ def score_partition(
     scores = score_predictions(
         oof,
         labels[f"label_{horizon}"],
-        horizon_days=int(horizon.removesuffix("d")),
+        horizon_days=horizon_days(horizon),
         overlap_days=label_overlap_days(horizon, execution_lag_days=execution_lag_days),
         n_trials=n_trials,
         paths=paths,

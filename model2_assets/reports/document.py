@@ -188,12 +188,6 @@ def period(dates: pd.DatetimeIndex) -> str:
     return f"{date(dates[0])} to {date(dates[-1])}"
 
 
-def split_key(key: str) -> tuple[str, str]:
-    """Return horizon and model of a partition key such as ``21d|ridge``."""
-    horizon, _, model = key.partition("|")
-    return horizon, model
-
-
 PARTITION_PARTS = (
     "figures",
     "caveats",

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import RegionConfig
+from model2_assets.config.partition import Partition, horizon_days
 from model2_assets.evaluation import (
     OOFCorrelation,
     cumulative_quantile_spread,
@@ -31,7 +32,6 @@ from model2_assets.reports.document import (
     number,
     period,
     render,
-    split_key,
 )
 from model2_assets.reports.score_charts import draw_estimates, draw_running_sums
 from model2_assets.reports.tables import METRICS, Metric, caveats, region_settings
@@ -86,7 +86,7 @@ def _history(oof: pd.DataFrame, labels: pd.DataFrame) -> DailyHistory:
     label, index = labels_of(oof, labels, horizon), oof.index
     assert isinstance(index, pd.MultiIndex)
     spread = decile_spread(oof["prediction"], label, index)
-    books = cumulative_quantile_spread(spread, horizon_days=int(horizon.removesuffix("d")))
+    books = cumulative_quantile_spread(spread, horizon_days=horizon_days(horizon))
     return DailyHistory(
         rank_ic=daily_ic(oof["prediction"], label, index)["rank_ic"],
         spread=books["mean"].diff().fillna(books["mean"]),
@@ -98,9 +98,9 @@ def history_section(histories: Mapping[str, DailyHistory], *, horizons: Sequence
     charts: list[Chart] = []
     for horizon in horizons:
         models = {
-            split_key(key)[1]: found
+            Partition.parse(key)[1]: found
             for key, found in histories.items()
-            if split_key(key)[0] == horizon
+            if Partition.parse(key)[0] == horizon
         }
         rank_ic = {model: found.rank_ic for model, found in models.items()}
         spread = {model: found.spread for model, found in models.items()}
@@ -221,7 +221,7 @@ def _board_row(
 
 
 def _missing_row(key: str, n_figures: int) -> Row:
-    horizon, model = split_key(key)
+    horizon, model = Partition.parse(key)
     return Row((model, horizon, *[MISSING] * n_figures))
 
 
@@ -255,7 +255,8 @@ def _estimates(board: pd.DataFrame) -> Chart:
 
 def _likeness(correlation: OOFCorrelation) -> Chart:
     matrix = correlation.matrix.rename(
-        index=lambda key: " ".join(split_key(key)), columns=lambda key: "\n".join(split_key(key))
+        index=lambda key: " ".join(Partition.parse(key)),
+        columns=lambda key: "\n".join(Partition.parse(key)),
     )
     return Chart(
         "likeness",
@@ -305,7 +306,7 @@ def _unit_table(scores: Mapping[str, pd.DataFrame], scope: str) -> Table:
     spec = METRICS["rank_ic"].spec
     rows = []
     for key, values in by_key.items():
-        horizon, model = split_key(key)
+        horizon, model = Partition.parse(key)
         found = [values.get(unit, float("nan")) for unit in units]
         spread = float(np.nanstd(found, ddof=1)) if np.isfinite(found).sum() > 1 else float("nan")
         rows.append(
@@ -343,8 +344,8 @@ def versions_section(
     rows = tuple(
         Row(
             (
-                split_key(key)[1],
-                split_key(key)[0],
+                Partition.parse(key)[1],
+                Partition.parse(key)[0],
                 data_version_of(frame)[:12],
                 *(made_from[key].get(name, MISSING)[:12] for name in shown),
             )
@@ -405,7 +406,7 @@ def region_report(
         A self-contained HTML document, the same for the same input.
     """
     several_paths = any(int(frame["path_id"].nunique()) > 1 for frame in scores.values())
-    horizons = list(dict.fromkeys(split_key(key)[0] for key in partitions))
+    horizons = list(dict.fromkeys(Partition.parse(key)[0] for key in partitions))
     report = Report(
         title=f"Region {region}",
         subtitle=_subtitle(oof),

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import RegionConfig
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
     LAG_OVERLAPS,
@@ -145,10 +146,10 @@ def partition_statistics(
     prediction = oof["prediction"].to_numpy(dtype=np.float64)
     label = labels_of(oof, labels, horizon)
     daily = daily_ic(prediction, label, index)
-    horizon_days = int(horizon.removesuffix("d"))
-    lags = sorted({*_SHORT_LAGS, horizon_days})
+    days = horizon_days(horizon)
+    lags = sorted({*_SHORT_LAGS, days})
     return PartitionStatistics(
-        horizon_days=horizon_days,
+        horizon_days=days,
         overlap_days=label_overlap_days(horizon, execution_lag_days=execution_lag_days),
         prediction=prediction,
         label=label,

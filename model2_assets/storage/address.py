@@ -8,8 +8,8 @@ from typing import Literal
 
 from upath import UPath
 
+from model2_assets.config.partition import NAME_RULE, is_horizon, is_name
 from model2_assets.errors import NO_SECRET_IN_URLS, ConfigError, StoreError, url_carries_secret
-from model2_assets.panel import NAME_RULE, is_horizon, is_name
 from model2_assets.storage.files import is_local
 
 Format = Literal["parquet", "json_lines", "fold_models", "html"]

@@ -14,10 +14,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from upath import UPath
 
-from model2_assets.contracts import Contract, load_contract, require_conformity
+from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ContractError, StoreError, lack_of_memory
 from model2_assets.panel import INDEX_NAMES, with_plain_names
 from model2_assets.storage.address import Address
+from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.record import fits_checksum, sealed, unsealed, write_with_checksum
 
 if TYPE_CHECKING:

@@ -45,7 +45,7 @@ def _columns(frame: "pd.DataFrame") -> "Iterator[tuple[str, pd.Index | pd.Series
     import numpy as np
     import pandas as pd
 
-    from model2_assets.contracts import table_columns
+    from model2_assets.storage.conformity import table_columns
 
     columns = table_columns(frame)
     values = frame.to_numpy() if _is_matrix_by_row(frame) else None

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from upath import UPath
 
-from model2_assets.contracts import Contract, require_conformity
+from model2_assets.contracts import Contract
 from model2_assets.errors import StoreError
 from model2_assets.panel import CHUNK_ROWS, INDEX_NAMES, date_codes, instrument_codes, row_chunks
 from model2_assets.storage.address import Address
@@ -30,6 +30,7 @@ from model2_assets.storage.codecs import (
     stated_name,
     stated_provenance,
 )
+from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.files import is_local, replaced_atomically
 
 if TYPE_CHECKING:

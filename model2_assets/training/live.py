@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import table_digest
@@ -167,7 +168,7 @@ def make_live(
         require_made_from(asset, facts_of(table).get(INPUTS, {}), versions)
     require_made_from("final_models", manifest.data_versions, versions)
     require_made_from("oof_paths", facts_of(oof_paths).get(INPUTS, {}), versions)
-    bars = execution_lag_days + int(manifest.horizon.removesuffix("d"))
+    bars = execution_lag_days + horizon_days(manifest.horizon)
     rows = find_live_rows(market_data, features, bars=bars)
     live = _predict(stored, features, rows)
     dates = rows.get_level_values("datetime")

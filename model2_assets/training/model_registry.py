@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.load import load_object
+from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
 from model2_assets.errors import ConfigError
-from model2_assets.panel import NAME_RULE, is_horizon, is_name
 from model2_assets.storage.data_version import document_digest
 
 if TYPE_CHECKING:
@@ -317,7 +317,7 @@ class ModelRegistry:
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})
         of_profile = trainer_class.profile_params(
-            self._profile, int(horizon.removesuffix("d")), self._normalization
+            self._profile, horizon_days(horizon), self._normalization
         )
         params = {**of_profile, **model.params, **overrides}
         try:

@@ -4,13 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.contracts import load_contract, require_conformity
+from model2_assets.contracts import load_contract
 from model2_assets.evaluation import (
     HorizonOverfitting,
     compare_partitions,
     folds_of,
     leaderboard_version,
 )
+from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.provenance import with_provenance
 from model2_assets.training import FoldFile, Manifest, Provenance
 from model2_assets_tests.sample_tables import oof_predictions

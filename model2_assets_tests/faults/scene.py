@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.storage import Store
 
 REPOSITORY = Path(__file__).parents[2]
@@ -37,7 +38,7 @@ def configuration(
                 "market_data": {"source": "synthetic", "params": market},
                 "labels": {
                     "winsorize": 0.25,
-                    "horizons": sorted({int(horizon[:-1]) for horizon in horizons}),
+                    "horizons": sorted({horizon_days(horizon) for horizon in horizons}),
                 },
                 "cross_validation": {"n_groups": 3, "min_samples": 50},
             }

@@ -11,8 +11,8 @@ import dagster as dg
 import pandas as pd
 
 from model2_assets import load_oof
+from model2_assets.config.partition import Partition
 from model2_assets.defs.assets import PREPARATION, SUMMARY
-from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.region import Region
 from model2_assets.storage import Address, Store
 from model2_assets.training import open_fold_models
@@ -102,7 +102,7 @@ def kept(plot: Plot, region: Region) -> list[str]:
 def _partition(plot: Plot, asset: str) -> tuple[str, ...]:
     if asset in (*PREPARATION, *SUMMARY):
         return ()
-    return split_partition_key(plot.partition or PARTITION)
+    return Partition.parse(plot.partition or PARTITION)
 
 
 def _changes(address: Address, before: Files, after: Files) -> Iterator[str]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from model2_assets.config import RegionConfig, parse_config
 from model2_assets.evaluation import score_partition
-from model2_assets.reports import tear_sheet as partition_report
+from model2_assets.reports import partition_report
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import with_provenance
 from model2_assets.training import FoldFile, Manifest, Provenance

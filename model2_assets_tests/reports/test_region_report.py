@@ -5,8 +5,7 @@ import pytest
 
 from model2_assets.checks import check_report
 from model2_assets.evaluation import compare_partitions, overfitting_by_horizon, wide_scores
-from model2_assets.reports import REGION_PARTS
-from model2_assets.reports import region as region_report
+from model2_assets.reports import REGION_PARTS, region_report
 from model2_assets_tests.reports.page import Page
 from model2_assets_tests.reports.partitions import partition, region_config
 

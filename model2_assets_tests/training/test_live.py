@@ -11,9 +11,10 @@ from sklearn.preprocessing import StandardScaler
 
 from model2_assets.checks import check_live
 from model2_assets.config import ChecksConfig
-from model2_assets.contracts import load_contract, require_conformity
+from model2_assets.contracts import load_contract
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage import Address, Store
+from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_versions_of, facts_of
 from model2_assets.training import LivePredictions, StoredFoldModels, make_live

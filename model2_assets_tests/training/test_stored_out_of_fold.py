@@ -4,9 +4,10 @@ import pytest
 
 from model2_assets.checks import check_out_of_fold, check_reproduced
 from model2_assets.config import ChecksConfig
-from model2_assets.contracts import load_contract, require_conformity
+from model2_assets.contracts import load_contract
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage import Address, Store
+from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import facts_of
 from model2_assets.training import (

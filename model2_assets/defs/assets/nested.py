@@ -13,7 +13,7 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.partitions import split_partition_key
+from model2_assets.config.partition import Partition
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 from model2_assets.defs.steps import core_call
@@ -57,7 +57,7 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_nested
         from model2_assets.training import ModelRegistry, make_nested
 
-        horizon, model = split_partition_key(context.partition_key)
+        horizon, model = Partition.parse(context.partition_key)
         checkpoints = region.checkpoints(context)
         with core_call(context):
             made = make_nested(

@@ -5,8 +5,8 @@ from typing import Any
 
 import dagster as dg
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.metadata import overall_scores, scores_table, table
-from model2_assets.defs.partitions import split_partition_key
 from model2_assets.defs.publication import REPORT_CHECKS, publish, report_links
 from model2_assets.defs.region import CheckText, Region
 from model2_assets.defs.steps import core_call
@@ -38,7 +38,7 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_models_complete
         from model2_assets.training import ModelRegistry, fit_models
 
-        horizon, model = split_partition_key(context.partition_key)
+        horizon, model = Partition.parse(context.partition_key)
         checkpoints = region.checkpoints(context)
         with core_call(context):
             fitted = fit_models(
@@ -281,7 +281,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import data_versions_of, with_provenance
 
-        horizon, model = split_partition_key(context.partition_key)
+        horizon, model = Partition.parse(context.partition_key)
         lag = region.settings.labels.execution_lag_days
         with core_call(context):
             scores = score_partition(
@@ -348,7 +348,7 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.storage.provenance import with_provenance
         from model2_assets.training import aggregate_importances, top_importances
 
-        horizon, model = split_partition_key(context.partition_key)
+        horizon, model = Partition.parse(context.partition_key)
         with core_call(context):
             importance = aggregate_importances(list(fitted_models))
             version = table_digest(importance)
@@ -513,7 +513,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.storage.provenance import facts_of
         from model2_assets.training import ModelRegistry, make_live
 
-        horizon, _ = split_partition_key(context.partition_key)
+        horizon, _ = Partition.parse(context.partition_key)
         with core_call(context):
             made = make_live(
                 ModelRegistry.from_config(region.config, region.name),

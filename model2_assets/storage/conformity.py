@@ -1,0 +1,206 @@
+"""Whether a table keeps its contract; if not, which column, and which row first."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api import types as pandas_types
+
+from model2_assets.contracts import Column, Contract
+from model2_assets.errors import ContractError
+
+
+def _is_text(values: pd.Index | pd.Series) -> bool:
+    if values.dtype == np.dtype(object):
+        return pandas_types.infer_dtype(values, skipna=True) in ("string", "empty")
+    return bool(pandas_types.is_string_dtype(values.dtype))
+
+
+_TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
+    "string": _is_text,
+    "timestamp[us]": lambda values: values.dtype == np.dtype("datetime64[us]"),
+    "double": lambda values: values.dtype == np.float64,
+    "float": lambda values: values.dtype == np.float32,
+    "bool": lambda values: pandas_types.is_bool_dtype(values.dtype),
+    "int8": lambda values: str(values.dtype).lower() == "int8",
+    "int16": lambda values: str(values.dtype).lower() == "int16",
+}
+
+_PANDAS_NAMES: Mapping[str, str] = {
+    "string": "str",
+    "timestamp[us]": "datetime64[us]",
+    "double": "float64",
+    "float": "float32",
+}
+
+
+_LIMITS = frozenset(("minimum", "exclusiveMinimum", "maximum", "enum", "pattern", "minLength"))
+"""Keywords of a schema that single values may break."""
+
+
+def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) -> None:
+    """Refuse a table that breaks its contract.
+
+    Names, types, missing values, ranges, and uniqueness and order of the key are
+    enforced. Limits that depend on the configuration (``x-checks``) are not.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table; key columns may be index levels.
+    contract : Contract
+        What it has to keep.
+    origin : str
+        What to call the table in messages, such as its path.
+
+    Raises
+    ------
+    ContractError
+        At the first breach; names the column, and the row where there is one.
+    """
+    columns = table_columns(frame)
+    _require_names(columns, contract, origin)
+    for name, values in columns.items():
+        column = contract.column(name)
+        assert column is not None
+        _require_type(name, values, column, contract, origin)
+    for name, values in columns.items():
+        column = contract.column(name)
+        assert column is not None
+        for breach, rows in _breaches(values, column):
+            _refuse_rows(rows, f"column {name!r} {breach}", columns, contract, origin)
+    _require_key(columns, contract, origin)
+
+
+def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
+    """Return index levels and columns by name; an unnamed index is left out.
+
+    Raises
+    ------
+    ContractError
+        If two of them share a name.
+    """
+    levels = {
+        str(name): frame.index.get_level_values(position)
+        for position, name in enumerate(frame.index.names)
+        if name is not None
+    }
+    names = pd.Index([*levels, *map(str, frame.columns)])
+    if not names.is_unique:
+        raise ContractError(
+            f"column {names[names.duplicated()][0]!r} appears twice; give each name once"
+        )
+    return {**levels, **{str(name): frame[name] for name in frame.columns}}
+
+
+def _require_names(columns: Mapping[str, object], contract: Contract, origin: str) -> None:
+    missing = [column.name for column in contract.columns if column.required]
+    for name in missing:
+        if name not in columns:
+            raise ContractError(
+                f"{origin}: column {name!r} is missing; {contract.name} requires it"
+            )
+    for name in columns:
+        if contract.column(name) is None:
+            raise ContractError(
+                f"{origin}: column {name!r} is not part of {contract.name}; {_advice(contract)}"
+            )
+
+
+def _advice(contract: Contract) -> str:
+    patterns = " or ".join(column.name for column in contract.patterns)
+    return f"drop it, or name it to match {patterns}" if patterns else "drop it"
+
+
+def _require_type(
+    name: str, values: pd.Index | pd.Series, column: Column, contract: Contract, origin: str
+) -> None:
+    if not _TYPE_TESTS[column.arrow_type](values):
+        needed = _PANDAS_NAMES.get(column.arrow_type, column.arrow_type)
+        raise ContractError(
+            f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires {needed}, "
+            f"convert it"
+        )
+
+
+def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, NDArray[np.bool_]]]:
+    schema = column.schema
+    number = column.arrow_type in ("double", "float")
+    if number and not _LIMITS.intersection(schema):
+        return []
+    missing = np.asarray(values.isna())
+    found: list[tuple[str, NDArray[np.bool_]]] = []
+    if not column.nullable and not number:
+        found.append(("is missing", missing))
+    kept = missing if column.nullable else np.zeros(len(values), dtype=bool)
+    if "minimum" in schema:
+        limit = schema["minimum"]
+        found.append((f"is below {limit}", ~(_holds(values >= limit) | kept)))
+    if "exclusiveMinimum" in schema:
+        limit = schema["exclusiveMinimum"]
+        found.append((f"is not above {limit}", ~(_holds(values > limit) | kept)))
+    if "maximum" in schema:
+        limit = schema["maximum"]
+        found.append((f"is above {limit}", ~(_holds(values <= limit) | kept)))
+    if "enum" in schema:
+        allowed = ", ".join(map(str, schema["enum"]))
+        found.append((f"is none of {allowed}", ~(np.asarray(values.isin(schema["enum"])) | kept)))
+    if "pattern" in schema:
+        fits = np.asarray(
+            pd.Series(values, dtype="str").str.contains(schema["pattern"], regex=True)
+        )
+        found.append((f"does not match {schema['pattern']}", ~(fits | kept)))
+    if schema.get("minLength"):
+        found.append(("is empty", np.asarray(values == "") & ~kept))
+    return found
+
+
+def _holds(comparison: Any) -> NDArray[np.bool_]:
+    """Return a comparison as plain booleans; a missing value compares as false."""
+    return pd.Series(comparison).to_numpy(dtype=bool, na_value=False)
+
+
+def _require_key(
+    columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
+) -> None:
+    place = _ranks(columns, contract.order)
+    steps = np.diff(place, prepend=place[:1])
+    if set(contract.order) == set(contract.key) and (steps[1:] > 0).all():
+        return  # in order, and every row after another: no key is repeated
+    repeated = pd.Series(_ranks(columns, contract.key)).duplicated().to_numpy()
+    _refuse_rows(repeated, "repeats the key of an earlier row", columns, contract, origin)
+    order = ", ".join(contract.order)
+    _refuse_rows(steps < 0, f"breaks the order {order}; sort the rows", columns, contract, origin)
+
+
+def _ranks(columns: Mapping[str, pd.Index | pd.Series], names: Sequence[str]) -> NDArray[np.int64]:
+    """Return the rank of every row by several columns, the first before the others."""
+    ranks = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
+    for name in names:
+        codes = pd.factorize(columns[name], sort=True, use_na_sentinel=False)[0]
+        ranks = ranks * (codes.max(initial=0) + 1) + codes
+    return ranks
+
+
+def _refuse_rows(
+    rows: NDArray[np.bool_],
+    breach: str,
+    columns: Mapping[str, pd.Index | pd.Series],
+    contract: Contract,
+    origin: str,
+) -> None:
+    if not rows.any():
+        return
+    first = int(np.argmax(rows))
+    row = ", ".join(f"{name}={_shown(columns[name], first)}" for name in contract.key)
+    raise ContractError(
+        f"{origin}: {breach} ({contract.name}): first at row {first} ({row}), "
+        f"{int(rows.sum())} rows in all"
+    )
+
+
+def _shown(values: pd.Index | pd.Series, position: int) -> str:
+    value = values.iloc[position] if isinstance(values, pd.Series) else values[position]
+    return f"{value:%Y-%m-%d}" if isinstance(value, pd.Timestamp) else str(value)
