@@ -9,7 +9,7 @@ from model2_assets.checks.catalogue import (
     check_splits_complete,
     check_unaltered,
 )
-from model2_assets.checks.controls import check_lookahead_control, check_null_control
+from model2_assets.checks.controls import check_lookahead_control
 from model2_assets.checks.inputs import (
     check_features_consistent,
     check_fresh,
@@ -98,7 +98,6 @@ __all__ = [
     "check_nested_coverage",
     "check_newest_date",
     "check_no_label_overlap",
-    "check_null_control",
     "check_one_vintage",
     "check_oof_drift",
     "check_out_of_fold",

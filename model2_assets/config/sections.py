@@ -1,6 +1,7 @@
 """Sections of the configuration that hold for all regions."""
 
 import re
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -157,18 +158,22 @@ class ChecksConfig(Section):
     rss_gb: float = Field(
         default=24, gt=0, description="peak resident memory of any step of a region, 10^9 bytes"
     )
-    null_control_permutations: int = Field(
-        default=200,
-        ge=20,
-        le=10_000,
-        description="refits on labels permuted within each date, which must predict nothing",
-    )
     lookahead_control_dates: int = Field(
         default=3, ge=1, le=1000, description="dates at which history is cut to recompute features"
     )
     controls_seed: int = Field(
-        default=7, ge=0, lt=2**31, description="seed of these permutations and dates"
+        default=7, ge=0, lt=2**31, description="seed of the choice of these dates"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_null_control(cls, values: object) -> object:
+        if isinstance(values, Mapping) and "null_control_permutations" in values:
+            raise ValueError(
+                "the check null_control is gone, since chance alone could fail it; remove the key "
+                "null_control_permutations"
+            )
+        return values
 
 
 class StorageConfig(Section):

@@ -25,7 +25,6 @@ REGION = {"labels": {"horizons": [5, 21]}}
 
 _SETTINGS: dict[str, Any] = {
     "models": {"xgboost": {"params": {"n_estimators": 10, "min_child_weight_fraction": 0.02}}},
-    "checks": {"null_control_permutations": 20},
     "reports": {"pictures": False, "tear_sheets": False},
 }
 

@@ -36,7 +36,7 @@ CONFIG: dict[str, Any] = {
         "xgboost": None,
         "net": {"trainer": TRAINER, "params": {"alpha": 5.0}},
     },
-    "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+    "checks": {"lookahead_control_dates": 1},
 }
 
 

@@ -27,7 +27,7 @@ QUICK_CONFIG: dict[str, Any] = {
         }
     },
     "models": {"xgboost": None},
-    "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+    "checks": {"lookahead_control_dates": 1},
     "reports": NO_DRAWINGS,
 }
 

@@ -5,32 +5,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Store
-from model2_assets.training import TrainingData
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
 
 pytestmark = pytest.mark.end_to_end
 
 HERE = "model2_assets_tests.defs.plugged_in"
-
-
-def test_null_control_passes_and_shows_its_figures(trained: Trained) -> None:
-    (record,) = trained.bench.check_records("cv_splits", "null_control")
-
-    assert record.status.value == "SUCCEEDED"
-    found = {name: value.value for name, value in record.evaluation.metadata.items()}
-    assert found["permutations"] == 200
-    assert found["seed"] == 7
-    assert found["monte_carlo_error"] == pytest.approx(found["sd"] / 200**0.5)
-    assert abs(found["mean"]) <= 3 * found["monte_carlo_error"]
-    assert found["mean"] == pytest.approx((found["mean_21d"] + found["mean_63d"]) / 2)
 
 
 def test_lookahead_control_passes_and_names_the_dates(trained: Trained) -> None:
@@ -47,10 +32,9 @@ def test_controls_block_what_follows() -> None:
     definitions = build_definitions(small_config(), Store("memory://controls"))
     graph = definitions.resolve_asset_graph()
 
-    for asset, check in (("features", "lookahead_control"), ("cv_splits", "null_control")):
-        node = graph.get(dg.AssetCheckKey(dg.AssetKey(["us", asset]), check))
-        assert node.blocking
-        assert len(node.description) > 60
+    node = graph.get(dg.AssetCheckKey(dg.AssetKey(["us", "features"]), "lookahead_control"))
+    assert node.blocking
+    assert len(node.description) > 60
 
 
 def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: Workbench) -> None:
@@ -69,34 +53,10 @@ def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: W
     assert not (Path(str(bench.store.base)) / "us" / "features.parquet").exists()
 
 
-def test_test_rows_that_reach_a_fit_stop_the_retrain_before_training(
-    bench: Workbench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    train_rows = TrainingData.train_rows
-
-    def with_test_rows(data: TrainingData, split_id: int) -> NDArray[np.intp]:
-        return np.union1d(train_rows(data, split_id), data.test_rows(split_id))
-
-    monkeypatch.setattr(TrainingData, "train_rows", with_test_rows)
-    config = small_config(models={"xgboost": None}, schedule=_Nightly.schedule())
-    leaking = bench.with_config(config)
-    nightly = _Nightly(leaking)
-
-    runs = leaking.retrain(horizons=("21d",))
-
-    assert [str(run.planned) for run in runs] == ["us preparation"]
-    assert nightly.requests_after_the_run() <= {"us/cv_splits"}
-    failure = runs[0].failures[-1]
-    assert failure.startswith("check null_control of us/cv_splits: mean rank IC of 200")
-    assert "labels of test rows reach the fit" in failure
-    (record,) = bench.check_records("cv_splits", "null_control")
-    assert record.evaluation.metadata["mean"].value > 0.05
-
-
 def test_controls_follow_the_configuration_and_let_the_nightly_retrain_train(
     bench: Workbench,
 ) -> None:
-    checks = {"null_control_permutations": 20, "lookahead_control_dates": 1, "controls_seed": 3}
+    checks = {"lookahead_control_dates": 1, "controls_seed": 3}
     config = small_config(checks=checks, models={"xgboost": None}, schedule=_Nightly.schedule())
     configured = bench.with_config(config)
     nightly = _Nightly(configured)
@@ -106,10 +66,7 @@ def test_controls_follow_the_configuration_and_let_the_nightly_retrain_train(
 
     assert run.success
     assert "us/fitted_models" in nightly.requests_after_the_run()
-    (null,) = bench.check_records("cv_splits", "null_control")
     (lookahead,) = bench.check_records("features", "lookahead_control")
-    assert null.evaluation.metadata["permutations"].value == 20
-    assert null.evaluation.metadata["seed"].value == 3
     assert lookahead.evaluation.metadata["seed"].value == 3
     assert "," not in lookahead.evaluation.metadata["dates"].value
 

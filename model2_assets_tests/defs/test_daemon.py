@@ -43,7 +43,6 @@ class Nights:
             {
                 "regions": {"us": region},
                 "models": {"xgboost": None},
-                "checks": {"null_control_permutations": 20},
                 "reports": NO_DRAWINGS,
                 "schedule": {"cron": cron, "timezone": "UTC", "look_every_seconds": 1},
             }

@@ -60,7 +60,7 @@ def _config(folder: Path, factor: Factor) -> dict[str, Any]:
             }
         },
         "models": {"xgboost": {"params": SMALL_XGBOOST}},
-        "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+        "checks": {"lookahead_control_dates": 1},
         "reports": NO_DRAWINGS,
         "execution": dict(factor.execution),
     }

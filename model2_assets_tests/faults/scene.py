@@ -46,7 +46,7 @@ def configuration(
         "models": {
             name: {"params": params} if name in models else None for name, params in _PARAMS.items()
         },
-        "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+        "checks": {"lookahead_control_dates": 1},
         "reports": {"pictures": False, "tear_sheets": tear_sheets},
     }
 

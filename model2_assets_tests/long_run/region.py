@@ -67,7 +67,7 @@ class GrowingRegion:
                 }
             },
             "models": {"xgboost": None},
-            "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+            "checks": {"lookahead_control_dates": 1},
             "schedule": {"cron": cron, "timezone": "UTC", "look_every_seconds": 1},
             "reports": {"pictures": pictures, "tear_sheets": pictures},
             "logging": {"level": "WARNING"},

@@ -94,12 +94,6 @@ CASES: tuple[Case, ...] = (
         },
     ),
     _set("cv_splits", "minimum_samples", cross_validation={"min_samples": 100_000}),
-    Case(
-        "cv_splits",
-        "null_control",
-        maker="model2_assets.training:TrainingData.train_rows",
-        spoil=lambda made, data, split_id: s.np.union1d(made, data.test_rows(split_id)),
-    ),
     *_spoiled(
         "training:fit_models", "fitted_models", complete=s.part("models", s.without_the_last_model)
     ),

@@ -45,7 +45,7 @@ def configuration(regions: dict[str, Any], *, drawings: bool, **sections: Any) -
     """Return a whole configuration; every region names its own models."""
     return {
         "regions": regions,
-        "checks": {"null_control_permutations": 20, "lookahead_control_dates": 1},
+        "checks": {"lookahead_control_dates": 1},
         "reports": {"pictures": False, "tear_sheets": drawings},
         **sections,
     }

@@ -241,7 +241,7 @@ of the rows that are.
 
 def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``cv_splits`` asset."""
-    config, limits = region.settings.cross_validation, region.config.checks
+    config = region.settings.cross_validation
 
     @region.asset(
         "cv_splits",
@@ -259,11 +259,6 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 f"At least {config.min_samples} labelled rows in train and test of every "
                 f"split, for every horizon."
             ),
-            "null_control": CheckText(
-                f"Ridge, fitted by these splits on labels permuted within each date, "
-                f"{limits.null_control_permutations} times: the mean rank IC lies within three "
-                f"Monte Carlo errors of zero, so no label of a test row reaches a fit."
-            ),
         },
     )
     def cv_splits(context: dg.AssetExecutionContext, labels: Any, features: Any) -> Iterator[Any]:
@@ -271,10 +266,7 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             check_contract,
             check_minimum_samples,
             check_no_label_overlap,
-            check_null_control,
-            failed_errors,
         )
-        from model2_assets.checks.null_control import null_control_by_horizon
         from model2_assets.cross_validation import (
             build_cv_splits,
             count_samples,
@@ -308,16 +300,6 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 check_no_label_overlap(proof),
                 check_minimum_samples(splits, labels, min_samples=config.min_samples),
             ]
-            if not failed_errors(outcomes):
-                controls = null_control_by_horizon(
-                    features,
-                    labels,
-                    splits,
-                    horizons=region.settings.labels.horizon_keys,
-                    settings=limits,
-                    n_threads=region.config.execution.n_jobs,
-                )
-                outcomes.append(check_null_control(controls))
             yield from publish(
                 context,
                 region,
