@@ -18,7 +18,7 @@ from model2_assets.errors import StoreError
 from model2_assets.storage.data_version import document_digest
 from model2_assets.storage.files import write_atomically
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
-from model2_assets.training.model_registry import code_on_disk, loaded_code
+from model2_assets.training.model_registry import code_state
 from model2_assets.training.models import trainer_from_bytes, trainer_to_bytes
 from model2_assets.training.resources import blas_kernel
 
@@ -171,7 +171,7 @@ class FoldCheckpoints:
         -------
         KeptFolds or None
             None where nothing may be kept, which the log explains: the trainer's files are
-            pickles, there is no folder, or the code is not what it was when it was loaded.
+            pickles, there is no folder, or its source cannot be read.
         """
         reason = self._reason_to_keep_nothing(trainer_class)
         if reason is not None:
@@ -182,7 +182,7 @@ class FoldCheckpoints:
             "format": _FORMAT,
             "determined_by": dict(determined_by),
             "code_version": self.code_version,
-            "code": loaded_code(trainer_class),
+            "code": code_state(trainer_class),
             "blas_kernel": blas_kernel(),
         }
         return KeptFolds(self.root.joinpath(*self.partition), trainer_class, identity)
@@ -193,10 +193,8 @@ class FoldCheckpoints:
             return "there is no local working folder; set execution.working_dir"
         if trainer_class.reads_pickles:
             return f"{name} is stored as a pickle, and none is read that no manifest vouches for"
-        if loaded_code(trainer_class) is None:
+        if code_state(trainer_class) is None:
             return f"the source of {name} cannot be read"
-        if loaded_code(trainer_class) != code_on_disk(trainer_class):
-            return f"code of {name}, or a library, has changed since this process loaded it"
         return None
 
     @contextmanager

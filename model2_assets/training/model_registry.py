@@ -1,148 +1,20 @@
 """Named models: which trainer, with which parameters, for which horizon."""
 
 import hashlib
-import platform
-import site
 import sys
-import sysconfig
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
-from types import FunctionType, ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.load import load_object
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
 from model2_assets.errors import ConfigError
 from model2_assets.storage.data_version import document_digest
-
-if TYPE_CHECKING:
-    from model2_assets.training.base_models import BaseModelTrainer
-
-
-_OURS = __name__.partition(".")[0]
-
-_CODE_SUFFIXES = {".py", ".so", ".pyd"}
-
-
-def code_on_disk(trainer_class: type) -> str | None:
-    """Digest everything that a trainer's fits depend on besides data and settings.
-
-    That is every file of code of this package, and of every package or module outside of the
-    installed ones that the trainer's class derives from, or whose functions, classes and
-    modules these have among their global names; the content of every installed
-    distribution, as its list of files (``RECORD``) states it; and Python itself.
-
-    Parameters
-    ----------
-    trainer_class : type
-        An imported trainer.
-
-    Returns
-    -------
-    str or None
-        Equal for equal code. None where a source cannot be found or read, as for a class of an
-        interactive session.
-
-    Notes
-    -----
-    What code imports within a function, from a module of its own outside of its package, is
-    not seen.
-    """
-    try:
-        sources = {
-            package: _digest_files(sorted(_files_of(package)))
-            for package in sorted({_OURS, *_own_packages(trainer_class)})
-        }
-    except OSError:
-        return None
-    if None in sources.values():
-        return None
-    python = [sys.implementation.name, sys.version, platform.machine()]
-    return document_digest({"sources": sources, "installed": _installed(), "python": python})
-
-
-@cache
-def loaded_code(trainer_class: type) -> str | None:
-    """Return `code_on_disk` as it was when this was first asked in this process.
-
-    Asked for as soon as a trainer is imported, it tells what runs from what has been edited or
-    installed since.
-    """
-    return code_on_disk(trainer_class)
-
-
-def _own_packages(trainer_class: type) -> set[str]:
-    """Return the top-level names of all code outside of the installed that a class uses."""
-    modules = {ancestor.__module__ for ancestor in trainer_class.__mro__}
-    own = {name for name in modules if not _is_installed(name)}
-    found, unread = set(own), list(own)
-    while unread:
-        reached = {name for name in _modules_named_in(unread.pop()) if not _is_installed(name)}
-        unread.extend(reached - found)
-        found |= reached
-    return {name.partition(".")[0] for name in found}
-
-
-def _modules_named_in(module_name: str) -> Iterator[str]:
-    """Yield the modules behind the global names of a loaded module; ours are read as a whole."""
-    module = sys.modules.get(module_name)
-    if module is None or module_name.partition(".")[0] == _OURS:
-        return
-    for value in list(vars(module).values()):
-        is_module = isinstance(value, ModuleType)
-        if is_module or isinstance(value, type | FunctionType):
-            name = value.__name__ if is_module else value.__module__
-            if isinstance(name, str):
-                yield name
-
-
-def _is_installed(module_name: str) -> bool:
-    """Tell whether a module belongs to Python or to an installed distribution."""
-    if module_name.partition(".")[0] in sys.stdlib_module_names - {"__main__"}:
-        return True
-    file = getattr(sys.modules.get(module_name), "__file__", None)
-    return file is not None and any(Path(file).is_relative_to(path) for path in _installed_paths())
-
-
-@cache
-def _installed_paths() -> tuple[Path, ...]:
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    paths = {sysconfig.get_path(name) for name in names}
-    return tuple(map(Path, {*paths, *site.getsitepackages(), site.getusersitepackages()}))
-
-
-def _files_of(package: str) -> Iterator[Path]:
-    module = sys.modules.get(package)
-    for folder in getattr(module, "__path__", ()):
-        files = (path for path in Path(folder).rglob("*") if path.suffix in _CODE_SUFFIXES)
-        # An editor's lock is a link to no file.
-        yield from (path for path in files if path.is_file())
-    file = getattr(module, "__file__", None)
-    if file is not None and not hasattr(module, "__path__"):
-        yield Path(file)
-
-
-def _digest_files(files: list[Path]) -> str | None:
-    """Digest names and contents; None of no file."""
-    if not files:
-        return None
-    digest = hashlib.sha256()
-    for file in files:
-        content = hashlib.sha256(file.read_bytes()).hexdigest()
-        digest.update(f"{file}\n{content}\n".encode())
-    return digest.hexdigest()
-
-
-def _installed() -> list[str]:
-    """Digest what every installed distribution has installed: names, hashes, versions."""
-    contents = {
-        distribution.read_text("RECORD") or distribution.read_text("METADATA") or ""
-        for distribution in metadata.distributions()
-    }
-    return sorted(hashlib.sha256(content.encode()).hexdigest() for content in contents)
+from model2_assets.training.base_models import BaseModelTrainer, ParameterError
 
 
 class ModelRegistry:
@@ -186,13 +58,7 @@ class ModelRegistry:
 
     @classmethod
     def from_config(cls, config: Model2Config, region: str) -> "ModelRegistry":
-        """Return the models of a region.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such region.
-        """
+        """Return the models of a region, which must be among those of the configuration."""
         settings = config.region(region)
         # What a builder of the user's own makes of its features is not known.
         known = settings.features.builder is None
@@ -231,19 +97,13 @@ class ModelRegistry:
         self._models[name] = model
 
     def model(self, name: str) -> ModelConfig:
-        """Return the configuration of a model.
-
-        Raises
-        ------
-        ConfigError
-            If there is none of that name.
-        """
+        """Return the configuration of a model; a `ConfigError` says which ones there are."""
         if name not in self._models:
             known = ", ".join(self._models) or "none"
             raise ConfigError(f"{self._key}: unknown model {name!r}; known: {known}")
         return self._models[name]
 
-    def trainer_class(self, name: str) -> "type[BaseModelTrainer]":
+    def trainer_class(self, name: str) -> type[BaseModelTrainer]:
         """Import the trainer class of a model.
 
         Raises
@@ -252,8 +112,6 @@ class ModelRegistry:
             If there is no such model, its import path leads nowhere, or to something
             that is not a ``BaseModelTrainer``.
         """
-        from model2_assets.training.base_models import BaseModelTrainer
-
         path, key = self.model(name).trainer, f"{self._key}.{name}.trainer"
         found = load_object(path, key=key)
         if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
@@ -261,34 +119,14 @@ class ModelRegistry:
                 f"{key}: {path!r} is not a class derived from "
                 f"model2_assets.training:BaseModelTrainer; derive it"
             )
-        loaded_code(found)
+        code_state(found)
         return found
 
     def parameters(self, name: str, horizon: str) -> dict[str, Any]:
-        """Return every parameter of a model for a horizon.
-
-        Parameters
-        ----------
-        name : str
-            The model.
-        horizon : str
-            Such as ``21d``.
-
-        Returns
-        -------
-        dict
-            The trainer's defaults, under what the training profile sets, under the model's
-            ``params``, under its ``overrides`` for the horizon.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such model, or a parameter is unknown or impossible; the
-            message gives its full key.
-        """
+        """Return every parameter of a model for a horizon; raises what `trainer` does."""
         return dict(self.trainer(name, horizon).params)
 
-    def trainer(self, name: str, horizon: str) -> "BaseModelTrainer":
+    def trainer(self, name: str, horizon: str) -> BaseModelTrainer:
         """Return a new, unfitted trainer.
 
         Parameters
@@ -301,7 +139,9 @@ class ModelRegistry:
         Returns
         -------
         BaseModelTrainer
-            Another object each time.
+            Another object each time. Its parameters are the trainer's defaults, under what the
+            training profile sets, under the model's ``params``, under its ``overrides`` for
+            the horizon.
 
         Raises
         ------
@@ -310,8 +150,6 @@ class ModelRegistry:
             unknown or impossible, or weights are on and the trainer takes none; the message
             gives the full key.
         """
-        from model2_assets.training.base_models import ParameterError
-
         model, trainer_class = self.model(name), self.trainer_class(name)
         if not is_horizon(horizon):
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
@@ -335,18 +173,45 @@ class ModelRegistry:
         return trainer
 
     def validate(self, horizons: Iterable[str]) -> None:
-        """Import every trainer and check its parameters for every horizon.
-
-        Parameters
-        ----------
-        horizons : iterable of str
-            Such as ``("21d", "63d")``.
-
-        Raises
-        ------
-        ConfigError
-            At the first model that cannot be made; the message gives the full key.
-        """
+        """Make every trainer for every horizon, such as ``21d``, or raise what `trainer` does."""
         for horizon in horizons:
             for name in self.names:
                 self.trainer(name, horizon)
+
+
+@cache
+def code_state(trainer_class: type) -> str | None:
+    """Digest the code that fits depend on, as it was when this process first asked.
+
+    That is the sources of this package's training; for every class that the trainer derives
+    from, the sources of its package, or of its folder where it has none; and the versions of
+    Python and all installed distributions. The registry asks as soon as a trainer is imported,
+    so what is edited afterwards, which does not run, does not count. None where there is no
+    source to read, as for a class of an interactive session.
+    """
+    roots = {ancestor.__module__.partition(".")[0] for ancestor in trainer_class.__mro__}
+    users_own = roots - {__name__.partition(".")[0], *sys.stdlib_module_names}
+    sources = [sorted(Path(__file__).parent.glob("*.py"))]
+    try:
+        sources += [_sources_of(root) for root in sorted(users_own)]
+        contents = {
+            str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in chain.from_iterable(sources)
+            if path.is_file()  # an editor's lock is a link to no file
+        }
+    except OSError:
+        return None
+    if not all(sources):
+        return None
+    versions = sorted({f"{found.name} {found.version}" for found in metadata.distributions()})
+    return document_digest({"sources": contents, "versions": [sys.version, *versions]})
+
+
+def _sources_of(root: str) -> list[Path]:
+    """List the sources of a top-level package, or those beside a module that is in none."""
+    module = sys.modules.get(root)
+    package = [Path(folder) for folder in getattr(module, "__path__", ())]
+    if package:
+        return sorted(path for folder in package for path in folder.rglob("*.py"))
+    file = getattr(module, "__file__", None)
+    return sorted(Path(file).parent.glob("*.py")) if file else []

@@ -2,6 +2,7 @@ import errno
 
 import dagster as dg
 import pytest
+from pyarrow.lib import ArrowMemoryError
 
 from model2_assets.defs.steps import stored_errors
 from model2_assets.errors import StoreError
@@ -21,8 +22,8 @@ def damaged_by(cause: Exception) -> StoreError:
             "out of memory (Unable to allocate 8 GiB): lower",
         ),
         (
-            RuntimeError("can't start new thread"),
-            "out of memory (can't start new thread): lower execution.n_jobs",
+            damaged_by(ArrowMemoryError("malloc of size 64 failed")),
+            "out of memory (malloc of size 64 failed): lower execution.n_jobs",
         ),
         (
             damaged_by(MemoryError("realloc of size 8 failed")),
