@@ -15,14 +15,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import LabelsConfig, parse_section
+from model2_assets.config.load import load_object
 from model2_assets.errors import LabelError
 from model2_assets.market_data import adjusted_close
 from model2_assets.panel import (
-    INDEX_NAMES,
+    built_table,
+    checked_panel,
     date_codes,
+    in_universe,
     instrument_codes,
-    is_canonical,
-    to_canonical,
 )
 
 logger = logging.getLogger(__name__)
@@ -110,71 +111,91 @@ def build_labels_from_config(
     return result
 
 
+def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Build labels with ``labels.builder``, or ours where it is not set.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market data.
+    config : LabelsConfig
+        Handed to the builder; ``config.params`` are free for settings of its own.
+
+    Returns
+    -------
+    DataFrame of shape (n_labels, 3 * n_horizons)
+        In canonical order.
+
+    Raises
+    ------
+    ConfigError
+        If the builder cannot be imported or does not return a table.
+    LabelError
+        If all labels of a horizon are equal: a model would predict them perfectly, having
+        learned nothing. Excess returns of a single instrument are all 0.
+    """
+    builder = build_labels_from_config
+    if config.builder:
+        builder = load_object(config.builder, key="labels.builder")
+    origin = f"labels.builder: {config.builder or 'our own builder'}"
+    labels = built_table(builder, panel, config, origin=origin)
+    for horizon in config.horizon_keys:
+        _refuse_equal_labels(labels, f"label_{horizon}")
+    return labels
+
+
+def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
+    named = labels.loc[:, labels.columns == name]
+    if named.shape[1] != 1 or not pd.api.types.is_numeric_dtype(named.dtypes.iloc[0]):
+        return  # the contract says so
+    known = labels[name].dropna()
+    dates = known.index.get_level_values("datetime")
+    if dates.nunique() < 2 or np.ptp(known.to_numpy(dtype=np.float64)) > 0:
+        return
+    cause = "prices never move, or all move alike: correct them"
+    if dates.is_unique:
+        cause = "no date has more than one instrument: give more, or set labels.excess to false"
+    raise LabelError(
+        f"labels: all {len(known):,} values of {name} are {known.iloc[0]:g} bps, which leaves "
+        f"nothing to learn; {cause}"
+    )
+
+
 @dataclass(frozen=True)
 class _OwnBars:
-    """Bars in canonical order, and the way to each instrument's own sequence of them.
-
-    Attributes
-    ----------
-    index : MultiIndex of shape (n_bars,)
-    dates : DatetimeIndex of shape (n_dates,)
-    date : ndarray of shape (n_bars,)
-        Position of each bar's date in `dates`.
-    in_universe : ndarray of shape (n_bars,)
-    by_instrument : ndarray of shape (n_bars,)
-        Positions of the bars, instrument after instrument, each in order of dates.
-    instrument, price : ndarray of shape (n_bars,)
-        Codes and adjusted closes, in the order of `by_instrument`.
-    """
+    """Bars in canonical order, and the way to each instrument's own sequence of them."""
 
     index: pd.MultiIndex
     dates: pd.DatetimeIndex
-    date: IntArray
+    date: IntArray  # position of each bar's date in `dates`
     in_universe: BoolArray
-    by_instrument: NDArray[np.intp]
-    instrument: IntArray
-    price: FloatArray
+    by_instrument: NDArray[np.intp]  # bars, instrument after instrument, each by date
+    instrument: IntArray  # codes, in the order of `by_instrument`
+    price: FloatArray  # adjusted closes, in the order of `by_instrument`
 
 
 def _own_bars(panel: pd.DataFrame) -> _OwnBars:
-    panel = _checked(panel)
+    panel = checked_panel(panel, LabelError, what="labels")
     index = panel.index
     assert isinstance(index, pd.MultiIndex)
+    price = np.asarray(adjusted_close(panel), dtype=np.float64)
+    _refuse_impossible(price, index)
     instruments, dates = instrument_codes(index), date_codes(index)
     # Stable sorts of 16-bit integers are radix sorts: five times faster at a million rows.
     narrow = np.uint16 if len(instruments.values) <= 2**16 else np.int64
     by_instrument = np.argsort(instruments.codes.astype(narrow), kind="stable")
-    in_universe = (
-        panel["in_universe"].to_numpy(dtype=bool)
-        if "in_universe" in panel
-        else np.ones(len(panel), dtype=bool)
-    )
     return _OwnBars(
         index=index,
         dates=pd.DatetimeIndex(dates.values),
         date=dates.codes,
-        in_universe=in_universe,
+        in_universe=in_universe(panel),
         by_instrument=by_instrument,
         instrument=instruments.codes[by_instrument],
-        price=_closes(panel)[by_instrument],
+        price=price[by_instrument],
     )
 
 
-def _checked(panel: pd.DataFrame) -> pd.DataFrame:
-    if tuple(panel.index.names) != INDEX_NAMES or "close" not in panel:
-        raise LabelError(
-            f"labels need a panel indexed by (instrument, datetime) with a column 'close'; got the "
-            f"index {list(panel.index.names)} and columns {', '.join(map(str, panel.columns))}"
-        )
-    panel = to_canonical(panel)
-    index = panel.index
-    assert isinstance(index, pd.MultiIndex)
-    if not is_canonical(index):
-        instrument, date = index[index.duplicated()][0]
-        raise LabelError(
-            f"labels: instrument {instrument} has two bars on {date:%Y-%m-%d}; keep one bar a date"
-        )
-    price = _closes(panel)
+def _refuse_impossible(price: FloatArray, index: pd.MultiIndex) -> None:
     impossible = ~((price > 0) & np.isfinite(price))
     if impossible.any():
         row = int(np.flatnonzero(impossible)[0])
@@ -183,33 +204,16 @@ def _checked(panel: pd.DataFrame) -> pd.DataFrame:
             f"labels: the close of instrument {instrument} on {date:%Y-%m-%d} is {price[row]:g}; "
             f"remove the row or correct the price"
         )
-    return panel
-
-
-def _closes(panel: pd.DataFrame) -> FloatArray:
-    return np.asarray(adjusted_close(panel), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class _Windows:
-    """Forward windows of the in-universe rows, in canonical order.
+    """Forward windows of the in-universe rows, in canonical order."""
 
-    Attributes
-    ----------
-    forward_return : ndarray of shape (n_rows,)
-        bps; NaN where there is no window.
-    end : ndarray of shape (n_rows,)
-        Date code of the exit; -1 where there is no window.
-    date : ndarray of shape (n_rows,)
-        Date code of the row.
-    counts : dict of str to int
-        Rows that are labelled, too recent, or have a long gap.
-    """
-
-    forward_return: FloatArray
-    end: IntArray
-    date: IntArray
-    counts: dict[str, int]
+    forward_return: FloatArray  # bps; NaN where there is no window
+    end: IntArray  # date code of the exit; -1 where there is no window
+    date: IntArray  # date code of the row
+    counts: dict[str, int]  # rows that are labelled, too recent, or have a long gap
 
 
 def _windows(bars: _OwnBars, *, horizon: int, lag: int) -> _Windows:
@@ -270,7 +274,7 @@ class _Labels:
 
 def _labels(windows: _Windows, settings: LabelsConfig) -> _Labels:
     rows = np.flatnonzero(windows.end >= 0)
-    starts = _date_starts(windows.date[rows])
+    starts = np.flatnonzero(np.diff(windows.date[rows], prepend=-1))
     sizes = np.diff(starts, append=len(rows))
     values, end = windows.forward_return[rows], windows.end[rows]
     if settings.excess:
@@ -290,11 +294,6 @@ def _scatter(values: NDArray[Any], rows: IntArray, n_rows: int, missing: float) 
     spread = np.full(n_rows, missing, dtype=values.dtype)
     spread[rows] = values
     return spread
-
-
-def _date_starts(date: IntArray) -> IntArray:
-    """Return where each date begins, for date codes of shape (n,) in ascending order."""
-    return np.flatnonzero(np.diff(date, prepend=-1))
 
 
 def _winsorize(

@@ -1,6 +1,6 @@
 """The panel: rows of (instrument, datetime) in canonical order."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,20 +8,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.errors import ConfigError, Model2Error
+
 INDEX_NAMES = ("instrument", "datetime")
 
 
 @dataclass(frozen=True)
 class LevelCodes:
-    """One index level as integer codes.
-
-    Attributes
-    ----------
-    codes : ndarray of shape (n_rows,), int64
-        Position of each row's value in `values`.
-    values : Index of shape (n_values,)
-        The distinct values in ascending order.
-    """
+    """One index level of n rows as integer codes into its distinct values, in ascending order."""
 
     codes: NDArray[np.int64]
     values: pd.Index
@@ -61,18 +55,7 @@ def date_codes(index: pd.MultiIndex) -> LevelCodes:
 
 
 def instrument_codes(index: pd.MultiIndex) -> LevelCodes:
-    """Return the instruments of a panel index as codes into its distinct, sorted names.
-
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
-
-    Returns
-    -------
-    LevelCodes
-        ``values`` is an Index of str of shape (n_instruments,).
-    """
+    """Return the instruments of a panel index as codes into its sorted names; see `date_codes`."""
     return _level_codes(index, "instrument")
 
 
@@ -124,19 +107,7 @@ def panel_index(instruments: ArrayLike, datetimes: ArrayLike) -> pd.MultiIndex:
 
 
 def with_plain_names(index: pd.MultiIndex) -> pd.MultiIndex:
-    """Return a panel index whose instruments are no categories, but what these are names of.
-
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
-
-    Returns
-    -------
-    MultiIndex of shape (n_rows,)
-        The same rows, instruments in ascending order; the index itself where it has no
-        categories.
-    """
+    """Return a panel index whose instruments are no categories, but what these are names of."""
     categories = index.levels[0]
     if not isinstance(categories, pd.CategoricalIndex):
         return index
@@ -153,19 +124,72 @@ CHUNK_ROWS = 16_384
 
 
 def row_chunks(frame: pd.DataFrame, n_rows: int = CHUNK_ROWS) -> Iterator[pd.DataFrame]:
-    """Yield the rows of a table in order, at most `n_rows` at a time.
+    """Yield views of a table's rows in order, at most `n_rows` at a time."""
+    for start in range(0, len(frame), n_rows):
+        yield frame.iloc[start : start + n_rows]
+
+
+def in_universe(panel: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell of every bar whether it is in the universe: all are where the panel does not say."""
+    if "in_universe" in panel.columns:
+        return panel["in_universe"].to_numpy(dtype=bool)
+    return np.ones(len(panel), dtype=bool)
+
+
+def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -> pd.DataFrame:
+    """Return a panel of closes in canonical order.
 
     Parameters
     ----------
-    frame : DataFrame of shape (n_all_rows, n_columns)
-        The table.
-    n_rows : int
-        Rows of a chunk; the last may have fewer.
-
-    Yields
-    ------
-    DataFrame of shape (at most n_rows, n_columns)
-        Views, at no copy.
+    panel : DataFrame of shape (n_bars, n_columns)
+        What a user handed in.
+    error : type
+        Raised if it is not indexed by ``(instrument, datetime)``, repeats a row or has no
+        column ``close``.
+    what : str
+        What is made of it, to begin the message with.
     """
-    for start in range(0, len(frame), n_rows):
-        yield frame.iloc[start : start + n_rows]
+    index = panel.index
+    if not isinstance(index, pd.MultiIndex) or tuple(index.names) != INDEX_NAMES:
+        raise error(
+            f"{what}: the panel is indexed by {list(index.names)}; set its index to "
+            f"{list(INDEX_NAMES)} first"
+        )
+    if "close" not in panel.columns:
+        raise error(
+            f"{what}: the panel has no column 'close', only {', '.join(map(str, panel.columns))}; "
+            f"name the one in your data by market_data.columns"
+        )
+    ordered = to_canonical(panel)
+    assert isinstance(ordered.index, pd.MultiIndex)
+    if not is_canonical(ordered.index):
+        instrument, date = index[index.duplicated()][0]
+        raise error(
+            f"{what}: the panel has instrument {instrument!r} more than once on {date:%Y-%m-%d}; "
+            f"keep one row of them"
+        )
+    return ordered
+
+
+def built_table(
+    builder: Callable[[pd.DataFrame, Any], Any], panel: pd.DataFrame, config: Any, *, origin: str
+) -> pd.DataFrame:
+    """Call a builder of labels or features, anyone's, and return its rows in canonical order.
+
+    Raises
+    ------
+    ConfigError
+        If it fails, or returns no table indexed by ``(instrument, datetime)``; begins with
+        `origin`, which names the key and the builder.
+    """
+    try:
+        table = builder(panel, config)
+    except Model2Error:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{origin} failed: {type(error).__name__}: {error}") from error
+    if not isinstance(table, pd.DataFrame) or set(table.index.names) != set(INDEX_NAMES):
+        raise ConfigError(f"{origin} must return a DataFrame indexed by (instrument, datetime)")
+    ordered = table.reorder_levels(list(INDEX_NAMES))
+    ordered.attrs = table.attrs
+    return to_canonical(ordered)

@@ -5,8 +5,8 @@ import pytest
 from model2_assets.config import FeaturesConfig, LabelsConfig
 from model2_assets.errors import ConfigError
 from model2_assets.features import build_features_from_config
-from model2_assets.features.build import make_features, make_labels
-from model2_assets.labels import build_labels_from_config
+from model2_assets.features.build import make_features
+from model2_assets.labels import build_labels_from_config, make_labels
 from model2_assets.market_data import synthetic_panel
 from model2_assets.panel import is_canonical, to_canonical
 

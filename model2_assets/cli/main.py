@@ -422,7 +422,7 @@ def validate_config(no_data: bool) -> None:
         models = ", ".join(config.models_of(name))
         click.echo(f"region {name}: horizons {horizons}; models {models}")
         if not no_data:
-            from model2_assets.features.build import make_labels
+            from model2_assets.labels import make_labels
             from model2_assets.market_data import load_market_data
 
             data = load_market_data(region.market_data)

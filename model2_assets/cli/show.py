@@ -209,7 +209,7 @@ def labelled_dates(region: RegionConfig) -> int:
         If the market data cannot be read or labelled.
     """
     from model2_assets.cross_validation import longest_label_end
-    from model2_assets.features.build import make_labels
+    from model2_assets.labels import make_labels
     from model2_assets.market_data import load_market_data
 
     panel = load_market_data(region.market_data).panel

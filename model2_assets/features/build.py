@@ -1,24 +1,30 @@
 """Features of a panel, as the configuration wants them."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from itertools import groupby
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pydantic import ValidationError
 
-from model2_assets.config import FeaturesConfig, LabelsConfig
+from model2_assets.config import FeaturesConfig, parse_section
 from model2_assets.config.load import load_object
-from model2_assets.errors import ConfigError, FeatureError, LabelError, Model2Error
+from model2_assets.errors import FeatureError
 from model2_assets.features.catalogue import alpha158_features, missing_columns
-from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158
-from model2_assets.features.normalize import for_each_chunk, normalize_cross_sections
-from model2_assets.labels import build_labels_from_config
+from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158, for_each_chunk
+from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data import adjusted_prices
-from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, to_canonical
+from model2_assets.panel import (
+    LevelCodes,
+    built_table,
+    checked_panel,
+    date_codes,
+    in_universe,
+    instrument_codes,
+    row_chunks,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -110,9 +116,9 @@ def build_features_from_config(
     >>> features.shape
     (40, 75)
     """
-    settings = _settings(config)
-    _check_panel(panel)
-    panel = to_canonical(panel)
+    settings = parse_section(FeaturesConfig, config, origin="features")
+    panel = checked_panel(panel, FeatureError, what="features")
+    _require_numbers(panel)
     bars = adjusted_prices(panel)
     left_out = missing_columns(bars.columns)
     _log_left_out(left_out)
@@ -123,7 +129,9 @@ def build_features_from_config(
     values = np.empty((int(has_features.sum()), len(selected)), dtype=np.float32)
     _compute(bars, has_features, selected.astype(np.int64), values, n_threads)
 
-    index = _rows_of(panel.index, has_features)
+    index = panel.index[has_features]
+    assert isinstance(index, pd.MultiIndex)
+    index = index.remove_unused_levels()
     normalize_cross_sections(
         values, date_codes(index).starts, method=settings.normalization, n_threads=n_threads
     )
@@ -133,7 +141,8 @@ def build_features_from_config(
         columns=pd.Index([specs[i].name for i in selected], dtype="str"),
         copy=False,
     )
-    missing = _count_missing(values)
+    chunks = row_chunks(features)
+    missing = np.sum([np.isnan(chunk.to_numpy()).sum(axis=0) for chunk in chunks], axis=0)
     counts |= {
         "features": len(selected),
         "missing_values": int(missing.sum()),
@@ -143,35 +152,7 @@ def build_features_from_config(
     return features
 
 
-def _settings(config: FeaturesConfig | Mapping[str, Any]) -> FeaturesConfig:
-    if isinstance(config, FeaturesConfig):
-        return config
-    try:
-        return FeaturesConfig.model_validate(config)
-    except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(("features", *map(str, problem["loc"])))
-        raise ConfigError(f"{key}: {problem['msg']}, got {problem['input']!r}") from error
-
-
-def _check_panel(panel: pd.DataFrame) -> None:
-    index = panel.index
-    if not isinstance(index, pd.MultiIndex) or tuple(index.names) != INDEX_NAMES:
-        raise FeatureError(
-            f"the panel is indexed by {list(index.names)}; "
-            f"set its index to {list(INDEX_NAMES)} first"
-        )
-    repeated = index.duplicated()
-    if repeated.any():
-        instrument, date = index[repeated][0]
-        raise FeatureError(
-            f"the panel has instrument {instrument!r} more than once on {date:%Y-%m-%d}; "
-            f"keep one row of them"
-        )
-    if "close" not in panel.columns:
-        raise FeatureError(
-            "the panel has no column 'close'; name the one in your data by market_data.columns"
-        )
+def _require_numbers(panel: pd.DataFrame) -> None:
     for column in (*BAR_COLUMNS, "adjusted_close"):
         if column in panel.columns and not pd.api.types.is_numeric_dtype(panel[column].dtype):
             raise FeatureError(
@@ -191,16 +172,14 @@ def _log_left_out(left_out: Mapping[str, list[str]]) -> None:
 def _rows_with_features(
     panel: pd.DataFrame, min_history_bars: int
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
-    in_universe = np.ones(len(panel), dtype=bool)
-    if "in_universe" in panel.columns:
-        in_universe = panel["in_universe"].to_numpy(dtype=bool)
+    members = in_universe(panel)
     history = panel.groupby(level="instrument", sort=False).cumcount().to_numpy()
     has_history = history >= min_history_bars
-    has_features = in_universe & has_history
+    has_features = members & has_history
     if not has_features.any():
-        longest = int(history[in_universe].max(initial=-1))
+        longest = int(history[members].max(initial=-1))
         raise FeatureError(
-            f"no row of the panel can have features: of its {int(in_universe.sum())} rows in the "
+            f"no row of the panel can have features: of its {int(members.sum())} rows in the "
             f"universe the one with the longest history has {max(longest, 0)} earlier bars of its "
             f"instrument, and features.min_history_bars is {min_history_bars}; "
             f"give a longer history or lower the setting"
@@ -208,16 +187,10 @@ def _rows_with_features(
     counts = {
         "bars": len(panel),
         "rows": int(has_features.sum()),
-        "outside_universe": int((~in_universe).sum()),
-        "too_little_history": int((in_universe & ~has_history).sum()),
+        "outside_universe": int((~members).sum()),
+        "too_little_history": int((members & ~has_history).sum()),
     }
     return has_features, counts
-
-
-def _rows_of(index: pd.Index, chosen: NDArray[np.bool_]) -> pd.MultiIndex:
-    rows = index[chosen]
-    assert isinstance(rows, pd.MultiIndex)
-    return rows.remove_unused_levels()
 
 
 def _compute(
@@ -231,9 +204,7 @@ def _compute(
     assert isinstance(bars.index, pd.MultiIndex)
     instruments = instrument_codes(bars.index)
     order = np.argsort(instruments.codes, kind="stable")
-    starts = np.searchsorted(
-        instruments.codes[order], np.arange(len(instruments.values) + 1)
-    ).astype(np.int64)
+    starts = LevelCodes(instruments.codes[order], instruments.values).starts
     targets = np.where(has_features, np.cumsum(has_features) - 1, -1)
     columns = {
         name: bars[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -252,61 +223,6 @@ def _compute(
         compute_alpha158(own, own_starts, targets[rows], selected, values)
 
     for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
-
-
-def _count_missing(values: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Count the missing values of every feature."""
-    rows_at_once = 65536
-    missing = np.zeros(values.shape[1], dtype=np.int64)
-    for first in range(0, len(values), rows_at_once):
-        missing += np.isnan(values[first : first + rows_at_once]).sum(axis=0)
-    return missing
-
-
-def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
-    """Build labels with ``labels.builder``, or ours where it is not set.
-
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market data.
-    config : LabelsConfig
-        Handed to the builder; ``config.params`` are free for settings of its own.
-
-    Returns
-    -------
-    DataFrame of shape (n_labels, 3 * n_horizons)
-        In canonical order.
-
-    Raises
-    ------
-    ConfigError
-        If the builder cannot be imported or does not return a table.
-    LabelError
-        If all labels of a horizon are equal: a model would predict them perfectly, having
-        learned nothing. Excess returns of a single instrument are all 0.
-    """
-    labels = _build(build_labels_from_config, panel, config, "labels.builder")
-    for horizon in config.horizon_keys:
-        _refuse_equal_labels(labels, f"label_{horizon}")
-    return labels
-
-
-def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
-    named = labels.loc[:, labels.columns == name]
-    if named.shape[1] != 1 or not pd.api.types.is_numeric_dtype(named.dtypes.iloc[0]):
-        return  # the contract says so
-    known = labels[name].dropna()
-    dates = known.index.get_level_values("datetime")
-    if dates.nunique() < 2 or np.ptp(known.to_numpy(dtype=np.float64)) > 0:
-        return
-    cause = "prices never move, or all move alike: correct them"
-    if dates.is_unique:
-        cause = "no date has more than one instrument: give more, or set labels.excess to false"
-    raise LabelError(
-        f"labels: all {len(known):,} values of {name} are {known.iloc[0]:g} bps, which leaves "
-        f"nothing to learn; {cause}"
-    )
 
 
 def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
@@ -331,7 +247,11 @@ def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     FeatureError
         If no feature has a value.
     """
-    features = _build(build_features_from_config, panel, config, "features.builder")
+    builder = build_features_from_config
+    if config.builder:
+        builder = load_object(config.builder, key="features.builder")
+    origin = f"features.builder: {config.builder or 'our own builder'}"
+    features = built_table(builder, panel, config, origin=origin)
     columns = range(features.shape[1])
     if features.size and all(features.iloc[:, column].isna().all() for column in columns):
         raise FeatureError(
@@ -339,26 +259,3 @@ def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
             f"{len(features):,} rows; correct the prices or features.builder"
         )
     return features
-
-
-def _build(
-    ours: Callable[..., pd.DataFrame],
-    panel: pd.DataFrame,
-    config: LabelsConfig | FeaturesConfig,
-    key: str,
-) -> pd.DataFrame:
-    builder: Callable[..., Any] = load_object(config.builder, key=key) if config.builder else ours
-    try:
-        table = builder(panel, config)
-    except Model2Error:
-        raise
-    except Exception as error:
-        name = config.builder or "our own builder"
-        raise ConfigError(f"{key}: {name} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(table, pd.DataFrame) or set(table.index.names) != {"instrument", "datetime"}:
-        raise ConfigError(
-            f"{key}: {config.builder} must return a DataFrame indexed by (instrument, datetime)"
-        )
-    ordered = table.reorder_levels(["instrument", "datetime"])
-    ordered.attrs = table.attrs
-    return to_canonical(ordered)

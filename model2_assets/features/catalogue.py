@@ -131,20 +131,8 @@ def alpha158_features() -> tuple[FeatureSpec, ...]:
 
 
 def missing_columns(columns: Collection[str]) -> dict[str, list[str]]:
-    """Return the features that some columns do not suffice for.
+    """Return what each feature lacks that some columns of market data do not suffice for.
 
-    Parameters
-    ----------
-    columns : collection of str
-        Columns of the market data at hand.
-
-    Returns
-    -------
-    dict of str to list of str
-        For every feature that cannot be made, in Qlib's order, the columns it lacks.
-
-    Examples
-    --------
     >>> missing_columns(["open", "high", "low", "close", "volume"])
     {'VWAP0': ['vwap']}
     """

@@ -1,8 +1,10 @@
 """Compiled kernels of the Alpha158 features."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
+import joblib
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -11,30 +13,37 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def compiled(function: Function) -> Function:
-    """Compile a function to machine code when it is first called.
+    """Compile a function to machine code when it is first called, cached on disk if it can be.
 
-    The code is cached on disk where there is a folder to write it to. It releases the
-    interpreter lock (so that threads run side by side), divides by zero as IEEE 754 says
-    (no exception), and keeps the order of floating-point operations as written (no
-    ``fastmath``), so that results are equal to the bit in every run on the same machine.
-
-    Parameters
-    ----------
-    function : callable
-        Function in numba's nopython subset. Its callees must lie in the same file:
-        the cache is renewed when that file changes, not when another one does.
-
-    Returns
-    -------
-    callable
-        The compiled function, with the same signature.
+    It releases the interpreter lock (so that threads run side by side), divides by zero as
+    IEEE 754 says (no exception), and keeps the order of floating-point operations as written
+    (no ``fastmath``), so that results are equal to the bit in every run on the same machine.
+    Its callees must lie in the same file: the cache is renewed when that file changes, not
+    when another one does.
     """
     try:
-        compile_ = njit(cache=True, nogil=True, error_model="numpy")
-        return cast(Function, compile_(function))
+        return cast(Function, njit(cache=True, nogil=True, error_model="numpy")(function))
     except RuntimeError:  # no folder can be written, as in a read-only image
-        compile_ = njit(nogil=True, error_model="numpy")
-        return cast(Function, compile_(function))
+        return cast(Function, njit(nogil=True, error_model="numpy")(function))
+
+
+def for_each_chunk(
+    task: Callable[[int, int], None], n_items: int, *, chunk_size: int, n_threads: int | None
+) -> None:
+    """Call ``task(first, stop)`` for consecutive chunks of items, in threads.
+
+    Calls must write to disjoint memory, and gain from threads as far as they release the
+    interpreter lock. Without a number of threads, there is one per usable core.
+    """
+    chunks = [(first, min(first + chunk_size, n_items)) for first in range(0, n_items, chunk_size)]
+    n_workers = min(n_threads or joblib.cpu_count(), len(chunks))
+    if n_workers <= 1:
+        for first, stop in chunks:
+            task(first, stop)
+        return
+    with ThreadPoolExecutor(n_workers) as pool:
+        for future in [pool.submit(task, first, stop) for first, stop in chunks]:
+            future.result()
 
 
 Float64s = NDArray[np.float64]
@@ -53,37 +62,9 @@ N_WINDOWS = len(WINDOWS)
 LONGEST = WINDOWS[-1]
 
 KMID, KLEN, KMID2, KUP, KUP2, KLOW, KLOW2, KSFT, KSFT2, OPEN0, HIGH0, LOW0, VWAP0 = range(13)
-(
-    ROC,
-    MA,
-    STD,
-    BETA,
-    RSQR,
-    RESI,
-    MAX,
-    MIN,
-    QTLU,
-    QTLD,
-    RANK,
-    RSV,
-    IMAX,
-    IMIN,
-    IMXD,
-    CORR,
-    CORD,
-    CNTP,
-    CNTN,
-    CNTD,
-    SUMP,
-    SUMN,
-    SUMD,
-    VMA,
-    VSTD,
-    WVMA,
-    VSUMP,
-    VSUMN,
-    VSUMD,
-) = range(13, N_FEATURES, N_WINDOWS)
+ROC, MA, STD, BETA, RSQR, RESI, MAX, MIN, QTLU, QTLD = range(13, 63, N_WINDOWS)
+RANK, RSV, IMAX, IMIN, IMXD, CORR, CORD, CNTP, CNTN, CNTD = range(63, 113, N_WINDOWS)
+SUMP, SUMN, SUMD, VMA, VSTD, WVMA, VSUMP, VSUMN, VSUMD = range(113, N_FEATURES, N_WINDOWS)
 """Positions of the features; of a rolling feature, the position of its shortest window."""
 
 EPSILON = 1e-12
@@ -105,19 +86,11 @@ def compute_alpha158(
 ) -> None:
     """Compute features of consecutive instruments into the rows of a table.
 
-    Parameters
-    ----------
-    bars : ndarray of shape (6, n_bars), float64
-        Open, high, low, close, volume, vwap; the bars of an instrument are neighbours, in
-        ascending order of dates. Not a number where missing.
-    starts : ndarray of shape (n_instruments + 1,), int64
-        First bar of each instrument, and `n_bars`.
-    targets : ndarray of shape (n_bars,), int64
-        Row of `features` to write a bar's features to; -1: nowhere.
-    selected : ndarray of shape (n_selected,), int64
-        Positions in the catalogue of the features wanted.
-    features : ndarray of shape (n_rows, n_selected), float32
-        Overwritten where targeted. A value that is not finite in float32 becomes NaN.
+    `bars` (6, n_bars) are open, high, low, close, volume, vwap, NaN where missing; those of an
+    instrument are neighbours, by date, and begin at `starts` (n_instruments + 1,). The features
+    at the positions `selected` (n_selected,) of the catalogue go to the row of `features`
+    (n_rows, n_selected) that `targets` (n_bars,) names, -1: nowhere. A value that is not
+    finite in float32 becomes NaN.
     """
     row = np.empty(N_FEATURES)
     moments = np.empty((2, N_WINDOWS))

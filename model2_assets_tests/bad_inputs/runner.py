@@ -15,7 +15,8 @@ import pandas as pd
 from model2_assets.config import Model2Config, load_config
 from model2_assets.cross_validation import build_cv_splits, check_min_samples
 from model2_assets.errors import Model2Error
-from model2_assets.features.build import make_features, make_labels
+from model2_assets.features.build import make_features
+from model2_assets.labels import make_labels
 from model2_assets.market_data import load_market_data
 from model2_assets.storage.files import TEMPORARY_PREFIX
 from model2_assets.training import ModelRegistry

@@ -7,7 +7,8 @@ import pandas as pd
 
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.cross_validation import build_cv_splits
-from model2_assets.features.build import make_features, make_labels
+from model2_assets.features.build import make_features
+from model2_assets.labels import make_labels
 from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import table_digest

@@ -174,7 +174,7 @@ def test_refuses_an_empty_universe(panel):
 
 @pytest.mark.parametrize(
     ("config", "key"),
-    [({"normalization": "percentile"}, "features.normalization"), ({"sett": 1}, "features.sett")],
+    [({"normalization": "percentile"}, "features: normalization"), ({"sett": 1}, "features: sett")],
 )
 def test_refuses_an_unknown_setting_by_its_key(panel, config, key):
     with pytest.raises(ConfigError, match=key):

@@ -2,8 +2,7 @@ import threading
 
 import pytest
 
-from model2_assets.features.kernels import compiled
-from model2_assets.features.normalize import for_each_chunk
+from model2_assets.features.kernels import compiled, for_each_chunk
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 9, None])

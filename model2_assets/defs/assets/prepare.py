@@ -110,7 +110,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
     )
     def labels(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
         from model2_assets.checks import check_contract, check_labels_consistent
-        from model2_assets.features.build import make_labels
+        from model2_assets.labels import make_labels
         from model2_assets.reports.galleries import label_pictures
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import data_versions_of, with_provenance
