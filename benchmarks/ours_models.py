@@ -4,15 +4,22 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from benchmarks import xgboost_by_hand as by_hand
 from benchmarks.inputs import CPCV, FIVE_FOLDS, HORIZONS, Inputs
 from benchmarks.outcome import Outcome, as_predictions, prediction_name
 from model2_assets.config import Model2Config, parse_config
-from model2_assets.training import FoldModel, ModelRegistry, TrainingData, predict_splits
-from model2_assets.training.data import SourceTables, on_every_nth_date
-from model2_assets.training.fit import assemble_current_data, fit_every_split
+from model2_assets.config.partition import Partition
+from model2_assets.training import (
+    FoldModel,
+    ModelRegistry,
+    Tables,
+    Task,
+    TrainingData,
+    predict_splits,
+)
+from model2_assets.training.data import on_every_nth_date
+from model2_assets.training.fit import fit_every_split
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
 """What differs from the trainer's defaults, so that both sides have the same."""
@@ -99,34 +106,19 @@ def run(inputs: Inputs, *, model: str, splits: str = FIVE_FOLDS, **settings: Any
     with outcome.phase("load"):
         features = inputs.read("features")
         labels, cv_splits = (inputs.read(asset, splits) for asset in ("labels", "cv_splits"))
+        tables = Tables(features, labels, cv_splits)
     for horizon in HORIZONS:
-        _run_horizon(outcome, registry, config, (features, labels, cv_splits), model, horizon)
+        task = Task.of(registry, Partition(horizon, model), region=FIVE_FOLDS)
+        _run_task(outcome, config, task, tables)
     return outcome
 
 
-def _run_horizon(
-    outcome: Outcome,
-    registry: ModelRegistry,
-    config: Model2Config,
-    tables: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
-    model: str,
-    horizon: str,
-) -> None:
+def _run_task(outcome: Outcome, config: Model2Config, task: Task, tables: Tables) -> None:
+    horizon, model = task.partition
     with outcome.phase("assemble"):
-        features, labels, cv_splits = tables
-        data, versions = assemble_current_data(
-            features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
-        )
+        data = task.training_data(tables)
     with outcome.phase("fit"):
-        models = fit_every_split(
-            registry,
-            data,
-            horizon=horizon,
-            model=model,
-            execution=config.execution,
-            row_weights=None,
-            tables=SourceTables(*tables, horizon, versions),
-        )
+        models = fit_every_split(task, data, config.execution, tables=tables)
     with outcome.phase("predict"):
         predictions = predict_splits(models, data)
     total = np.bincount(predictions.row, weights=predictions.prediction, minlength=data.n_rows)

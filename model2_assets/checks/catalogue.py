@@ -427,7 +427,7 @@ def final_models_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored out-of-fold predictions; nothing is refitted."""
-    from model2_assets.training import assemble_roles, rows_to_predict
+    from model2_assets.training import Tables, rows_to_predict
 
     oof, labels, features = (
         files.own("oof_predictions"),
@@ -444,7 +444,7 @@ def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         cv_splits=splits,
         versions={"fitted_models": files.models().manifest.data_version},
     )
-    roles = assemble_roles(features, labels, splits, horizon=files.horizon)
+    roles = Tables(features, labels, splits).roles(files.horizon)
     label, never_tested = rows_to_predict(
         labels[f"label_{files.horizon}"], features, roles, covers_history=scheme.covers_history
     )
@@ -457,7 +457,7 @@ def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def oof_paths_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored predictions of every path."""
-    from model2_assets.training import OutOfFoldPaths, PathPlan, assemble_roles
+    from model2_assets.training import OutOfFoldPaths, PathPlan, Tables
 
     paths, oof = files.own("oof_paths"), files.own("oof_predictions")
     labels, features = files.shared("labels"), files.shared("features")
@@ -472,7 +472,7 @@ def oof_paths_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         oof_predictions=oof,
         versions={"fitted_models": files.models().manifest.data_version},
     )
-    roles = assemble_roles(features, labels, splits, horizon=files.horizon)
+    roles = Tables(features, labels, splits).roles(files.horizon)
     yield from check_paths(
         OutOfFoldPaths(
             paths=paths,

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     )
     from model2_assets.training.fit import (
         FittedModels,
-        assemble_roles,
         fit_models,
     )
     from model2_assets.training.importances import (
@@ -113,6 +112,10 @@ if TYPE_CHECKING:
     from model2_assets.training.ridge_sums import (
         role_marks,
     )
+    from model2_assets.training.task import (
+        Tables,
+        Task,
+    )
     from model2_assets.training.weights import (
         LabelSpans,
         label_spans,
@@ -150,12 +153,13 @@ _MODULES = {
     "SelectedRows": "data",
     "SplitPredictions": "predict",
     "StoredFoldModels": "models",
+    "Tables": "task",
+    "Task": "task",
     "TrainedRows": "models",
     "TrainingData": "data",
     "XGBoostTrainer": "xgboost",
     "aggregate_importances": "importances",
     "assemble_labelled_rows": "final",
-    "assemble_roles": "fit",
     "assemble_training_data": "data",
     "average_splits": "predict",
     "build_nested_splits": "nested",
@@ -225,12 +229,13 @@ __all__ = [
     "SelectedRows",
     "SplitPredictions",
     "StoredFoldModels",
+    "Tables",
+    "Task",
     "TrainedRows",
     "TrainingData",
     "XGBoostTrainer",
     "aggregate_importances",
     "assemble_labelled_rows",
-    "assemble_roles",
     "assemble_training_data",
     "average_splits",
     "build_nested_splits",

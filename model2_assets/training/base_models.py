@@ -529,10 +529,6 @@ def hash_values(feature_names: tuple[str, ...], *arrays: object) -> str:
     return digest.hexdigest()
 
 
-RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
-"""Weights of train rows, from their positions alone: what a split does not train on
-cannot reach its weights."""
-
 _DONE = object()
 
 
@@ -569,7 +565,6 @@ def fit_split(
     data: TrainingData,
     split_id: int,
     *,
-    row_weights: RowWeights | None = None,
     n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
@@ -582,8 +577,6 @@ def fit_split(
         Features, labels and roles.
     split_id : int
         The split.
-    row_weights : callable, optional
-        Returns the weights of the train rows at given positions.
     n_threads : int, default 1
         Threads that the fit may use, see `BaseModelTrainer.use_threads`.
 
@@ -601,15 +594,14 @@ def fit_split(
         raise TrainingError(f"fold {split_id}: there are folds 0 to {data.n_splits - 1} only")
     trainer = make_trainer().use_threads(n_threads)
     with threadpool_limits(limits=1, user_api="blas"):
-        shared = share_between(trainer, data, (split_id,), row_weights, n_threads)
-        return finish(fold_steps(trainer, data, split_id, row_weights, shared))
+        shared = share_between(trainer, data, (split_id,), n_threads)
+        return finish(fold_steps(trainer, data, split_id, shared))
 
 
 def fit_all_rows(
     make_trainer: Callable[[], BaseModelTrainer],
     data: TrainingData,
     *,
-    row_weights: RowWeights | None = None,
     n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role, exactly as a split is fitted.
@@ -620,8 +612,6 @@ def fit_all_rows(
         Returns a new, unfitted trainer.
     data : TrainingData
         Features and labels.
-    row_weights : callable, optional
-        Returns the weights of the rows at given positions.
     n_threads : int, default 1
         Threads that the fit may use, see `BaseModelTrainer.use_threads`.
 
@@ -637,7 +627,7 @@ def fit_all_rows(
     """
     trainer, rows = make_trainer().use_threads(n_threads), np.arange(data.n_rows)
     with threadpool_limits(limits=1, user_api="blas"):
-        steps = _row_steps(trainer, data, rows, row_weights)
+        steps = _row_steps(trainer, data, rows)
         seconds = finish(_timed(steps, trainer, data, rows, what="final model"))
     return FoldModel(split_id=0, trainer=trainer, n_train=len(rows), n_test=0, seconds=seconds)
 
@@ -646,7 +636,6 @@ def share_between(
     trainer: BaseModelTrainer,
     data: TrainingData,
     split_ids: tuple[int, ...],
-    row_weights: RowWeights | None,
     n_threads: int = 1,
     tables: SourceTables | None = None,
 ) -> Any:
@@ -660,8 +649,6 @@ def share_between(
         Features, labels and roles.
     split_ids : tuple of int
         Splits that will be fitted.
-    row_weights : callable or None
-        Returns the weights of the train rows at given positions.
     n_threads : int, default 1
         Threads that it may use.
     tables : SourceTables, optional
@@ -679,7 +666,7 @@ def share_between(
     """
     for split_id in split_ids:
         _rows_of(data, split_id)
-    if row_weights is not None or trainer.date_stride(data.n_rows) != 1:
+    if data.row_weights is not None or trainer.date_stride(data.n_rows) != 1:
         return None
     return trainer.share(data, split_ids=split_ids, n_threads=n_threads, tables=tables)
 
@@ -688,7 +675,6 @@ def fold_steps(
     trainer: BaseModelTrainer,
     data: TrainingData,
     split_id: int,
-    row_weights: RowWeights | None,
     shared: Any,
 ) -> Steps[FoldModel]:
     """Fit a trainer on the train rows of one split, in steps.
@@ -701,8 +687,6 @@ def fold_steps(
         Features, labels and roles.
     split_id : int
         The split.
-    row_weights : callable or None
-        Returns the weights of the train rows at given positions.
     shared : object or None
         What `share_between` has returned.
 
@@ -718,7 +702,7 @@ def fold_steps(
     """
     train, test = _rows_of(data, split_id)
     if shared is None:
-        steps = _row_steps(trainer, data, train, row_weights)
+        steps = _row_steps(trainer, data, train)
     else:
         steps = _shared_steps(trainer, data, split_id, shared)
     seconds = yield from _timed(steps, trainer, data, train, what=f"fold {split_id}")
@@ -731,11 +715,10 @@ def _row_steps(
     trainer: BaseModelTrainer,
     data: TrainingData,
     train: NDArray[np.intp],
-    row_weights: RowWeights | None,
 ) -> Iterator[None]:
     stride = trainer.date_stride(data.n_rows)
     fitted = on_every_nth_date(train, data.date_codes, stride)
-    weights = None if row_weights is None else row_weights(fitted)
+    weights = None if data.row_weights is None else data.row_weights(fitted)
     yield from trainer.fit_steps(data, fitted, sample_weight=weights)
 
 
@@ -788,7 +771,6 @@ __all__ = [
     "FoldModel",
     "FoldProgress",
     "ParameterError",
-    "RowWeights",
     "TrainingData",
     "assemble_training_data",
     "cross_validate",
@@ -829,7 +811,6 @@ def cross_validate(
     *,
     n_jobs: int = 1,
     on_fold: Callable[[FoldProgress], None] | None = None,
-    row_weights: RowWeights | None = None,
     tables: SourceTables | None = None,
     finished: Sequence[FoldModel] = (),
     on_model: Callable[[FoldModel], None] | None = None,
@@ -850,8 +831,6 @@ def cross_validate(
         Splits fitted at once.
     on_fold : callable, optional
         Called with a `FoldProgress`, in the calling thread, after each split.
-    row_weights : callable, optional
-        Returns the weights of the train rows at given positions.
     tables : SourceTables, optional
         Where the data come from; the same models with and without, sooner with.
     finished : sequence of FoldModel
@@ -876,13 +855,9 @@ def cross_validate(
     trainers = [make_trainer() for _ in left]
     models = list(finished)
     with threadpool_limits(limits=1, user_api="blas"):
-        shared = (
-            share_between(trainers[0], data, tuple(left), row_weights, n_jobs, tables)
-            if left
-            else None
-        )
+        shared = share_between(trainers[0], data, tuple(left), n_jobs, tables) if left else None
         fits = [
-            partial(fold_steps, trainer, data, split_id, row_weights, shared)
+            partial(fold_steps, trainer, data, split_id, shared)
             for split_id, trainer in zip(left, trainers, strict=True)
         ]
         n_threads = max(1, min(n_jobs, len(left)))

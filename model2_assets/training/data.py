@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -266,6 +266,11 @@ class FeatureMatrix(Protocol):
     def __getitem__(self, rows: slice | NDArray[np.intp], /) -> NDArray[np.float32]: ...
 
 
+RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
+"""Weights of train rows, from their positions alone: what a split does not train on
+cannot reach its weights."""
+
+
 @dataclass(frozen=True, eq=False)
 class TrainingData:
     """Features, labels and split roles of one horizon, row by row.
@@ -292,6 +297,9 @@ class TrainingData:
         The test group of the row's date.
     blocks : RowBlocks, optional
         Rows that the splits of every horizon treat alike. None: those of these splits count.
+    row_weights : callable, optional
+        Returns the weights, with a mean of 1, of the train rows at given positions. None: all
+        rows count alike.
 
     Raises
     ------
@@ -307,6 +315,7 @@ class TrainingData:
     roles: NDArray[np.int8]
     group_id: NDArray[np.int16]
     blocks: RowBlocks | None = None
+    row_weights: RowWeights | None = None
 
     def __post_init__(self) -> None:
         self._check_shapes()

@@ -7,19 +7,16 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.config.partition import Partition
 from model2_assets.panel import to_canonical
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
-from model2_assets.training.base_models import FoldModel, RowWeights, fit_all_rows
+from model2_assets.training.base_models import FoldModel, fit_all_rows
 from model2_assets.training.data import TRAIN, TrainingData, assemble_training_data
-from model2_assets.training.fit import (
-    FittedModels,
-    provenance_of,
-    require_configured,
-    row_weights_of,
-)
+from model2_assets.training.fit import FittedModels, provenance_of
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.models import Manifest, TrainedRows
 from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
+from model2_assets.training.task import Task
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +69,12 @@ def fit_final_model(
     TrainingError
         If the model cannot be fitted, or memory does not suffice.
     """
-    horizon, model = validated.horizon, validated.model
-    require_configured("fitted_models", validated, registry)
+    partition = Partition(validated.horizon, validated.model)
+    horizon = partition.horizon
+    task = Task.of(
+        registry, partition, region=validated.region, execution_lag_days=execution_lag_days
+    )
+    task.require_same_settings("fitted_models", validated)
     versions = data_versions_of(features=features, labels=labels, oof_predictions=oof_predictions)
     require_made_from(
         "oof_predictions",
@@ -81,25 +82,10 @@ def fit_final_model(
         {**versions, "fitted_models": validated.data_version},
     )
     with measure_resources() as usage:
-        data = assemble_labelled_rows(features=features, labels=labels, horizon=horizon)
-        weights = row_weights_of(
-            registry,
-            data,
-            labels,
-            horizon=horizon,
-            model=model,
-            execution_lag_days=execution_lag_days,
-        )
-        final = _fit(registry, data, validated, execution=execution, row_weights=weights)
-    of_folds = provenance_of(
-        registry,
-        data,
-        region=validated.region,
-        horizon=horizon,
-        model=model,
-        data_versions=versions,
-        usage=usage,
-    )
+        rows = assemble_labelled_rows(features=features, labels=labels, horizon=horizon)
+        data = task.weighted(rows, labels)
+        final = _fit(task, data, validated, execution)
+    of_folds = provenance_of(task, data, data_versions=versions, usage=usage)
     provenance = replace(
         of_folds,
         kind="final_model",
@@ -140,15 +126,9 @@ def assemble_labelled_rows(
 
 
 def _fit(
-    registry: ModelRegistry,
-    data: TrainingData,
-    validated: Manifest,
-    *,
-    execution: ExecutionConfig,
-    row_weights: RowWeights | None,
+    task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
 ) -> FoldModel:
-    horizon, model = validated.horizon, validated.model
-    trainer = registry.trainer(model, horizon)
+    trainer = task.make_trainer()
     # One fit can only be refused: there is no number of concurrent ones to lower.
     fit_n_jobs_to_memory(
         1,
@@ -158,20 +138,18 @@ def _fit(
         fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
     )
     logger.info(
-        "%s|%s: fitting the final model on %s rows × %d features",
-        horizon,
-        model,
+        "%s: fitting the final model on %s rows × %d features",
+        task.partition.key,
         f"{data.n_rows:,}",
         len(data.feature_names),
     )
     chosen = [fold.chosen_params for fold in validated.folds]
     final = fit_all_rows(
-        lambda: registry.trainer(model, horizon).adopt(chosen),
+        lambda: task.make_trainer().adopt(chosen),
         data,
-        row_weights=row_weights,
         n_threads=execution.n_jobs or usable_cores(),
     )
-    logger.info("%s|%s: final model fitted in %.1f s", horizon, model, final.seconds)
+    logger.info("%s: final model fitted in %.1f s", task.partition.key, final.seconds)
     return final
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from model2_assets.config.partition import horizon_days
+from model2_assets.config.partition import Partition, horizon_days
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import table_digest
@@ -18,10 +18,10 @@ from model2_assets.storage.provenance import (
     with_provenance,
 )
 from model2_assets.training.data import refuse_infinity, take_rows
-from model2_assets.training.fit import require_configured
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.models import StoredFoldModels
 from model2_assets.training.predict import predict_matrix
+from model2_assets.training.task import Task
 
 
 def find_live_rows(
@@ -159,7 +159,10 @@ def make_live(
     Which rows are live is said in `find_live_rows`.
     """
     manifest = stored.manifest
-    require_configured("final_models", manifest, registry)
+    partition = Partition(manifest.horizon, manifest.model)
+    Task.of(registry, partition, region=manifest.region).require_same_settings(
+        "final_models", manifest
+    )
     _require_same_features(manifest.feature_names, tuple(map(str, features.columns)))
     versions = data_versions_of(
         market_data=market_data, features=features, labels=labels, oof_predictions=oof_predictions

@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig
+from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import (
     OverlapProof,
     build_cv_splits,
@@ -21,16 +22,11 @@ from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_version_of, with_provenance
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData
-from model2_assets.training.fit import (
-    assemble_current_data,
-    assemble_roles,
-    fit_every_split,
-    kept_folds_of,
-    row_weights_of,
-)
+from model2_assets.training.fit import fit_every_split, kept_folds_of
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.predict import FittedSplit, output_order, predict_splits
 from model2_assets.training.resources import measure_resources
+from model2_assets.training.task import Tables, Task
 
 
 def predict_nested(
@@ -260,55 +256,32 @@ def make_nested(
     TrainingError
         If a fold cannot be fitted, or `cv_splits` test another number of groups.
     """
+    partition = Partition(horizon, model)
+    task = Task.of(registry, partition, region=region, execution_lag_days=execution_lag_days)
+    tables = Tables(features, labels, cv_splits)
     with measure_resources() as usage:
-        data, versions = assemble_current_data(
-            features=features, labels=labels, cv_splits=cv_splits, horizon=horizon
-        )
+        data = task.training_data(tables)
         expected = _train_rows(data)
         assert isinstance(features.index, pd.MultiIndex)
         pair_splits = build_nested_splits(features.index, labels, config)
         proof = prove_no_overlap(pair_splits, labels)
         # Without features: their matrix is there already, and is far larger than the rest.
-        pairs = assemble_roles(features, labels, pair_splits, horizon=horizon)
-        pair_data = replace(pairs, X=data.X, feature_names=data.feature_names)
-        logger.info("%s|%s: nested predictions leave out two folds at a time", horizon, model)
-        models = fit_every_split(
-            registry,
-            pair_data,
-            horizon=horizon,
-            model=model,
-            execution=execution,
-            row_weights=row_weights_of(
-                registry,
-                data,
-                labels,
-                horizon=horizon,
-                model=model,
-                execution_lag_days=execution_lag_days,
-            ),
-            kept=kept_folds_of(
-                checkpoints,
-                registry,
-                pair_data,
-                data_versions=versions,
-                horizon=horizon,
-                model=model,
-                execution_lag_days=execution_lag_days,
-            ),
+        pairs = Tables(features, labels, pair_splits).roles(horizon)
+        pair_data = replace(
+            pairs, X=data.X, feature_names=data.feature_names, row_weights=data.row_weights
         )
+        logger.info("%s|%s: nested predictions leave out two folds at a time", horizon, model)
+        kept = kept_folds_of(checkpoints, task, tables, pair_data)
+        models = fit_every_split(task, pair_data, execution, kept=kept)
         nested = predict_nested(models, data, pair_data)
-    settings = registry.model(model)
     marked = with_provenance(
         nested,
         data_version=table_digest(nested),
-        inputs=versions,
+        inputs=tables.versions,
         region=region,
         horizon=horizon,
         model=model,
-        trainer=settings.trainer,
-        params=registry.parameters(model, horizon),
-        seed=settings.seed,
-        sample_weights=settings.sample_weights,
+        **task.settings,
     )
     return NestedOutOfFold(
         nested=marked,
@@ -350,7 +323,7 @@ def stored_nested(
     assert isinstance(features.index, pd.MultiIndex)
     return NestedOutOfFold(
         nested=nested,
-        expected=_train_rows(assemble_roles(features, labels, cv_splits, horizon=horizon)),
+        expected=_train_rows(Tables(features, labels, cv_splits).roles(horizon)),
         proof=prove_no_overlap(build_nested_splits(features.index, labels, config), labels),
         n_models=0,
         n_reused=0,

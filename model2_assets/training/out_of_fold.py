@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_versions_of, require_made_from, with_provenance
-from model2_assets.training.base_models import BaseModelTrainer, RowWeights, fit_split
+from model2_assets.training.base_models import BaseModelTrainer, fit_split
 from model2_assets.training.data import TrainingData, hash_row_order
-from model2_assets.training.fit import assemble_current_data, require_configured, row_weights_of
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.models import StoredFoldModels
 from model2_assets.training.predict import (
@@ -24,6 +24,7 @@ from model2_assets.training.predict import (
     predict_splits,
 )
 from model2_assets.training.resources import blas_kernel, usable_cores
+from model2_assets.training.task import Tables, Task
 
 
 def refit_difference(
@@ -32,7 +33,6 @@ def refit_difference(
     models: Iterable[FittedSplit],
     *,
     split_id: int,
-    row_weights: RowWeights | None = None,
     n_threads: int = 1,
 ) -> float:
     """Refit one split afresh and compare its test predictions with a given model's.
@@ -47,8 +47,6 @@ def refit_difference(
         Holds the model of the split.
     split_id : int
         The split to refit.
-    row_weights : callable, optional
-        Returns the weights of the train rows at given positions.
     n_threads : int, default 1
         Threads that the refit may use, see `BaseModelTrainer.use_threads`.
 
@@ -67,7 +65,7 @@ def refit_difference(
     if model is None:
         raise TrainingError(f"fold {split_id} has no model to compare a refit with; retrain")
     rows = data.test_rows(split_id)
-    refitted = fit_split(make_trainer, data, split_id, row_weights=row_weights, n_threads=n_threads)
+    refitted = fit_split(make_trainer, data, split_id, n_threads=n_threads)
     return largest_difference(
         predict_rows(refitted.trainer, data, rows), predict_rows(model.trainer, data, rows)
     )
@@ -169,26 +167,22 @@ def make_out_of_fold(
         If the models were made from other tables or with other settings, or are damaged.
     """
     manifest = stored.manifest
-    horizon, model = manifest.horizon, manifest.model
-    require_configured("fitted_models", manifest, registry)
+    partition = Partition(manifest.horizon, manifest.model)
+    horizon, model = partition
+    task = Task.of(
+        registry, partition, region=manifest.region, execution_lag_days=execution_lag_days
+    )
+    task.require_same_settings("fitted_models", manifest)
     oof, data = predict_stored(stored, features=features, labels=labels, cv_splits=cv_splits)
     label, never_tested = rows_to_predict(
         labels[f"label_{horizon}"], features, data, covers_history=covers_history
     )
     split_id = smallest_split(data)
     difference = refit_difference(
-        lambda: registry.trainer(model, horizon),
-        data,
+        task.make_trainer,
+        task.weighted(data, labels),
         stored,
         split_id=split_id,
-        row_weights=row_weights_of(
-            registry,
-            data,
-            labels,
-            horizon=horizon,
-            model=model,
-            execution_lag_days=execution_lag_days,
-        ),
         n_threads=n_threads or usable_cores(),
     )
     marked = with_provenance(
@@ -211,7 +205,7 @@ def make_out_of_fold(
         label=label,
         rows_never_tested=never_tested,
         determinism_difference_bps=difference,
-        determinism_tolerance_bps=registry.trainer_class(model).determinism_tolerance_bps,
+        determinism_tolerance_bps=task.trainer_class.determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
         again=predict_out_of_fold(stored, data),
@@ -282,10 +276,9 @@ def predict_stored_splits(
         If the models were made from other tables than those given.
     """
     manifest = stored.manifest
-    data, versions = assemble_current_data(
-        features=features, labels=labels, cv_splits=cv_splits, horizon=manifest.horizon
-    )
-    require_made_from("fitted_models", manifest.data_versions, versions)
+    tables = Tables(features, labels, cv_splits)
+    data = tables.of_horizon(manifest.horizon)
+    require_made_from("fitted_models", manifest.data_versions, tables.versions)
     if manifest.row_order_hash != hash_row_order(data.index) or (
         manifest.feature_names != data.feature_names
     ):

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import Model2Config, parse_config
+from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.features.build import make_features
 from model2_assets.labels import make_labels
@@ -13,7 +14,7 @@ from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_versions_of, with_provenance
-from model2_assets.training import ModelRegistry, fit_models, make_out_of_fold
+from model2_assets.training import ModelRegistry, Tables, Task, fit_models, make_out_of_fold
 
 CONFIG: dict[str, Any] = {
     "regions": {
@@ -73,13 +74,7 @@ def _predictions(
 ) -> pd.Series:
     registry = ModelRegistry.from_config(config, "us")
     address = Address("us", "fitted_models", horizon, model)
-    fitted = fit_models(
-        registry,
-        **tables,
-        horizon=horizon,
-        model=model,
-        region="us",
-        execution=config.execution,
-    )
+    task = Task.of(registry, Partition(horizon, model), region="us")
+    fitted = fit_models(task, Tables(**tables), config.execution)
     store.write(address, fitted)
     return make_out_of_fold(registry, store.open_models(address), **tables).oof["prediction"]

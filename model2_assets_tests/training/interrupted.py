@@ -7,7 +7,7 @@ from unittest import mock
 from model2_assets.config import ExecutionConfig
 from model2_assets.training import fit_models
 from model2_assets.training.checkpoints import KeptFolds
-from model2_assets_tests.training.stored_tables import registry, stored_tables
+from model2_assets_tests.training.stored_tables import stored_tables, task
 
 PARTITION = ("fitted_models", "21d", "ridge")
 TABLES = stored_tables()
@@ -34,16 +34,9 @@ def interrupted_after(n_folds: int) -> Iterator[None]:
     assert len(kept) == n_folds
 
 
-def fit(folder, model="ridge", *, tables=TABLES, models=None, n_jobs=1, **settings):
-    return fit_models(
-        models or registry(),
-        **tables.arguments,
-        **{"horizon": "21d", "execution_lag_days": 1, **settings},
-        model=model,
-        region="us",
-        execution=ExecutionConfig(n_jobs=n_jobs),
-        checkpoints=folder,
-    )
+def fit(folder, model="ridge", *, tables=TABLES, n_jobs=1, **settings):
+    execution = ExecutionConfig(n_jobs=n_jobs)
+    return fit_models(task(model, **settings), tables, execution, checkpoints=folder)
 
 
 def interrupt(folder, *arguments, after=2, **settings):

@@ -18,13 +18,13 @@ from model2_assets.training import (
     FittedModels,
     Manifest,
     ModelRegistry,
+    Tables,
     fit_final_model,
     fit_models,
     predict_out_of_fold,
     save_fold_models,
 )
-from model2_assets.training.fit import assemble_current_data
-from model2_assets_tests.training.stored_tables import TRAINERS, mark
+from model2_assets_tests.training.stored_tables import TRAINERS, mark, task
 
 HORIZON = "21d"
 
@@ -69,16 +69,10 @@ def live_tables(model: str = "ridge", registry: ModelRegistry | None = None) -> 
     config = CrossValidationConfig(n_groups=3, embargo_days=1, min_samples=20)
     made_from = data_versions_of(features=features, labels=labels)
     splits = mark(build_cv_splits(features.index, labels, config), **made_from)
-    tables = {"features": features, "labels": labels, "cv_splits": splits}
-    fitted = fit_models(
-        registry,
-        **tables,
-        horizon=HORIZON,
-        model=model,
-        region="us",
-        execution=ExecutionConfig(n_jobs=1),
-    )
-    data, _ = assemble_current_data(**tables, horizon=HORIZON)
+    tables = Tables(features, labels, splits)
+    of_model = task(model, HORIZON, models=registry)
+    fitted = fit_models(of_model, tables, ExecutionConfig(n_jobs=1))
+    data = tables.of_horizon(HORIZON)
     oof = predict_out_of_fold(fitted.models, data)
     return LiveTables(
         market_data=panel,

@@ -6,20 +6,17 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import ExecutionConfig, ModelConfig
+from model2_assets.config.partition import Partition
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_versions_of, with_provenance
-from model2_assets.training import FittedModels, ModelRegistry, fit_models
+from model2_assets.training import FittedModels, ModelRegistry, Tables, Task, fit_models
 from model2_assets_tests.training.panels import make_tables
 
 TRAINERS = "model2_assets.training"
 
 
-@dataclass(frozen=True)
-class StoredTables:
-    features: pd.DataFrame
-    labels: pd.DataFrame
-    cv_splits: pd.DataFrame
-
+@dataclass(frozen=True, eq=False)
+class StoredTables(Tables):
     def with_splits(self, cv_splits: pd.DataFrame) -> "StoredTables":
         """Return the tables with other splits, made from these features and labels."""
         return replace(self, cv_splits=mark_splits(cv_splits, self.features, self.labels))
@@ -58,12 +55,19 @@ def registry(**ridge: Any) -> ModelRegistry:
 def fit(
     tables: StoredTables, model: str = "ridge", *, n_jobs: int = 1, models=None
 ) -> FittedModels:
-    return fit_models(
+    return fit_models(task(model, models=models), tables, ExecutionConfig(n_jobs=n_jobs))
+
+
+def task(
+    model: str = "ridge",
+    horizon: str = "21d",
+    *,
+    models: ModelRegistry | None = None,
+    execution_lag_days: int = 1,
+) -> Task:
+    return Task.of(
         models or registry(),
-        **tables.arguments,
-        horizon="21d",
-        model=model,
+        Partition(horizon, model),
         region="us",
-        execution=ExecutionConfig(n_jobs=n_jobs),
-        execution_lag_days=1,
+        execution_lag_days=execution_lag_days,
     )

@@ -22,7 +22,6 @@ from model2_assets.training import (
     predict_out_of_fold,
     save_fold_models,
 )
-from model2_assets.training.fit import assemble_current_data
 from model2_assets_tests.training.interrupted import (
     PARTITION,
     TABLES,
@@ -42,8 +41,7 @@ from model2_assets_tests.training.test_nested import CONFIG, small_tables
 
 
 def out_of_fold(fitted):
-    data, _ = assemble_current_data(**TABLES.arguments, horizon="21d")
-    return predict_out_of_fold(fitted.models, data)
+    return predict_out_of_fold(fitted.models, TABLES.of_horizon("21d"))
 
 
 @pytest.mark.parametrize(("model", "n_jobs"), [("ridge", 1), ("ridge", 2), ("xgboost", 2)])

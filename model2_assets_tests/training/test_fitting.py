@@ -17,7 +17,6 @@ from model2_assets.training import (
     fit_models,
     hash_row_order,
 )
-from model2_assets.training.fit import assemble_current_data
 from model2_assets.training.resources import blas_kernel, tasks_at_once
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
@@ -25,6 +24,7 @@ from model2_assets_tests.training.stored_tables import (
     mark,
     registry,
     stored_tables,
+    task,
 )
 
 MODELS = ("ridge", "xgboost")
@@ -130,7 +130,7 @@ def test_splits_of_other_tables_are_refused(tables, table):
     arguments = tables.arguments | {table: mark(changed, market_data="m")}
     message = f"^cv_splits was made from {table} of version .*; materialize cv_splits again$"
     with pytest.raises(StoreError, match=message):
-        assemble_current_data(**arguments, horizon="21d")
+        StoredTables(**arguments).of_horizon("21d")
     with pytest.raises(StoreError, match=message):
         fit(StoredTables(**arguments))
 
@@ -139,14 +139,14 @@ def test_splits_that_state_no_origin_are_taken_as_they_are(tables):
     hand_made = tables.cv_splits.copy()
     hand_made.attrs = {}
     arguments = tables.arguments | {"cv_splits": hand_made}
-    data, versions = assemble_current_data(**arguments, horizon="21d")
-    assert data.n_splits == 5
-    assert versions["cv_splits"] == table_digest(tables.cv_splits)
+    changed = StoredTables(**arguments)
+    assert changed.of_horizon("21d").n_splits == 5
+    assert changed.versions["cv_splits"] == table_digest(tables.cv_splits)
 
 
 def test_absent_horizon_is_named(tables):
     with pytest.raises(TrainingError, match="no column 'label_63d'; they have label_21d"):
-        assemble_current_data(**tables.arguments, horizon="63d")
+        tables.of_horizon("63d")
 
 
 def test_unknown_model_is_named_before_any_data_are_assembled(tables):
@@ -156,15 +156,7 @@ def test_unknown_model_is_named_before_any_data_are_assembled(tables):
 
 def test_too_little_memory_is_named_before_any_fit(tables):
     with pytest.raises(TrainingError, match="max_rss_gb"):
-        fit_models(
-            registry(),
-            **tables.arguments,
-            horizon="21d",
-            model="ridge",
-            region="us",
-            execution=ExecutionConfig(max_rss_gb=1e-9),
-            execution_lag_days=1,
-        )
+        fit_models(task(), tables, ExecutionConfig(max_rss_gb=1e-9))
 
 
 def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatch):
@@ -179,14 +171,7 @@ def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatc
     )
     monkeypatch.setattr(logging.getLogger("model2_assets"), "propagate", True)
     with caplog.at_level(logging.INFO, logger="model2_assets"):
-        fit_models(
-            registry(),
-            **tables.arguments,
-            horizon="21d",
-            model="ridge",
-            region="us",
-            execution=ExecutionConfig(n_jobs=2, max_rss_gb=(one + two) / 2e9),
-        )
+        fit_models(task(), tables, ExecutionConfig(n_jobs=2, max_rss_gb=(one + two) / 2e9))
     assert "1 splits are fitted at once instead of 2" in caplog.text
     assert "21d|ridge: fitting 5 folds, 1 at once" in caplog.text
 

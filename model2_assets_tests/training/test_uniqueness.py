@@ -1,5 +1,7 @@
 """Average uniqueness: by hand, against brute force, and on its way into a fit."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -132,9 +134,8 @@ def test_weighted_ridge_is_scikit_learns_with_train_only_scaling():
     weights = np.random.default_rng(0).uniform(0.2, 2.0, data.n_rows)
     model = fit_split(
         lambda: RidgeTrainer(params={"alpha": 10.0}, seed=0),
-        data,
+        replace(data, row_weights=weights.__getitem__),
         2,
-        row_weights=weights.__getitem__,
     )
     train, test = data.train_rows(2), data.test_rows(2)
     imputer, scaler = SimpleImputer(), StandardScaler()
@@ -155,12 +156,12 @@ def make_xgboost():
 @pytest.mark.parametrize("make_trainer", [make_ridge, make_xgboost])
 def test_weights_change_the_model_and_a_refit_with_them_gives_equal_bits(make_trainer):
     data = make_data()
-    weights = np.linspace(0.1, 1.9, data.n_rows).__getitem__
+    weighted = replace(data, row_weights=np.linspace(0.1, 1.9, data.n_rows).__getitem__)
     plain = cross_validate(make_trainer, data)
-    weighed = cross_validate(make_trainer, data, n_jobs=2, row_weights=weights)
+    weighed = cross_validate(make_trainer, weighted, n_jobs=2)
     for before, after in zip(plain, weighed, strict=True):
         assert before.trainer.digest() != after.trainer.digest()
-    same = refit_difference(make_trainer, data, weighed, split_id=1, row_weights=weights)
+    same = refit_difference(make_trainer, weighted, weighed, split_id=1)
     other = refit_difference(make_trainer, data, weighed, split_id=1)
     assert same == 0.0
     assert other > make_trainer().determinism_tolerance_bps
@@ -168,7 +169,8 @@ def test_weights_change_the_model_and_a_refit_with_them_gives_equal_bits(make_tr
 
 def test_equal_weights_are_no_weights_for_trees():
     data = make_data()
-    alike = cross_validate(make_xgboost, data, row_weights=lambda rows: np.ones(len(rows)))
+    ones = replace(data, row_weights=lambda rows: np.ones(len(rows)))
+    alike = cross_validate(make_xgboost, ones)
     plain = cross_validate(make_xgboost, data)
     assert [m.trainer.digest() for m in alike] == [m.trainer.digest() for m in plain]
 
@@ -180,7 +182,7 @@ def test_only_train_rows_are_weighed():
         asked.append(rows)
         return np.ones(len(rows))
 
-    fit_split(make_ridge, data, 3, row_weights=weights)
+    fit_split(make_ridge, replace(data, row_weights=weights), 3)
     (rows,) = asked
     np.testing.assert_array_equal(rows, data.train_rows(3))
 

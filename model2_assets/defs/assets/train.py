@@ -36,21 +36,20 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any
     ) -> Iterator[Any]:
         from model2_assets.checks import check_models_complete
-        from model2_assets.training import ModelRegistry, fit_models
+        from model2_assets.training import ModelRegistry, Tables, Task, fit_models
 
-        horizon, model = Partition.parse(context.partition_key)
         checkpoints = region.checkpoints(context)
         with core_call(context):
-            fitted = fit_models(
+            task = Task.of(
                 ModelRegistry.from_config(region.config, region.name),
-                features=features,
-                labels=labels,
-                cv_splits=cv_splits,
-                horizon=horizon,
-                model=model,
+                Partition.parse(context.partition_key),
                 region=region.name,
-                execution=region.config.execution,
                 execution_lag_days=region.settings.labels.execution_lag_days,
+            )
+            fitted = fit_models(
+                task,
+                Tables(features, labels, cv_splits),
+                region.config.execution,
                 checkpoints=checkpoints,
             )
             with checkpoints.until_published():

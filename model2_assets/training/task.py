@@ -1,0 +1,222 @@
+"""What determines a fit: the tables of a region, and the settings of one of its partitions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from model2_assets.config.partition import Partition
+from model2_assets.errors import StoreError
+from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
+from model2_assets.training.base_models import BaseModelTrainer
+from model2_assets.training.data import TrainingData, assemble_training_data
+from model2_assets.training.model_registry import ModelRegistry
+from model2_assets.training.models import Manifest
+from model2_assets.training.weights import label_spans
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Stored features, labels and splits of a region.
+
+    Attributes
+    ----------
+    features, labels, cv_splits : DataFrame
+        Panel frames, with their provenance.
+    """
+
+    features: pd.DataFrame
+    labels: pd.DataFrame
+    cv_splits: pd.DataFrame
+
+    @cached_property
+    def versions(self) -> Mapping[str, str]:
+        """Data version of every table, by its name."""
+        return data_versions_of(
+            features=self.features, labels=self.labels, cv_splits=self.cv_splits
+        )
+
+    def of_horizon(self, horizon: str) -> TrainingData:
+        """Bring the tables together for a horizon.
+
+        Parameters
+        ----------
+        horizon : str
+            Such as ``21d``.
+
+        Returns
+        -------
+        TrainingData
+            The rows with features and a label of the horizon.
+
+        Raises
+        ------
+        StoreError
+            If the splits were made from other features or labels.
+        TrainingError
+            See `assemble_training_data`.
+        """
+        require_made_from("cv_splits", facts_of(self.cv_splits).get(INPUTS, {}), self.versions)
+        return assemble_training_data(self.features, self.labels, self.cv_splits, horizon=horizon)
+
+    def roles(self, horizon: str) -> TrainingData:
+        """Do as `of_horizon` does, but for the values of the features, which take the space."""
+        return assemble_training_data(
+            self.features[[]], self.labels, self.cv_splits, horizon=horizon
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Everything besides the tables that determines the models of one partition.
+
+    How many cores and how much memory the fits may use is not part of it: results do not
+    depend on these.
+
+    Attributes
+    ----------
+    region : str
+        Such as ``us``.
+    partition : Partition
+        Horizon and model.
+    trainer : str
+        Import path of the trainer, ``package.module:Class``.
+    trainer_class : type
+        What is there.
+    params : mapping
+        Every hyper-parameter: defaults, training profile and overrides are in it.
+    seed : int
+        Seed of every random draw.
+    sample_weights : {"none", "uniqueness"}
+        What weighs the train rows.
+    execution_lag_days : int
+        Own bars from a row to its entry, which weights of rows depend on.
+    """
+
+    region: str
+    partition: Partition
+    trainer: str
+    trainer_class: type[BaseModelTrainer]
+    params: Mapping[str, Any]
+    seed: int
+    sample_weights: str = "none"
+    execution_lag_days: int = 1
+
+    @classmethod
+    def of(
+        cls,
+        registry: ModelRegistry,
+        partition: Partition,
+        *,
+        region: str,
+        execution_lag_days: int = 1,
+    ) -> "Task":
+        """Look up the settings of a partition.
+
+        Parameters
+        ----------
+        registry : ModelRegistry
+            The models of the region.
+        partition : Partition
+            Horizon and model.
+        region : str
+            Such as ``us``.
+        execution_lag_days : int, default 1
+            Own bars from a row to its entry.
+
+        Raises
+        ------
+        ConfigError
+            If there is no such model, or its settings are impossible.
+        """
+        model = registry.model(partition.model)
+        return cls(
+            region=region,
+            partition=partition,
+            trainer=model.trainer,
+            trainer_class=registry.trainer_class(partition.model),
+            params=registry.parameters(partition.model, partition.horizon),
+            seed=model.seed,
+            sample_weights=model.sample_weights,
+            execution_lag_days=execution_lag_days,
+        )
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a stored result says of the settings that it was made with."""
+        return {
+            "trainer": self.trainer,
+            "params": dict(self.params),
+            "seed": self.seed,
+            "sample_weights": self.sample_weights,
+        }
+
+    def make_trainer(self) -> BaseModelTrainer:
+        """Return a new, unfitted trainer."""
+        return self.trainer_class(params=self.params, seed=self.seed)
+
+    def training_data(self, tables: Tables) -> TrainingData:
+        """Return what the fits see: rows, features, labels, roles and weights of rows.
+
+        Raises
+        ------
+        StoreError
+            If the splits were made from other features or labels.
+        TrainingError
+            If a value cannot be trained on.
+        """
+        return self.weighted(tables.of_horizon(self.partition.horizon), tables.labels)
+
+    def weighted(self, data: TrainingData, labels: pd.DataFrame) -> TrainingData:
+        """Return the data with weights of its rows, if rows do not all count alike.
+
+        The weight of a train row is the average uniqueness of its label among the labels of
+        the train rows.
+        """
+        if self.sample_weights == "none":
+            return data
+        spans = label_spans(
+            data.index,
+            labels,
+            horizon=self.partition.horizon,
+            execution_lag_days=self.execution_lag_days,
+        )
+        return replace(data, row_weights=spans.weights)
+
+    def require_same_settings(self, asset: str, manifest: Manifest) -> None:
+        """Refuse stored models of other settings: a fit with these is another model.
+
+        Parameters
+        ----------
+        asset : str
+            ``fitted_models`` or ``final_models``.
+        manifest : Manifest
+            Says what the stored models were trained with.
+
+        Raises
+        ------
+        StoreError
+            Names the settings that differ, and what to materialize again.
+        """
+        fitted = {
+            "trainer": manifest.trainer,
+            "seed": manifest.seed,
+            "sample_weights": manifest.sample_weights,
+            **manifest.params,
+        }
+        given = {key: value for key, value in self.settings.items() if key != "params"}
+        configured = {**given, **self.params}
+        changed = sorted(
+            name
+            for name in {*fitted, *configured}
+            if document_digest({name: fitted.get(name)})
+            != document_digest({name: configured.get(name)})
+        )
+        if changed:
+            raise StoreError(
+                f"{asset} of {self.partition.key} was trained with another "
+                f"{', '.join(changed)} than the configuration now gives; materialize {asset} again"
+            )
