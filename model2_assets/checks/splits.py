@@ -7,7 +7,7 @@ from model2_assets.cross_validation import (
     OverlapProof,
     check_min_samples,
     count_samples,
-    split_coverage,
+    coverage_text,
 )
 from model2_assets.errors import CrossValidationError
 
@@ -70,7 +70,6 @@ def check_minimum_samples(
     """
     counts = count_samples(splits, labels)
     smallest = int(counts[["train", "test"]].to_numpy().min(initial=0 if counts.empty else 2**62))
-    covered = "; ".join(coverage.text for coverage in split_coverage(splits))
     problem = ""
     try:
         check_min_samples(splits, labels, min_samples=min_samples)
@@ -80,6 +79,7 @@ def check_minimum_samples(
         "minimum_samples",
         passed=not problem,
         description=problem
-        or f"the smallest fold has {smallest:,} rows, needed {min_samples:,}; {covered}",
+        or f"the smallest fold has {smallest:,} rows, needed {min_samples:,}; "
+        f"{coverage_text(splits)}",
         values={"smallest": smallest, "needed": min_samples},
     )

@@ -1,26 +1,26 @@
 """Combinatorial and walk-forward purged splits of panels, and the proof of no overlap."""
 
 from model2_assets.cross_validation.intervals import longest_label_end
-from model2_assets.cross_validation.leave_group_out import HeldOutGroup, leave_group_out
 from model2_assets.cross_validation.paths import recombine_paths
 from model2_assets.cross_validation.proof import OverlapProof, prove_no_overlap
 from model2_assets.cross_validation.propose import CPCVProposal, propose_cpcv
 from model2_assets.cross_validation.roles import (
     Role,
-    RoleColumn,
     role_columns,
     split_horizons,
     split_ids,
     split_roles,
 )
-from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.cross_validation.splitter import (
+    HeldOutGroup,
+    PurgedEmbargoedTimeSeriesSplit,
+    leave_group_out,
+)
 from model2_assets.cross_validation.table import (
-    SplitCoverage,
     build_cv_splits,
     check_min_samples,
     count_samples,
-    make_splitter,
-    split_coverage,
+    coverage_text,
     split_summary,
 )
 from model2_assets.cross_validation.walk_forward import WalkForwardSplit
@@ -31,20 +31,17 @@ __all__ = [
     "OverlapProof",
     "PurgedEmbargoedTimeSeriesSplit",
     "Role",
-    "RoleColumn",
-    "SplitCoverage",
     "WalkForwardSplit",
     "build_cv_splits",
     "check_min_samples",
     "count_samples",
+    "coverage_text",
     "leave_group_out",
     "longest_label_end",
-    "make_splitter",
     "propose_cpcv",
     "prove_no_overlap",
     "recombine_paths",
     "role_columns",
-    "split_coverage",
     "split_horizons",
     "split_ids",
     "split_roles",

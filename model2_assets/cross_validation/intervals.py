@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,19 +20,10 @@ class RowIntervals:
     A label end between two dates, or beyond the last, has the code of the last date not
     after it. Every interval starts on a date, so two intervals touch exactly where their
     codes do.
-
-    Attributes
-    ----------
-    start : ndarray of shape (n_rows,), int64
-        Code of the row's own date.
-    end : ndarray of shape (n_rows,), int64
-        Code of the last date not after the row's label end; -1 where it has no label.
-    n_dates : int
-        Number of distinct dates.
     """
 
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
+    start: NDArray[np.int64]  # code of each row's own date
+    end: NDArray[np.int64]  # of its label end; -1 where it has no label
     n_dates: int
 
     @property
@@ -41,13 +33,7 @@ class RowIntervals:
 
 
 def panel_index_of(X: object) -> pd.MultiIndex:
-    """Return the (instrument, datetime) index of a frame, a series, or the index itself.
-
-    Raises
-    ------
-    CrossValidationError
-        If there is none, it has missing entries, or its dates have a time zone.
-    """
+    """Return the (instrument, datetime) index of a frame, a series, or the index itself."""
     index = X.index if isinstance(X, pd.DataFrame | pd.Series) else X
     if not isinstance(index, pd.MultiIndex) or set(index.names) != set(INDEX_NAMES):
         names = list(index.names) if isinstance(index, pd.Index) else type(index).__name__
@@ -75,27 +61,10 @@ def panel_index_of(X: object) -> pd.MultiIndex:
 def row_intervals(
     X: object, label_end: ArrayLike | pd.Series | pd.Index, *, allow_missing: bool = False
 ) -> RowIntervals:
-    """Return the closed intervals [datetime, label end] of the rows of a panel.
+    """Return the closed intervals [datetime, label end] of the rows of a panel, in their order.
 
-    Parameters
-    ----------
-    X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
-        Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
-    label_end : array-like of datetime64, shape (n_rows,)
-        Last date that the label of each row looks at.
-    allow_missing : bool, default False
-        Whether rows may have none; their dates count all the same.
-
-    Returns
-    -------
-    RowIntervals
-        In the order of the rows of `X`.
-
-    Raises
-    ------
-    CrossValidationError
-        If the index is not a panel's, or a label end is missing, precedes its row, or
-        belongs to other rows.
+    Rows without a label end are refused, or, where they are allowed, have none; their dates
+    count all the same.
     """
     index = panel_index_of(X)
     ends = _label_end_values(index, label_end)
@@ -147,13 +116,7 @@ _LABEL_COLUMN = re.compile(r"label_([1-9][0-9]*)d")
 
 
 def horizon_keys(labels: pd.DataFrame) -> tuple[str, ...]:
-    """Return the horizons that a labels table has, such as ``("21d", "63d")``, ascending.
-
-    Raises
-    ------
-    CrossValidationError
-        If there is no column ``label_<h>d``, or one without its ``label_end_<h>d``.
-    """
+    """Return the horizons that a labels table has, such as ``("21d", "63d")``, ascending."""
     matches = [_LABEL_COLUMN.fullmatch(str(column)) for column in labels.columns]
     keys = tuple(f"{days}d" for days in sorted(int(match[1]) for match in matches if match))
     if not keys:
@@ -210,25 +173,7 @@ def longest_label_end(labels: pd.DataFrame) -> pd.Series:
 
 
 def label_end_of(labels: pd.DataFrame, horizon: str) -> pd.Series:
-    """Return the last date that each row's label of one horizon looks at.
-
-    Parameters
-    ----------
-    labels : DataFrame of shape (n_rows, n_columns)
-        Table with ``label_<h>d`` and ``label_end_<h>d``.
-    horizon : str
-        Such as ``21d``.
-
-    Returns
-    -------
-    Series of shape (n_rows,), datetime64[us]
-        Named ``label_end``, indexed like `labels`; NaT where there is no such label.
-
-    Raises
-    ------
-    CrossValidationError
-        If the table does not have that horizon.
-    """
+    """Return the last date that each row's label of one horizon looks at, NaT without one."""
     known = horizon_keys(labels)
     if horizon not in known:
         raise CrossValidationError(
@@ -240,13 +185,7 @@ def label_end_of(labels: pd.DataFrame, horizon: str) -> pd.Series:
 
 
 def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.intp]:
-    """Return the row of `labels` for each row of `index`, shape (n_rows,).
-
-    Raises
-    ------
-    CrossValidationError
-        If `labels` repeats a row or lacks one.
-    """
+    """Return the row of `labels` for each row of `index`, shape (n_rows,)."""
     if index.equals(labels.index):
         return np.arange(len(index), dtype=np.intp)
     if not labels.index.is_unique:
@@ -264,17 +203,34 @@ def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.in
     return positions
 
 
+def group_of_date(n_dates: int, n_groups: int) -> NDArray[np.int16]:
+    """Cut consecutive dates into contiguous groups; the first ``n_dates % n_groups`` have one more.
+
+    >>> group_of_date(7, 3)
+    array([0, 0, 0, 1, 1, 2, 2], dtype=int16)
+    """
+    if n_dates < n_groups:
+        raise CrossValidationError(
+            f"n_groups is {n_groups} but there are only {n_dates} distinct dates to cut; "
+            f"lower cross_validation.n_groups or give more history"
+        )
+    size, remainder = divmod(n_dates, n_groups)
+    sizes = np.full(n_groups, size)
+    sizes[:remainder] += 1
+    return np.repeat(np.arange(n_groups, dtype=np.int16), sizes)
+
+
+class Block(NamedTuple):
+    """A run of consecutive test dates, by their codes."""
+
+    first: int  # first date with a labelled row: where the block's interval begins
+    last: int
+    end: int  # latest label end of the block's rows: where its interval ends
+
+
 @dataclass(frozen=True)
 class GroupedCalendar:
-    """Rows, and the distinct dates that groups are cut from.
-
-    Attributes
-    ----------
-    rows : RowIntervals
-        Closed intervals of the rows, as date codes.
-    group : ndarray of shape (n_dates,), int16
-        Group of each date.
-    """
+    """Rows, and the group of each of their n_dates distinct dates."""
 
     rows: RowIntervals
     group: NDArray[np.int16]
@@ -286,7 +242,7 @@ class GroupedCalendar:
         np.maximum.at(latest, self.rows.start, self.rows.end)
         return latest
 
-    def test_blocks(self, tested: NDArray[np.int64]) -> tuple["Block", ...]:
+    def test_blocks(self, tested: NDArray[np.int64]) -> tuple[Block, ...]:
         """Return the blocks of adjacent tested groups that have a label, ascending."""
         is_test = np.isin(self.group, tested).astype(np.int8)
         edges = np.diff(is_test, prepend=0, append=0)
@@ -298,22 +254,3 @@ class GroupedCalendar:
                 end = int(self.latest_end[start:stop].max())
                 blocks.append(Block(first=int(labelled[0]), last=stop - 1, end=end))
         return tuple(blocks)
-
-
-@dataclass(frozen=True)
-class Block:
-    """A run of consecutive test dates.
-
-    Attributes
-    ----------
-    first : int
-        Code of the first date with a labelled row: where the block's interval begins.
-    last : int
-        Code of the last date.
-    end : int
-        Code of the latest label end of the block's rows: where its interval ends.
-    """
-
-    first: int
-    last: int
-    end: int

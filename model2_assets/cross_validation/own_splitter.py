@@ -1,7 +1,6 @@
 """A splitter of the user's own, under the same table and the same proof."""
 
 import inspect
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,11 +15,13 @@ from model2_assets.errors import CrossValidationError
 
 SPLITTER_KEY = "cross_validation.splitter"
 
+BoolArray = NDArray[np.bool_]
+
 
 def roles_of_own_splitter(
     index: pd.MultiIndex, label_end: pd.Series, config: CrossValidationConfig
 ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
-    """Turn what a splitter class yields into groups and roles.
+    """Turn what a splitter class yields into groups (n_rows,) and roles (n_rows, n_splits).
 
     The class is built from ``config.params``. Its ``split`` gets a frame without columns
     that has the panel index, and `label_end` where its signature takes it. A row in neither
@@ -29,23 +30,8 @@ def roles_of_own_splitter(
     reaches one that starts later), and embargoed where it touches none. Walking forward,
     no train row may be dated on or after the first test date of its split; rows need not
     all be tested; and a row left out is purged before where it is dated earlier and
-    reaches a test row, unused otherwise.
-
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        The rows to split, in canonical order.
-    label_end : Series of shape (n_rows,), datetime64
-        Longest label end of each row, indexed alike.
-    config : CrossValidationConfig
-        Names the class and its settings.
-
-    Returns
-    -------
-    group_id : ndarray of shape (n_rows,), int16
-        First split that tests each row; -1 where none does.
-    roles : ndarray of shape (n_rows, n_splits), int8
-        A `Role`.
+    reaches a test row, unused otherwise. The group of a row is the first split that tests it,
+    -1 where none does.
 
     Raises
     ------
@@ -58,16 +44,12 @@ def roles_of_own_splitter(
     """
     rows = row_intervals(index, label_end)
     pairs = _yielded_pairs(index, label_end, config)
-    forward = config.scheme == "walk_forward"
-    columns = [
-        _roles_of_pair(rows, pair, split_id=split_id, forward=forward)
-        for split_id, pair in enumerate(pairs)
-    ]
-    if not columns:
+    if not pairs:
         raise CrossValidationError(f"{SPLITTER_KEY} {config.splitter} yields no split")
-    roles = np.empty((len(index), len(columns)), dtype=np.int8, order="F")
-    for split_id, column in enumerate(columns):
-        roles[:, split_id] = column
+    forward = config.scheme == "walk_forward"
+    roles = np.empty((len(index), len(pairs)), dtype=np.int8, order="F")
+    for split_id, pair in enumerate(pairs):
+        roles[:, split_id] = _roles_of_pair(rows, pair, split_id=split_id, forward=forward)
     tests = roles == Role.TEST
     n_tests = tests.sum(axis=1)
     _require_equal_tests(index, n_tests, str(config.splitter), forward=forward)
@@ -77,14 +59,12 @@ def roles_of_own_splitter(
 
 def _yielded_pairs(
     index: pd.MultiIndex, label_end: pd.Series, config: CrossValidationConfig
-) -> Iterable[Any]:
+) -> list[Any]:
     splitter_class = load_object(str(config.splitter), key=SPLITTER_KEY)
     X = pd.DataFrame(index=index)
     try:
-        splitter = splitter_class(**config.params)
-        if _takes_label_end(splitter, X, label_end):
-            return list(splitter.split(X, label_end=label_end))
-        return list(splitter.split(X))
+        split = splitter_class(**config.params).split
+        return list(split(X, label_end=label_end) if _takes_label_end(split, X) else split(X))
     except Exception as error:
         raise CrossValidationError(
             f"{SPLITTER_KEY} {config.splitter} failed with {type(error).__name__}: {error}; "
@@ -92,9 +72,9 @@ def _yielded_pairs(
         ) from error
 
 
-def _takes_label_end(splitter: Any, X: pd.DataFrame, label_end: pd.Series) -> bool:
+def _takes_label_end(split: Any, X: pd.DataFrame) -> bool:
     try:
-        inspect.signature(splitter.split).bind(X, label_end=label_end)
+        inspect.signature(split).bind(X, label_end=None)
     except TypeError:
         return False
     return True
@@ -109,18 +89,24 @@ def _roles_of_pair(
         raise CrossValidationError(
             f"{SPLITTER_KEY}: split {split_id} is not a pair of train and test positions"
         ) from error
-    n_rows = len(rows.start)
-    train_rows = _row_mask(train, n_rows, what=f"train of split {split_id}")
-    test_rows = _row_mask(test, n_rows, what=f"test of split {split_id}")
+    train_rows = _row_mask(train, len(rows.start), what=f"train of split {split_id}")
+    test_rows = _row_mask(test, len(rows.start), what=f"test of split {split_id}")
     both = train_rows & test_rows
     if both.any():
         raise CrossValidationError(
             f"{SPLITTER_KEY}: split {split_id} trains on {int(both.sum())} of the rows that it "
             f"tests, first row {int(np.argmax(both))}; keep train and test apart"
         )
+    first = rows.start[test_rows].min(initial=rows.n_dates)
+    late = np.count_nonzero(train_rows & (rows.start >= first))
+    if forward and late:
+        raise CrossValidationError(
+            f"{SPLITTER_KEY}: split {split_id} trains on {late} rows dated on or after its "
+            f"first test date; correct the class, or set cross_validation.scheme to cpcv"
+        )
     if forward:
-        _require_past(rows, train_rows, test_rows, split_id=split_id)
-        roles = _roles_left_behind(rows, test_rows)
+        reaches = (rows.start < first) & (rows.end >= first)
+        roles = np.where(reaches, Role.PURGED_BEFORE, Role.UNUSED).astype(np.int8)
     else:
         roles = _roles_of_left_out(rows, test_rows)
     roles[train_rows] = Role.TRAIN
@@ -128,10 +114,11 @@ def _roles_of_pair(
     return roles
 
 
-def _row_mask(positions: Any, n_rows: int, *, what: str) -> NDArray[np.bool_]:
+def _row_mask(positions: Any, n_rows: int, *, what: str) -> BoolArray:
     values = np.asarray(positions)
+    mask = np.zeros(n_rows, dtype=bool)
     if values.size == 0:
-        return np.zeros(n_rows, dtype=bool)
+        return mask
     if values.ndim != 1 or not np.issubdtype(values.dtype, np.integer):
         raise CrossValidationError(
             f"{SPLITTER_KEY}: {what} must be a one-dimensional array of integer positions, got "
@@ -142,45 +129,19 @@ def _row_mask(positions: Any, n_rows: int, *, what: str) -> NDArray[np.bool_]:
             f"{SPLITTER_KEY}: {what} has positions from {values.min()} to {values.max()}, but "
             f"there are {n_rows} rows"
         )
-    mask = np.zeros(n_rows, dtype=bool)
     mask[values] = True
     return mask
 
 
-def _roles_of_left_out(rows: RowIntervals, test_rows: NDArray[np.bool_]) -> NDArray[np.int8]:
+def _roles_of_left_out(rows: RowIntervals, test_rows: BoolArray) -> NDArray[np.int8]:
     starts = np.bincount(rows.start[test_rows], minlength=rows.n_dates).cumsum()
     ends = np.bincount(rows.end[test_rows], minlength=rows.n_dates).cumsum()
-    ended_before = np.concatenate([[0], ends[:-1]])
-    contains_date = (starts > ended_before)[rows.start]
+    contains_date = (starts > np.concatenate([[0], ends[:-1]]))[rows.start]
     starts_later = starts[rows.end] > starts[rows.start]
     roles = np.full(len(rows.start), Role.EMBARGOED, dtype=np.int8)
     roles[starts_later] = Role.PURGED_BEFORE
     roles[contains_date] = Role.PURGED_AFTER
     return roles
-
-
-def _roles_left_behind(rows: RowIntervals, test_rows: NDArray[np.bool_]) -> NDArray[np.int8]:
-    roles = np.full(len(rows.start), Role.UNUSED, dtype=np.int8)
-    if test_rows.any():
-        first = rows.start[test_rows].min()
-        roles[(rows.start < first) & (rows.end >= first)] = Role.PURGED_BEFORE
-    return roles
-
-
-def _require_past(
-    rows: RowIntervals,
-    train_rows: NDArray[np.bool_],
-    test_rows: NDArray[np.bool_],
-    *,
-    split_id: int,
-) -> None:
-    first = rows.start[test_rows].min(initial=rows.n_dates)
-    late = int(np.count_nonzero(train_rows & (rows.start >= first)))
-    if late:
-        raise CrossValidationError(
-            f"{SPLITTER_KEY}: split {split_id} trains on {late} rows dated on or after its "
-            f"first test date; correct the class, or set cross_validation.scheme to cpcv"
-        )
 
 
 def _require_equal_tests(

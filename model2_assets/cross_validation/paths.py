@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.cross_validation.groups import DateGroupsSplit
+from model2_assets.cross_validation.splitter import DateGroupsSplit
 from model2_assets.errors import CrossValidationError
 
 
@@ -69,8 +69,7 @@ def recombine_paths(
            [1. , 2.1, 2.2]])
     """
     values = np.asarray(predictions, dtype=np.float64)
-    positions = np.asarray(rows, dtype=np.int64)
-    splits = np.asarray(split_ids, dtype=np.int64)
+    positions, splits = np.asarray(rows, np.int64), np.asarray(split_ids, np.int64)
     groups = np.asarray(group_ids, dtype=np.int64)
     if values.ndim != 1 or not values.shape == positions.shape == splits.shape:
         raise CrossValidationError(
@@ -84,18 +83,15 @@ def recombine_paths(
         )
     paths = cv.path_of(splits, groups[positions])
     shape = (len(groups), cv.n_paths)
-    n_tests = np.bincount(positions * cv.n_paths + paths, minlength=len(groups) * cv.n_paths)
-    _require_once(n_tests.reshape(shape), np.isin(groups, cv.test_groups))
-    complete = np.full(shape, np.nan, dtype=np.float64, order="F")
-    complete[positions, paths] = values
-    return complete
-
-
-def _require_once(n_tests: NDArray[np.int64], tested: NDArray[np.bool_]) -> None:
-    uneven = n_tests != tested[:, None]
+    n_tests = np.zeros(shape, dtype=np.int64)
+    np.add.at(n_tests, (positions, paths), 1)
+    uneven = n_tests != np.isin(groups, cv.test_groups)[:, None]
     if uneven.any():
         row, path = np.argwhere(uneven)[0]
         raise CrossValidationError(
             f"path {path} has {n_tests[row, path]} predictions of row {row}, and "
             f"{int(uneven.sum()) - 1} more such cells; give one for each split that tests a row"
         )
+    complete = np.full(shape, np.nan, dtype=np.float64, order="F")
+    complete[positions, paths] = values
+    return complete

@@ -1,8 +1,8 @@
 """Proof that no split trains on a label that overlaps a label that it tests.
 
-It shares neither code nor method with the splitter. The splitter reasons about blocks of
-dates; the proof forgets blocks and sweeps over the sorted endpoints of all intervals, as
-they stand in the labels table.
+It shares neither code nor method with the splitter, on purpose: a mistake of the one cannot
+hide in the other. The splitter reasons about blocks of dates; the proof forgets blocks and
+sweeps over the sorted endpoints of all intervals, as they stand in the labels table.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from model2_assets.cross_validation.intervals import horizon_keys, label_end_of,
 from model2_assets.cross_validation.roles import Role, count_roles, role_columns
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import date_codes
+
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,8 @@ def prove_no_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> OverlapProof
         sweep, roles = sweeps[column.horizon], column.roles(splits)
         train, test = roles == Role.TRAIN, roles == Role.TEST
         sweep.require_labels(roles != Role.UNUSED)
-        touching = sweep.touches(train, test)
+        touching = sweep.touches(train, test, sweep.end)
+        touching_longest = sweep.touches(train, test, sweep.longest_end)
         if first_overlap is None and touching.any():
             where = f"horizon {column.horizon}, " if column.horizon else ""
             pair = sweep.describe(int(np.argmax(touching)), test)
@@ -98,7 +101,7 @@ def prove_no_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> OverlapProof
                 **count_roles(roles),
                 "overlaps": int(touching.sum()),
                 "min_distance_bars": 0 if touching.any() else sweep.distance(train, test),
-                "overlaps_longest": int(sweep.touches_longest(train, test).sum()),
+                "overlaps_longest": int(touching_longest.sum()),
             }
         )
     per_split = pd.DataFrame(records).astype({"min_distance_bars": "Int64"})
@@ -112,29 +115,16 @@ def prove_no_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> OverlapProof
 
 @dataclass(frozen=True)
 class _EndpointSweep:
-    """Intervals of all rows, as ranks among all distinct endpoints.
+    """Intervals of all rows, as ranks among all distinct endpoints; -1 where there is none."""
 
-    Attributes
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Rows of the cv_splits table.
-    start, end, longest_end : ndarray of shape (n_rows,), int64
-        Ranks of the row's date, of the end of the label that is proved, and of its longest
-        label end; -1 where there is none.
-    moments : ndarray of shape (n_ranks,), datetime64[us]
-        The endpoints, ascending.
-    bar : ndarray of shape (n_ranks,), int64
-        Number of dates of the labels table up to each endpoint, itself included.
-    """
+    index: pd.MultiIndex  # rows of the cv_splits table
+    start: NDArray[np.int64]  # rank of each row's date
+    end: NDArray[np.int64]  # of the end of the label that is proved
+    longest_end: NDArray[np.int64]  # of its longest label end
+    moments: NDArray[np.datetime64]  # the endpoints, ascending, shape (n_ranks,)
+    bar: NDArray[np.int64]  # dates of the labels table up to each endpoint, itself included
 
-    index: pd.MultiIndex
-    start: NDArray[np.int64]
-    end: NDArray[np.int64]
-    longest_end: NDArray[np.int64]
-    moments: NDArray[np.datetime64]
-    bar: NDArray[np.int64]
-
-    def require_labels(self, rows: NDArray[np.bool_]) -> None:
+    def require_labels(self, rows: BoolArray) -> None:
         """Refuse rows that take part in a split but have no label to prove anything by."""
         bare = rows & (self.end < 0)
         if bare.any():
@@ -145,37 +135,26 @@ class _EndpointSweep:
                 f"again from these labels"
             )
 
-    def touches(self, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Tell for every row whether it trains and touches a test interval."""
-        return self._touches(train, self.start[test], self.end[test])
+    def touches(self, train: BoolArray, test: BoolArray, ends: NDArray[np.int64]) -> BoolArray:
+        """Tell for every row whether it trains and touches a test row's [start, one of ends]."""
+        started = np.cumsum(self._count(self.start[test]))
+        ended = self._count(ends[test])
+        ended_before = np.cumsum(ended) - ended
+        found = np.zeros(len(train), dtype=bool)
+        found[train] = started[self.end[train]] > ended_before[self.start[train]]
+        return found
 
-    def touches_longest(
-        self, train: NDArray[np.bool_], test: NDArray[np.bool_]
-    ) -> NDArray[np.bool_]:
-        """Tell for every row whether it trains and touches a test row's longest window."""
-        return self._touches(train, self.start[test], self.longest_end[test])
-
-    def distance(self, train: NDArray[np.bool_], test: NDArray[np.bool_]) -> int | None:
+    def distance(self, train: BoolArray, test: BoolArray) -> int | None:
         """Return the fewest bars between disjoint train and test intervals."""
         gaps = [*self._gaps(self.end[train], self.start[test])]
         gaps += [*self._gaps(self.end[test], self.start[train])]
         return min(gaps, default=None)
 
-    def describe(self, train_row: int, test: NDArray[np.bool_]) -> str:
+    def describe(self, train_row: int, test: BoolArray) -> str:
         """Name a train row and the first test row that it overlaps."""
         touched = (self.start <= self.end[train_row]) & (self.end >= self.start[train_row])
         test_row = int(np.argmax(touched & test))
         return f"train row {self._name(train_row)} overlaps test row {self._name(test_row)}"
-
-    def _touches(
-        self, train: NDArray[np.bool_], starts: NDArray[np.int64], ends: NDArray[np.int64]
-    ) -> NDArray[np.bool_]:
-        started = np.cumsum(self._count(starts))
-        ended = self._count(ends)
-        ended_before = np.cumsum(ended) - ended
-        found = np.zeros(len(train), dtype=bool)
-        found[train] = started[self.end[train]] > ended_before[self.start[train]]
-        return found
 
     def _name(self, row: int) -> str:
         where = dict(zip(self.index.names, self.index[row], strict=True))
@@ -216,6 +195,7 @@ def _endpoint_sweep(
 
 
 def _latest_end(labels: pd.DataFrame) -> NDArray[np.datetime64]:
+    """Return what `longest_label_end` does, which the splits are built from, by other means."""
     latest = np.full(len(labels), np.datetime64("NaT"), dtype="datetime64[us]")
     for key in horizon_keys(labels):
         end = labels[f"label_end_{key}"].to_numpy(dtype="datetime64[us]")

@@ -3,12 +3,10 @@
 from dataclasses import dataclass
 from math import comb
 
-import numpy as np
 import pandas as pd
 
-from model2_assets.cross_validation.groups import as_integer
-from model2_assets.cross_validation.roles import Role
-from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.cross_validation.roles import Role, count_roles
+from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit, as_integer
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
 
@@ -126,25 +124,20 @@ def propose_cpcv(
     ['36 splits, 8 paths; a model trains on 723 of 1,196 dates, 78% of the ideal 930',
      'purging takes 199, the embargo 8']
     """
+    least = {"label_window": 0, "embargo_days": 0, "n_paths": 1, "max_groups": 2, "max_splits": 2}
+    wishes = (label_window, embargo_days, n_paths, max_groups, max_splits)
+    for (name, minimum), value in zip(least.items(), wishes, strict=True):
+        as_integer(name, value, minimum=minimum)
     n_dates = as_integer("n_dates", n_dates, minimum=2)
-    label_window = as_integer("label_window", label_window, minimum=0)
-    embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
-    n_paths = as_integer("n_paths", n_paths, minimum=1)
-    max_groups = as_integer("max_groups", max_groups, minimum=2)
-    max_splits = as_integer("max_splits", max_splits, minimum=2)
     if not 0 < train_share < 1:
         raise CrossValidationError(
             f"train_share must be above 0 and below 1, got {train_share}; it is a share of dates"
         )
-    choices = [
-        (n_groups, n_test_groups)
-        for n_groups in range(2, min(max_groups, n_dates) + 1)
-        for n_test_groups in range(1, n_groups)
-        if comb(n_groups, n_test_groups) <= max_splits
-    ]
     splitters = [
         PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=k, embargo_days=embargo_days)
-        for n_groups, k in choices
+        for n_groups in range(2, min(max_groups, n_dates) + 1)
+        for k in range(1, n_groups)
+        if comb(n_groups, k) <= max_splits
     ]
     candidates = pd.DataFrame([_cost(cv, n_dates, label_window) for cv in splitters])
     too_few_dates = (1 - candidates["train_share"] / train_share).clip(lower=0)
@@ -167,20 +160,19 @@ def _cost(
     index = panel_index(["A"] * n_dates, calendar[:n_dates])
     roles = cv.roles(index, label_end=calendar[label_window:])
     train = (roles == Role.TRAIN).sum(axis=0)
-    test = (roles == Role.TEST).sum(axis=0)
-    purged = (roles == Role.PURGED_BEFORE) | (roles == Role.PURGED_AFTER)
-    ideal = n_dates - float(test.mean())
+    counts = {name: count / cv.n_splits for name, count in count_roles(roles).items()}
+    ideal = n_dates - counts["test"]
     return {
         "n_groups": cv.n_groups,
         "n_test_groups": cv.n_test_groups,
         "n_splits": cv.n_splits,
         "n_paths": cv.n_paths,
-        "test_dates": float(test.mean()),
+        "test_dates": counts["test"],
         "ideal_train_dates": ideal,
-        "train_dates": float(train.mean()),
-        "purged_dates": float(np.count_nonzero(purged)) / cv.n_splits,
-        "embargoed_dates": float(np.count_nonzero(roles == Role.EMBARGOED)) / cv.n_splits,
+        "train_dates": counts["train"],
+        "purged_dates": counts["purged_before"] + counts["purged_after"],
+        "embargoed_dates": counts["embargoed"],
         "least_train_dates": int(train.min()),
-        "train_share": float(train.mean()) / n_dates,
-        "kept_share": float(train.mean()) / ideal,
+        "train_share": counts["train"] / n_dates,
+        "kept_share": counts["train"] / ideal,
     }

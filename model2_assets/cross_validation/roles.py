@@ -1,8 +1,8 @@
 """Roles that a row can play in a split, and the columns that store them."""
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import CrossValidationError
 
-SPLIT_PREFIX = "split_"
-
 LONGEST = "longest"
 """Stands for a horizon where rows are purged with the longest label that they have."""
 
-_COLUMN = re.compile(rf"{SPLIT_PREFIX}(0|[1-9][0-9]*)(?:_([1-9][0-9]*d))?")
+_COLUMN = re.compile(r"split_(0|[1-9][0-9]*)(?:_([1-9][0-9]*d))?")
 
 
 class Role(IntEnum):
@@ -45,17 +43,8 @@ class Role(IntEnum):
     UNUSED = 5
 
 
-@dataclass(frozen=True)
-class RoleColumn:
-    """One column of roles in a cv_splits table.
-
-    Attributes
-    ----------
-    horizon : str or None
-        Horizon whose models it is for, such as ``21d``; None where it is for all.
-    split_id : int
-        Number of the split.
-    """
+class RoleColumn(NamedTuple):
+    """One column of roles in a cv_splits table: of one horizon's models, or of all (None)."""
 
     horizon: str | None
     split_id: int
@@ -63,8 +52,7 @@ class RoleColumn:
     @property
     def name(self) -> str:
         """Name of the column: ``split_3``, or ``split_3_21d``."""
-        suffix = f"_{self.horizon}" if self.horizon else ""
-        return f"{SPLIT_PREFIX}{self.split_id}{suffix}"
+        return f"split_{self.split_id}" + (f"_{self.horizon}" if self.horizon else "")
 
     @property
     def purged_with(self) -> str:
@@ -91,15 +79,15 @@ def role_columns(splits: pd.DataFrame) -> tuple[RoleColumn, ...]:
     columns = [RoleColumn(horizon=match[2], split_id=int(match[1])) for match in matches]
     if not columns:
         raise CrossValidationError(
-            f"the cv_splits table has no column {SPLIT_PREFIX}0, only {', '.join(names)}; "
-            f"materialize cv_splits again"
+            f"the cv_splits table has no column split_0, only {', '.join(names)}; materialize "
+            f"cv_splits again"
         )
     ids = sorted({column.split_id for column in columns})
-    horizons = sorted({column.horizon for column in columns}, key=_days)
+    horizons = sorted({column.horizon for column in columns}, key=lambda h: horizon_days(h or "0d"))
     expected = [RoleColumn(horizon, split_id) for horizon in horizons for split_id in ids]
     absent = [column.name for column in expected if column not in columns]
     if absent or (None in horizons and len(horizons) > 1):
-        culprit = absent[0] if absent else f"{SPLIT_PREFIX}{ids[0]} beside others per horizon"
+        culprit = absent[0] if absent else f"split_{ids[0]} beside others per horizon"
         raise CrossValidationError(
             f"the cv_splits table has {'no ' if absent else ''}column {culprit}; every horizon "
             f"needs every split: materialize cv_splits again"
@@ -108,24 +96,12 @@ def role_columns(splits: pd.DataFrame) -> tuple[RoleColumn, ...]:
 
 
 def split_ids(splits: pd.DataFrame) -> tuple[int, ...]:
-    """Return the numbers of the splits in a cv_splits table, ascending.
-
-    Raises
-    ------
-    CrossValidationError
-        As `role_columns`.
-    """
+    """Return the numbers of the splits in a cv_splits table, ascending."""
     return tuple(dict.fromkeys(column.split_id for column in role_columns(splits)))
 
 
 def split_horizons(splits: pd.DataFrame) -> tuple[str, ...]:
-    """Return the horizons that have roles of their own; empty where all share the same.
-
-    Raises
-    ------
-    CrossValidationError
-        As `role_columns`.
-    """
+    """Return the horizons that have roles of their own; empty where all share the same."""
     horizons = dict.fromkeys(column.horizon for column in role_columns(splits))
     return tuple(horizon for horizon in horizons if horizon is not None)
 
@@ -133,7 +109,7 @@ def split_horizons(splits: pd.DataFrame) -> tuple[str, ...]:
 def split_roles(
     splits: pd.DataFrame, split_id: int, horizon: str | None = None
 ) -> NDArray[np.int8]:
-    """Return the role of every row in one split, shape (n_rows,).
+    """Return the role of every row in one split.
 
     Parameters
     ----------
@@ -144,6 +120,11 @@ def split_roles(
     horizon : str, optional
         Whose models the roles are for, such as ``21d``. Needed where every horizon is purged
         with its own label end; without effect where all share one set of splits.
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), int8
+        A `Role`.
 
     Raises
     ------
@@ -168,7 +149,3 @@ def split_roles(
 def count_roles(roles: NDArray[np.int8]) -> dict[str, int]:
     """Return the number of rows in each role, keyed by the role's lower-case name."""
     return {role.name.lower(): int(np.count_nonzero(roles == role)) for role in Role}
-
-
-def _days(horizon: str | None) -> int:
-    return horizon_days(horizon) if horizon else 0

@@ -1,19 +1,194 @@
-"""The splitter: combinatorial, purged and embargoed, on panels."""
+"""Splits of panels by groups of whole dates: combinatorial, purged and embargoed."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from itertools import combinations
 from math import comb
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.config import MAX_SPLITS
-from model2_assets.cross_validation.groups import (
-    DateGroupsSplit,
-    as_integer,
-    test_group_combinations,
+from model2_assets.cross_validation.intervals import (
+    Block,
+    GroupedCalendar,
+    group_of_date,
+    panel_index_of,
+    row_intervals,
 )
-from model2_assets.cross_validation.intervals import Block, GroupedCalendar
 from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import CrossValidationError
+from model2_assets.panel import date_codes
+
+Panel = pd.DataFrame | pd.Series | pd.MultiIndex
+Dates = ArrayLike | pd.Series | pd.Index
+IntArray = NDArray[np.int64]
+Positions = NDArray[np.intp]
+
+
+class DateGroupsSplit(ABC):
+    """Splits of an (instrument, datetime) panel by contiguous groups of whole dates.
+
+    A subclass says which groups each split tests, and what that makes of every row.
+    """
+
+    n_groups: int
+    embargo_days: int
+
+    @property
+    @abstractmethod
+    def test_groups(self) -> IntArray:
+        """Groups that each split tests: ndarray of shape (n_splits, n_test_groups)."""
+
+    @abstractmethod
+    def roles_of_split(self, calendar: GroupedCalendar, tested: IntArray) -> NDArray[np.int8]:
+        """Return the role of every labelled row in the split that tests these groups."""
+
+    @property
+    def n_splits(self) -> int:
+        """Number of splits."""
+        return len(self.test_groups)
+
+    @property
+    def n_paths(self) -> int:
+        """Number of recombined histories: how often each tested group is tested."""
+        return int(self.path_ids().max()) + 1
+
+    def path_ids(self) -> IntArray:
+        """Return the path that each tested group of each split belongs to.
+
+        The n-th split that tests a group gives that group's part of path n, so with all
+        combinations each of the ``C(n_groups - 1, n_test_groups - 1)`` paths has every group
+        once [1]_.
+
+        Returns
+        -------
+        ndarray of shape (n_splits, n_test_groups), int64
+            In the order of `test_groups`.
+
+        References
+        ----------
+        .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018,
+           section 12.4.
+
+        Examples
+        --------
+        >>> PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2).path_ids().tolist()
+        [[0, 0], [1, 0], [1, 1]]
+        """
+        tested = self.test_groups
+        is_tested = np.zeros((len(tested), self.n_groups), dtype=np.int64)
+        np.put_along_axis(is_tested, tested, 1, axis=1)
+        paths: IntArray = np.take_along_axis(is_tested.cumsum(axis=0), tested, axis=1) - 1
+        return paths
+
+    def path_of(self, split_ids: ArrayLike, group_ids: ArrayLike) -> IntArray:
+        """Return the path that predictions of these splits for these groups belong to.
+
+        Takes and returns integers of shape (n_predictions,). Raises CrossValidationError if
+        there is no such split, or it does not test that group.
+        """
+        splits, groups = np.asarray(split_ids, np.int64), np.asarray(group_ids, np.int64)
+        path_of = np.full((self.n_splits, self.n_groups), -1, dtype=np.int64)
+        np.put_along_axis(path_of, self.test_groups, self.path_ids(), axis=1)
+        known = (splits >= 0) & (splits < self.n_splits) & (groups >= 0) & (groups < self.n_groups)
+        paths = np.full(splits.shape, -1, dtype=np.int64)
+        paths[known] = path_of[splits[known], groups[known]]
+        strange = np.flatnonzero(paths < 0)
+        if len(strange):
+            raise CrossValidationError(
+                f"there is no split {splits[strange[0]]} that tests group {groups[strange[0]]} "
+                f"(and {len(strange) - 1} more such predictions); pass the splitter that made "
+                f"them, of {self.n_splits} splits"
+            )
+        return paths
+
+    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+        """Return the number of splits; the arguments are scikit-learn's and not used."""
+        del X, y, groups
+        return self.n_splits
+
+    def group_ids(self, X: Panel) -> NDArray[np.int16]:
+        """Return the group of dates that each row of `X` (see `split`) belongs to.
+
+        Returns
+        -------
+        ndarray of shape (n_rows,), int16
+            Group id, ascending in time.
+        """
+        dates = date_codes(panel_index_of(X))
+        return group_of_date(len(dates.values), self.n_groups)[dates.codes]
+
+    def split(
+        self, X: Panel, y: object = None, groups: object = None, *, label_end: Dates
+    ) -> Iterator[tuple[Positions, Positions]]:
+        """Yield the train and test rows of every split, as scikit-learn does.
+
+        Parameters
+        ----------
+        X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
+            Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
+        y, groups : object, optional
+            Not used; there for scikit-learn.
+        label_end : array-like of datetime64, shape (n_rows,)
+            Last date that the label of each row of `X` looks at. Dates beyond those of `X`
+            are fine.
+
+        Yields
+        ------
+        train, test : ndarray of shape (n_train,) and (n_test,), intp
+            Positions of the rows in `X`, ascending.
+
+        Raises
+        ------
+        CrossValidationError
+            If the index is not a panel's, has fewer dates than groups, or a label end is
+            missing or precedes its row.
+        """
+        del y, groups
+        calendar = self._calendar(X, label_end)  # at once, so that errors do not wait
+
+        def positions() -> Iterator[tuple[Positions, Positions]]:
+            for tested in self.test_groups:
+                roles = self.roles_of_split(calendar, tested)
+                yield np.flatnonzero(roles == Role.TRAIN), np.flatnonzero(roles == Role.TEST)
+
+        return positions()
+
+    def roles(
+        self, X: Panel, *, label_end: Dates, unlabelled: Literal["refuse", "leave_out"] = "refuse"
+    ) -> NDArray[np.int8]:
+        """Return what every row does in every split.
+
+        Parameters
+        ----------
+        X, label_end
+            As for `split`.
+        unlabelled : {"refuse", "leave_out"}, default "refuse"
+            What becomes of rows without a label end: an error, or the role unused. Left
+            out, they purge nothing and are purged by nothing, but their dates are cut into
+            groups and counted by the embargo like any other.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, n_splits), int8
+            A `Role`, in Fortran order, so that one split is contiguous.
+        """
+        calendar = self._calendar(X, label_end, allow_missing=unlabelled == "leave_out")
+        without_label = ~calendar.rows.labelled
+        roles = np.empty((len(without_label), self.n_splits), dtype=np.int8, order="F")
+        for split_id, tested in enumerate(self.test_groups):
+            roles[:, split_id] = self.roles_of_split(calendar, tested)
+        roles[without_label] = Role.UNUSED
+        return roles
+
+    def _calendar(
+        self, X: object, label_end: Dates, *, allow_missing: bool = False
+    ) -> GroupedCalendar:
+        rows = row_intervals(X, label_end, allow_missing=allow_missing)
+        return GroupedCalendar(rows=rows, group=group_of_date(rows.n_dates, self.n_groups))
 
 
 class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
@@ -108,42 +283,131 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
         return comb(self.n_groups - 1, self.n_test_groups - 1)
 
     @property
-    def test_groups(self) -> NDArray[np.int64]:
-        """Groups that each split tests: ndarray of shape (n_splits, n_test_groups)."""
-        return test_group_combinations(self.n_groups, self.n_test_groups)
+    def test_groups(self) -> IntArray:
+        """Groups that each split tests, ascending: ndarray of shape (n_splits, n_test_groups)."""
+        return np.array([*combinations(range(self.n_groups), self.n_test_groups)], dtype=np.int64)
 
-    def _roles_of_split(
-        self, calendar: GroupedCalendar, tested: NDArray[np.int64]
-    ) -> NDArray[np.int8]:
+    def roles_of_split(self, calendar: GroupedCalendar, tested: IntArray) -> NDArray[np.int8]:
+        """Return the role of every labelled row in the split that tests these groups."""
         rows, blocks = calendar.rows, calendar.test_blocks(tested)
-        date_roles = _roles_by_date(calendar, tested, blocks, self.embargo_days)
-        roles: NDArray[np.int8] = date_roles[rows.start]
+        by_date = np.full(rows.n_dates, Role.TRAIN, dtype=np.int8)
+        for block in blocks:
+            by_date[block.end + 1 : block.end + 1 + self.embargo_days] = Role.EMBARGOED
+        for block in blocks:
+            by_date[block.last + 1 : block.end + 1] = Role.PURGED_AFTER
+        by_date[np.isin(calendar.group, tested)] = Role.TEST
+        roles: NDArray[np.int8] = by_date[rows.start]
         reaches_next = rows.end >= _start_of_next(blocks, rows.n_dates)[rows.start]
         trains = (roles == Role.TRAIN) | (roles == Role.EMBARGOED)
         roles[reaches_next & trains] = Role.PURGED_BEFORE
         return roles
 
 
-def _roles_by_date(
-    calendar: GroupedCalendar,
-    tested: NDArray[np.int64],
-    blocks: tuple[Block, ...],
-    embargo_days: int,
-) -> NDArray[np.int8]:
-    """Return the role of each date's rows by where the date lies, shape (n_dates,)."""
-    roles = np.full(calendar.rows.n_dates, Role.TRAIN, dtype=np.int8)
-    for block in blocks:
-        roles[block.end + 1 : block.end + 1 + embargo_days] = Role.EMBARGOED
-    for block in blocks:
-        roles[block.last + 1 : block.end + 1] = Role.PURGED_AFTER
-    roles[np.isin(calendar.group, tested)] = Role.TEST
-    return roles
-
-
-def _start_of_next(blocks: tuple[Block, ...], n_dates: int) -> NDArray[np.int64]:
+def _start_of_next(blocks: tuple[Block, ...], n_dates: int) -> IntArray:
     """Return where the interval of the next block after each date starts, shape (n_dates,).
 
     ``n_dates`` where none follows. A row that reaches any later block reaches the next.
     """
     starts = np.array([*(block.first for block in blocks), n_dates], dtype=np.int64)
     return starts[np.searchsorted(starts[:-1], np.arange(n_dates), side="right")]
+
+
+def as_integer(name: str, value: object, *, minimum: int) -> int:
+    """Return a setting that has to be an integer of at least `minimum`."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= minimum:
+        return int(value)
+    raise CrossValidationError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+
+
+class HeldOutGroup(NamedTuple):
+    """One group of dates held out, and the rows that may train on its behalf.
+
+    Attributes
+    ----------
+    group_id : int
+        The group.
+    train, test : ndarray of shape (n_train,) and (n_test,), intp
+        Positions of the train rows and of the group's rows, ascending.
+    """
+
+    group_id: int
+    train: Positions
+    test: Positions
+
+
+def leave_group_out(
+    X: Panel,
+    group_id: ArrayLike,
+    *,
+    label_end: Dates,
+    embargo_days: int = 5,
+    past_only: bool = False,
+) -> Iterator[HeldOutGroup]:
+    """Hold out every given group of dates in turn, purged and embargoed as our splits are.
+
+    `PurgedEmbargoedTimeSeriesSplit` cuts groups itself. Here they are given: a model stacked
+    on out-of-fold columns has to be tested on the folds of those columns.
+
+    Parameters
+    ----------
+    X : DataFrame, Series or MultiIndex of shape (n_rows, ...)
+        Indexed by, or itself, ``(instrument, datetime)``; rows in any order.
+    group_id : array-like of int, shape (n_rows,)
+        Group of each row's date, such as ``fold_id``; a group's dates need not be adjacent.
+    label_end : array-like of datetime64, shape (n_rows,)
+        Last date that the label of each row looks at.
+    embargo_days : int, default 5
+        Distinct dates of `X` dropped after a held-out block, on top of the purge.
+    past_only : bool, default False
+        Whether only groups of smaller number train; the first group is then never held out.
+
+    Yields
+    ------
+    HeldOutGroup
+        By ascending group.
+
+    Raises
+    ------
+    CrossValidationError
+        If the index is not a panel's, a label end is missing or precedes its row, or the
+        rows of a date are in several groups.
+
+    Examples
+    --------
+    >>> dates = pd.date_range("2024-01-01", periods=6)
+    >>> index = pd.MultiIndex.from_product([["A"], dates], names=["instrument", "datetime"])
+    >>> folds = leave_group_out(
+    ...     index, [0, 0, 1, 1, 2, 2], label_end=dates + pd.Timedelta(days=1), embargo_days=0
+    ... )
+    >>> for fold in folds:
+    ...     print(fold.group_id, fold.train, fold.test)
+    0 [3 4 5] [0 1]
+    1 [0 5] [2 3]
+    2 [0 1 2] [4 5]
+    """
+    rows = row_intervals(X, label_end)
+    groups = np.asarray(group_id, dtype=np.int64)
+    calendar = GroupedCalendar(rows=rows, group=_given_groups(groups, rows.start, rows.n_dates))
+    purged = PurgedEmbargoedTimeSeriesSplit(embargo_days=embargo_days)
+    for tested in np.unique(groups)[int(past_only) :]:
+        roles = purged.roles_of_split(calendar, np.array([tested]))
+        trains = roles == Role.TRAIN
+        if past_only:
+            trains &= groups < tested
+        yield HeldOutGroup(int(tested), np.flatnonzero(trains), np.flatnonzero(roles == Role.TEST))
+
+
+def _given_groups(groups: IntArray, date: IntArray, n_dates: int) -> NDArray[np.int16]:
+    if len(groups) != len(date):
+        raise CrossValidationError(
+            f"group_id must hold one group for each of the {len(date)} rows of X, got {len(groups)}"
+        )
+    of_date = np.full(n_dates, -1, dtype=np.int64)
+    of_date[date] = groups
+    torn = np.flatnonzero(of_date[date] != groups)
+    if len(torn):
+        raise CrossValidationError(
+            f"rows of one date are in groups {groups[torn[0]]} and {of_date[date[torn[0]]]}; a "
+            f"group consists of whole dates"
+        )
+    return of_date.astype(np.int16)

@@ -1,7 +1,6 @@
 """The cv_splits table: the role of every labelled row in every split."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -15,9 +14,8 @@ from model2_assets.cross_validation.intervals import (
     longest_label_end,
     panel_index_of,
 )
-from model2_assets.cross_validation.own_splitter import SPLITTER_KEY, roles_of_own_splitter
+from model2_assets.cross_validation.own_splitter import roles_of_own_splitter
 from model2_assets.cross_validation.roles import (
-    LONGEST,
     Role,
     RoleColumn,
     count_roles,
@@ -97,27 +95,7 @@ def build_cv_splits(
 def make_splitter(
     config: CrossValidationConfig,
 ) -> PurgedEmbargoedTimeSeriesSplit | WalkForwardSplit:
-    """Return our splitter of the configured scheme.
-
-    Parameters
-    ----------
-    config : CrossValidationConfig
-        Names no splitter of the user's own.
-
-    Returns
-    -------
-    PurgedEmbargoedTimeSeriesSplit or WalkForwardSplit
-        It knows its ``test_groups``, ``n_paths`` and ``path_ids()``.
-
-    Raises
-    ------
-    CrossValidationError
-        If a splitter of the user's own is configured, which has no groups that we know of.
-    """
-    if config.splitter is not None:
-        raise CrossValidationError(
-            f"{SPLITTER_KEY} {config.splitter} replaces our splitter; leave it out to use ours"
-        )
+    """Return our splitter of the configured scheme."""
     if config.scheme == "walk_forward":
         return WalkForwardSplit(
             config.n_groups,
@@ -169,27 +147,20 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     splits : DataFrame of shape (n_rows, 1 + n_columns)
         The cv_splits table.
     labels : DataFrame of shape (n_label_rows, n_columns)
-        The labels table; has every row of `splits`.
+        The labels table; has every row of `splits`, else CrossValidationError.
 
     Returns
     -------
     DataFrame of shape (n_horizons * n_splits, 4)
         Columns ``horizon`` (such as ``21d``), ``split_id``, ``train`` and ``test`` (rows).
-
-    Raises
-    ------
-    CrossValidationError
-        If `labels` lacks a row of `splits`.
     """
     positions = label_positions(_index_of(splits), labels)
     counts = []
     for horizon in horizon_keys(labels):
         labelled = labels[f"label_{horizon}"].notna().to_numpy()[positions]
         for split_id in split_ids(splits):
-            roles = split_roles(splits, split_id, horizon)[labelled]
-            train = int(np.count_nonzero(roles == Role.TRAIN))
-            test = int(np.count_nonzero(roles == Role.TEST))
-            counts.append((horizon, split_id, train, test))
+            found = count_roles(split_roles(splits, split_id, horizon)[labelled])
+            counts.append((horizon, split_id, found["train"], found["test"]))
     return pd.DataFrame(counts, columns=["horizon", "split_id", "train", "test"])
 
 
@@ -200,17 +171,10 @@ def check_min_samples(
 
     Parameters
     ----------
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
-    labels : DataFrame of shape (n_label_rows, n_columns)
-        The labels table; has every row of `splits`.
+    splits, labels
+        As for `count_samples`, whose counts are returned.
     min_samples : int
         Labelled rows that train and test each need.
-
-    Returns
-    -------
-    DataFrame of shape (n_horizons * n_splits, 4)
-        The counts, as `count_samples`.
 
     Raises
     ------
@@ -252,12 +216,11 @@ def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame of shape (n_horizons * n_splits, 12)
-        ``horizon``: that of the label that rows are purged with, such as ``21d``, or
-        ``longest`` where one set of splits serves all; ``split_id``; ``test_groups`` (such
-        as ``0, 3``); ``test_blocks``: first and last date of each run of consecutive test
-        dates (such as ``2014-01-02 to 2014-12-31``, joined by ``; ``); ``test_dates`` and
-        ``train_dates``: distinct dates with a row in that role; rows in each role:
-        ``train``, ``test``, ``purged_before``, ``purged_after``, ``embargoed``, ``unused``.
+        ``horizon``: that of the label that rows are purged with, or ``longest`` where one set
+        of splits serves all; ``split_id``; ``test_groups`` (such as ``0, 3``);
+        ``test_blocks``: first and last date of each run of consecutive test dates, joined by
+        ``; ``; ``test_dates`` and ``train_dates``: distinct dates with a row in that role; and
+        the rows in each `Role`, by its name in lower case.
     """
     dates = date_codes(_index_of(splits))
     calendar = pd.DatetimeIndex(dates.values)
@@ -281,48 +244,13 @@ def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(records)
 
 
-@dataclass(frozen=True)
-class SplitCoverage:
-    """How many rows of a horizon are tested.
-
-    Attributes
-    ----------
-    horizon : str
-        Such as ``21d``; ``longest`` where one set of splits serves all.
-    rows : int
-        Rows with a label of the horizon, or of any.
-    tested_rows : int
-        Rows that at least one split tests: those that scores and coverage speak of.
-    times_tested : int
-        Splits that test each of those.
-    first_tested : Timestamp or None
-        Date of the first tested row; None where no row is tested.
-    """
-
-    horizon: str
-    rows: int
-    tested_rows: int
-    times_tested: int
-    first_tested: pd.Timestamp | None
-
-    @property
-    def text(self) -> str:
-        """The figures in words."""
-        name = "" if self.horizon == LONGEST else f"{self.horizon}: "
-        times = f"each in {self.times_tested} split{'' if self.times_tested == 1 else 's'}"
-        never = self.rows - self.tested_rows
-        if not never:
-            return f"{name}all {self.rows:,} rows are tested, {times}"
-        share = self.tested_rows / self.rows
-        since = f", from {self.first_tested:%Y-%m-%d} on" if self.first_tested is not None else ""
-        return (
-            f"{name}{self.tested_rows:,} of {self.rows:,} rows ({share:.1%}) are tested, {times}"
-            f"{since}; {never:,} are never tested, and scores and coverage do not speak of them"
-        )
+def _ranges(codes: NDArray[np.int64], calendar: pd.DatetimeIndex) -> str:
+    runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1) if len(codes) else []
+    return "; ".join(f"{calendar[run[0]]:%Y-%m-%d} to {calendar[run[-1]]:%Y-%m-%d}" for run in runs)
 
 
-def split_coverage(splits: pd.DataFrame) -> tuple[SplitCoverage, ...]:
-    """Count the rows that are tested: all of them, or the later ones walking forward.
+def coverage_text(splits: pd.DataFrame) -> str:
+    """Say how many rows are tested, and how often: all are, or the later ones walking forward.
 
     Parameters
     ----------
@@ -331,31 +259,26 @@ def split_coverage(splits: pd.DataFrame) -> tuple[SplitCoverage, ...]:
 
     Returns
     -------
-    tuple of SplitCoverage
-        One for each horizon with roles of its own, or a single one.
+    str
+        A phrase for each horizon with roles of its own, or a single one.
     """
     dates = _index_of(splits).get_level_values("datetime")
-    found = []
+    phrases = []
     for horizon in split_horizons(splits) or (None,):
-        used = np.zeros(len(splits), dtype=bool)
+        used = np.full(len(splits), horizon is None)
         n_tests = np.zeros(len(splits), dtype=np.int64)
         for split_id in split_ids(splits):
             roles = split_roles(splits, split_id, horizon)
             used |= roles != Role.UNUSED
             n_tests += roles == Role.TEST
-        tested = n_tests > 0
-        found.append(
-            SplitCoverage(
-                horizon=horizon or LONGEST,
-                rows=int(np.count_nonzero(used)) if horizon else len(splits),
-                tested_rows=int(np.count_nonzero(tested)),
-                times_tested=int(n_tests.max()),
-                first_tested=dates[tested].min() if tested.any() else None,
+        rows, tested = np.count_nonzero(used), np.count_nonzero(n_tests)
+        times = f"each in {n_tests.max()} split{'' if n_tests.max() == 1 else 's'}"
+        phrase = f"all {rows:,} rows are tested, {times}"
+        if tested < rows:
+            since = f", from {dates[n_tests > 0].min():%Y-%m-%d} on" if tested else ""
+            phrase = (
+                f"{tested:,} of {rows:,} rows ({tested / rows:.1%}) are tested, {times}{since}; "
+                f"{rows - tested:,} are never tested, and scores and coverage do not speak of them"
             )
-        )
-    return tuple(found)
-
-
-def _ranges(codes: NDArray[np.int64], calendar: pd.DatetimeIndex) -> str:
-    runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1) if len(codes) else []
-    return "; ".join(f"{calendar[run[0]]:%Y-%m-%d} to {calendar[run[-1]]:%Y-%m-%d}" for run in runs)
+        phrases.append(f"{horizon}: {phrase}" if horizon else phrase)
+    return "; ".join(phrases)

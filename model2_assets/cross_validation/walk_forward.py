@@ -5,9 +5,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model2_assets.cross_validation.groups import DateGroupsSplit, as_integer
 from model2_assets.cross_validation.intervals import GroupedCalendar
 from model2_assets.cross_validation.roles import Role
+from model2_assets.cross_validation.splitter import DateGroupsSplit, as_integer
 from model2_assets.errors import CrossValidationError
 
 Window = Literal["expanding", "rolling"]
@@ -104,16 +104,16 @@ class WalkForwardSplit(DateGroupsSplit):
         """Group that each split tests: ndarray of shape (n_splits, 1)."""
         return np.arange(self.train_groups, self.n_groups, dtype=np.int64)[:, None]
 
-    def _roles_of_split(
+    def roles_of_split(
         self, calendar: GroupedCalendar, tested: NDArray[np.int64]
     ) -> NDArray[np.int8]:
-        rows, test_group = calendar.rows, int(tested[0])
+        """Return the role of every labelled row in the split that tests this group."""
+        rows, group, test_group = calendar.rows, calendar.group, int(tested[0])
         oldest = test_group - self.train_groups if self.window == "rolling" else 0
-        date_roles = np.full(rows.n_dates, Role.UNUSED, dtype=np.int8)
-        in_window = (calendar.group >= oldest) & (calendar.group < test_group)
-        date_roles[in_window] = Role.TRAIN
-        date_roles[calendar.group == test_group] = Role.TEST
-        roles: NDArray[np.int8] = date_roles[rows.start]
+        by_date = np.full(rows.n_dates, Role.UNUSED, dtype=np.int8)
+        by_date[(group >= oldest) & (group < test_group)] = Role.TRAIN
+        by_date[group == test_group] = Role.TEST
+        roles: NDArray[np.int8] = by_date[rows.start]
         for block in calendar.test_blocks(tested):
             roles[(roles == Role.TRAIN) & (rows.end >= block.first)] = Role.PURGED_BEFORE
         return roles

@@ -7,9 +7,9 @@ from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
     build_cv_splits,
     longest_label_end,
-    make_splitter,
     prove_no_overlap,
 )
+from model2_assets.cross_validation.table import make_splitter
 from model2_assets.errors import ConfigError, CrossValidationError
 from model2_assets.panel import is_canonical, panel_index
 from model2_assets_tests.cross_validation._panels import full_panel, labels_table
@@ -220,9 +220,7 @@ def test_per_horizon_columns_follow_from_the_configuration():
     assert len(table.columns) == 13
 
 
-def test_a_splitter_of_the_users_own_is_not_ours_to_make():
-    with pytest.raises(CrossValidationError, match="replaces our splitter; leave it out"):
-        make_splitter(own("Leaves"))
+def test_what_a_splitter_of_the_users_own_yields_is_not_known_beforehand():
     assert own("Leaves").n_splits is None
     assert own("Leaves").role_column_names(("1d",)) == ()
 

@@ -11,10 +11,10 @@ from model2_assets.cross_validation import (
     build_cv_splits,
     check_min_samples,
     count_samples,
+    coverage_text,
     longest_label_end,
     prove_no_overlap,
     role_columns,
-    split_coverage,
     split_horizons,
     split_ids,
     split_roles,
@@ -190,10 +190,9 @@ def test_samples_summary_and_coverage_are_told_per_horizon():
     assert summary["horizon"].tolist() == ["1d", "1d", "3d", "3d"]
     assert summary["train_dates"].tolist() == [8, 9, 4, 7]
     assert summary["unused"].tolist() == [0, 0, 4, 4]
-    assert [found.text for found in split_coverage(splits)] == [
-        "1d: all 38 rows are tested, each in 1 split",
-        "3d: all 34 rows are tested, each in 1 split",
-    ]
+    assert coverage_text(splits) == (
+        "1d: all 38 rows are tested, each in 1 split; 3d: all 34 rows are tested, each in 1 split"
+    )
 
 
 def test_the_checks_say_what_per_horizon_purging_does_not_give_and_how_much_is_tested():

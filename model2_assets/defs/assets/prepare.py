@@ -270,8 +270,8 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.cross_validation import (
             build_cv_splits,
             count_samples,
+            coverage_text,
             prove_no_overlap,
-            split_coverage,
             split_ids,
             split_summary,
         )
@@ -309,7 +309,7 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
                 metadata={
                     "dagster/row_count": len(splits),
                     "splits": len(split_ids(splits)),
-                    "coverage": "; ".join(found.text for found in split_coverage(splits)),
+                    "coverage": coverage_text(splits),
                     "label_overlaps": proof.n_overlaps,
                     "overlaps_of_longest_window": proof.n_overlaps_longest,
                     "proof": table(proof.per_split),
