@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.config import LabelsConfig, parse_section
-from model2_assets.config.load import load_object
+from model2_assets.config import LabelsConfig
+from model2_assets.config.load import load_object, parse_section
 from model2_assets.errors import LabelError
 from model2_assets.market_data import adjusted_close
 from model2_assets.panel import (

@@ -9,8 +9,8 @@ from model2_assets.config import (
     ModelConfig,
     load_config,
     parse_config,
-    parse_section,
 )
+from model2_assets.config.load import parse_section
 from model2_assets.errors import ConfigError
 
 
@@ -112,7 +112,7 @@ def test_unreadable_files_are_named(tmp_path, content, message):
         (region(labels={"horizons": 21}), "regions.us.labels.horizons", "valid list, got 21"),
         (region(labels={"winsorize": 0.5}), "regions.us.labels.winsorize", "less than 0.5"),
         (region(labels={"execution_lag_days": -1}), "labels.execution_lag_days", "got -1"),
-        (region(labels={"builder": "no_colon"}), "labels.builder", "'no_colon' is not allowed"),
+        (region(labels={"builder": "no_colon"}), "labels.builder", "got 'no_colon'"),
         (region(features={"normalization": "robust"}), "features.normalization", "'zscore'"),
         (
             region(cross_validation={"n_groups": 3, "n_test_groups": 3}),
@@ -190,8 +190,9 @@ def test_unreadable_files_are_named(tmp_path, content, message):
         ({"checks": {"rank_ic_warn": 2}}, "checks.rank_ic_warn", "got 2"),
         (
             {"checks": {"null_control_permutations": 200}},
-            "checks",
-            "null_control is gone, since chance alone could fail it; remove the key",
+            "checks.null_control_permutations",
+            "the null control is gone, since beside the overlap proof it fails by chance alone; "
+            "remove the key",
         ),
         ({"checks": {"lookahead_control_dates": 0}}, "checks.lookahead_control_dates", "got 0"),
         ({"checks": {"controls_seed": -1}}, "checks.controls_seed", "got -1"),
@@ -230,11 +231,6 @@ def test_all_mistakes_are_told_at_once_one_a_line():
     assert len(lines) == 2
     assert "labels.horizons.0" in lines[0]
     assert "labels.winsorize" in lines[1]
-
-
-@pytest.mark.parametrize("cron", ["0 2 * * 2-6", "*/15 1,2 1-5 JAN mon-fri", "30 22 L * 5#3"])
-def test_cron_expressions_are_accepted(cron):
-    assert parse_config({"schedule": {"cron": cron}}).schedule.cron == cron
 
 
 def test_a_region_may_have_models_of_its_own():
@@ -283,18 +279,11 @@ def test_every_setting_says_what_it_means():
     assert [path for section in sections for path in undescribed(section, section.__name__)] == []
 
 
-BOMB = "\n".join(
-    ["a0: &a0 [x, x]", *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 12))]
-)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("models: !!python/object/apply:os.system ['touch planted']", "could not determine a cons"),
         ("models: !!python/name:os.system", "could not determine a constructor"),
-        (BOMB, r"aliases \(\*\) stand for more than 100,000 values"),
-        ("models: &m {again: *m}", "a value contains itself by an alias"),
         ("models: " + "[" * 1500, "nested too deeply"),
         ("checks: {hours: 2024-13-45}", "month must be in"),
         (f"checks: {{hours: {'9' * 5000}}}", "Exceeds the limit"),

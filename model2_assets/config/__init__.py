@@ -5,16 +5,9 @@ from the defaults. Its ``regions`` replace the default region; its ``models`` ar
 over the default models, and a ``null`` removes one.
 """
 
-from model2_assets.config.load import (
-    CONFIG_VARIABLE,
-    MAX_YAML_VALUES,
-    load_config,
-    parse_config,
-    parse_section,
-)
+from model2_assets.config.load import CONFIG_VARIABLE, load_config, parse_config
+from model2_assets.config.partition import Partition
 from model2_assets.config.region import (
-    MARKET_DATA_COLUMNS,
-    MAX_SPLITS,
     CrossValidationConfig,
     FeaturesConfig,
     LabelsConfig,
@@ -23,40 +16,20 @@ from model2_assets.config.region import (
     ModelConfig,
     RegionConfig,
 )
-from model2_assets.config.sections import (
-    AlertsConfig,
-    ChecksConfig,
-    EmailConfig,
-    ExecutionConfig,
-    LoggingConfig,
-    ReportsConfig,
-    ScheduleConfig,
-    SlackConfig,
-    StorageConfig,
-)
+from model2_assets.config.sections import ChecksConfig, ExecutionConfig
 
 __all__ = [
     "CONFIG_VARIABLE",
-    "MARKET_DATA_COLUMNS",
-    "MAX_SPLITS",
-    "MAX_YAML_VALUES",
-    "AlertsConfig",
     "ChecksConfig",
     "CrossValidationConfig",
-    "EmailConfig",
     "ExecutionConfig",
     "FeaturesConfig",
     "LabelsConfig",
-    "LoggingConfig",
     "MarketDataConfig",
     "Model2Config",
     "ModelConfig",
+    "Partition",
     "RegionConfig",
-    "ReportsConfig",
-    "ScheduleConfig",
-    "SlackConfig",
-    "StorageConfig",
     "load_config",
     "parse_config",
-    "parse_section",
 ]

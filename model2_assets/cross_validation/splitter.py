@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.config import MAX_SPLITS
+from model2_assets.config.region import MAX_SPLITS
 from model2_assets.cross_validation.intervals import (
     Block,
     GroupedCalendar,

@@ -15,7 +15,7 @@ from importlib.util import find_spec
 import dagster as dg
 from dagster._core.definitions.decorators.hook_decorator import event_list_hook
 
-from model2_assets.config import AlertsConfig, EmailConfig, SlackConfig
+from model2_assets.config.sections import AlertsConfig, EmailConfig, SlackConfig
 from model2_assets.defs.partitions import PARTITION_TAG
 from model2_assets.defs.run_result import failure_reason
 from model2_assets.errors import ConfigError

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.config import LoggingConfig
+from model2_assets.config.sections import LoggingConfig
 from model2_assets.defs.metadata import readable
 from model2_assets.defs.partitions import PARTITION_TAG
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets

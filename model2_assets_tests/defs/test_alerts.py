@@ -20,7 +20,8 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 
-from model2_assets.config import AlertsConfig, parse_config
+from model2_assets.config import parse_config
+from model2_assets.config.sections import AlertsConfig
 from model2_assets.defs.alerts import alert_hook, lost_runs_sensor, open_channels
 from model2_assets.defs.build import build_definitions
 from model2_assets.errors import ConfigError

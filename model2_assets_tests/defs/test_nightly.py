@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets.config import ScheduleConfig, parse_config
+from model2_assets.config import parse_config
+from model2_assets.config.sections import ScheduleConfig
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.materializations import RecordedResults
 from model2_assets.defs.nightly import STARTED_BY, Night, Target, nightly_condition
