@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.config import FeaturesConfig, parse_section
-from model2_assets.config.load import load_object
+from model2_assets.config import FeaturesConfig
+from model2_assets.config.load import load_object, parse_section
 from model2_assets.errors import FeatureError
 from model2_assets.features.catalogue import alpha158_features, missing_columns
 from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158, for_each_chunk
