@@ -69,20 +69,7 @@ def aggregate_importances(models: Iterable[FittedSplit]) -> pd.DataFrame:
 
 
 def top_importances(importance: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Return the most important features, without what the model does not have.
-
-    Parameters
-    ----------
-    importance : DataFrame of shape (n_features, n_columns)
-        As `aggregate_importances` returns it.
-    count : int
-        How many features.
-
-    Returns
-    -------
-    DataFrame of shape (count, n_kinds)
-        ``feature``, and mean and spread of every kind that the model has.
-    """
+    """Return the first features of a ranked table, with mean and spread of the model's kinds."""
     columns = [name for name in importance.columns if "_fold_" not in name]
     return importance[columns].head(count).dropna(axis="columns", how="all")
 

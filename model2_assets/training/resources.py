@@ -22,6 +22,8 @@ from threadpoolctl import threadpool_info
 
 from model2_assets.errors import ConfigError, TrainingError
 
+logger = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 Steps = Generator[None, None, Result]
 """Work that pauses now and then, and returns its result."""
@@ -117,49 +119,6 @@ PROC_CGROUP = Path("/proc/self/cgroup")
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 
 
-def group_folders(controller: str, *, membership: Path, root: Path) -> list[Path]:
-    """List the folders of the process's groups and of their ancestors, up to the mount point.
-
-    Parameters
-    ----------
-    controller : str
-        Such as ``cpu`` or ``memory``.
-    membership : Path
-        File that lists the control groups of the process, see cgroups(7).
-    root : Path
-        Where the control group hierarchies are mounted, of version 1, 2 or both.
-
-    Returns
-    -------
-    list of Path
-        Some may not exist: a container may see its own group as the root.
-    """
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    folders = [root, root / controller]
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
-            continue
-        mounts = (
-            [root / controllers, root / controller] if controllers else [root, root / "unified"]
-        )
-        relative = Path(group.lstrip("/"))
-        for mount in mounts:
-            folders += [mount / relative, *(mount / parent for parent in relative.parents)]
-    return list(dict.fromkeys(folders))
-
-
-def words_of(path: Path) -> list[str]:
-    """Return the words of a file; none if it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except OSError:
-        return []
-
-
 def usable_cores() -> int:
     """Return the number of cores that this process can keep busy.
 
@@ -181,42 +140,75 @@ def usable_cores() -> int:
     return max(cores, 1)
 
 
-def cgroup_cpu_quota(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> float | None:
-    """Return the CPU quota of the process's control groups, in cores.
+def usable_memory() -> int | None:
+    """Return how much memory this process can have before the system ends it, in bytes.
 
-    Parameters
-    ----------
-    membership : Path
-        File that lists the control groups of the process, see cgroups(7).
-    root : Path
-        Where the control group hierarchies are mounted.
-
-    Returns
-    -------
-    float or None
-        The tightest quota of the group and its ancestors; None where there is none.
+    The smaller of the machine's memory and the limit of its control groups (versions 1 and
+    2, every ancestor group counted); None where the system does not tell.
     """
-    quotas = [
-        quota
-        for folder in group_folders("cpu", membership=membership, root=root)
-        for quota in (_quota_v2(folder), _quota_v1(folder))
-        if quota is not None
-    ]
+    known = [memory for memory in (_machine_memory(), cgroup_memory_limit()) if memory is not None]
+    return min(known, default=None)
+
+
+def _machine_memory() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def cgroup_cpu_quota(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> float | None:
+    """Return the tightest CPU quota of the process's control groups, in cores; None of none."""
+    quotas = []
+    for folder in _group_folders("cpu", membership=membership, root=root):
+        of_version_2 = _words(folder / "cpu.max")
+        of_version_1 = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
+        for quota, period in (words for words in (of_version_2, of_version_1) if len(words) == 2):
+            if quota.isdigit() and int(quota) > 0:  # neither max nor -1
+                quotas.append(int(quota) / int(period))
     return min(quotas, default=None)
 
 
-def _quota_v2(folder: Path) -> float | None:
-    words = words_of(folder / "cpu.max")
-    if len(words) != 2 or words[0] == "max":
-        return None
-    return int(words[0]) / int(words[1])
+def cgroup_memory_limit(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> int | None:
+    """Return the tightest memory limit of the process's control groups, in bytes; None of none.
+
+    Version 1 states a number beyond any memory where it has none: that is returned.
+    """
+    limits = [
+        int(words[0])
+        for folder in _group_folders("memory", membership=membership, root=root)
+        for name in ("memory.max", "memory.limit_in_bytes")
+        if (words := _words(folder / name)) and words[0].isdigit()
+    ]
+    return min(limits, default=None)
 
 
-def _quota_v1(folder: Path) -> float | None:
-    quota, period = words_of(folder / "cpu.cfs_quota_us"), words_of(folder / "cpu.cfs_period_us")
-    if not quota or not period or int(quota[0]) <= 0:
-        return None
-    return int(quota[0]) / int(period[0])
+def _group_folders(controller: str, *, membership: Path, root: Path) -> list[Path]:
+    """List the folders of the process's groups and their ancestors, see cgroups(7).
+
+    Some may not exist: a container may see its own group as the root.
+    """
+    try:
+        lines = membership.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    folders = [root, root / controller]
+    for line in lines:
+        _, controllers, group = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        mounts = [controllers, controller] if controllers else [".", "unified"]
+        relative = Path(group.lstrip("/"))
+        for mount in mounts:
+            folders += [root / mount / part for part in (relative, *relative.parents)]
+    return list(dict.fromkeys(folders))
+
+
+def _words(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").split()
+    except OSError:
+        return []
 
 
 def blas_kernel() -> str:
@@ -236,59 +228,25 @@ def blas_kernel() -> str:
     return ", ".join(sorted(kernels))
 
 
-def usable_memory() -> int | None:
-    """Return how much memory this process can have before the system ends it.
+LEAST_BYTES = 4_000_000_000
+"""Address space of the retrain of a small region: libraries, stacks and pools of threads. Most
+of it is never used."""
 
-    The smaller of the machine's memory and the limit of its control groups (versions 1 and
-    2, every ancestor group counted).
 
-    Returns
-    -------
-    int or None
-        Bytes; None where the system does not tell.
+def require_address_space() -> None:
+    """Refuse a limit on address space (``ulimit -v``) below `LEAST_BYTES` by a `ConfigError`.
+
+    Where a thread has no memory to begin with, the C library ends the process with no word of
+    ours, so this is found out before there is work to lose.
     """
-    known = [memory for memory in (_machine_memory(), cgroup_memory_limit()) if memory is not None]
-    return min(known, default=None)
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
+        raise ConfigError(
+            f"the address space of this process is limited to {limit / 1e9:.1f} GB (ulimit -v), "
+            f"and a retrain maps {LEAST_BYTES / 1e9:.0f} GB, most of which it never uses; raise "
+            f"the limit, and limit memory by a control group or execution.max_rss_gb instead"
+        )
 
-
-def cgroup_memory_limit(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> int | None:
-    """Return the memory limit of the process's control groups.
-
-    Parameters
-    ----------
-    membership : Path
-        File that lists the control groups of the process, see cgroups(7).
-    root : Path
-        Where the control group hierarchies are mounted.
-
-    Returns
-    -------
-    int or None
-        The tightest limit of the group and its ancestors, bytes; None where there is none.
-        Version 1 states a number beyond any memory where it has none: that is returned.
-    """
-    limits = [
-        int(words[0])
-        for folder in group_folders("memory", membership=membership, root=root)
-        for name in ("memory.max", "memory.limit_in_bytes")
-        if (words := words_of(folder / name)) and words[0].isdigit()
-    ]
-    return min(limits, default=None)
-
-
-def _machine_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-logger = logging.getLogger(__name__)
-
-_STATUS = Path("/proc/self/status")
-_CLEAR_REFS = Path("/proc/self/clear_refs")
-_RESET_PEAK = "5"
-_HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 _BASELINE_BYTES = 400_000_000
 """An interpreter with pandas, scikit-learn and XGBoost loaded."""
@@ -296,10 +254,116 @@ _BASELINE_BYTES = 400_000_000
 _BYTES_PER_ROW = 300
 """Of rows, labels and roles, and of finding the rows of one table in another."""
 
-_DEFAULT_FIT_BYTES_PER_VALUE = 32
-
 _USABLE_SHARE = 0.75
 """Of the memory, where the configuration sets no limit; the rest is the system's."""
+
+
+def estimate_training_bytes(
+    n_rows: int, n_features: int, n_jobs: int, *, fit_bytes_per_value: float = 32
+) -> int:
+    """Estimate the peak resident memory of cross-validation.
+
+    The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
+    rows, and for every split fitted at once the trainer's working memory on at most all rows.
+
+    Parameters
+    ----------
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    n_jobs : int
+        Splits in memory at once.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
+
+    Returns
+    -------
+    int
+        Bytes; meant to be above what is measured.
+
+    Examples
+    --------
+    >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
+    3100000000
+    """
+    values = n_rows * n_features
+    fits = int(values * n_jobs * fit_bytes_per_value)
+    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + 4 * values + fits
+
+
+def fit_n_jobs_to_memory(
+    n_jobs: int,
+    *,
+    n_rows: int,
+    n_features: int,
+    max_rss_gb: float | None,
+    n_splits: int | None = None,
+    fit_bytes_per_value: float = 32,
+) -> int:
+    """Lower the number of splits fitted at once until the estimate fits in memory.
+
+    Parameters
+    ----------
+    n_jobs : int
+        Splits wanted at once.
+    n_rows, n_features : int
+        Shape of the feature matrix.
+    max_rss_gb : float or None
+        Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
+    n_splits : int, optional
+        All splits: the last of them take turns, so some more than `n_jobs` may be in memory.
+    fit_bytes_per_value : float, default 32
+        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
+
+    Returns
+    -------
+    int
+        The largest number of splits up to `n_jobs` that fits.
+
+    Raises
+    ------
+    TrainingError
+        If not even one fits; the message gives the numbers.
+    """
+    usable = usable_memory()
+    if max_rss_gb is not None:
+        limit, allowance = max_rss_gb * 1e9, f"execution.max_rss_gb allows {max_rss_gb:g} GB"
+    elif usable is not None:
+        limit = _USABLE_SHARE * usable
+        allowance = (
+            f"{_USABLE_SHARE:.0%} of the memory of this machine or container is "
+            f"{limit / 1e9:.1f} GB (execution.max_rss_gb sets another limit)"
+        )
+    else:
+        return n_jobs
+
+    def estimate(jobs: int) -> int:
+        at_once = jobs if n_splits is None else tasks_at_once(n_splits, jobs)
+        return estimate_training_bytes(
+            n_rows, n_features, at_once, fit_bytes_per_value=fit_bytes_per_value
+        )
+
+    fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
+    if not fitting:
+        raise TrainingError(
+            f"training on {n_rows} rows of {n_features} features needs about "
+            f"{estimate(1) / 1e9:.1f} GB, and {allowance}; raise the limit, or train on fewer "
+            f"instruments or dates"
+        )
+    if fitting[-1] < n_jobs:
+        logger.warning(
+            "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
+            fitting[-1],
+            n_jobs,
+            n_jobs,
+            estimate(n_jobs) / 1e9,
+            allowance,
+        )
+    return fitting[-1]
+
+
+_STATUS = Path("/proc/self/status")
+_CLEAR_REFS = Path("/proc/self/clear_refs")
+_HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
 _active: "list[ResourceUsage]" = []
 _lock = threading.Lock()
@@ -350,7 +414,7 @@ def measure_resources() -> Iterator[ResourceUsage]:
         _fold_peak_into_active()
         _active.append(usage)
         with suppress(OSError):
-            _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
+            _CLEAR_REFS.write_text("5", encoding="ascii")
     try:
         yield usage
     finally:
@@ -369,131 +433,11 @@ def _fold_peak_into_active() -> None:
 
 
 def _peak_rss_bytes() -> int:
-    try:
-        match = _HIGH_WATER_MARK.search(_STATUS.read_text(encoding="ascii"))
-    except OSError:
-        match = None
-    if match is not None:
-        return int(match.group(1)) * 1024
-    import resource
-
+    with suppress(OSError):
+        if match := _HIGH_WATER_MARK.search(_STATUS.read_text(encoding="ascii")):
+            return int(match.group(1)) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
-
-
-def estimate_training_bytes(
-    n_rows: int,
-    n_features: int,
-    n_jobs: int,
-    *,
-    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
-) -> int:
-    """Estimate the peak resident memory of cross-validation.
-
-    The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
-    rows, and for every split fitted at once the trainer's working memory on at most all rows.
-
-    Parameters
-    ----------
-    n_rows, n_features : int
-        Shape of the feature matrix.
-    n_jobs : int
-        Splits in memory at once.
-    fit_bytes_per_value : float, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
-
-    Returns
-    -------
-    int
-        Bytes; meant to be above what is measured.
-
-    Examples
-    --------
-    >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
-    3100000000
-    """
-    values = n_rows * n_features
-    fits = int(values * n_jobs * fit_bytes_per_value)
-    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + 4 * values + fits
-
-
-def fit_n_jobs_to_memory(
-    n_jobs: int,
-    *,
-    n_rows: int,
-    n_features: int,
-    max_rss_gb: float | None,
-    n_splits: int | None = None,
-    fit_bytes_per_value: float = _DEFAULT_FIT_BYTES_PER_VALUE,
-) -> int:
-    """Lower the number of splits fitted at once until the estimate fits in memory.
-
-    Parameters
-    ----------
-    n_jobs : int
-        Splits wanted at once.
-    n_rows, n_features : int
-        Shape of the feature matrix.
-    max_rss_gb : float or None
-        Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
-    n_splits : int, optional
-        All splits: the last of them take turns, so some more than `n_jobs` may be in memory.
-    fit_bytes_per_value : float, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
-
-    Returns
-    -------
-    int
-        The largest number of splits up to `n_jobs` that fits.
-
-    Raises
-    ------
-    TrainingError
-        If not even one fits; the message gives the numbers.
-    """
-    limit = _limit_bytes(max_rss_gb)
-    if limit is None:
-        return n_jobs
-
-    def estimate(jobs: int) -> int:
-        at_once = jobs if n_splits is None else tasks_at_once(n_splits, jobs)
-        return estimate_training_bytes(
-            n_rows, n_features, at_once, fit_bytes_per_value=fit_bytes_per_value
-        )
-
-    fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
-    if not fitting:
-        raise TrainingError(
-            f"training on {n_rows} rows of {n_features} features needs about "
-            f"{estimate(1) / 1e9:.1f} GB, and {_allowance(max_rss_gb, limit)}; raise the limit, "
-            f"or train on fewer instruments or dates"
-        )
-    if fitting[-1] < n_jobs:
-        logger.warning(
-            "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
-            fitting[-1],
-            n_jobs,
-            n_jobs,
-            estimate(n_jobs) / 1e9,
-            _allowance(max_rss_gb, limit),
-        )
-    return fitting[-1]
-
-
-def _limit_bytes(max_rss_gb: float | None) -> float | None:
-    if max_rss_gb is not None:
-        return max_rss_gb * 1e9
-    usable = usable_memory()
-    return None if usable is None else _USABLE_SHARE * usable
-
-
-def _allowance(max_rss_gb: float | None, limit: float) -> str:
-    if max_rss_gb is not None:
-        return f"execution.max_rss_gb allows {max_rss_gb:g} GB"
-    return (
-        f"{_USABLE_SHARE:.0%} of the memory of this machine or container is {limit / 1e9:.1f} GB "
-        f"(execution.max_rss_gb sets another limit)"
-    )
 
 
 def release_unused_memory() -> None:
@@ -508,31 +452,6 @@ def release_unused_memory() -> None:
         arrow.default_memory_pool().release_unused()
     with suppress(AttributeError, OSError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
-
-
-LEAST_BYTES = 4_000_000_000
-"""Address space of the retrain of a small region: libraries, stacks and pools of threads. Most
-of it is never used."""
-
-
-def require_address_space() -> None:
-    """Refuse a limit on address space under which threads could not be started.
-
-    Where a thread has no memory to begin with, the C library ends the process with no word of
-    ours, so this is found out before there is work to lose.
-
-    Raises
-    ------
-    ConfigError
-        If the limit (``RLIMIT_AS``) is below `LEAST_BYTES`.
-    """
-    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if limit != resource.RLIM_INFINITY and limit < LEAST_BYTES:
-        raise ConfigError(
-            f"the address space of this process is limited to {limit / 1e9:.1f} GB (ulimit -v), "
-            f"and a retrain maps {LEAST_BYTES / 1e9:.0f} GB, most of which it never uses; raise "
-            f"the limit, and limit memory by a control group or execution.max_rss_gb instead"
-        )
 
 
 COLUMNS = ("asset", "partition", "load_seconds", "seconds", "write_seconds", "peak_rss_mb")
@@ -561,18 +480,7 @@ class RegionCosts:
 
 
 def total_costs(costs: pd.DataFrame) -> RegionCosts:
-    """Add up the costs of a region.
-
-    Parameters
-    ----------
-    costs : DataFrame of shape (n_results, 6)
-        See `COLUMNS`.
-
-    Returns
-    -------
-    RegionCosts
-        Of the steps whose costs are known; 0 where none is.
-    """
+    """Add up a table of costs, see `COLUMNS`: those that are known, 0 where none is."""
     seconds = costs[["load_seconds", "seconds", "write_seconds"]].sum().sum()
     peak = costs["peak_rss_mb"].max()
     missing = costs[costs["seconds"].isna()]

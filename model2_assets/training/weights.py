@@ -73,16 +73,6 @@ class LabelSpans:
 
         So a penalty or a smallest leaf that counts rows keeps its meaning, as in section
         4.10 of López de Prado (2018).
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_chosen,), intp
-            Positions of the rows that count.
-
-        Returns
-        -------
-        ndarray of shape (n_chosen,), float64
-            Positive, with a mean of 1.
         """
         uniqueness = self.average_uniqueness(rows)
         uniqueness /= uniqueness.mean()
@@ -99,23 +89,13 @@ def label_spans(
     index : MultiIndex of shape (n_rows,)
         Levels ``(instrument, datetime)``: the rows, each with a label.
     labels : DataFrame of shape (n_label_rows, n_columns)
-        The labels table. Its rows are the own bars of their instrument;
-        ``label_end_{horizon}`` is the last date that a label looks at.
+        Its rows are the own bars of their instrument; ``label_end_{horizon}`` is the last
+        date that a label looks at, and a row without one is refused.
     horizon : str
         Such as ``21d``.
     execution_lag_days : int
         Own bars from a row to its entry; the return of the bar after the entry is the
         first that counts.
-
-    Returns
-    -------
-    LabelSpans
-        In the order of `index`.
-
-    Raises
-    ------
-    TrainingError
-        If a row has no label end.
     """
     bars = labels.index
     assert isinstance(bars, pd.MultiIndex)
