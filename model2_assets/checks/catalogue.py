@@ -444,9 +444,9 @@ def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
         cv_splits=splits,
         versions={"fitted_models": files.models().manifest.data_version},
     )
-    roles = Tables(features, labels, splits).roles(files.horizon)
+    tables = Tables(features, labels, splits)
     label, never_tested = rows_to_predict(
-        labels[f"label_{files.horizon}"], features, roles, covers_history=scheme.covers_history
+        tables, tables.roles(files.horizon), files.horizon, covers_history=scheme.covers_history
     )
     assert isinstance(label.index, pd.MultiIndex)
     yield check_coverage(oof, label.index, never_tested=never_tested)
@@ -486,21 +486,15 @@ def oof_paths_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def nested_oof_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored nested predictions; their splits are proved again."""
-    from model2_assets.training import stored_nested
+    from model2_assets.training import Tables, stored_nested
 
     nested = files.own("nested_oof")
     labels, features = files.shared("labels"), files.shared("features")
     splits = files.shared("cv_splits")
     yield check_unaltered(nested)
     yield check_made_from("nested_oof", nested, labels=labels, features=features, cv_splits=splits)
-    candidate = stored_nested(
-        nested,
-        features=features,
-        labels=labels,
-        cv_splits=splits,
-        horizon=files.horizon,
-        config=files.settings.cross_validation,
-    )
+    tables = Tables(features, labels, splits)
+    candidate = stored_nested(nested, tables, files.settings.cross_validation, files.horizon)
     yield from check_nested(candidate, limits=files.limits)
 
 
@@ -738,15 +732,12 @@ def reproduce_stored(files: StoredFiles) -> CheckOutcome:
         Named ``stored_models_reproduce_oof``; a file that is missing or damaged fails it.
     """
     from model2_assets.checks.oof import check_reproduced
-    from model2_assets.training import predict_stored
+    from model2_assets.training import Tables, average_splits, predict_stored
 
     try:
-        predicted, _ = predict_stored(
-            files.models(),
-            features=files.shared("features"),
-            labels=files.shared("labels"),
-            cv_splits=files.shared("cv_splits"),
-        )
+        tables = Tables(*map(files.shared, ("features", "labels", "cv_splits")))
+        predictions, data = predict_stored(files.models(), tables)
+        predicted = average_splits(predictions, data)
         return check_reproduced(files.own("oof_predictions"), predicted)
     except Exception as error:
         return _failure("stored_models_reproduce_oof", "cannot be evaluated", error)

@@ -19,7 +19,7 @@ from model2_assets.defs.steps import Body, measured, turn_key
 from model2_assets.storage import PRODUCTS, Address, Store
 
 if TYPE_CHECKING:
-    from model2_assets.training import FoldCheckpoints
+    from model2_assets.training import FoldCheckpoints, Task
 
 
 OWNERS = ("team:model2",)
@@ -176,6 +176,17 @@ class Region:
             root=working / "fold_checkpoints" if working else None,
             partition=self.address(context).parts[1:],
             code_version=context.assets_def.code_versions_by_key[context.asset_key] or "",
+        )
+
+    def task(self, context: dg.AssetExecutionContext) -> "Task":
+        """Return what determines the models of the partition that is made."""
+        from model2_assets.training import ModelRegistry, Task
+
+        return Task.of(
+            ModelRegistry.from_config(self.config, self.name),
+            Partition.parse(context.partition_key),
+            region=self.name,
+            execution_lag_days=self.settings.labels.execution_lag_days,
         )
 
     def _definition_metadata(self, asset: str) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Predictions of the rows whose horizon has not ended: what is traded from."""
+"""The model that trades, refitted on every labelled row, and what it says of the latest rows."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
-from model2_assets.config.partition import Partition, horizon_days
+from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import table_digest
@@ -17,11 +18,115 @@ from model2_assets.storage.provenance import (
     require_made_from,
     with_provenance,
 )
-from model2_assets.training.data import refuse_infinity, take_rows
-from model2_assets.training.model_registry import ModelRegistry
-from model2_assets.training.models import StoredFoldModels
-from model2_assets.training.predict import predict_matrix
+from model2_assets.training.base_models import FoldModel, fit_all_rows
+from model2_assets.training.data import (
+    TRAIN,
+    TrainingData,
+    assemble_training_data,
+    refuse_infinity,
+    take_rows,
+)
+from model2_assets.training.fit import FittedModels, provenance_of
+from model2_assets.training.models import Manifest, StoredFoldModels, TrainedRows
+from model2_assets.training.predict import predict_rows
+from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
 from model2_assets.training.task import Task
+
+logger = logging.getLogger(__name__)
+
+
+def fit_final_model(
+    task: Task,
+    validated: Manifest,
+    oof_predictions: pd.DataFrame,
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    execution: ExecutionConfig,
+) -> FittedModels:
+    """Refit a model on every row with features and a label of its horizon.
+
+    Trainer, parameters, seed, weights of rows and the limit on memory are those of the fold
+    models; a parameter that every split has chosen itself becomes what the trainer makes of
+    their choices, see `BaseModelTrainer.adopt`. Nothing is held out, so this model has no
+    score of its own: that of the fold models, which have its settings and fewer rows, speaks
+    for it.
+
+    What was validated has to be what will trade: fold models of other settings than the task,
+    and out-of-fold predictions of other models, features or labels, are refused. The one model
+    that is returned has split 0 and kind ``final_model``.
+    """
+    task.require_same_settings("fitted_models", validated)
+    versions = data_versions_of(features=features, labels=labels, oof_predictions=oof_predictions)
+    require_made_from(
+        "oof_predictions",
+        facts_of(oof_predictions).get(INPUTS, {}),
+        {**versions, "fitted_models": validated.data_version},
+    )
+    horizon = task.partition.horizon
+    with measure_resources() as usage:
+        rows = assemble_labelled_rows(features=features, labels=labels, horizon=horizon)
+        data = task.weighted(rows, labels)
+        final = _fit(task, data, validated, execution)
+    provenance = replace(
+        provenance_of(task, data, data_versions=versions, usage=usage),
+        kind="final_model",
+        trained_on=_trained_on(data, labels[f"label_end_{horizon}"]),
+    )
+    return FittedModels(models=(final,), n_splits=1, provenance=provenance)
+
+
+def assemble_labelled_rows(
+    *, features: pd.DataFrame, labels: pd.DataFrame, horizon: str
+) -> TrainingData:
+    """Bring all rows with features and a label of a horizon together, in one split's train set."""
+    shared = labels.index[labels.index.isin(features.index)]
+    roles = {
+        "group_id": np.zeros(len(shared), dtype=np.int16),
+        "split_0": np.full(len(shared), TRAIN, dtype=np.int8),
+    }
+    everything = to_canonical(pd.DataFrame(roles, index=shared))
+    return assemble_training_data(features, labels, everything, horizon=horizon)
+
+
+def _fit(
+    task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
+) -> FoldModel:
+    trainer = task.make_trainer()
+    # One fit can only be refused: there is no number of concurrent ones to lower.
+    fit_n_jobs_to_memory(
+        1,
+        n_rows=data.n_rows,
+        n_features=len(data.feature_names),
+        max_rss_gb=execution.max_rss_gb,
+        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
+    )
+    logger.info(
+        "%s: fitting the final model on %s rows × %d features",
+        task.partition.key,
+        f"{data.n_rows:,}",
+        len(data.feature_names),
+    )
+    chosen = [fold.chosen_params for fold in validated.folds]
+    final = fit_all_rows(
+        lambda: task.make_trainer().adopt(chosen),
+        data,
+        n_threads=execution.n_jobs or usable_cores(),
+    )
+    logger.info("%s: final model fitted in %.1f s", task.partition.key, final.seconds)
+    return final
+
+
+def _trained_on(data: TrainingData, label_end: pd.Series) -> TrainedRows:
+    dates = data.index.get_level_values("datetime")
+    ends = label_end.reindex(data.index)
+    return TrainedRows(
+        rows=data.n_rows,
+        first_date=f"{dates.min():%Y-%m-%d}",
+        last_date=f"{dates.max():%Y-%m-%d}",
+        first_label_end=f"{ends.min():%Y-%m-%d}",
+        last_label_end=f"{ends.max():%Y-%m-%d}",
+    )
 
 
 def find_live_rows(
@@ -41,20 +146,9 @@ def find_live_rows(
     instrument that was delisted, is halted on the last date, or has left the universe:
     it cannot be traded.
 
-    Parameters
-    ----------
-    market_data : DataFrame of shape (n_bars, n_columns)
-        With ``in_universe``; all True where absent. Bars outside the universe count as own
-        bars, as they do for labels.
-    features : DataFrame of shape (n_feature_rows, n_features)
-        Panel frame.
-    bars : int
-        Own bars from a row to its exit: execution lag and horizon together.
-
-    Returns
-    -------
-    MultiIndex of shape (n_live_rows,)
-        Levels ``(instrument, datetime)``, sorted by instrument, then datetime.
+    `bars` are the own bars from a row to its exit: execution lag and horizon together. Bars
+    outside the universe count, as they do for labels. The rows are sorted by instrument, then
+    datetime.
     """
     panel = to_canonical(market_data)
     index = panel.index
@@ -76,13 +170,8 @@ def find_live_rows(
 class LivePredictions:
     """Live predictions of one horizon and model.
 
-    Attributes
-    ----------
-    live : DataFrame of shape (n_live_rows, 1)
-        ``prediction`` (float64, bps), indexed by ``(instrument, datetime)`` and sorted by
-        instrument, then datetime.
-    bars : int
-        Own bars from a row to its exit.
+    `live` has the column ``prediction`` (float64, bps), indexed by ``(instrument, datetime)``
+    and sorted by instrument, then datetime; `bars` are the own bars from a row to its exit.
     """
 
     live: pd.DataFrame
@@ -94,18 +183,10 @@ class LivePredictions:
         return data_version_of(self.live)
 
     def extremes(self, n_names: int = 10) -> pd.DataFrame:
-        """Return the newest date's highest and lowest predictions.
+        """Return the newest date's highest and lowest predictions, from the highest down.
 
-        Parameters
-        ----------
-        n_names : int, default 10
-            Names at either end; all of them where there are fewer than twice as many.
-
-        Returns
-        -------
-        DataFrame of shape (n_rows, 4)
-            ``rank`` (1 is the highest), ``instrument``, ``datetime`` and ``prediction`` (bps),
-            from the highest down.
+        Columns are ``rank`` (1 is the highest), ``instrument``, ``datetime``, ``prediction``
+        (bps); `n_names` rows at either end, or all where there are fewer than twice as many.
         """
         table = self.live.reset_index()
         newest = table[table["datetime"] == table["datetime"].max()]
@@ -117,7 +198,7 @@ class LivePredictions:
 
 
 def make_live(
-    registry: ModelRegistry,
+    task: Task,
     stored: StoredFoldModels,
     *,
     market_data: pd.DataFrame,
@@ -125,74 +206,43 @@ def make_live(
     labels: pd.DataFrame,
     oof_predictions: pd.DataFrame,
     oof_paths: pd.DataFrame,
-    execution_lag_days: int,
 ) -> LivePredictions:
     """Predict every row that is too recent to have a label, of instruments still trading.
 
-    Parameters
-    ----------
-    registry : ModelRegistry
-        Knows the settings that the model must have.
-    stored : StoredFoldModels
-        The final model of one horizon and model.
-    market_data, features, labels, oof_predictions, oof_paths : DataFrame
-        Stored tables, with their provenance. The last are what the live predictions are
-        compared with.
-    execution_lag_days : int
-        Own bars from a row to its entry.
-
-    Returns
-    -------
-    LivePredictions
-        The predictions, with their provenance.
-
-    Raises
-    ------
-    StoreError
-        If the final model was trained on other features (named), on other versions of its
-        inputs, or with other settings; or if its file is damaged.
-    TrainingError
-        If a feature is infinite.
-
-    Notes
-    -----
-    Which rows are live is said in `find_live_rows`.
+    A final model of other settings, of other features (named) or of other versions of its
+    inputs is refused; `oof_paths` is what the live predictions are compared with later.
     """
     manifest = stored.manifest
-    partition = Partition(manifest.horizon, manifest.model)
-    Task.of(registry, partition, region=manifest.region).require_same_settings(
-        "final_models", manifest
-    )
+    task.require_same_settings("final_models", manifest)
     _require_same_features(manifest.feature_names, tuple(map(str, features.columns)))
     versions = data_versions_of(
         market_data=market_data, features=features, labels=labels, oof_predictions=oof_predictions
     )
-    for asset, table in {"features": features, "labels": labels}.items():
-        require_made_from(asset, facts_of(table).get(INPUTS, {}), versions)
-    require_made_from("final_models", manifest.data_versions, versions)
-    require_made_from("oof_paths", facts_of(oof_paths).get(INPUTS, {}), versions)
-    bars = execution_lag_days + horizon_days(manifest.horizon)
+    for asset, made_from in (
+        ("features", facts_of(features).get(INPUTS, {})),
+        ("labels", facts_of(labels).get(INPUTS, {})),
+        ("final_models", manifest.data_versions),
+        ("oof_paths", facts_of(oof_paths).get(INPUTS, {})),
+    ):
+        require_made_from(asset, made_from, versions)
+    bars = task.execution_lag_days + task.partition.days
     rows = find_live_rows(market_data, features, bars=bars)
-    live = _predict(stored, features, rows)
+    X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
+    refuse_infinity(X, rows, manifest.feature_names)
+    prediction = predict_rows(stored.load(0), X, np.arange(len(rows)))
+    live = pd.DataFrame({"prediction": prediction}, index=rows)
     dates = rows.get_level_values("datetime")
     marked = with_provenance(
         live,
         data_version=table_digest(live),
         inputs={**versions, "final_models": manifest.data_version},
-        region=manifest.region,
-        horizon=manifest.horizon,
-        model=manifest.model,
+        region=task.region,
+        horizon=task.partition.horizon,
+        model=task.partition.model,
         oldest_date=f"{dates.min():%Y-%m-%d}" if len(rows) else "",
         newest_date=f"{dates.max():%Y-%m-%d}" if len(rows) else "",
     )
     return LivePredictions(live=marked, bars=bars)
-
-
-def _predict(stored: StoredFoldModels, features: pd.DataFrame, rows: pd.MultiIndex) -> pd.DataFrame:
-    X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
-    refuse_infinity(X, rows, stored.manifest.feature_names)
-    prediction = predict_matrix(stored.load(0), X, np.arange(len(rows)))
-    return pd.DataFrame({"prediction": prediction}, index=rows)
 
 
 def _require_same_features(trained: tuple[str, ...], present: tuple[str, ...]) -> None:

@@ -6,10 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig
-from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import (
     OverlapProof,
     build_cv_splits,
@@ -23,10 +21,91 @@ from model2_assets.storage.provenance import data_version_of, with_provenance
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData
 from model2_assets.training.fit import fit_every_split, kept_folds_of
-from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.predict import FittedSplit, output_order, predict_splits
 from model2_assets.training.resources import measure_resources
 from model2_assets.training.task import Tables, Task
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class NestedOutOfFold:
+    """Nested out-of-fold predictions, as `predict_nested` returns them, and their evidence.
+
+    `expected` holds the train rows of every outer fold, `proof` the overlaps between train and
+    test labels in the splits of the nested models. Of these, `n_models` predicted, `n_reused`
+    of them fitted by an interrupted run, and none is stored. All took `seconds`.
+    """
+
+    nested: pd.DataFrame
+    expected: Mapping[int, pd.MultiIndex]
+    proof: OverlapProof
+    n_models: int = 0
+    n_reused: int = 0
+    seconds: float = 0.0
+
+    @property
+    def data_version(self) -> str:
+        """Digest of the predictions."""
+        return data_version_of(self.nested)
+
+
+def make_nested(
+    task: Task,
+    tables: Tables,
+    config: CrossValidationConfig,
+    execution: ExecutionConfig,
+    *,
+    checkpoints: FoldCheckpoints | None = None,
+) -> NestedOutOfFold:
+    """Fit a model without every two folds, and predict the train rows of every fold.
+
+    A split that trains on or tests too few rows, and `cv_splits` that test several groups or
+    were made from other tables, are refused before any fit. Finished models stay in
+    `checkpoints` in case that this run is interrupted, and those of a run that was are found
+    there.
+    """
+    with measure_resources() as usage:
+        data = task.training_data(tables)
+        expected = _train_rows(data)
+        pair_splits, proof = _pairs_and_proof(tables, config)
+        # Without features: their matrix is there already, and is far larger than the rest.
+        pairs = replace(tables, cv_splits=pair_splits).roles(task.partition.horizon)
+        pair_data = replace(
+            pairs, X=data.X, feature_names=data.feature_names, row_weights=data.row_weights
+        )
+        logger.info("%s: nested predictions leave out two folds at a time", task.partition.key)
+        kept = kept_folds_of(checkpoints, task, tables, pair_data)
+        models = fit_every_split(task, pair_data, execution, kept=kept)
+        nested = predict_nested(models, data, pair_data)
+    marked = with_provenance(
+        nested,
+        data_version=table_digest(nested),
+        inputs=tables.versions,
+        region=task.region,
+        horizon=task.partition.horizon,
+        model=task.partition.model,
+        **task.settings,
+    )
+    return NestedOutOfFold(
+        nested=marked,
+        expected=expected,
+        proof=proof,
+        n_models=len(models),
+        n_reused=sum(model.fitted_at is not None for model in models),
+        seconds=usage.seconds,
+    )
+
+
+def stored_nested(
+    nested: pd.DataFrame, tables: Tables, config: CrossValidationConfig, horizon: str
+) -> NestedOutOfFold:
+    """Bring stored nested predictions together with what they have to agree with.
+
+    Nothing is fitted; the splits of the models are built and proved again.
+    """
+    _, proof = _pairs_and_proof(tables, config)
+    return NestedOutOfFold(nested=nested, expected=_train_rows(tables.roles(horizon)), proof=proof)
 
 
 def predict_nested(
@@ -73,8 +152,8 @@ def predict_nested(
         raise TrainingError(
             "nested splits have other rows or groups than cv_splits; materialize cv_splits again"
         )
-    outer_split = {groups[0]: s for s, groups in enumerate(tested_groups(data, n_groups=1))}
-    pairs = tested_groups(pair_data, n_groups=2)
+    outer_split = {groups[0]: s for s, groups in enumerate(_tested_groups(data, n_groups=1))}
+    pairs = _tested_groups(pair_data, n_groups=2)
     predictions = predict_splits(models, pair_data)
     parts = []
     for pair_id, pair in enumerate(pairs):
@@ -86,29 +165,43 @@ def predict_nested(
             fold = np.full(np.count_nonzero(chosen), outer, dtype=np.int16)
             parts.append((fold, rows[chosen], values[chosen]))
     outer_fold, row, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _as_table(outer_fold, row, prediction, data)
+    place = np.argsort(output_order(data))
+    order = np.lexsort((place[row], outer_fold))
+    row = row[order]
+    return pd.DataFrame(
+        {
+            "outer_fold_id": outer_fold[order],
+            **{name: data.index.get_level_values(name).take(row) for name in INDEX_NAMES},
+            "fold_id": data.group_id[row],
+            "prediction": prediction[order],
+        }
+    )
 
 
-def tested_groups(data: TrainingData, *, n_groups: int) -> list[tuple[int, ...]]:
-    """Return the groups that each split tests.
+def build_nested_splits(
+    features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
+) -> pd.DataFrame:
+    """Split the same rows once more, testing every two groups together.
 
-    Parameters
-    ----------
-    data : TrainingData
-        Roles and groups.
-    n_groups : int
-        Groups that each split must test.
-
-    Returns
-    -------
-    list of tuple of int
-        Ascending groups, a tuple a split.
-
-    Raises
-    ------
-    TrainingError
-        If a split tests another number of groups.
+    Groups, embargo and purging are those of `config`; each of the C(n_groups, 2) splits is
+    purged around both of its groups, and has to train on and test ``min_samples`` rows.
     """
+    pairs = config.model_copy(update={"n_test_groups": 2, "nested": False})
+    splits = build_cv_splits(features_index, labels, pairs)
+    check_min_samples(splits, labels, min_samples=config.min_samples)
+    return splits
+
+
+def _pairs_and_proof(
+    tables: Tables, config: CrossValidationConfig
+) -> tuple[pd.DataFrame, OverlapProof]:
+    assert isinstance(tables.features.index, pd.MultiIndex)
+    splits = build_nested_splits(tables.features.index, tables.labels, config)
+    return splits, prove_no_overlap(splits, tables.labels)
+
+
+def _tested_groups(data: TrainingData, *, n_groups: int) -> list[tuple[int, ...]]:
+    """Return the groups, ascending, that each split tests, of which there must be so many."""
     tested = [
         tuple(np.unique(data.group_id[data.test_rows(split_id)]).tolist())
         for split_id in range(data.n_splits)
@@ -122,218 +215,9 @@ def tested_groups(data: TrainingData, *, n_groups: int) -> list[tuple[int, ...]]
     return tested
 
 
-def _as_table(
-    outer_fold: NDArray[np.int16],
-    row: NDArray[np.intp],
-    prediction: NDArray[np.float64],
-    data: TrainingData,
-) -> pd.DataFrame:
-    place = np.empty(data.n_rows, dtype=np.int64)
-    place[output_order(data)] = np.arange(data.n_rows)
-    order = np.argsort(outer_fold.astype(np.int64) * data.n_rows + place[row])
-    row = row[order]
-    return pd.DataFrame(
-        {
-            "outer_fold_id": outer_fold[order],
-            **{name: data.index.get_level_values(name).take(row) for name in INDEX_NAMES},
-            "fold_id": data.group_id[row],
-            "prediction": prediction[order],
-        }
-    )
-
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class NestedOutOfFold:
-    """Nested out-of-fold predictions and the evidence that goes with them.
-
-    Attributes
-    ----------
-    nested : DataFrame of shape (n_predictions, 5)
-        As `predict_nested` returns it, with its provenance.
-    expected : mapping of int to MultiIndex
-        Train rows of every outer fold.
-    proof : OverlapProof
-        Overlaps between train and test labels in the splits of the nested models.
-    n_models : int
-        Models that predicted; none is stored.
-    n_reused : int
-        Those among them that an interrupted run had fitted already.
-    seconds : float
-        Wall time of all of it.
-    """
-
-    nested: pd.DataFrame
-    expected: Mapping[int, pd.MultiIndex]
-    proof: OverlapProof
-    n_models: int
-    n_reused: int
-    seconds: float
-
-    @property
-    def data_version(self) -> str:
-        """Digest of the predictions."""
-        return data_version_of(self.nested)
-
-
-def build_nested_splits(
-    features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
-) -> pd.DataFrame:
-    """Split the same rows once more, testing every two groups together.
-
-    Parameters
-    ----------
-    features_index : MultiIndex of shape (n_feature_rows,)
-        Rows that have features.
-    labels : DataFrame of shape (n_label_rows, n_columns)
-        The labels table.
-    config : CrossValidationConfig
-        Of the splits that test one group each; groups, embargo and purging are kept.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, 1 + n_splits)
-        A cv_splits table with C(n_groups, 2) splits, each purged around both groups.
-
-    Raises
-    ------
-    CrossValidationError
-        If a split trains on or tests fewer than ``min_samples`` labelled rows.
-    """
-    pairs = config.model_copy(update={"n_test_groups": 2, "nested": False})
-    splits = build_cv_splits(features_index, labels, pairs)
-    check_min_samples(splits, labels, min_samples=config.min_samples)
-    return splits
-
-
-def make_nested(
-    registry: ModelRegistry,
-    *,
-    features: pd.DataFrame,
-    labels: pd.DataFrame,
-    cv_splits: pd.DataFrame,
-    horizon: str,
-    model: str,
-    region: str,
-    config: CrossValidationConfig,
-    execution: ExecutionConfig,
-    execution_lag_days: int,
-    checkpoints: FoldCheckpoints | None = None,
-) -> NestedOutOfFold:
-    """Fit a model without every two folds, and predict the train rows of every fold.
-
-    Parameters
-    ----------
-    registry : ModelRegistry
-        Makes the trainers.
-    features, labels, cv_splits : DataFrame
-        Stored tables, with their provenance.
-    horizon, model, region : str
-        Such as ``21d``, ``ridge``, ``us``.
-    config : CrossValidationConfig
-        How `cv_splits` were made; with ``nested`` on.
-    execution : ExecutionConfig
-        How many folds at once, and how much memory.
-    execution_lag_days : int
-        Own bars from a row to its entry; matters to weights of rows alone.
-    checkpoints : FoldCheckpoints, optional
-        Where finished models stay in case that this run is interrupted, and those of a run
-        that was are found.
-
-    Returns
-    -------
-    NestedOutOfFold
-        The predictions; the models are not kept.
-
-    Raises
-    ------
-    StoreError
-        If the splits were made from other features or labels.
-    CrossValidationError
-        If a split trains on or tests too few rows.
-    TrainingError
-        If a fold cannot be fitted, or `cv_splits` test another number of groups.
-    """
-    partition = Partition(horizon, model)
-    task = Task.of(registry, partition, region=region, execution_lag_days=execution_lag_days)
-    tables = Tables(features, labels, cv_splits)
-    with measure_resources() as usage:
-        data = task.training_data(tables)
-        expected = _train_rows(data)
-        assert isinstance(features.index, pd.MultiIndex)
-        pair_splits = build_nested_splits(features.index, labels, config)
-        proof = prove_no_overlap(pair_splits, labels)
-        # Without features: their matrix is there already, and is far larger than the rest.
-        pairs = Tables(features, labels, pair_splits).roles(horizon)
-        pair_data = replace(
-            pairs, X=data.X, feature_names=data.feature_names, row_weights=data.row_weights
-        )
-        logger.info("%s|%s: nested predictions leave out two folds at a time", horizon, model)
-        kept = kept_folds_of(checkpoints, task, tables, pair_data)
-        models = fit_every_split(task, pair_data, execution, kept=kept)
-        nested = predict_nested(models, data, pair_data)
-    marked = with_provenance(
-        nested,
-        data_version=table_digest(nested),
-        inputs=tables.versions,
-        region=region,
-        horizon=horizon,
-        model=model,
-        **task.settings,
-    )
-    return NestedOutOfFold(
-        nested=marked,
-        expected=expected,
-        proof=proof,
-        n_models=len(models),
-        n_reused=sum(model.fitted_at is not None for model in models),
-        seconds=usage.seconds,
-    )
-
-
-def stored_nested(
-    nested: pd.DataFrame,
-    *,
-    features: pd.DataFrame,
-    labels: pd.DataFrame,
-    cv_splits: pd.DataFrame,
-    horizon: str,
-    config: CrossValidationConfig,
-) -> NestedOutOfFold:
-    """Bring stored nested predictions together with what they have to agree with.
-
-    Parameters
-    ----------
-    nested : DataFrame of shape (n_predictions, 5)
-        The stored predictions.
-    features, labels, cv_splits : DataFrame
-        Stored tables, with their provenance.
-    horizon : str
-        Such as ``21d``.
-    config : CrossValidationConfig
-        How `cv_splits` were made; with ``nested`` on.
-
-    Returns
-    -------
-    NestedOutOfFold
-        Nothing is fitted; the splits of the models are built and proved again.
-    """
-    assert isinstance(features.index, pd.MultiIndex)
-    return NestedOutOfFold(
-        nested=nested,
-        expected=_train_rows(Tables(features, labels, cv_splits).roles(horizon)),
-        proof=prove_no_overlap(build_nested_splits(features.index, labels, config), labels),
-        n_models=0,
-        n_reused=0,
-        seconds=0.0,
-    )
-
-
 def _train_rows(data: TrainingData) -> dict[int, pd.MultiIndex]:
     """Return the train rows of every outer fold."""
     return {
         groups[0]: data.index[data.train_rows(split_id)]
-        for split_id, groups in enumerate(tested_groups(data, n_groups=1))
+        for split_id, groups in enumerate(_tested_groups(data, n_groups=1))
     }

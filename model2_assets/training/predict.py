@@ -1,6 +1,6 @@
-"""Out-of-fold predictions: every row predicted by models that never saw it."""
+"""Out-of-fold predictions and paths: every row predicted by models that never saw it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,72 +9,32 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from model2_assets.errors import TrainingError
-from model2_assets.panel import date_codes, instrument_codes
-from model2_assets.training.base_models import BaseModelTrainer
-from model2_assets.training.data import FeatureMatrix, TrainingData, compact, row_name
+from model2_assets.config import CrossValidationConfig
+from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
+from model2_assets.errors import StoreError, TrainingError
+from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import (
+    INPUTS,
+    data_version_of,
+    data_versions_of,
+    facts_of,
+    require_made_from,
+    with_provenance,
+)
+from model2_assets.training.base_models import BaseModelTrainer, fit_split
+from model2_assets.training.data import (
+    FeatureMatrix,
+    TrainingData,
+    compact,
+    hash_row_order,
+    row_name,
+)
+from model2_assets.training.models import StoredFoldModels
+from model2_assets.training.resources import blas_kernel, usable_cores
+from model2_assets.training.task import Tables, Task
 
 _CHUNK_ROWS = 32_768
-
-
-def predict_rows(
-    trainer: BaseModelTrainer, data: TrainingData, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Predict rows of training data.
-
-    Parameters
-    ----------
-    trainer : BaseModelTrainer
-        A fitted model.
-    data : TrainingData
-        The features.
-    rows : ndarray of shape (n_rows,), intp
-        Positions of the rows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64
-        Predictions in bps. The same rows give the same bits each time.
-    """
-    return predict_matrix(trainer, data.X, rows)
-
-
-def predict_matrix(
-    trainer: BaseModelTrainer, X: FeatureMatrix, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Predict rows of a feature matrix, as `predict_rows` does.
-
-    Parameters
-    ----------
-    trainer : BaseModelTrainer
-        A fitted model.
-    X : ndarray or SelectedRows of shape (n_all_rows, n_features), float32
-        Columns as the model was fitted on.
-    rows : ndarray of shape (n_rows,), intp
-        Positions of the rows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64
-        Predictions in bps.
-
-    Raises
-    ------
-    TrainingError
-        If the model does not return one number a row.
-    """
-    predictions = np.empty(len(rows), dtype=np.float64)
-    with threadpool_limits(limits=1, user_api="blas"):
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = rows[start : start + _CHUNK_ROWS]
-            predicted = trainer.predict(X[compact(chunk)])
-            if np.shape(predicted) != chunk.shape:
-                raise TrainingError(
-                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
-                    f"{len(chunk)} rows; return one number a row"
-                )
-            predictions[start : start + len(chunk)] = predicted
-    return predictions
 
 
 class FittedSplit(Protocol):
@@ -110,44 +70,54 @@ class SplitPredictions:
     prediction: NDArray[np.float64]
 
 
+def predict_rows(
+    trainer: BaseModelTrainer, X: FeatureMatrix, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Predict rows of a feature matrix, in bps, some at a time and on one BLAS thread.
+
+    The same rows give the same bits each time. A model that does not return one number a row
+    is refused.
+    """
+    predictions = np.empty(len(rows), dtype=np.float64)
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(rows), _CHUNK_ROWS):
+            chunk = rows[start : start + _CHUNK_ROWS]
+            predicted = trainer.predict(X[compact(chunk)])
+            if np.shape(predicted) != chunk.shape:
+                raise TrainingError(
+                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
+                    f"{len(chunk)} rows; return one number a row"
+                )
+            predictions[start : start + len(chunk)] = predicted
+    return predictions
+
+
 def predict_splits(models: Iterable[FittedSplit], data: TrainingData) -> SplitPredictions:
-    """Predict the test rows of every split by its model, in one pass over the models.
+    """Predict the test rows of every split by its model, whatever the order of the models.
 
-    Parameters
-    ----------
-    models : iterable of FittedSplit
-        The model of every split of `data`, in any order; one is held at a time.
-    data : TrainingData
-        Features and roles.
-
-    Returns
-    -------
-    SplitPredictions
-        In the order of the splits, whatever the order of the models.
-
-    Raises
-    ------
-    TrainingError
-        If the model of a split is missing or given twice.
+    One model is held at a time; one that is missing or given twice is refused.
     """
     predictions: dict[int, NDArray[np.float64]] = {}
     for model in models:
         if model.split_id in predictions or not 0 <= model.split_id < data.n_splits:
             raise TrainingError(
-                f"fold {model.split_id}: given twice, or not among the {data.n_splits} folds of "
+                f"split {model.split_id}: given twice, or not among the {data.n_splits} splits of "
                 f"cv_splits; retrain the model on these cv_splits"
             )
-        predictions[model.split_id] = predict_rows(
-            model.trainer, data, data.test_rows(model.split_id)
-        )
-    missing = sorted(set(range(data.n_splits)) - set(predictions))
+        test = data.test_rows(model.split_id)
+        predictions[model.split_id] = predict_rows(model.trainer, data.X, test)
+    splits = range(data.n_splits)
+    missing = sorted(set(splits) - set(predictions))
     if missing:
-        raise TrainingError(f"fold {missing[0]} has no model; retrain the model on these cv_splits")
-    ordered = [predictions[split_id] for split_id in range(data.n_splits)]
+        raise TrainingError(
+            f"split {missing[0]} has no model; retrain the model on these cv_splits"
+        )
     return SplitPredictions(
-        row=np.concatenate([data.test_rows(split_id) for split_id in range(data.n_splits)]),
-        split_id=np.repeat(np.arange(data.n_splits, dtype=np.int16), [len(p) for p in ordered]),
-        prediction=np.concatenate(ordered),
+        row=np.concatenate([data.test_rows(split_id) for split_id in splits]),
+        split_id=np.repeat(
+            np.array(splits, dtype=np.int16), [len(predictions[split_id]) for split_id in splits]
+        ),
+        prediction=np.concatenate([predictions[split_id] for split_id in splits]),
     )
 
 
@@ -164,19 +134,45 @@ def predict_out_of_fold(models: Iterable[FittedSplit], data: TrainingData) -> pd
     Returns
     -------
     DataFrame of shape (n_tested_rows, 2)
-        As `average_splits` returns it.
+        Indexed by ``(instrument, datetime)``, sorted by instrument, then datetime.
+        ``prediction`` (float64, bps) is the mean over the splits that test the row: one
+        split where one group is tested at a time, C(N-1, k-1) where k groups are.
+        ``fold_id`` (int16) is the group of the row's date. Groups that no split tests,
+        the first ones of a walk-forward, have no rows.
 
     Raises
     ------
     TrainingError
-        If the model of a split is missing or given twice, or no split tests a row whose
-        group is tested.
+        If the model of a split is missing or given twice, or no split tests a row, though
+        others of its group are tested.
     """
     return average_splits(predict_splits(models, data), data)
 
 
 def average_splits(predictions: SplitPredictions, data: TrainingData) -> pd.DataFrame:
-    """Average the predictions of every row that is tested.
+    """Average the predictions of every row that is tested, see `predict_out_of_fold`."""
+    n_tests = np.bincount(predictions.row, minlength=data.n_rows)
+    groups_tested = np.unique(data.group_id[n_tests > 0])
+    never = np.flatnonzero((n_tests == 0) & np.isin(data.group_id, groups_tested))
+    if never.size:
+        raise TrainingError(
+            f"no split predicts {never.size} rows, first {row_name(data.index, never[0])}; "
+            f"rebuild cv_splits"
+        )
+    mean = mean_by_row(predictions.row, predictions.prediction, data.n_rows)
+    order = output_order(data)
+    order = order[n_tests[order] > 0]
+    return pd.DataFrame(
+        {"prediction": mean[order], "fold_id": data.group_id[order]}, index=data.index[order]
+    )
+
+
+def recombine_predictions(predictions: SplitPredictions, data: TrainingData) -> pd.DataFrame:
+    """List every prediction of every row with the split and the path that it belongs to.
+
+    The n-th split that tests a row gives the row's part of path n: the rule of
+    ``PurgedEmbargoedTimeSeriesSplit.path_ids`` [1]_, read from the roles, so that it holds
+    for any splitter that tests every row equally often.
 
     Parameters
     ----------
@@ -187,52 +183,48 @@ def average_splits(predictions: SplitPredictions, data: TrainingData) -> pd.Data
 
     Returns
     -------
-    DataFrame of shape (n_tested_rows, 2)
-        Indexed by ``(instrument, datetime)``, sorted by instrument, then datetime.
-        ``prediction`` (float64, bps) is the mean over the splits that test the row: one
-        split where one group is tested at a time, C(N-1, k-1) where k groups are.
-        ``fold_id`` (int16) is the group of the row's date. Groups that no split tests,
-        the first ones of a walk-forward, have no rows.
+    DataFrame of shape (n_predictions, 7)
+        Sorted by instrument, datetime, split. ``instrument``, ``datetime``; ``split_id``,
+        ``path_id``, ``group_id`` (int16); ``prediction`` (float64, bps);
+        ``prediction_std`` (float64, bps): sample standard deviation of the row's
+        predictions, NaN where it has one.
 
-    Raises
-    ------
-    TrainingError
-        If no split tests a row, though others of its group are tested.
+    References
+    ----------
+    .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018,
+       section 12.4.
     """
-    n_tests = np.bincount(predictions.row, minlength=data.n_rows)
-    _refuse_holes(n_tests, data)
-    mean = mean_by_row(predictions.row, predictions.prediction, data.n_rows)
-    order = output_order(data)
-    order = order[n_tests[order] > 0]
+    # Stable: the splits of a row stay in their order.
+    order = np.argsort(np.argsort(output_order(data))[predictions.row], kind="stable")
+    row, prediction = predictions.row[order], predictions.prediction[order]
+    mean = mean_by_row(row, prediction, data.n_rows)
+    variance = mean_by_row(row, (prediction - mean[row]) ** 2, data.n_rows, ddof=1)
+    is_first = np.diff(row, prepend=-1) != 0
+    occurrence = np.arange(len(row)) - np.flatnonzero(is_first)[np.cumsum(is_first) - 1]
     return pd.DataFrame(
-        {"prediction": mean[order], "fold_id": data.group_id[order]}, index=data.index[order]
+        {
+            **{name: data.index.get_level_values(name).take(row) for name in INDEX_NAMES},
+            "split_id": predictions.split_id[order],
+            "path_id": occurrence.astype(np.int16),
+            "group_id": data.group_id[row],
+            "prediction": prediction,
+            "prediction_std": np.sqrt(variance)[row],
+        }
     )
 
 
 def mean_by_row(
-    row: NDArray[np.intp], prediction: NDArray[np.float64], n_rows: int
+    row: NDArray[np.intp], values: NDArray[np.float64], n_rows: int, *, ddof: int = 0
 ) -> NDArray[np.float64]:
-    """Return the mean prediction of every row, NaN where it has none.
+    """Return the mean value of every row, its divisor less `ddof`; NaN where it has too few.
 
-    Parameters
-    ----------
-    row : ndarray of shape (n_predictions,), intp
-        The row of each prediction.
-    prediction : ndarray of shape (n_predictions,), float64
-        Its value. A row's values are added up in this order, one after the other, so two
-        callers with the same order per row get the same bits.
-    n_rows : int
-        Number of rows.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), float64
-        The means.
+    A row's values are added up in the order given, one after the other, so two callers with
+    the same order per row get the same bits.
     """
-    total = np.bincount(row, weights=prediction, minlength=n_rows)
-    count = np.bincount(row, minlength=n_rows)
+    total = np.bincount(row, weights=values, minlength=n_rows)
+    divisor = np.bincount(row, minlength=n_rows) - ddof
     mean = np.full(n_rows, np.nan)
-    np.divide(total, count, out=mean, where=count > 0)
+    np.divide(total, divisor, out=mean, where=divisor > 0)
     return mean
 
 
@@ -241,11 +233,230 @@ def output_order(data: TrainingData) -> NDArray[np.intp]:
     return np.lexsort((date_codes(data.index).codes, instrument_codes(data.index).codes))
 
 
-def _refuse_holes(n_tests: NDArray[np.intp], data: TrainingData) -> None:
-    groups_tested = np.unique(data.group_id[n_tests > 0])
-    never = np.flatnonzero((n_tests == 0) & np.isin(data.group_id, groups_tested))
-    if never.size:
-        raise TrainingError(
-            f"no fold predicts {never.size} rows, first {row_name(data.index, never[0])}; "
-            f"rebuild cv_splits"
+def refit_difference(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    models: Iterable[FittedSplit],
+    *,
+    split_id: int,
+    n_threads: int = 1,
+) -> float:
+    """Refit one split afresh and compare its test predictions with those of its given model.
+
+    Returns the `largest_difference` in bps, 0.0 for equal bits.
+    """
+    model = next((model for model in models if model.split_id == split_id), None)
+    if model is None:
+        raise TrainingError(f"split {split_id} has no model to compare a refit with; retrain")
+    rows = data.test_rows(split_id)
+    refitted = fit_split(make_trainer, data, split_id, n_threads=n_threads)
+    return largest_difference(
+        predict_rows(refitted.trainer, data.X, rows), predict_rows(model.trainer, data.X, rows)
+    )
+
+
+def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
+    """Return the largest absolute difference of two arrays of shape (n_rows,).
+
+    Equal values and pairs of NaN differ by 0; a NaN or an infinity beside anything else
+    differs by infinity, so that no comparison with a tolerance can pass by accident.
+    """
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
+    unequal_left, unequal_right = left[~same], right[~same]
+    if not unequal_left.size:
+        return 0.0
+    if not (np.isfinite(unequal_left).all() and np.isfinite(unequal_right).all()):
+        return float("inf")
+    return float(np.abs(unequal_left - unequal_right).max())
+
+
+def predict_stored(
+    stored: StoredFoldModels, tables: Tables
+) -> tuple[SplitPredictions, TrainingData]:
+    """Predict the test rows of every split by its stored model, and return the data as well.
+
+    Models that were made from other tables are refused: they might have seen the rows that
+    they are to predict.
+    """
+    manifest = stored.manifest
+    data = tables.of_horizon(manifest.horizon)
+    require_made_from("fitted_models", manifest.data_versions, tables.versions)
+    if manifest.row_order_hash != hash_row_order(data.index) or (
+        manifest.feature_names != data.feature_names
+    ):
+        raise StoreError(
+            "fitted_models was trained on other rows or features than those stored now; "
+            "materialize fitted_models again"
         )
+    return predict_splits(stored, data), data
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFold:
+    """Out-of-fold predictions and the evidence that goes with them.
+
+    `label` holds the labels, in bps, of the rows that must be predicted, see
+    `rows_to_predict`; `rows_never_tested` counts those with a label besides. `again` holds the
+    same predictions, made once more by the models, read once more from their store. Refitting
+    `refitted_split` moved predictions by `determinism_difference_bps` at most, where the
+    trainer promises `determinism_tolerance_bps`, for this machine's linear algebra kernel.
+    """
+
+    oof: pd.DataFrame
+    label: pd.Series
+    determinism_difference_bps: float
+    determinism_tolerance_bps: float
+    refitted_split: int
+    same_kernel: bool
+    again: pd.DataFrame
+    rows_never_tested: int = 0
+
+    @property
+    def data_version(self) -> str:
+        """Digest of the predictions."""
+        return data_version_of(self.oof)
+
+
+def make_out_of_fold(
+    task: Task,
+    stored: StoredFoldModels,
+    tables: Tables,
+    *,
+    covers_history: bool = True,
+    n_threads: int | None = None,
+) -> OutOfFold:
+    """Predict every row by the stored models that did not see it, and refit one of them.
+
+    Without `covers_history`, a row that no split tests need not be predicted: the first groups
+    of a walk-forward, and what a splitter of one's own leaves out. Models of other tables or
+    settings are refused. `n_threads` are those of the refit, by default the usable cores.
+    """
+    manifest = stored.manifest
+    task.require_same_settings("fitted_models", manifest)
+    predictions, data = predict_stored(stored, tables)
+    oof = average_splits(predictions, data)
+    label, never_tested = rows_to_predict(
+        tables, data, task.partition.horizon, covers_history=covers_history
+    )
+    # The fewest train rows: the cheapest to refit.
+    split_id = min(range(data.n_splits), key=lambda split: len(data.train_rows(split)))
+    difference = refit_difference(
+        task.make_trainer,
+        task.weighted(data, tables.labels),
+        stored,
+        split_id=split_id,
+        n_threads=n_threads or usable_cores(),
+    )
+    marked = with_provenance(
+        oof,
+        data_version=table_digest(oof),
+        inputs={**tables.versions, "fitted_models": manifest.data_version},
+        region=task.region,
+        horizon=task.partition.horizon,
+        model=task.partition.model,
+        rows_with_label=len(label) + never_tested,
+        rows_tested=len(label),
+        n_folds=oof["fold_id"].nunique(),
+        determinism_difference_bps=difference,
+    )
+    return OutOfFold(
+        oof=marked,
+        label=label,
+        rows_never_tested=never_tested,
+        determinism_difference_bps=difference,
+        determinism_tolerance_bps=task.trainer_class.determinism_tolerance_bps,
+        refitted_split=split_id,
+        same_kernel=manifest.blas_kernel == blas_kernel(),
+        again=predict_out_of_fold(stored, data),
+    )
+
+
+def rows_to_predict(
+    tables: Tables, data: TrainingData, horizon: str, *, covers_history: bool
+) -> tuple[pd.Series, int]:
+    """Return the labels, in bps, of the rows that must be predicted, and how many others are.
+
+    Those are the rows with features and a label, found in these two tables and not in the
+    splits; where not all of history is covered, those from the first tested date on, whether
+    or not a split tests them.
+    """
+    label = tables.labels[f"label_{horizon}"].dropna()
+    label = label[label.index.isin(tables.features.index)]
+    tested = data.index[data.tested_rows].get_level_values("datetime")
+    if covers_history or not len(tested):
+        return label, 0
+    later: pd.Series = label[label.index.get_level_values("datetime") >= tested.min()]
+    return later, len(label) - len(later)
+
+
+@dataclass(frozen=True, eq=False)
+class PathPlan:
+    """How the predictions of a row are to recombine into `n_paths` complete histories.
+
+    `path_of`, of shape (n_splits, n_groups), holds the path of each tested group of each split,
+    and -1 where a split does not test a group.
+    """
+
+    n_paths: int
+    path_of: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, config: CrossValidationConfig) -> "PathPlan | None":
+        """Return the plan of a configuration; None where our splitter does not make one."""
+        if config.splitter is not None or config.scheme != "cpcv":
+            return None
+        splitter = PurgedEmbargoedTimeSeriesSplit(
+            config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
+        )
+        path_of = np.full((splitter.n_splits, splitter.n_groups), -1, dtype=np.int64)
+        np.put_along_axis(path_of, splitter.test_groups, splitter.path_ids(), axis=1)
+        return cls(n_paths=splitter.n_paths, path_of=path_of)
+
+
+@dataclass(frozen=True, eq=False)
+class OutOfFoldPaths:
+    """Every out-of-fold prediction, as `recombine_predictions` returns it.
+
+    It has to agree with `oof`, the published means, with `expected`, the rows that a split
+    tests, and with `plan`, where the configuration says how paths are to be recombined.
+    """
+
+    paths: pd.DataFrame
+    oof: pd.DataFrame
+    expected: pd.MultiIndex
+    plan: PathPlan | None
+
+    @property
+    def data_version(self) -> str:
+        """Digest of the predictions."""
+        return data_version_of(self.paths)
+
+
+def make_paths(
+    stored: StoredFoldModels, oof: pd.DataFrame, tables: Tables, config: CrossValidationConfig
+) -> OutOfFoldPaths:
+    """Predict every row by every stored model that tests it.
+
+    Models of other tables are refused, and so is an `oof` of other models.
+    """
+    manifest = stored.manifest
+    of_models = {"fitted_models": manifest.data_version}
+    require_made_from("oof_predictions", facts_of(oof).get(INPUTS, {}), of_models)
+    predictions, data = predict_stored(stored, tables)
+    paths = recombine_predictions(predictions, data)
+    marked = with_provenance(
+        paths,
+        data_version=table_digest(paths),
+        inputs={**tables.versions, **data_versions_of(oof_predictions=oof), **of_models},
+        region=manifest.region,
+        horizon=manifest.horizon,
+        model=manifest.model,
+        n_splits=data.n_splits,
+        n_paths=int(paths["path_id"].max()) + 1,
+    )
+    return OutOfFoldPaths(
+        paths=marked,
+        oof=oof,
+        expected=data.index[data.tested_rows],
+        plan=PathPlan.of(config),
+    )

@@ -60,7 +60,7 @@ def _tables(config: Model2Config) -> dict[str, pd.DataFrame]:
     features = _marked(make_features(panel, region.features), market_data=panel)
     splits = build_cv_splits(features.index, labels, region.cross_validation)
     cv_splits = _marked(splits, labels=labels, features=features)
-    return {"labels": labels, "features": features, "cv_splits": cv_splits}
+    return Tables(features, labels, cv_splits)
 
 
 def _marked(table: pd.DataFrame, **inputs: pd.DataFrame) -> pd.DataFrame:
@@ -70,11 +70,10 @@ def _marked(table: pd.DataFrame, **inputs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _predictions(
-    config: Model2Config, store: Store, tables: dict[str, pd.DataFrame], horizon: str, model: str
+    config: Model2Config, store: Store, tables: Tables, horizon: str, model: str
 ) -> pd.Series:
     registry = ModelRegistry.from_config(config, "us")
     address = Address("us", "fitted_models", horizon, model)
     task = Task.of(registry, Partition(horizon, model), region="us")
-    fitted = fit_models(task, Tables(**tables), config.execution)
-    store.write(address, fitted)
-    return make_out_of_fold(registry, store.open_models(address), **tables).oof["prediction"]
+    store.write(address, fit_models(task, tables, config.execution))
+    return make_out_of_fold(task, store.open_models(address), tables).oof["prediction"]

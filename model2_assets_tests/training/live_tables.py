@@ -101,16 +101,15 @@ def manifest_of(fitted: FittedModels) -> Manifest:
 
 
 def fit_final(
-    tables: LiveTables, registry: ModelRegistry | None = None, **execution: int
+    tables: LiveTables, registry: ModelRegistry | None = None, **execution: float
 ) -> FittedModels:
     return fit_final_model(
-        registry or models(),
+        task(tables.validated.model, HORIZON, models=registry or models()),
         tables.validated,
         tables.oof,
         features=tables.features,
         labels=tables.labels,
         execution=ExecutionConfig(**execution),
-        execution_lag_days=1,
     )
 
 

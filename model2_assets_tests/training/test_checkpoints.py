@@ -35,7 +35,7 @@ from model2_assets_tests.training.stored_tables import (
     StoredTables,
     mark,
     mark_splits,
-    registry,
+    task,
 )
 from model2_assets_tests.training.test_nested import CONFIG, small_tables
 
@@ -212,15 +212,7 @@ def test_nested_models_are_reused(folder):
 
     def nested(checkpoints):
         return make_nested(
-            registry(),
-            **tables.arguments,
-            horizon="21d",
-            model="ridge",
-            region="us",
-            config=CONFIG,
-            execution=ExecutionConfig(n_jobs=1),
-            execution_lag_days=1,
-            checkpoints=checkpoints,
+            task(), tables, CONFIG, ExecutionConfig(n_jobs=1), checkpoints=checkpoints
         )
 
     undisturbed = nested(None)

@@ -53,7 +53,7 @@ def test_another_seed_is_noticed():
 
 def test_a_split_without_a_model_is_named():
     data = make_data()
-    with pytest.raises(TrainingError, match="fold 4 has no model"):
+    with pytest.raises(TrainingError, match="split 4 has no model"):
         refit_difference(make_ridge, data, cross_validate(make_ridge, data)[:4], split_id=4)
 
 

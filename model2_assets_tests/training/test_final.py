@@ -12,7 +12,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from model2_assets.checks import check_final_complete
-from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage import Address, Store
 from model2_assets.storage.provenance import data_versions_of
@@ -22,7 +21,6 @@ from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,
     assemble_labelled_rows,
-    fit_final_model,
     hash_row_order,
     label_spans,
 )
@@ -181,14 +179,7 @@ def test_fold_models_of_other_settings_validate_nothing(tables):
 
 def test_too_little_memory_is_named_before_the_fit(tables):
     with pytest.raises(TrainingError, match="max_rss_gb"):
-        fit_final_model(
-            models(),
-            tables.validated,
-            tables.oof,
-            features=tables.features,
-            labels=tables.labels,
-            execution=ExecutionConfig(max_rss_gb=1e-9),
-        )
+        fit_final(tables, max_rss_gb=1e-9)
 
 
 def test_a_failing_fit_names_the_final_model_and_its_rows(tables):

@@ -26,7 +26,7 @@ from model2_assets_tests.training.live_tables import (
     models,
     oracle_rows,
 )
-from model2_assets_tests.training.stored_tables import mark
+from model2_assets_tests.training.stored_tables import mark, task
 
 
 @pytest.fixture(scope="module")
@@ -44,14 +44,13 @@ def stored(tables, tmp_path_factory) -> StoredFoldModels:
 
 def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> LivePredictions:
     return make_live(
-        registry or models(),
+        task("ridge", HORIZON, models=registry or models()),
         stored,
         market_data=tables.market_data,
         features=tables.features,
         labels=tables.labels,
         oof_predictions=tables.oof,
         oof_paths=tables.paths,
-        execution_lag_days=1,
     )
 
 

@@ -23,6 +23,7 @@ from model2_assets.storage.provenance import facts_of, with_provenance
 from model2_assets.training import (
     ModelRegistry,
     RidgeTrainer,
+    Tables,
     XGBoostTrainer,
     assemble_training_data,
     build_nested_splits,
@@ -31,6 +32,7 @@ from model2_assets.training import (
     predict_nested,
 )
 from model2_assets_tests.training.panels import make_data, make_tables
+from model2_assets_tests.training.stored_tables import task
 from model2_assets_tests.training.test_out_of_fold import constant, hand_made
 
 SPAN = pd.Timedelta(days=5)
@@ -170,20 +172,13 @@ def stored_tables(config=CONFIG):
     inputs = {name: facts_of(t)["data_version"] for name, t in
               (("features", features), ("labels", labels))}  # fmt: skip
     splits = with_provenance(splits, data_version=table_digest(splits), inputs=inputs)
-    return {"features": features, "labels": labels, "cv_splits": splits}
+    return Tables(features, labels, splits)
 
 
 def made(tables, config=CONFIG, models=None):
-    return make_nested(
-        ModelRegistry.from_config(parse_config({"models": models or {}}), "us"),
-        **tables,
-        horizon="21d",
-        model="ridge",
-        region="us",
-        config=config,
-        execution=ExecutionConfig(n_jobs=1),
-        execution_lag_days=1,
-    )
+    registry = ModelRegistry.from_config(parse_config({"models": models or {}}), "us")
+    of_ridge = task("ridge", models=registry)
+    return make_nested(of_ridge, tables, config, ExecutionConfig(n_jobs=1))
 
 
 def test_nested_predictions_carry_their_evidence():
@@ -217,7 +212,7 @@ def test_splits_of_another_configuration_or_vintage_are_refused():
     with pytest.raises(TrainingError, match="other rows or groups than cv_splits"):
         made(tables, CONFIG.model_copy(update={"n_groups": 4}))
     with pytest.raises(StoreError, match="cv_splits was made from labels"):
-        made({**tables, "labels": with_provenance(tables["labels"], data_version="x", inputs={})})
+        made(replace(tables, labels=with_provenance(tables.labels, data_version="x", inputs={})))
 
 
 @pytest.mark.parametrize(

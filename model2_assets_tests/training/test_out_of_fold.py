@@ -85,15 +85,15 @@ def test_predictions_are_handed_on_as_they_are():
 
 def test_models_that_do_not_match_the_splits_are_refused():
     data = hand_made([[1, 0], [1, 0], [0, 1], [0, 1]], [0, 0, 1, 1])
-    with pytest.raises(TrainingError, match="fold 1 has no model"):
+    with pytest.raises(TrainingError, match="split 1 has no model"):
         predict_out_of_fold([constant(0, 1.0)], data)
-    with pytest.raises(TrainingError, match="fold 0: given twice"):
+    with pytest.raises(TrainingError, match="split 0: given twice"):
         predict_out_of_fold([constant(0, 1.0), constant(0, 2.0)], data)
-    with pytest.raises(TrainingError, match="fold 2: given twice, or not among the 2 folds"):
+    with pytest.raises(TrainingError, match="split 2: given twice, or not among the 2 splits"):
         predict_out_of_fold([constant(0, 1.0), constant(2, 2.0)], data)
 
 
 def test_a_row_that_no_split_tests_is_named():
     data = hand_made([[1, 0], [1, 0], [0, 0], [0, 1]], [0, 0, 1, 1])
-    with pytest.raises(TrainingError, match="no fold predicts 1 rows, first S00 2020-01-02"):
+    with pytest.raises(TrainingError, match="no split predicts 1 rows, first S00 2020-01-02"):
         predict_out_of_fold([constant(0, 1.0), constant(1, 2.0)], data)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,11 +15,11 @@ from model2_assets.storage.provenance import facts_of
 from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,
+    average_splits,
     make_out_of_fold,
     predict_stored,
     usable_cores,
 )
-from model2_assets.training.out_of_fold import smallest_split
 from model2_assets_tests.training.panels import make_tables
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
@@ -25,8 +27,14 @@ from model2_assets_tests.training.stored_tables import (
     mark,
     registry,
     stored_tables,
+    task,
 )
 from model2_assets_tests.training.trainers import record_threads
+
+
+def predict_oof(stored, tables: StoredTables) -> pd.DataFrame:
+    return average_splits(*predict_stored(stored, tables))
+
 
 MODELS = ("ridge", "xgboost")
 
@@ -48,9 +56,7 @@ def store_models(store: Store, tables: StoredTables, model: str = "ridge", **set
 
 
 def make(stored, tables: StoredTables, models=None, **settings):
-    return make_out_of_fold(
-        models or registry(), stored, **tables.arguments, execution_lag_days=1, **settings
-    )
+    return make_out_of_fold(task(stored.manifest.model, models=models), stored, tables, **settings)
 
 
 @pytest.mark.parametrize(
@@ -143,8 +149,7 @@ def test_predicting_again_reproduces_every_bit(store, tables, model):
     made = make(stored, tables)
     address = Address("us", "oof_predictions", "21d", model)
     store.write(address, made.oof)
-    again, data = predict_stored(store.open_models(stored_address(model)), **tables.arguments)
-    assert data.n_rows == 480
+    again = predict_oof(store.open_models(stored_address(model)), tables)
     assert check_reproduced(store.read(address), again).passed
     assert facts_of(store.read(address)) == facts_of(made.oof)
 
@@ -168,7 +173,7 @@ def test_models_of_other_splits_may_not_predict(store, tables, model):
     seen = (tables.cv_splits["split_0"] == 0) & (rebuilt.cv_splits["split_0"] == 1)
     assert seen.any(), "model 0 would predict rows that it was trained on"
     for predict in (
-        lambda: predict_stored(stored, **rebuilt.arguments),
+        lambda: predict_stored(stored, rebuilt),
         lambda: make(stored, rebuilt),
     ):
         with pytest.raises(StoreError) as caught:
@@ -180,11 +185,11 @@ def test_models_of_other_splits_may_not_predict(store, tables, model):
 def test_models_of_other_hand_made_splits_may_not_predict_either(store):
     tables = StoredTables(*make_tables())
     stored = store_models(store, tables)
-    assert len(predict_stored(stored, **tables.arguments)[0]) == 480
+    assert len(predict_oof(stored, tables)) == 480
     rebuilt = StoredTables(tables.features, tables.labels, other_splits(tables).cv_splits.copy())
     rebuilt.cv_splits.attrs = {}
     with pytest.raises(StoreError, match="fitted_models was made from cv_splits of version"):
-        predict_stored(stored, **rebuilt.arguments)
+        predict_stored(stored, rebuilt)
 
 
 @pytest.mark.parametrize("table", ["features", "labels"])
@@ -194,10 +199,10 @@ def test_models_of_other_values_may_not_predict(store, tables, table):
     changed.iloc[7, 0] += 1.0
     arguments = tables.arguments | {table: mark(changed)}
     with pytest.raises(StoreError, match=f"^cv_splits was made from {table} of version"):
-        predict_stored(stored, **arguments)
+        predict_stored(stored, StoredTables(**arguments))
     rebuilt = StoredTables(**arguments).with_splits(tables.cv_splits)
     with pytest.raises(StoreError, match=r"^fitted_models was made from \w+ of version"):
-        predict_stored(stored, **rebuilt.arguments)
+        predict_stored(stored, rebuilt)
 
 
 def claim(frame: pd.DataFrame, original: pd.DataFrame) -> pd.DataFrame:
@@ -211,14 +216,14 @@ def test_other_rows_under_the_same_version_are_refused(store, tables):
     stored = store_models(store, tables)
     fewer = claim(tables.cv_splits.iloc[:-1], tables.cv_splits)
     with pytest.raises(StoreError, match="trained on other rows or features than those stored"):
-        predict_stored(stored, **(tables.arguments | {"cv_splits": fewer}))
+        predict_stored(stored, replace(tables, cv_splits=fewer))
 
 
 def test_other_features_under_the_same_version_are_refused(store, tables):
     stored = store_models(store, tables)
     swapped = claim(tables.features[tables.features.columns[::-1]], tables.features)
     with pytest.raises(StoreError, match="trained on other rows or features than those stored"):
-        predict_stored(stored, **(tables.arguments | {"features": swapped}))
+        predict_stored(stored, replace(tables, features=swapped))
 
 
 @pytest.mark.parametrize(
@@ -237,7 +242,7 @@ def test_models_of_other_settings_are_refused_by_name(store, tables, settings, c
     )
     with pytest.raises(StoreError, match=message):
         make(stored, tables, registry(**settings))
-    assert len(predict_stored(stored, **tables.arguments)[0]) == 480
+    assert len(predict_oof(stored, tables)) == 480
 
 
 def test_missing_model_is_named(store, tables):
@@ -277,7 +282,7 @@ def test_refit_on_other_labels_is_a_difference(store, tables, monkeypatch):
 
 def test_models_of_another_kernel_are_recognized(store, tables, monkeypatch):
     stored = store_models(store, tables)
-    monkeypatch.setattr("model2_assets.training.out_of_fold.blas_kernel", lambda: "another")
+    monkeypatch.setattr("model2_assets.training.predict.blas_kernel", lambda: "another")
     assert not make(stored, tables).same_kernel
 
 
@@ -290,8 +295,6 @@ def test_smallest_split_is_refitted(store, tables):
     made = make(stored, smaller)
     assert made.refitted_split == 3
     assert made.determinism_difference_bps == 0.0
-    _, data = predict_stored(stored, **smaller.arguments)
-    assert smallest_split(data) == 3
 
 
 def test_absent_horizon_is_named(store, tables):

@@ -13,7 +13,6 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.config.partition import Partition
 from model2_assets.defs.publication import publish
 from model2_assets.defs.region import CheckText, Region
 from model2_assets.defs.steps import core_call
@@ -55,22 +54,15 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any
     ) -> Iterator[Any]:
         from model2_assets.checks import check_nested
-        from model2_assets.training import ModelRegistry, make_nested
+        from model2_assets.training import Tables, make_nested
 
-        horizon, model = Partition.parse(context.partition_key)
         checkpoints = region.checkpoints(context)
         with core_call(context):
             made = make_nested(
-                ModelRegistry.from_config(region.config, region.name),
-                features=features,
-                labels=labels,
-                cv_splits=cv_splits,
-                horizon=horizon,
-                model=model,
-                region=region.name,
-                config=region.settings.cross_validation,
-                execution=region.config.execution,
-                execution_lag_days=region.settings.labels.execution_lag_days,
+                region.task(context),
+                Tables(features, labels, cv_splits),
+                region.settings.cross_validation,
+                region.config.execution,
                 checkpoints=checkpoints,
             )
             with checkpoints.until_published():

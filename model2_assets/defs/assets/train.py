@@ -36,18 +36,12 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any
     ) -> Iterator[Any]:
         from model2_assets.checks import check_models_complete
-        from model2_assets.training import ModelRegistry, Tables, Task, fit_models
+        from model2_assets.training import Tables, fit_models
 
         checkpoints = region.checkpoints(context)
         with core_call(context):
-            task = Task.of(
-                ModelRegistry.from_config(region.config, region.name),
-                Partition.parse(context.partition_key),
-                region=region.name,
-                execution_lag_days=region.settings.labels.execution_lag_days,
-            )
             fitted = fit_models(
-                task,
+                region.task(context),
                 Tables(features, labels, cv_splits),
                 region.config.execution,
                 checkpoints=checkpoints,
@@ -131,16 +125,13 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks import check_oof_drift, check_out_of_fold
         from model2_assets.reports.galleries import prediction_pictures
         from model2_assets.storage.read import previous_result
-        from model2_assets.training import ModelRegistry, make_out_of_fold
+        from model2_assets.training import Tables, make_out_of_fold
 
         with core_call(context):
             made = make_out_of_fold(
-                ModelRegistry.from_config(region.config, region.name),
+                region.task(context),
                 fitted_models,
-                features=features,
-                labels=labels,
-                cv_splits=cv_splits,
-                execution_lag_days=region.settings.labels.execution_lag_days,
+                Tables(features, labels, cv_splits),
                 covers_history=region.settings.cross_validation.covers_history,
                 n_threads=region.config.execution.n_jobs,
             )
@@ -220,16 +211,14 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         from model2_assets.checks import check_paths
         from model2_assets.storage.provenance import facts_of
-        from model2_assets.training import make_paths
+        from model2_assets.training import Tables, make_paths
 
         with core_call(context):
             made = make_paths(
                 fitted_models,
                 oof_predictions,
-                features=features,
-                labels=labels,
-                cv_splits=cv_splits,
-                config=region.settings.cross_validation,
+                Tables(features, labels, cv_splits),
+                region.settings.cross_validation,
             )
             facts = facts_of(made.paths)
             spread = made.paths["prediction_std"].dropna()
@@ -420,17 +409,16 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
         from dataclasses import asdict
 
         from model2_assets.checks import check_final_complete
-        from model2_assets.training import ModelRegistry, fit_final_model
+        from model2_assets.training import fit_final_model
 
         with core_call(context):
             fitted = fit_final_model(
-                ModelRegistry.from_config(region.config, region.name),
+                region.task(context),
                 fitted_models.manifest,
                 oof_predictions,
                 features=features,
                 labels=labels,
                 execution=region.config.execution,
-                execution_lag_days=region.settings.labels.execution_lag_days,
             )
             provenance = fitted.provenance
             assert provenance.trained_on is not None
@@ -510,19 +498,18 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
     ) -> Iterator[Any]:
         from model2_assets.checks import check_live
         from model2_assets.storage.provenance import facts_of
-        from model2_assets.training import ModelRegistry, make_live
+        from model2_assets.training import make_live
 
         horizon, _ = Partition.parse(context.partition_key)
         with core_call(context):
             made = make_live(
-                ModelRegistry.from_config(region.config, region.name),
+                region.task(context),
                 final_models,
                 market_data=market_data,
                 features=features,
                 labels=labels,
                 oof_predictions=oof_predictions,
                 oof_paths=oof_paths,
-                execution_lag_days=region.settings.labels.execution_lag_days,
             )
             outcomes = check_live(
                 made,
