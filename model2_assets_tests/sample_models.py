@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
+from model2_assets.storage.models import Provenance
+from model2_assets.storage.models import save_fold_models as save_models
+from model2_assets.training import FittedModels, FoldModel, RidgeTrainer
 
 
 def fitted(scale: float = 1.0, n_models: int = 2, horizon: str = "21d") -> FittedModels:
@@ -32,3 +34,9 @@ def fitted(scale: float = 1.0, n_models: int = 2, horizon: str = "21d") -> Fitte
         peak_rss_bytes=1,
     )
     return FittedModels(models=models, n_splits=n_models, provenance=provenance)
+
+
+def save_fold_models(folder, models, *, provenance):
+    """Store models in a folder of their own, outside of a store."""
+    models = tuple(models)
+    return save_models(folder, FittedModels(models=models, n_splits=9, provenance=provenance))

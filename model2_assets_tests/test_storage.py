@@ -21,6 +21,7 @@ from model2_assets.storage import (
     address as _base,
 )
 from model2_assets.storage.data_version import table_digest
+from model2_assets.training import load_models
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 
@@ -123,7 +124,7 @@ def test_fold_models_are_a_folder_behind_a_manifest(store):
     assert store.exists(MODELS)
     stored = store.load(MODELS)
     assert stored.manifest.data_version == made.data_version
-    assert [model.trainer.digest() for model in stored] == [
+    assert [model.trainer.digest() for model in load_models(stored)] == [
         model.trainer.digest() for model in made.models
     ]
     manifest = json.loads((store.path(MODELS) / "manifest.json").read_bytes())
@@ -247,7 +248,7 @@ def test_rejected_fold_models_go_aside_and_can_be_opened(store):
     rejected = [name for name in files_of(store) if name not in before]
     assert all(name.startswith(".rejected/us/fitted_models/21d/ridge/") for name in rejected)
     assert len(rejected) == 3
-    from model2_assets.training import open_fold_models
+    from model2_assets.storage.models import open_fold_models
 
     assert open_fold_models(path).manifest.data_version == candidate.data_version
 

@@ -47,7 +47,7 @@ from model2_assets.storage.provenance import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from model2_assets.training import StoredFoldModels
+    from model2_assets.storage.models import StoredFoldModels
 
 
 def check_unaltered(frame: pd.DataFrame) -> CheckOutcome:

@@ -8,7 +8,8 @@ import pandas as pd
 from model2_assets.checks.outcome import CheckOutcome
 
 if TYPE_CHECKING:
-    from model2_assets.training import FittedModels, Manifest
+    from model2_assets.storage.models import Manifest
+    from model2_assets.training import FittedModels
 
 
 def check_models_complete(fitted: "FittedModels") -> CheckOutcome:

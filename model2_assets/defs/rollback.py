@@ -55,8 +55,10 @@ def refuse_unrecorded_pickles(
     StoreError
         Names the kept manifest; nothing has been replaced.
     """
+    from model2_assets.training.models import may_read_pickles
+
     for address, models in kept_models(store, rollback):
-        if not models.may_read_pickles:
+        if not may_read_pickles(models):
             continue
         made = EventLog(instance).materializations(address, limit=SEARCHED)
         recorded = {attestation_of(event).manifest_sha256 for event in made} - {""}

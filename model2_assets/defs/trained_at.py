@@ -11,7 +11,7 @@ from model2_assets.defs.materializations import DATA_VERSION
 from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
-    from model2_assets.training import Manifest
+    from model2_assets.storage.models import Manifest
 
 
 _ASSET = "fitted_models"
@@ -58,7 +58,7 @@ def _recorded(
 
 
 def _of_file(region: Region, key: str) -> datetime | None:
-    from model2_assets.training.models import MANIFEST_NAME
+    from model2_assets.storage.models import MANIFEST_NAME
 
     path = region.store.path(address_of(region.key(_ASSET), key)) / MANIFEST_NAME
     try:

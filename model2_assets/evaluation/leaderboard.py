@@ -25,7 +25,7 @@ from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_version_of, facts_of
 
 if TYPE_CHECKING:
-    from model2_assets.training import Manifest
+    from model2_assets.storage.models import Manifest
 
 
 CHANGE_COLUMNS = (

@@ -12,7 +12,7 @@ from model2_assets.reports.document import Column, Facts, Row, Section, Table, d
 from model2_assets.storage.provenance import INPUTS, data_version_of, facts_of
 
 if TYPE_CHECKING:
-    from model2_assets.training import Manifest
+    from model2_assets.storage.models import Manifest
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ from model2_assets.reports.tables import (
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 
 if TYPE_CHECKING:
-    from model2_assets.training import Manifest
+    from model2_assets.storage.models import Manifest
 
 
 _AGREES = 1e-9

@@ -20,9 +20,9 @@ from model2_assets.storage.address import (
     default_base,
     repository_root,
 )
-from model2_assets.storage.archive import Attest
+from model2_assets.storage.archive import MANIFEST_SUFFIX, Attest
 from model2_assets.storage.cache import LOCKS, WORKING
-from model2_assets.storage.models import MANIFEST_SUFFIX
+from model2_assets.storage.models import open_fold_models
 from model2_assets.storage.rejected import REJECTED
 from model2_assets.storage.store import Store, default_store
 
@@ -42,5 +42,6 @@ __all__ = [
     "Store",
     "default_base",
     "default_store",
+    "open_fold_models",
     "repository_root",
 ]

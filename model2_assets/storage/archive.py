@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from model2_assets.storage.address import Address
-    from model2_assets.training import Manifest, Provenance
+    from model2_assets.storage.models import Manifest, Provenance
 
 
 Attest = Callable[[Address], Attestation | None]
@@ -244,6 +244,9 @@ def record_file_of(file: str) -> str:
     """Return the name of the record that belongs to a kept file."""
     return PurePosixPath(file).name.split(".", 1)[0] + RECORD_SUFFIX
 
+
+MANIFEST_SUFFIX = ".manifest.json"
+"""Of a kept manifest of fold models; the models stay in their folder."""
 
 VERSIONS = ".versions"
 _TICK = timedelta(microseconds=1)

@@ -1,136 +1,470 @@
-"""Publishing a result, after keeping it as a version; fold models are a folder with a manifest."""
+"""Models as files: content-hashed names in a folder, and a manifest that is replaced last.
+
+A folder cannot be replaced in one step. So every model file carries its hash in its name, and
+readers follow the manifest alone. What the files hold, and who may turn them into a trainer,
+is training's to know.
+"""
 
 import hashlib
-from collections.abc import Callable, Collection
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+import json
+import logging
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Annotated, Any, Literal, Protocol
 
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.address import WITHOUT_VERSIONS, Address
-from model2_assets.storage.archive import Archive, origin_of, origin_of_models, origin_of_report
-from model2_assets.storage.codecs import encode
-from model2_assets.storage.files import link_atomically, write_atomically
-from model2_assets.storage.record import Attestation
+from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.files import write_atomically
 
-if TYPE_CHECKING:
-    from model2_assets.training import FittedModels, Manifest, StoredFoldModels
+logger = logging.getLogger(__name__)
 
+MANIFEST_NAME = "manifest.json"
+FORMAT_VERSION = 3
 
-_KINDS = {"fitted_models": "fold_models", "final_models": "final_model"}
+_FILE_NAME = r"^(fold_\d+|final)-[0-9a-f]{12}\.[A-Za-z0-9.]+$"
+"""Names of model files; no manifest can lead a reader out of its folder."""
 
+ModelKind = Literal["fold_models", "final_model"]
+"""Models of the splits of a cross-validation, or the one model of all labelled rows."""
 
-def entry_file(path: UPath, address: Address) -> UPath:
-    """Return the one file that readers of a result at a path follow."""
-    return path / "manifest.json" if address.product.format == "fold_models" else path
-
-
-def write_models(
-    folder: UPath,
-    fitted: "FittedModels",
-    *,
-    keep: "Callable[[Manifest], set[str] | None] | None" = None,
-) -> None:
-    """Write models; `keep` is that of `model2_assets.training.save_fold_models`."""
-    from model2_assets.training import save_fold_models
-
-    save_fold_models(folder, fitted.models, provenance=fitted.provenance, keep=keep)
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+_Count = Annotated[int, Field(ge=0)]
+_Seconds = Annotated[float, Field(ge=0)]
+_Date = Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
+_STRICT = ConfigDict(extra="forbid")
 
 
-def open_models(
-    folder: UPath,
-    address: Address,
-    *,
-    trainers: Collection[str],
-    attestation: Attestation | None,
-) -> "StoredFoldModels":
-    """Open models, refusing those of another region, horizon or model, or of another kind.
+@dataclass(frozen=True, kw_only=True)
+class TrainedRows:
+    """Which rows a final model was trained on.
+
+    Attributes
+    ----------
+    rows : int
+        How many: all with features and a label of the horizon.
+    first_date, last_date : str
+        First and last session date among them, ``YYYY-MM-DD``.
+    first_label_end, last_label_end : str
+        First and last date that one of their labels ends on: no later price has reached
+        the model through a label.
+    """
+
+    rows: _Count
+    first_date: _Date
+    last_date: _Date
+    first_label_end: _Date
+    last_label_end: _Date
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where models come from.
+
+    Attributes
+    ----------
+    region, horizon, model : str
+        Such as ``us``, ``21d``, ``ridge``.
+    trainer : str
+        Import path of the trainer class, ``package.module:Class``.
+    params : mapping
+        Every hyper-parameter, defaults included.
+    seed : int
+        Seed of every random draw.
+    feature_names : tuple of str
+        Columns of the feature matrix, in order.
+    data_versions : mapping of str to str
+        Data version of every input table.
+    row_order_hash : str
+        Of the training rows, see `hash_row_order`.
+    seconds : float
+        Wall time of training.
+    peak_rss_bytes : int
+        Largest resident memory while training, bytes.
+    blas_kernel : str
+        Linear algebra kernel that they were fitted with; empty if unknown.
+    sample_weights : str
+        Which weights the train rows had, as the configuration names them.
+    kind : {"fold_models", "final_model"}
+        What the models are.
+    trained_on : TrainedRows or None
+        The rows of a final model; None for fold models, whose splits say it.
+    """
+
+    region: str
+    horizon: str
+    model: str
+    trainer: str
+    params: Mapping[str, Any]
+    seed: int
+    feature_names: tuple[str, ...]
+    data_versions: Mapping[str, str]
+    row_order_hash: str
+    seconds: _Seconds
+    peak_rss_bytes: _Count
+    blas_kernel: str = ""
+    sample_weights: str = "none"
+    kind: ModelKind = "fold_models"
+    trained_on: TrainedRows | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFile:
+    """One stored model.
+
+    Attributes
+    ----------
+    split_id : int
+        Split that it was trained by; 0 for a final model.
+    file : str
+        Its name in the folder.
+    sha256 : str
+        Hash of its bytes.
+    bytes : int
+        Its size.
+    digest : str
+        Hash of the fitted values.
+    n_train, n_test : int
+        Rows trained on, and rows to predict.
+    seconds : float
+        Wall time of the fit.
+    chosen_params : mapping
+        Hyper-parameters that the fit has chosen itself.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    split_id: _Count
+    file: Annotated[str, Field(pattern=_FILE_NAME)]
+    sha256: _Sha256
+    bytes: _Count
+    digest: _Sha256
+    n_train: _Count
+    n_test: _Count
+    seconds: _Seconds
+    chosen_params: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelBytes:
+    """One model that is to be stored: as in `ModelFile`, with its content."""
+
+    split_id: int
+    extension: str
+    data: bytes
+    digest: str
+    n_train: int
+    n_test: int
+    seconds: float
+    chosen_params: Mapping[str, Any]
+
+
+class StorableModels(Protocol):
+    """What the store takes: where models come from, and the bytes of each, one at a time."""
+
+    @property
+    def provenance(self) -> Provenance:
+        """Where they come from, and of which kind they are."""
+
+    @property
+    def library_versions(self) -> Mapping[str, str]:
+        """Version of every distribution that the files depend on."""
+
+    def model_bytes(self) -> Iterator[ModelBytes]:
+        """Yield every model, by ascending split."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest(Provenance):
+    """Everything about the stored models of one region, horizon and model.
+
+    Attributes
+    ----------
+    folds : tuple of ModelFile
+        The model files, by ascending split.
+    library_versions : mapping of str to str
+        Distributions that wrote the files.
+    format_version : int
+        Version of this format.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    folds: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+    library_versions: Mapping[str, str]
+    format_version: int = FORMAT_VERSION
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be the manifest of model files."""
+        split_ids = [fold.split_id for fold in self.folds]
+        if split_ids != sorted(set(split_ids)):
+            raise ValueError(f"folds {split_ids} must ascend, each once")
+        for fold in self.folds:
+            stem = _file_stem(self.kind, fold.split_id)
+            if not fold.file.startswith(f"{stem}-{fold.sha256[:12]}."):
+                raise ValueError(f"file {fold.file!r} does not carry its split and hash")
+        if self.kind == "final_model" and (split_ids != [0] or self.trained_on is None):
+            raise ValueError("a final model has one file, and says which rows it was trained on")
+
+    @classmethod
+    def of(
+        cls,
+        provenance: Provenance,
+        *,
+        folds: tuple[ModelFile, ...],
+        library_versions: Mapping[str, str],
+    ) -> "Manifest":
+        """Build the manifest of model files, by ascending split."""
+        stated = {item.name: getattr(provenance, item.name) for item in fields(Provenance)}
+        return cls(**stated, folds=folds, library_versions=library_versions)
+
+    @property
+    def total_bytes(self) -> int:
+        """Size of all model files."""
+        return sum(fold.bytes for fold in self.folds)
+
+    @property
+    def data_version(self) -> str:
+        """Digest of every model, whatever file it is in."""
+        digests = {fold.split_id: fold.digest for fold in self.folds}
+        return models_digest(digests, trainer=self.trainer, params=self.params)
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON text with sorted keys.
+
+        Raises
+        ------
+        StoreError
+            If a hyper-parameter cannot be written as JSON.
+        """
+        try:
+            return json.dumps(asdict(self), sort_keys=True, indent=2, allow_nan=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise StoreError(
+                f"manifest of {self.region} {self.horizon} {self.model}: cannot be written as "
+                f"JSON ({error}); use numbers, text, lists and mappings as hyper-parameters"
+            ) from error
+
+    @classmethod
+    def from_json(cls, text: str | bytes, *, origin: str = "manifest") -> "Manifest":
+        """Read a manifest, which messages call `origin`.
+
+        Raises
+        ------
+        StoreError
+            If it is not JSON, of another format version, or a key is missing, unknown or
+            inconsistent.
+        """
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{origin}: not valid JSON ({error}); retrain the model") from error
+        version = values.get("format_version") if isinstance(values, dict) else None
+        if version != FORMAT_VERSION:
+            raise StoreError(
+                f"{origin}: format version {version!r}, expected {FORMAT_VERSION}: made by another "
+                f"version; retrain the model"
+            )
+        try:
+            return _MANIFEST.validate_python(values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"]) or "manifest"
+            raise StoreError(f"{origin}: {key}: {problem['msg']}; retrain the model") from error
+
+
+_MANIFEST = TypeAdapter(Manifest)
+
+
+def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[str, Any]) -> str:
+    """Return the data version of models: their fitted values, and what makes these predict.
+
+    Parameters
+    ----------
+    digests : mapping of int to str
+        Digest of the model of every split.
+    trainer : str
+        Import path of the trainer class.
+    params : mapping
+        Every hyper-parameter.
+    """
+    models = {str(split_id): digests[split_id] for split_id in sorted(digests)}
+    return document_digest({"trainer": trainer, "params": dict(params), "models": models})
+
+
+def store_model(folder: UPath, model: ModelBytes, kind: ModelKind = "fold_models") -> ModelFile:
+    """Write one model under its content-hashed name; OSError if it cannot be written."""
+    sha256 = hashlib.sha256(model.data).hexdigest()
+    name = f"{_file_stem(kind, model.split_id)}-{sha256[:12]}{model.extension}"
+    write_atomically(folder / name, model.data)
+    return ModelFile(
+        split_id=model.split_id,
+        file=name,
+        sha256=sha256,
+        bytes=len(model.data),
+        digest=model.digest,
+        n_train=model.n_train,
+        n_test=model.n_test,
+        seconds=model.seconds,
+        chosen_params=dict(model.chosen_params),
+    )
+
+
+def store_models(folder: UPath, models: StorableModels) -> Manifest:
+    """Write all model files of a manifest, and return it; the folder's own is not replaced yet.
 
     Raises
     ------
     StoreError
-        If there is no manifest, it is malformed, or it is that of other models.
+        If there is no model.
+    OSError
+        If a file cannot be written; what was stored before stays readable.
     """
-    from model2_assets.training import open_fold_models
-
-    stored = open_fold_models(folder, trainers=trainers, attestation=attestation)
-    manifest = stored.manifest
-    found = (manifest.region, manifest.horizon, manifest.model, manifest.kind)
-    if found != (address.region, address.horizon, address.model, _KINDS[address.asset]):
-        raise StoreError(
-            f"{entry_file(folder, address)}: is the manifest of {' '.join(found)}; materialize "
-            f"{address.asset} again"
-        )
-    return stored
+    kind = models.provenance.kind
+    files = tuple(store_model(folder, model, kind) for model in models.model_bytes())
+    if not files:
+        raise StoreError(f"{folder}: no fold model to store; train the model first")
+    return Manifest.of(models.provenance, folds=files, library_versions=models.library_versions)
 
 
-MANIFEST_SUFFIX = ".manifest.json"
-"""Of a kept manifest of fold models; the models stay in their folder."""
+def save_fold_models(folder: UPath, models: StorableModels) -> Manifest:
+    """Write models and their manifest into a folder that is theirs alone; see `store_models`."""
+    manifest = store_models(folder, models)
+    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    return manifest
 
 
-def keeps_versions_of(archive: Archive, address: Address) -> bool:
-    """Tell whether publishing a result adds a version."""
-    return archive.keep > 0 and address.asset not in WITHOUT_VERSIONS
+def read_model(folder: UPath, model: ModelFile) -> bytes:
+    """Return the content of a model file, verified.
 
-
-def publish_file(archive: Archive, path: UPath, address: Address, value: Any) -> None:
-    """Publish a table or report that is encoded as a whole."""
-    data = encode(address, value, origin=str(path))
-    if not keeps_versions_of(archive, address):
-        write_atomically(path, data)
-        return
-    is_report = address.product.format == "html"
-    origin = origin_of_report(value) if is_report else origin_of(value)
-    version = archive.add(address, data, origin, suffix=path.suffix)
-    link_atomically(archive.path(address, version), path)
-    archive.prune(address)
-
-
-def publish_models(
-    archive: Archive, folder: UPath, address: Address, fitted: "FittedModels"
-) -> None:
-    """Publish fold models."""
-    write_models(
-        folder, fitted, keep=lambda manifest: _keep_manifest(archive, folder, address, manifest)
-    )
-    if keeps_versions_of(archive, address):
-        archive.prune(address, needed=_models_needed(archive, address))
-
-
-def current_hash(path: UPath, address: Address) -> str:
-    """Return the hash of the file that is current; empty if there is none."""
+    Raises
+    ------
+    StoreError
+        If it is missing, or of another size or hash than is stated of it.
+    """
+    path = folder / model.file
     try:
-        return hashlib.sha256(entry_file(path, address).read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-def _keep_manifest(
-    archive: Archive, folder: UPath, address: Address, manifest: "Manifest"
-) -> set[str] | None:
-    """Keep a manifest that is about to be published; return all model files in use."""
-    if keeps_versions_of(archive, address):
-        origin = origin_of_models(
-            manifest, data_version=manifest.data_version, models=len(manifest.folds)
+        data: bytes = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: is missing; retrain the model") from error
+    if len(data) != model.bytes:
+        raise StoreError(
+            f"{path}: has {len(data)} bytes, the manifest says {model.bytes}; retrain the model"
         )
-        archive.add(
-            address,
-            manifest.to_json().encode(),
-            origin,
-            suffix=MANIFEST_SUFFIX,
-            model_files={fold.file for fold in manifest.folds},
+    found = hashlib.sha256(data).hexdigest()
+    if found != model.sha256:
+        raise StoreError(
+            f"{path}: is damaged: sha256 {found[:12]}…, the manifest says "
+            f"{model.sha256[:12]}…; retrain the model"
         )
-        archive.prune(
-            address,
-            needed=_models_needed(archive, address),
-            current=current_hash(folder, address),
-        )
-    return archive.model_files(address)
+    return data
 
 
-def _models_needed(archive: Archive, address: Address) -> set[str]:
-    """Return the versions of models that a rollback of the predictions may need."""
-    predictions = replace(address, asset="oof_predictions")
-    kept = archive.versions(predictions)[: archive.keep]
-    return {version.inputs.get(address.asset, "") for version in kept}
+def remove_models(folder: UPath, *, keep: Collection[str]) -> None:
+    """Remove model files that nothing names; the folder is whole without, so failing is none."""
+    for path in list(folder.iterdir()):
+        if re.fullmatch(_FILE_NAME, path.name) and path.name not in keep:
+            try:
+                path.unlink()
+            except OSError as error:
+                logger.warning("%s: cannot be removed (%s)", path, error)
+
+
+@dataclass(frozen=True)
+class StoredFoldModels:
+    """Models in a store, as verified bytes; `model2_assets.training.load_model` restores them.
+
+    Attributes
+    ----------
+    folder : UPath
+        Where they lie.
+    manifest : Manifest
+        What is known of them.
+    sha256 : str
+        Hash of the manifest's bytes.
+    recorded_sha256 : str
+        Hash of the manifest that Dagster recorded last; empty where there is no such record.
+    trainers : frozenset of str
+        Import paths of trainers of your own that the manifest may name.
+    """
+
+    folder: UPath
+    manifest: Manifest
+    sha256: str
+    recorded_sha256: str = ""
+    trainers: frozenset[str] = frozenset()
+
+    def __len__(self) -> int:
+        return len(self.manifest.folds)
+
+    def file_of(self, split_id: int) -> ModelFile:
+        """Return what is known of the model of one split.
+
+        Raises
+        ------
+        StoreError
+            If there is no such split.
+        """
+        for fold in self.manifest.folds:
+            if fold.split_id == split_id:
+                return fold
+        known = ", ".join(str(fold.split_id) for fold in self.manifest.folds)
+        raise StoreError(f"{self.folder}: has no fold {split_id}; it has {known}")
+
+    def read(self, split_id: int) -> bytes:
+        """Return the content of the model of one split; nothing is unpickled or parsed.
+
+        Raises
+        ------
+        StoreError
+            If there is no such split, or its file is missing, or of another size or hash than
+            the manifest says.
+        """
+        return read_model(self.folder, self.file_of(split_id))
+
+    def verify(self) -> None:
+        """Compare every file with the manifest; raises as `read` does."""
+        for fold in self.manifest.folds:
+            read_model(self.folder, fold)
+
+
+def open_fold_models(folder: UPath, *, trainers: Collection[str] = ()) -> StoredFoldModels:
+    """Open models of any folder, such as a rejected candidate; nothing is read but the manifest.
+
+    Parameters
+    ----------
+    folder : UPath
+        Where they lie.
+    trainers : collection of str
+        Import paths of trainers of your own that the manifest may name, such as
+        ``my_package.models:ElasticNetTrainer``. Naming one is trusting the folder as much as
+        code, where its files are pickles.
+
+    Returns
+    -------
+    StoredFoldModels
+        The manifest, and the models behind it.
+
+    Raises
+    ------
+    StoreError
+        If there is no manifest, or it is malformed.
+    """
+    path = folder / MANIFEST_NAME
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise StoreError(f"{path}: does not exist; train the model first") from error
+    return StoredFoldModels(
+        folder=folder,
+        manifest=Manifest.from_json(data, origin=str(path)),
+        sha256=hashlib.sha256(data).hexdigest(),
+        trainers=frozenset(trainers),
+    )
+
+
+def _file_stem(kind: ModelKind, split_id: int) -> str:
+    return "final" if kind == "final_model" else f"fold_{split_id}"

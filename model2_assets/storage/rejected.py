@@ -10,7 +10,7 @@ from upath import UPath
 
 from model2_assets.storage.address import Address
 from model2_assets.storage.files import write_atomically
-from model2_assets.storage.models import write_models
+from model2_assets.storage.models import save_fold_models
 
 REJECTED = ".rejected"
 """Folder below the base path."""
@@ -82,7 +82,7 @@ def put_aside(folder: UPath, address: Address, value: Any, *, keep: int) -> UPat
     name = new_rejected_name()
     prune_rejected(folder, keep=keep - 1)
     if address.product.format == "fold_models":
-        write_models(folder / name, value)
+        save_fold_models(folder / name, value)
         return folder / name
     if address.product.format == "html":
         path = folder / f"{name}.html"

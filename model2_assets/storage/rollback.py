@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from model2_assets.errors import StoreError
 from model2_assets.storage.archive import Version, find_version
 from model2_assets.storage.files import link_atomically
+from model2_assets.storage.models import Manifest, StoredFoldModels
 
 if TYPE_CHECKING:
     from model2_assets.storage.address import Address
     from model2_assets.storage.store import Store
-    from model2_assets.training import StoredFoldModels
 
 
 PREDICTIONS = "oof_predictions"
@@ -173,21 +173,19 @@ def scores_of(
     return found
 
 
-def kept_models(
-    store: "Store", rollback: Rollback
-) -> Iterator[tuple["Address", "StoredFoldModels"]]:
+def kept_models(store: "Store", rollback: Rollback) -> Iterator[tuple["Address", StoredFoldModels]]:
     """Yield the models that a rollback restores, each with its address; none is read."""
-    from model2_assets.training import open_kept_models
-
     for asset, version in rollback.versions.items():
         address = replace(rollback.predictions, asset=asset)
         if address.product.format == "fold_models":
+            data = store.archive.read(address, version)
+            origin = str(store.archive.path(address, version))
             yield (
                 address,
-                open_kept_models(
-                    store.path(address),
-                    store.archive.read(address, version),
-                    origin=str(store.archive.path(address, version)),
+                StoredFoldModels(
+                    folder=store.path(address),
+                    manifest=Manifest.from_json(data, origin=origin),
+                    sha256=version.sha256,
                     trainers=store.trainers,
                 ),
             )

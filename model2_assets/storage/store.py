@@ -1,14 +1,28 @@
 """The store: all results under one base path."""
 
 import copy
+import hashlib
+import logging
 from collections.abc import Collection
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from upath import UPath
 
+from model2_assets.errors import StoreError
 from model2_assets.storage.address import WITHOUT_VERSIONS, Address, default_base, open_base
-from model2_assets.storage.archive import Archive, Attest, Version, difference_from_record
+from model2_assets.storage.archive import (
+    MANIFEST_SUFFIX,
+    Archive,
+    Attest,
+    Version,
+    difference_from_record,
+    origin_of,
+    origin_of_models,
+    origin_of_report,
+)
 from model2_assets.storage.cache import (
     WorkingFiles,
     local_folders,
@@ -16,24 +30,23 @@ from model2_assets.storage.cache import (
     note_working_files,
     working_root,
 )
-from model2_assets.storage.codecs import decode_report, decode_table, read_bytes
-from model2_assets.storage.files import storing
-from model2_assets.storage.large_tables import read_as_matrix, verify_as_matrix, write_large_table
+from model2_assets.storage.files import link_atomically, storing, write_atomically
 from model2_assets.storage.models import (
-    current_hash,
-    entry_file,
-    keeps_versions_of,
-    open_models,
-    publish_file,
-    publish_models,
+    MANIFEST_NAME,
+    Manifest,
+    StorableModels,
+    StoredFoldModels,
+    open_fold_models,
+    remove_models,
+    store_models,
 )
 from model2_assets.storage.record import Attestation
 from model2_assets.storage.rejected import REJECTED, put_aside
 
+logger = logging.getLogger(__name__)
+
 if TYPE_CHECKING:
     import pandas as pd
-
-    from model2_assets.training import StoredFoldModels
 
 
 class Store:
@@ -54,7 +67,7 @@ class Store:
         not on a local disk, one in ``DAGSTER_HOME``, and without it nothing is kept.
     trainers : collection of str, optional
         Import paths of trainers of your own that stored models may name; see
-        `model2_assets.training.open_fold_models`.
+        `model2_assets.storage.open_fold_models`.
 
     Attributes
     ----------
@@ -148,7 +161,7 @@ class Store:
 
     def entry_file(self, address: Address) -> UPath:
         """Return the one file that readers of a result follow: of fold models, their manifest."""
-        return entry_file(self.path(address), address)
+        return _entry_file(self.path(address), address)
 
     def write(self, address: Address, value: Any) -> UPath:
         """Publish a result, replacing the last good one in one step.
@@ -178,16 +191,18 @@ class Store:
         path = self.path(address)
         with storing(path):
             if address.product.format == "fold_models":
-                publish_models(self.archive, path, address, value)
+                _publish_models(self.archive, path, address, value)
             elif address.asset in WITHOUT_VERSIONS:
-                write_large_table(path, address, value, self.working_files(address.region))
+                _tables().write_large_table(
+                    path, address, value, self.working_files(address.region)
+                )
             else:
-                publish_file(self.archive, path, address, value)
+                _publish_file(self.archive, path, address, value)
         return path
 
     def keeps_versions_of(self, address: Address) -> bool:
         """Tell whether publishing a result adds a version."""
-        return keeps_versions_of(self.archive, address)
+        return _keeps_versions_of(self.archive, address)
 
     def reject(self, address: Address, value: Any) -> UPath:
         """Put a candidate that failed its checks aside.
@@ -222,11 +237,13 @@ class Store:
         """
         path, working = self.path(address), self.working_files(address.region)
         if address.product.as_matrix:
-            frame = read_as_matrix(path, address, working)
+            frame = _tables().read_as_matrix(path, address, working)
         else:
-            frame = decode_table(read_bytes(path, address), address, origin=str(path))
+            frame = _codecs().decode_table(
+                _codecs().read_bytes(path, address), address, origin=str(path)
+            )
         note_working_files(frame, working)
-        return frame
+        return cast("pd.DataFrame", frame)
 
     def read_version(self, address: Address, version: Version) -> "pd.DataFrame":
         """Read a kept version of a table and check its hash and contract.
@@ -240,7 +257,7 @@ class Store:
         """
         path = self.archive.path(address, version)
         data = self.archive.read(address, version)
-        return decode_table(data, address, origin=str(path))
+        return cast("pd.DataFrame", _codecs().decode_table(data, address, origin=str(path)))
 
     def read_report(self, address: Address) -> str:
         """Read a report.
@@ -251,15 +268,16 @@ class Store:
             If there is none, or it is damaged.
         """
         path = self.path(address)
-        return decode_report(read_bytes(path, address), address, origin=str(path))
+        data = _codecs().read_bytes(path, address)
+        return str(_codecs().decode_report(data, address, origin=str(path)))
 
     def current_version(self, address: Address) -> Version | None:
         """Return the kept version that is current, by its hash; None if none of them is."""
-        found = current_hash(self.path(address), address)
+        found = _current_hash(self.path(address), address)
         kept = self.archive.versions(address)
         return next((version for version in kept if version.sha256 == found), None)
 
-    def open_models(self, address: Address) -> "StoredFoldModels":
+    def open_models(self, address: Address) -> StoredFoldModels:
         """Open fold models; each is verified when it is loaded.
 
         Raises
@@ -268,7 +286,7 @@ class Store:
             If there is no manifest, it is malformed, or the models are those of another
             address.
         """
-        return open_models(
+        return _open_models(
             self.path(address),
             address,
             trainers=self.trainers,
@@ -298,7 +316,9 @@ class Store:
         if address.product.format == "fold_models":
             self.open_models(address).verify()
         elif address.product.as_matrix:
-            verify_as_matrix(self.path(address), address, self.working_files(address.region))
+            _tables().verify_as_matrix(
+                self.path(address), address, self.working_files(address.region)
+            )
         else:
             self.load(address)
 
@@ -306,3 +326,117 @@ class Store:
 def default_store(*, trainers: Collection[str] = ()) -> Store:
     """Return the store at the default base path; `trainers` are those of `Store`."""
     return Store(default_base(), trainers=trainers)
+
+
+def _codecs() -> Any:
+    """Import them with the first table: Dagster loads the store in every process."""
+    return import_module("model2_assets.storage.codecs")
+
+
+def _tables() -> Any:
+    return import_module("model2_assets.storage.large_tables")
+
+
+_KINDS = {"fitted_models": "fold_models", "final_models": "final_model"}
+
+
+def _entry_file(path: UPath, address: Address) -> UPath:
+    return path / MANIFEST_NAME if address.product.format == "fold_models" else path
+
+
+def _open_models(
+    folder: UPath,
+    address: Address,
+    *,
+    trainers: Collection[str],
+    attestation: Attestation | None,
+) -> StoredFoldModels:
+    stored = open_fold_models(folder, trainers=trainers)
+    manifest = stored.manifest
+    found = (manifest.region, manifest.horizon, manifest.model, manifest.kind)
+    if found != (address.region, address.horizon, address.model, _KINDS[address.asset]):
+        raise StoreError(
+            f"{_entry_file(folder, address)}: is the manifest of {' '.join(found)}; materialize "
+            f"{address.asset} again"
+        )
+    recorded = attestation.manifest_sha256 if attestation is not None else ""
+    return replace(stored, recorded_sha256=recorded)
+
+
+def _keeps_versions_of(archive: Archive, address: Address) -> bool:
+    return archive.keep > 0 and address.asset not in WITHOUT_VERSIONS
+
+
+def _publish_file(archive: Archive, path: UPath, address: Address, value: Any) -> None:
+    """Publish a table or report that is encoded as a whole."""
+    data = _codecs().encode(address, value, origin=str(path))
+    if not _keeps_versions_of(archive, address):
+        write_atomically(path, data)
+        return
+    is_report = address.product.format == "html"
+    origin = origin_of_report(value) if is_report else origin_of(value)
+    version = archive.add(address, data, origin, suffix=path.suffix)
+    link_atomically(archive.path(address, version), path)
+    archive.prune(address)
+
+
+def _publish_models(
+    archive: Archive, folder: UPath, address: Address, fitted: StorableModels
+) -> None:
+    """Publish fold models."""
+    previous = _files_of_previous_manifest(folder)
+    manifest = store_models(folder, fitted)
+    in_use = _keep_manifest(archive, folder, address, manifest)
+    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
+    if previous is not None and in_use is not None:
+        remove_models(folder, keep={*previous, *in_use, *(fold.file for fold in manifest.folds)})
+    if _keeps_versions_of(archive, address):
+        archive.prune(address, needed=_models_needed(archive, address))
+
+
+def _current_hash(path: UPath, address: Address) -> str:
+    """Return the hash of the file that is current; empty if there is none."""
+    try:
+        return hashlib.sha256(_entry_file(path, address).read_bytes()).hexdigest()
+    except FileNotFoundError:
+        return ""
+
+
+def _keep_manifest(
+    archive: Archive, folder: UPath, address: Address, manifest: Manifest
+) -> set[str] | None:
+    """Keep a manifest that is about to be published; return all model files in use."""
+    if _keeps_versions_of(archive, address):
+        origin = origin_of_models(
+            manifest, data_version=manifest.data_version, models=len(manifest.folds)
+        )
+        archive.add(
+            address,
+            manifest.to_json().encode(),
+            origin,
+            suffix=MANIFEST_SUFFIX,
+            model_files={fold.file for fold in manifest.folds},
+        )
+        archive.prune(
+            address,
+            needed=_models_needed(archive, address),
+            current=_current_hash(folder, address),
+        )
+    return archive.model_files(address)
+
+
+def _models_needed(archive: Archive, address: Address) -> set[str]:
+    """Return the versions of models that a rollback of the predictions may need."""
+    predictions = replace(address, asset="oof_predictions")
+    kept = archive.versions(predictions)[: archive.keep]
+    return {version.inputs.get(address.asset, "") for version in kept}
+
+
+def _files_of_previous_manifest(folder: UPath) -> set[str] | None:
+    if not (folder / MANIFEST_NAME).exists():
+        return set()
+    try:
+        return {fold.file for fold in open_fold_models(folder).manifest.folds}
+    except StoreError as error:
+        logger.warning("%s; it is replaced, and no old model file is removed", error)
+        return None

@@ -2,13 +2,15 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.storage.models import ModelBytes, Provenance, models_digest
 from model2_assets.training.base_models import FoldModel, cross_validate
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import SourceTables, TrainingData, hash_row_order
-from model2_assets.training.models import Provenance, models_digest
+from model2_assets.training.models import installed_versions, model_bytes
 from model2_assets.training.resources import (
     ResourceUsage,
     blas_kernel,
@@ -52,6 +54,15 @@ class FittedModels:
             trainer=self.provenance.trainer,
             params=self.provenance.params,
         )
+
+    @property
+    def library_versions(self) -> Mapping[str, str]:
+        """Version of every distribution that the stored files will depend on."""
+        return installed_versions(self.models[0].trainer.libraries) if self.models else {}
+
+    def model_bytes(self) -> Iterator[ModelBytes]:
+        """Yield the models as the store takes them, by ascending split."""
+        return map(model_bytes, sorted(self.models, key=lambda model: model.split_id))
 
 
 def kept_folds_of(

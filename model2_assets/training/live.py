@@ -10,6 +10,7 @@ from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
 from model2_assets.storage.provenance import (
     INPUTS,
     data_version_of,
@@ -27,7 +28,7 @@ from model2_assets.training.data import (
     take_rows,
 )
 from model2_assets.training.fit import FittedModels, provenance_of
-from model2_assets.training.models import Manifest, StoredFoldModels, TrainedRows
+from model2_assets.training.models import load_model
 from model2_assets.training.predict import predict_rows
 from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
 from model2_assets.training.task import Task
@@ -229,7 +230,7 @@ def make_live(
     rows = find_live_rows(market_data, features, bars=bars)
     X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
     refuse_infinity(X, rows, manifest.feature_names)
-    prediction = predict_rows(stored.load(0), X, np.arange(len(rows)))
+    prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))
     live = pd.DataFrame({"prediction": prediction}, index=rows)
     dates = rows.get_level_values("datetime")
     marked = with_provenance(

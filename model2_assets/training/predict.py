@@ -14,6 +14,7 @@ from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.provenance import (
     INPUTS,
     data_version_of,
@@ -30,7 +31,7 @@ from model2_assets.training.data import (
     hash_row_order,
     row_name,
 )
-from model2_assets.training.models import StoredFoldModels
+from model2_assets.training.models import load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task
 
@@ -288,7 +289,7 @@ def predict_stored(
             "fitted_models was trained on other rows or features than those stored now; "
             "materialize fitted_models again"
         )
-    return predict_splits(stored, data), data
+    return predict_splits(load_models(stored), data), data
 
 
 @dataclass(frozen=True, eq=False)
@@ -343,7 +344,7 @@ def make_out_of_fold(
     difference = refit_difference(
         task.make_trainer,
         task.weighted(data, tables.labels),
-        stored,
+        load_models(stored),
         split_id=split_id,
         n_threads=n_threads or usable_cores(),
     )
@@ -367,7 +368,7 @@ def make_out_of_fold(
         determinism_tolerance_bps=task.trainer_class.determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
-        again=predict_out_of_fold(stored, data),
+        again=predict_out_of_fold(load_models(stored), data),
     )
 
 

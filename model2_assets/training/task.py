@@ -10,11 +10,11 @@ import pandas as pd
 from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.models import Manifest
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 from model2_assets.training.base_models import BaseModelTrainer
 from model2_assets.training.data import TrainingData, assemble_training_data
 from model2_assets.training.model_registry import ModelRegistry
-from model2_assets.training.models import Manifest
 from model2_assets.training.weights import label_spans
 
 

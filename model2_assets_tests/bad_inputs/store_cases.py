@@ -10,17 +10,12 @@ from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
 from model2_assets.storage.files import TEMPORARY_PREFIX
 from model2_assets.storage.lock import hold_region
+from model2_assets.storage.models import Provenance, open_fold_models
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.storage.record import with_checksum
-from model2_assets.training import (
-    Provenance,
-    cross_validate,
-    hash_row_order,
-    open_fold_models,
-    save_fold_models,
-)
+from model2_assets.training import cross_validate, hash_row_order, load_model
 from model2_assets_tests.bad_inputs.bars import market
 from model2_assets_tests.bad_inputs.case import Case, Handled, Refused
+from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
@@ -48,12 +43,11 @@ def _store_models_of_another_scikit_learn(folder: Path) -> None:
     manifest = folder / _MODELS / "manifest.json"
     values = json.loads(manifest.read_text(encoding="utf-8"))
     values["library_versions"]["scikit-learn"] = "0.1.2"
-    del values["checksum"]
-    manifest.write_text(json.dumps(with_checksum(values)), encoding="utf-8")
+    manifest.write_text(json.dumps(values), encoding="utf-8")
 
 
 def _load_models(folder: Path) -> dict[str, int]:
-    open_fold_models(UPath(folder / _MODELS), trainers=[_TRAINER]).load(0)
+    load_model(open_fold_models(UPath(folder / _MODELS), trainers=[_TRAINER]), 0)
     return {}
 
 

@@ -18,8 +18,9 @@ from model2_assets.checks import (
 )
 from model2_assets.cross_validation import prove_no_overlap
 from model2_assets.panel import panel_index
+from model2_assets.storage.models import Provenance
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import FittedModels, FoldModel, Provenance, RidgeTrainer
+from model2_assets.training import FittedModels, FoldModel, RidgeTrainer
 from model2_assets_tests.sample_tables import cv_scores, feature_importance, oof_predictions
 
 DAYS = pd.bdate_range("2024-01-01", periods=8).as_unit("us")

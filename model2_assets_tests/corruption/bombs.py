@@ -2,10 +2,11 @@
 
 import hashlib
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from model2_assets.training import Manifest
+from model2_assets.storage.models import Manifest
 
 
 class Bomb:
@@ -28,9 +29,7 @@ def plant(manifest_file: Path, models_folder: Path, crater: Path) -> None:
         stem, _, rest = fold.file.partition("-")
         file = f"{stem}-{sha256[:12]}{rest[12:]}"
         (models_folder / file).write_bytes(data)
-        folds.append(fold.model_copy(update={"file": file, "sha256": sha256, "bytes": len(data)}))
-    planted = manifest.model_copy(
-        update={"folds": tuple(folds), "total_bytes": len(data) * len(folds)}
-    )
+        folds.append(replace(fold, file=file, sha256=sha256, bytes=len(data)))
+    planted = replace(manifest, folds=tuple(folds))
     manifest_file.unlink()  # the kept version may be another link to the same file
     manifest_file.write_text(planted.to_json(), encoding="utf-8")

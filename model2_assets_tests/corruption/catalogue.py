@@ -13,6 +13,7 @@ from typing import Any
 from model2_assets.storage import Address, Store
 from model2_assets.storage.read import load_oof
 from model2_assets.storage.record import Attestation, with_checksum
+from model2_assets.training import load_models
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.corruption.damage import replace_file
 from model2_assets_tests.corruption.stored import address_of, models_of, table_of, value_of
@@ -250,7 +251,7 @@ def matrix_value(store: Store) -> Path:
 def load(address: Address) -> Read:
     def read(store: Store) -> Any:
         value = store.load(address)
-        return list(value) if address.product.format == "fold_models" else value
+        return list(load_models(value)) if address.product.format == "fold_models" else value
 
     return read
 
@@ -263,7 +264,7 @@ def attested(address: Address, *, night: int = 1) -> Read:
         value = clean.load(address)
         told = clean.difference_from_record(address, value)
         if address.product.format == "fold_models":
-            list(value)
+            list(load_models(value))
         if told is not None:
             raise Told(told)
         return value

@@ -11,10 +11,16 @@ import numpy as np
 from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.storage.archive import Version
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import TrainedRows
 from model2_assets.storage.provenance import facts_of, with_provenance
-from model2_assets.training import FittedModels, FoldModel, RidgeTrainer, XGBoostTrainer
+from model2_assets.training import (
+    FittedModels,
+    FoldModel,
+    RidgeTrainer,
+    XGBoostTrainer,
+    load_models,
+)
 from model2_assets.training.data import SourceTables
-from model2_assets.training.models import TrainedRows
 from model2_assets.training.ridge_sums import _read, _write, add_up_tables
 from model2_assets_tests import sample_models
 from model2_assets_tests.sample_tables import sample_table
@@ -154,7 +160,7 @@ def digest(value: Any) -> Any:
     if isinstance(value, str):
         return value
     if hasattr(value, "manifest"):
-        return value.manifest, [fold.trainer.digest() for fold in value]
+        return value.manifest, [fold.trainer.digest() for fold in load_models(value)]
     return table_digest(value), json.dumps(facts_of(value), sort_keys=True)
 
 

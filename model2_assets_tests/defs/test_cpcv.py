@@ -11,6 +11,7 @@ from model2_assets.config import Model2Config
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import top_quantile_turnover
 from model2_assets.storage.provenance import facts_of
+from model2_assets.training import load_model
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region, workbench
 
@@ -107,7 +108,7 @@ def test_paths_are_those_of_the_splitter_and_predictions_those_of_the_stored_mod
         sample = lines.iloc[::97]
         X = features.reindex(pd.MultiIndex.from_frame(sample[ROW])).to_numpy(dtype=np.float32)
         np.testing.assert_allclose(
-            stored.load(int(split_id)).predict(X), sample["prediction"], rtol=1e-9
+            load_model(stored, int(split_id)).predict(X), sample["prediction"], rtol=1e-9
         )
 
 

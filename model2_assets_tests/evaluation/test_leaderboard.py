@@ -12,14 +12,14 @@ from model2_assets.evaluation import (
     leaderboard_version,
 )
 from model2_assets.storage.conformity import require_conformity
+from model2_assets.storage.models import Manifest, ModelFile, Provenance
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import FoldFile, Manifest, Provenance
 from model2_assets_tests.sample_tables import oof_predictions
 
 
 def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10**8) -> Manifest:
     folds = tuple(
-        FoldFile(
+        ModelFile(
             split_id=split_id,
             file=f"fold_{split_id}-{'0' * 12}.joblib",
             sha256="0" * 64,

@@ -6,12 +6,13 @@ candidate has other values than the last good result.
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from model2_assets.defs.assets import PREPARATION, SUMMARY
 from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.training import Manifest
+from model2_assets.storage.models import Manifest
 from model2_assets_tests.planted_failures.catalogue import TEAMS, Case
 from model2_assets_tests.planted_failures.planting import Plot
 
@@ -151,5 +152,5 @@ def _publish(grown: Store, source: Address, store: Store, target: Address) -> No
     folder = Path(str(store.path(target)))
     shutil.copytree(str(grown.path(source)), folder)
     file = folder / "manifest.json"
-    manifest = Manifest.from_json(file.read_bytes()).model_copy(update={"region": target.region})
+    manifest = replace(Manifest.from_json(file.read_bytes()), region=target.region)
     file.write_text(manifest.to_json(), encoding="utf-8")

@@ -15,7 +15,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.defs.assets import PREPARATION, SUMMARY
 from model2_assets.defs.region import Region
 from model2_assets.storage import Address, Store
-from model2_assets.training import open_fold_models
+from model2_assets.storage.models import open_fold_models
 from model2_assets_tests.planted_failures.field import PARTITION
 from model2_assets_tests.planted_failures.planting import Plot
 

@@ -10,8 +10,8 @@ from model2_assets.config import RegionConfig, parse_config
 from model2_assets.evaluation import score_partition
 from model2_assets.reports import partition_report
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import Manifest, ModelFile, Provenance
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import FoldFile, Manifest, Provenance
 from model2_assets_tests.evaluation.paths_example import example
 
 HORIZON = "5d"
@@ -85,7 +85,7 @@ def _importance(manifest: Manifest) -> pd.DataFrame:
 
 def _manifest(model: str, *, n_splits: int) -> Manifest:
     folds = tuple(
-        FoldFile(
+        ModelFile(
             split_id=split_id,
             file=f"fold_{split_id}-{'0' * 12}.joblib",
             sha256="0" * 64,

@@ -173,8 +173,8 @@ def test_labels_are_described_by_their_settings():
 def test_names_cannot_bring_markup_in():
     made = partition(k=1)
     hostile = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
-    manifest = made.manifest.model_copy(
-        update={"model": hostile, "region": hostile, "library_versions": {hostile: hostile}}
+    manifest = dataclasses.replace(
+        made.manifest, model=hostile, region=hostile, library_versions={hostile: hostile}
     )
     html = dataclasses.replace(made, manifest=manifest).report()
     assert all(outcome.passed for outcome in check_report(html, PARTITION_PARTS))
@@ -198,7 +198,7 @@ def test_results_that_are_not_of_each_other_are_refused(cpcv):
     labels.attrs = {"provenance": {"data_version": "another", "inputs": {}}}
     with pytest.raises(StoreError, match="oof_predictions was made from labels of version"):
         dataclasses.replace(cpcv, labels=labels).report()
-    manifest = cpcv.manifest.model_copy(update={"params": {"alpha": 1.0}})
+    manifest = dataclasses.replace(cpcv.manifest, params={"alpha": 1.0})
     with pytest.raises(StoreError, match="oof_predictions was made from fitted_models of version"):
         dataclasses.replace(cpcv, manifest=manifest).report()
     importance = cpcv.importance.copy()

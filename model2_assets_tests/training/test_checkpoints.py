@@ -20,8 +20,8 @@ from model2_assets.training import (
     RidgeTrainer,
     make_nested,
     predict_out_of_fold,
-    save_fold_models,
 )
+from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.training.interrupted import (
     PARTITION,
     TABLES,

@@ -16,8 +16,9 @@ from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage import Address, Store
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.provenance import data_versions_of, facts_of
-from model2_assets.training import LivePredictions, StoredFoldModels, make_live
+from model2_assets.training import LivePredictions, make_live
 from model2_assets_tests.training.live_tables import (
     HORIZON,
     LiveTables,

@@ -195,14 +195,14 @@ def test_the_final_model_takes_the_geometric_median_of_the_choices():
     registry = models(params={"alphas": [1.0, 100.0, 1e4]})
     tables = live_tables(registry=registry)
     choices = [1.0, 1e4, 100.0, 1e4]
+    first = tables.validated.folds[0]
+    fourth = replace(first, split_id=3, file=first.file.replace("fold_0", "fold_3"))
     folds = [
-        fold.model_copy(update={"chosen_params": {"alpha": alpha}})
-        for fold, alpha in zip(
-            [*tables.validated.folds, tables.validated.folds[0]], choices, strict=True
-        )
+        replace(fold, chosen_params={"alpha": alpha})
+        for fold, alpha in zip([*tables.validated.folds, fourth], choices, strict=True)
     ]
     assert {"alpha"} == {key for fold in tables.validated.folds for key in fold.chosen_params}
-    validated = tables.validated.model_copy(update={"folds": tuple(folds)})
+    validated = replace(tables.validated, folds=tuple(folds))
 
     (model,) = fit_final(tables.replaced(validated=validated), registry).models
 

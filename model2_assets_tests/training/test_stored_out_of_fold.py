@@ -16,6 +16,7 @@ from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,
     average_splits,
+    load_model,
     make_out_of_fold,
     predict_stored,
     usable_cores,
@@ -100,7 +101,7 @@ def test_each_row_is_predicted_by_the_model_of_the_split_that_tests_it(store, ta
     for split_id in range(5):
         tested = (tables.cv_splits[f"split_{split_id}"] == 1).to_numpy()
         expected = pd.Series(
-            stored.load(split_id).predict(np.ascontiguousarray(X[tested])),
+            load_model(stored, split_id).predict(np.ascontiguousarray(X[tested])),
             index=tables.features.index[tested],
         )
         found = made.oof["prediction"].reindex(expected.index)

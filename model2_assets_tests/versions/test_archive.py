@@ -24,6 +24,7 @@ from model2_assets.storage import (
 )
 from model2_assets.storage.archive import inputs_element, origin_of_report
 from model2_assets.storage.provenance import with_provenance
+from model2_assets.training import load_models
 from model2_assets.training import models as persistence
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
@@ -356,7 +357,7 @@ def test_kill_at_any_step_leaves_current_and_kept_models_whole(
     for _ in killed_at_every_step(lambda: store.write(MODELS, made[3]), monkeypatch):
         stored = store.open_models(MODELS)
         assert stored.manifest.data_version in (made[2].data_version, made[3].data_version)
-        assert [model.trainer.digest() for model in stored]
+        assert [model.trainer.digest() for model in load_models(stored)]
         for version in store.archive.versions(MODELS):
             store.archive.read(MODELS, version)
             assert set(version.model_files) <= model_files(store)

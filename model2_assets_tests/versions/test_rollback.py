@@ -16,6 +16,7 @@ from model2_assets.storage.rollback import (
     scores_of,
     verify_rollback,
 )
+from model2_assets.training import load_models
 from model2_assets_tests.sample_tables import sample_table
 from model2_assets_tests.versions.nights import (
     OOF,
@@ -68,7 +69,7 @@ def test_models_of_a_restored_night_can_be_loaded(store: Store) -> None:
 
     roll_back(store, first)
 
-    (model,) = store.open_models(at("fitted_models"))
+    (model,) = load_models(store.open_models(at("fitted_models")))
     assert model.trainer.digest()
 
 
@@ -150,7 +151,7 @@ def test_kill_between_any_two_steps_leaves_whole_files_and_shows_as_a_mix(store:
         found = nights_on_disk(store)
         assert found["oof_predictions"] == 0
         assert found["fitted_models"] == 1
-        assert list(store.open_models(at("fitted_models")))
+        assert list(load_models(store.open_models(at("fitted_models"))))
         kept = {version.data_version for version in store.archive.versions(OOF)}
         assert len(kept) == 2
 

@@ -334,11 +334,11 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.reports.galleries import TOP_FEATURES, importance_pictures
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import with_provenance
-        from model2_assets.training import aggregate_importances, top_importances
+        from model2_assets.training import aggregate_importances, load_models, top_importances
 
         horizon, model = Partition.parse(context.partition_key)
         with core_call(context):
-            importance = aggregate_importances(list(fitted_models))
+            importance = aggregate_importances(load_models(fitted_models))
             version = table_digest(importance)
             manifest = fitted_models.manifest
             marked = with_provenance(
