@@ -3,34 +3,34 @@
 import io
 import json
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
-import click
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from upath import UPath
 
-from model2_assets.config import Model2Config
+from model2_assets.config.partition import Partition
 from model2_assets.defs.run_result import CheckResult, RunResult, StepResult, one_line
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.storage import Address, Store
 from model2_assets.storage.files import is_local, write_atomically
 
+FORMAT_VERSION = 1
+FOLDER = "gate"
+JUNIT_FILE, JSON_FILE = "gate.xml", "gate.json"
+
+_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 forbids, section 2.2, such as a terminal's colours in an error message."""
+
 
 @dataclass(frozen=True)
 class StoredPartition:
-    """One partition of a region, as it is on disk.
+    """One partition of a region, such as ``21d|ridge``, as it is on disk.
 
-    Attributes
-    ----------
-    region : str
-        Such as ``us``.
-    partition : str
-        Such as ``21d|ridge``.
-    problems : tuple of str
-        For each product that is not there or cannot be read its name, a colon, and why.
+    For each product that is not there or cannot be read, `problems` has its name, a colon and
+    why.
     """
 
     region: str
@@ -57,53 +57,18 @@ class StoredPartition:
 
 
 def look_at_partitions(
-    store: Store,
-    region: str,
-    partitions: Iterable[tuple[str, str]],
-    *,
-    assets: Collection[str],
+    store: Store, region: str, partitions: Iterable[Partition], *, assets: Collection[str]
 ) -> tuple[StoredPartition, ...]:
-    """Read every product of every partition.
+    """Read every product of every partition of a region, in the order given."""
 
-    Parameters
-    ----------
-    store : Store
-        Where results are; nothing is written.
-    region : str
-        Its name.
-    partitions : iterable of (str, str)
-        Horizon and model of each.
-    assets : collection of str
-        Products that each must have.
+    def problems(partition: Partition) -> Iterable[str]:
+        for asset in assets:
+            try:
+                store.verify(Address(region, asset, *partition))
+            except (Model2Error, OSError) as error:
+                yield f"{asset}: {error}"
 
-    Returns
-    -------
-    tuple of StoredPartition
-        In the order given.
-    """
-    return tuple(
-        StoredPartition(
-            region,
-            f"{horizon}|{model}",
-            tuple(
-                f"{asset}: {problem}"
-                for asset in assets
-                if (problem := _problem(store, Address(region, asset, horizon, model)))
-            ),
-        )
-        for horizon, model in partitions
-    )
-
-
-def _problem(store: Store, address: Address) -> str:
-    try:
-        store.verify(address)
-    except (Model2Error, OSError) as error:
-        return str(error)
-    return ""
-
-
-FORMAT_VERSION = 1
+    return tuple(StoredPartition(region, found.key, (*problems(found),)) for found in partitions)
 
 
 @dataclass(frozen=True)
@@ -143,14 +108,10 @@ class GateSummary:
     @property
     def counts(self) -> dict[str, int]:
         """How many of what; ``warnings`` are failed checks of level warn."""
-        steps, checks = self._steps, self._checks
+        checks = [check for run in self.runs for check in run.checks]
         return {
-            "runs": len(self.runs),
-            "failed_runs": sum(run.status == "failed" for run in self.runs),
-            "skipped_runs": sum(run.status == "skipped" for run in self.runs),
-            "steps": len(steps),
-            "failed_steps": sum(step.status == "failed" for step in steps),
-            "skipped_steps": sum(step.status == "skipped" for step in steps),
+            **_by_status("runs", self.runs),
+            **_by_status("steps", [step for run in self.runs for step in run.steps]),
             "checks": len(checks),
             "failed_checks": sum(check.is_failure for check in checks),
             "warnings": sum(check.is_warning for check in checks),
@@ -196,16 +157,14 @@ class GateSummary:
         }
 
     @property
-    def _steps(self) -> list[StepResult]:
-        return [step for run in self.runs for step in run.steps]
-
-    @property
-    def _checks(self) -> list[CheckResult]:
-        return [check for run in self.runs for check in run.checks]
-
-    @property
     def _missing(self) -> list[StoredPartition]:
         return [found for found in self.partitions if found.is_missing]
+
+
+def _by_status(kind: str, found: Sequence[RunResult | StepResult]) -> dict[str, int]:
+    statuses = [one.status for one in found]
+    counts = {f"{status}_{kind}": statuses.count(status) for status in ("failed", "skipped")}
+    return {kind: len(found), **counts}
 
 
 def problem_lines(runs: Sequence[RunResult]) -> tuple[str, ...]:
@@ -218,190 +177,50 @@ def problem_lines(runs: Sequence[RunResult]) -> tuple[str, ...]:
     return (*warnings, *skipped, *failed)
 
 
-FOLDER = "gate"
-JUNIT_FILE, JSON_FILE = "gate.xml", "gate.json"
+def gate_folder(folder: str | None, store: Store) -> UPath:
+    """Make sure that there is a folder for the report, before any work is spent.
 
-
-@dataclass(frozen=True)
-class GateReport:
-    """Where the verdict is written.
-
-    Attributes
-    ----------
-    folder : UPath
-        A folder that is there.
+    Where none is given, it is ``gate`` below the base path of results where that is a local
+    disk, else ``gate`` in the working directory.
     """
-
-    folder: UPath
-
-    @classmethod
-    def prepare(cls, folder: str | None, store: Store) -> "GateReport":
-        """Make sure that there is a folder to write to, before any work is spent.
-
-        Parameters
-        ----------
-        folder : str or None
-            The folder; without one, ``gate`` below the base path of `store` where that is a
-            local disk, else ``gate`` in the working directory.
-        store : Store
-            Where results are.
-
-        Returns
-        -------
-        GateReport
-            To be given the verdict at the end.
-
-        Raises
-        ------
-        ConfigError
-            If the folder cannot be made.
-        """
-        if folder is not None:
-            path = UPath(folder)
-        else:
-            path = store.base / FOLDER if is_local(store.base) else UPath(FOLDER)
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"report folder {path}: cannot be made ({error.strerror}); correct --report-dir"
-            ) from error
-        return cls(path)
-
-    def write(self, summary: GateSummary) -> None:
-        """Write both files, each in one step.
-
-        Parameters
-        ----------
-        summary : GateSummary
-            The verdict.
-        """
-        text = json.dumps(summary.document(), indent=2, ensure_ascii=False, allow_nan=False)
-        write_atomically(self.folder / JUNIT_FILE, junit_xml(summary))
-        write_atomically(self.folder / JSON_FILE, f"{text}\n".encode())
-
-
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
-
-
-def gate_options(command: CommandT) -> CommandT:
-    """Add ``--gate`` and ``--report-dir`` to a command."""
-    for option in (
-        click.option(
-            "--report-dir",
-            type=click.Path(file_okay=False),
-            metavar="DIR",
-            help="Write the report there, else to gate/ below the base path; implies --gate.",
-        ),
-        click.option(
-            "--gate",
-            is_flag=True,
-            help="Name each failed step, failed check and missing partition on one line, and "
-            "write gate.xml (JUnit) and gate.json.",
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-def pass_judgement(
-    report: GateReport,
-    command: str,
-    started: datetime,
-    runs: Sequence[RunResult],
-    config: Model2Config,
-    store: Store,
-    regions: Sequence[str],
-) -> int:
-    """Look at every partition, write the report and say what is wrong.
-
-    Parameters
-    ----------
-    report : GateReport
-        Where the verdict is written.
-    command : str
-        Such as ``retrain``.
-    started : datetime
-        When the command started, with time zone.
-    runs : sequence of RunResult
-        Every planned run.
-    config : Model2Config
-        Says which partitions there have to be.
-    store : Store
-        Where results are.
-    regions : sequence of str
-        Regions to look at.
-
-    Returns
-    -------
-    int
-        Exit status: 0 where all is well, else 1.
-
-    Raises
-    ------
-    ConfigError
-        If the report cannot be written; the verdict has been printed then.
-    """
-    summary = GateSummary(
-        command=command,
-        started=started,
-        seconds=(datetime.now(UTC) - started).total_seconds(),
-        runs=tuple(runs),
-        partitions=_partitions(config, store, regions),
-    )
+    if folder is not None:
+        path = UPath(folder)
+    else:
+        path = store.base / FOLDER if is_local(store.base) else UPath(FOLDER)
     try:
-        report.write(summary)
-        click.echo(f"report: {report.folder}", err=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        problem = f"report folder {report.folder}: cannot be written ({error.strerror})"
+        raise ConfigError(
+            f"report folder {path}: cannot be made ({error.strerror}); correct --report-dir"
+        ) from error
+    return path
+
+
+def write_report(folder: UPath, summary: GateSummary) -> None:
+    """Write the verdict as JUnit XML and as JSON, each in one step."""
+    text = json.dumps(summary.document(), indent=2, ensure_ascii=False, allow_nan=False)
+    try:
+        write_atomically(folder / JUNIT_FILE, junit_xml(summary))
+        write_atomically(folder / JSON_FILE, f"{text}\n".encode())
+    except OSError as error:
+        problem = f"report folder {folder}: cannot be written ({error.strerror})"
         raise ConfigError("\n".join([problem, *summary.lines])) from error
-    for line in summary.lines:
-        click.echo(line, err=True)
-    return summary.exit_status
-
-
-def _partitions(
-    config: Model2Config, store: Store, regions: Sequence[str]
-) -> tuple[StoredPartition, ...]:
-    from model2_assets.defs.assets import training_assets
-    from model2_assets.defs.region import Region
-
-    found: list[StoredPartition] = []
-    for name in regions:
-        horizons, models = config.region(name).labels.horizon_keys, config.models_of(name)
-        found += look_at_partitions(
-            store,
-            name,
-            [(horizon, model) for horizon in horizons for model in models],
-            assets=training_assets(Region(name, config, store)),
-        )
-    return tuple(found)
-
-
-_NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""What XML 1.0 forbids, section 2.2, such as a terminal's colours in an error message."""
 
 
 def junit_xml(summary: GateSummary) -> bytes:
-    """Return the verdict as JUnit XML.
+    """Return the verdict as JUnit XML, UTF-8.
 
-    Parameters
-    ----------
-    summary : GateSummary
-        The verdict.
-
-    Returns
-    -------
-    bytes
-        UTF-8. A suite for each run, a case for each of its steps and checks, and a suite
-        ``partitions`` with a case for each. A failure's message is its sentence; a check
-        of level warn that does not hold passes, with the sentence in ``system-out``.
+    There is a suite for each run, with a case for each of its steps and checks, and a suite
+    ``partitions`` with a case for each. A failure's message is its sentence; a check of level
+    warn that does not hold passes, with the sentence in ``system-out``.
     """
     document = JUnitXml(f"model2 {summary.command}")
     for run in summary.runs:
         document.add_testsuite(_run_suite(run))
     if summary.partitions:
-        document.add_testsuite(_partition_suite(summary.partitions))
+        suite = TestSuite("partitions")
+        suite.add_testcases([_partition_case(found) for found in summary.partitions])
+        document.add_testsuite(suite)
     document.update_statistics()
     # Afterwards: updating makes the time of a suite the sum of its cases.
     for suite, run in zip(document, summary.runs, strict=False):
@@ -417,17 +236,12 @@ def _run_suite(run: RunResult) -> TestSuite:
     suite.add_property("job", run.job)
     if run.run_id:
         suite.add_property("run_id", run.run_id)
-    suite.add_testcases(
-        [
-            *(_step_case(step, run) for step in run.steps),
-            *(_check_case(check, run) for check in run.checks),
-        ]
-    )
-    says_why = any(step.status == "failed" for step in run.steps) or any(
-        check.is_failure for check in run.checks
-    )
+    cases = [_step_case(step, run) for step in run.steps]
+    cases += [_check_case(check, run) for check in run.checks]
+    says_why = any(isinstance(result, Failure) for case in cases for result in case.result)
     if run.status != "passed" and not says_why:
-        suite.add_testcase(_case("run", run.name, run.status, run.reason))
+        cases.append(_case("run", run.name, run.status, run.reason))
+    suite.add_testcases(cases)
     return suite
 
 
@@ -445,20 +259,9 @@ def _check_case(check: CheckResult, run: RunResult) -> TestCase:
     return case
 
 
-def _partition_suite(partitions: tuple[StoredPartition, ...]) -> TestSuite:
-    suite = TestSuite("partitions")
-    suite.add_testcases(
-        [
-            _case(
-                str(found),
-                "partitions",
-                "failed" if found.is_missing else "passed",
-                f"missing: {found.reason}",
-            )
-            for found in partitions
-        ]
-    )
-    return suite
+def _partition_case(found: StoredPartition) -> TestCase:
+    status = "failed" if found.is_missing else "passed"
+    return _case(str(found), "partitions", status, f"missing: {found.reason}")
 
 
 def _case(name: str, class_name: str, status: str, reason: str) -> TestCase:

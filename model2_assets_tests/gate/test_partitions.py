@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from model2_assets.cli.gate import look_at_partitions
+from model2_assets.config.partition import Partition
 from model2_assets.storage import Address, Store
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions
 from model2_assets_tests.test_storage import fitted
 
-PARTITIONS = (("21d", "ridge"), ("63d", "ridge"))
+PARTITIONS = (Partition("21d", "ridge"), Partition("63d", "ridge"))
 ASSETS = ("fitted_models", "oof_predictions", "cv_scores")
 
 

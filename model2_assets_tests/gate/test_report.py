@@ -4,17 +4,17 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from model2_assets.cli.gate import GateReport
+from model2_assets.cli.gate import gate_folder, write_report
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Store
 from model2_assets_tests.gate.summaries import PREPARATION, TRAINING, summary
 
 
 def test_report_is_below_the_base_path_of_a_local_store(tmp_path: Path) -> None:
-    report = GateReport.prepare(None, Store(tmp_path / "data"))
+    report = gate_folder(None, Store(tmp_path / "data"))
 
-    report.write(summary(TRAINING))
-    report.write(summary(PREPARATION))
+    write_report(report, summary(TRAINING))
+    write_report(report, summary(PREPARATION))
 
     folder = tmp_path / "data" / "gate"
     assert sorted(path.name for path in folder.iterdir()) == ["gate.json", "gate.xml"]
@@ -27,15 +27,14 @@ def test_report_of_an_object_store_is_in_the_working_directory(
 ) -> None:
     monkeypatch.chdir(tmp_path)
 
-    GateReport.prepare(None, Store("memory://gate")).write(summary(PREPARATION))
+    write_report(gate_folder(None, Store("memory://gate")), summary(PREPARATION))
 
     assert (tmp_path / "gate" / "gate.json").is_file()
 
 
 def test_report_goes_where_it_is_told_to(tmp_path: Path) -> None:
-    GateReport.prepare(str(tmp_path / "a" / "b"), Store("memory://gate")).write(
-        summary(PREPARATION)
-    )
+    folder = gate_folder(str(tmp_path / "a" / "b"), Store("memory://gate"))
+    write_report(folder, summary(PREPARATION))
 
     assert (tmp_path / "a" / "b" / "gate.xml").is_file()
 
@@ -44,4 +43,4 @@ def test_a_folder_that_cannot_be_made_is_refused_before_any_work(tmp_path: Path)
     (tmp_path / "file").write_text("", encoding="utf-8")
 
     with pytest.raises(ConfigError, match=r"file/report: cannot be made .* correct --report-dir"):
-        GateReport.prepare(str(tmp_path / "file" / "report"), Store("memory://gate"))
+        gate_folder(str(tmp_path / "file" / "report"), Store("memory://gate"))
