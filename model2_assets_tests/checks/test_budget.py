@@ -2,7 +2,7 @@ import pytest
 
 from model2_assets.checks import check_within_budget, failed_errors, rejections
 from model2_assets.config import ChecksConfig
-from model2_assets_tests.test_costs import costs
+from model2_assets_tests.training.test_resources import costs
 
 BUDGETS = ChecksConfig(hours=2, rss_gb=24, models_mb=500)
 

@@ -20,8 +20,8 @@ from model2_assets.training import (
     predict_splits,
     recombine_predictions,
 )
-from model2_assets_tests.training.panels import make_data
-from model2_assets_tests.training.test_out_of_fold import constant, hand_made
+from model2_assets_tests.training.panels import hand_made, make_data
+from model2_assets_tests.training.trainers import constant
 
 LIMITS = ChecksConfig()
 CONFIG = CrossValidationConfig(n_groups=4, n_test_groups=2)

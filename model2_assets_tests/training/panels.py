@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.panel import panel_index
 from model2_assets.training import TrainingData, assemble_training_data
@@ -70,3 +70,17 @@ def make_tables(
 
 def make_data(**settings: object) -> TrainingData:
     return assemble_training_data(*make_tables(**settings), horizon="21d")  # type: ignore[arg-type]
+
+
+def hand_made(roles: ArrayLike, group_id: ArrayLike) -> TrainingData:
+    """Return two instruments on as many dates as it takes, without any signal."""
+    roles = np.array(roles, dtype=np.int8)
+    index = make_index(len(roles) // 2, 2)
+    return TrainingData(
+        index=index,
+        X=np.zeros((len(index), 1), dtype=np.float32),
+        y=np.zeros(len(index)),
+        feature_names=("f",),
+        roles=roles,
+        group_id=np.array(group_id, dtype=np.int16),
+    )

@@ -1,12 +1,18 @@
+"""Cores and memory that may be used, and what steps cost."""
+
+import os
+import resource
+import subprocess
 import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model2_assets.errors import TrainingError
+from model2_assets.errors import ConfigError, TrainingError
 from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,
@@ -14,12 +20,28 @@ from model2_assets.training import (
     fit_n_jobs_to_memory,
     fit_split,
     measure_resources,
+    usable_cores,
+)
+from model2_assets.training import resources as module
+from model2_assets.training.resources import (
+    COLUMNS,
+    LEAST_BYTES,
+    cgroup_cpu_quota,
+    cgroup_memory_limit,
+    require_address_space,
+    total_costs,
+    usable_memory,
 )
 from model2_assets_tests.training.panels import make_data
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="resets the mark on Linux")
 
 MB = 1_000_000
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 def touch(megabytes):
@@ -154,3 +176,182 @@ def test_what_does_not_fit_is_refused_with_the_numbers():
         "training on 1000000 rows of 100 features needs about 3.5 GB, and "
         "execution.max_rss_gb allows 2 GB; raise the limit"
     )
+
+
+def test_the_tightest_quota_of_a_version_2_group_and_its_ancestors_counts(tmp_path):
+    membership, root = tmp_path / "cgroup", tmp_path / "fs"
+    write(membership, "0::/slice/job\n")
+    write(root / "slice/job/cpu.max", "max 100000\n")
+    write(root / "slice/cpu.max", "150000 100000\n")
+    write(root / "cpu.max", "400000 100000\n")
+    assert cgroup_cpu_quota(membership=membership, root=root) == 1.5
+
+
+def test_a_quota_of_version_1_counts(tmp_path):
+    membership, root = tmp_path / "cgroup", tmp_path / "fs"
+    write(membership, "4:memory:/docker/x\n2:cpu,cpuacct:/docker/x\n")
+    write(root / "cpu,cpuacct/docker/x/cpu.cfs_quota_us", "250000\n")
+    write(root / "cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n")
+    write(root / "memory/docker/x/cpu.max", "1 100000\n")
+    assert cgroup_cpu_quota(membership=membership, root=root) == 2.5
+
+
+def test_a_container_that_sees_its_own_group_as_the_root_is_limited(tmp_path):
+    membership, root = tmp_path / "cgroup", tmp_path / "fs"
+    write(membership, "2:cpu:/docker/not-visible-here\n")
+    write(root / "cpu/cpu.cfs_quota_us", "50000\n")
+    write(root / "cpu/cpu.cfs_period_us", "100000\n")
+    assert cgroup_cpu_quota(membership=membership, root=root) == 0.5
+
+
+@pytest.mark.parametrize("quota", ["-1\n", "0\n"])
+def test_no_quota_is_no_limit(tmp_path, quota):
+    membership, root = tmp_path / "cgroup", tmp_path / "fs"
+    write(membership, "0::/\n")
+    write(root / "cpu.max", "max 100000\n")
+    write(root / "cpu/cpu.cfs_quota_us", quota)
+    write(root / "cpu/cpu.cfs_period_us", "100000\n")
+    assert cgroup_cpu_quota(membership=membership, root=root) is None
+
+
+def test_a_system_without_control_groups_has_no_limit(tmp_path):
+    assert cgroup_cpu_quota(membership=tmp_path / "none", root=tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(("quota", "cores"), [(None, 3), (1.5, 2), (0.2, 1), (64.0, 3)])
+def test_affinity_and_quota_are_both_respected(monkeypatch, quota, cores):
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5}, raising=False)
+    monkeypatch.setattr(module, "cgroup_cpu_quota", lambda: quota)
+    assert usable_cores() == cores
+
+
+def limit(tmp_path):
+    return cgroup_memory_limit(membership=tmp_path / "cgroup", root=tmp_path / "fs")
+
+
+def test_the_tightest_limit_of_a_version_2_group_and_its_ancestors_counts(tmp_path):
+    write(tmp_path / "cgroup", "0::/slice/job\n")
+    write(tmp_path / "fs/slice/job/memory.max", "max\n")
+    write(tmp_path / "fs/slice/memory.max", "2000000\n")
+    write(tmp_path / "fs/memory.max", "4000000\n")
+    assert limit(tmp_path) == 2_000_000
+
+
+def test_a_limit_of_version_1_counts(tmp_path):
+    write(tmp_path / "cgroup", "2:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n")
+    write(tmp_path / "fs/memory/docker/x/memory.limit_in_bytes", "3000000\n")
+    write(tmp_path / "fs/memory/memory.limit_in_bytes", "9223372036854771712\n")
+    write(tmp_path / "fs/cpu,cpuacct/docker/x/memory.limit_in_bytes", "1\n")
+    assert limit(tmp_path) == 3_000_000
+
+
+def test_memory_of_a_container_that_sees_its_own_group_as_the_root_is_limited(tmp_path):
+    write(tmp_path / "cgroup", "4:memory:/docker/not-visible-here\n")
+    write(tmp_path / "fs/memory/memory.limit_in_bytes", "5000000\n")
+    assert limit(tmp_path) == 5_000_000
+
+
+def test_no_limit_is_none(tmp_path):
+    write(tmp_path / "cgroup", "0::/\n")
+    write(tmp_path / "fs/memory.max", "max\n")
+    assert limit(tmp_path) is None
+    assert cgroup_memory_limit(membership=tmp_path / "no", root=tmp_path / "none") is None
+
+
+@pytest.mark.parametrize(("group", "usable"), [(None, 8 * 4096), (4096, 4096), (10**9, 8 * 4096)])
+def test_the_smaller_of_machine_and_group_counts(monkeypatch, group, usable):
+    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8}
+    monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
+    monkeypatch.setattr(module, "cgroup_memory_limit", lambda: group)
+    assert usable_memory() == usable
+
+
+def test_a_system_that_does_not_tell_has_no_known_memory(monkeypatch):
+    def unknown(name):
+        raise ValueError(name)
+
+    monkeypatch.setattr(os, "sysconf", unknown)
+    monkeypatch.setattr(module, "cgroup_memory_limit", lambda: None)
+    assert usable_memory() is None
+
+
+PROGRAM = """
+import numpy as np, pyarrow as pa
+from model2_assets.training.resources import release_unused_memory
+from model2_assets.training import measure_resources
+
+def resident():
+    return int(open("/proc/self/statm").read().split()[1]) * 4096
+
+blocks = [np.ones(2_000) for _ in range(20_000)]
+keep = blocks[::100]
+before = resident()
+del blocks
+release_unused_memory()
+print(before - resident())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's heap")
+def test_freed_memory_goes_back_to_the_system():
+    shown = subprocess.run(
+        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+    )
+    # 320 MB were allocated in small blocks, and all but a hundredth were freed.
+    assert int(shown.stdout) > 200e6
+
+
+def limited_to(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (limit, resource.RLIM_INFINITY))
+
+
+@pytest.mark.parametrize("limit", [resource.RLIM_INFINITY, LEAST_BYTES])
+def test_no_limit_or_a_wide_one_is_fine(monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    limited_to(monkeypatch, limit)
+    require_address_space()
+
+
+def test_a_narrow_limit_is_refused_with_its_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    limited_to(monkeypatch, 3_100_000_000)
+    with pytest.raises(ConfigError) as refusal:
+        require_address_space()
+    assert str(refusal.value) == (
+        "the address space of this process is limited to 3.1 GB (ulimit -v), and a retrain maps "
+        "4 GB, most of which it never uses; raise the limit, and limit memory by a control group "
+        "or execution.max_rss_gb instead"
+    )
+
+
+def costs(*rows):
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    return table.astype(dict.fromkeys(COLUMNS[2:], "float64"))
+
+
+def test_seconds_of_all_steps_add_up_and_the_largest_memory_counts():
+    total = total_costs(
+        costs(
+            ("features", "", 10, 1700, 90, 2500),
+            ("oof_paths", "21d|ridge", 100, 1000, 700, 1500),
+        )
+    )
+    assert (total.hours, total.peak_rss_gb, total.unknown) == (1.0, 2.5, ())
+
+
+def test_steps_without_costs_are_named_and_not_counted():
+    unknown = (None, None, None, None)
+    total = total_costs(
+        costs(
+            ("features", "", *unknown),
+            ("oof_paths", "21d|ridge", 0, 36, 0, 100),
+            ("oof_paths", "21d|xgboost", *unknown),
+            ("oof_paths", "63d|xgboost", *unknown),
+        )
+    )
+    assert np.isclose(total.hours, 0.01)
+    assert total.unknown == ("features", "oof_paths (2 partitions)")
+
+
+def test_no_known_step_costs_nothing():
+    total = total_costs(costs(("features", "", None, None, None, None)))
+    assert (total.hours, total.peak_rss_gb, total.unknown) == (0, 0, ("features",))

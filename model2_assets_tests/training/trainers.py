@@ -2,7 +2,7 @@
 
 from sklearn.linear_model import ElasticNet, Lars
 
-from model2_assets.training import LinearTrainer
+from model2_assets.training import FoldModel, LinearTrainer
 
 
 class ElasticNetTrainer(LinearTrainer):
@@ -54,6 +54,13 @@ class LarsTrainer(LinearTrainer):
 
     def make_estimator(self):
         return Lars()
+
+
+def constant(split_id, value):
+    """Return the model of a split that predicts one number."""
+    trainer = ConstantTrainer(params={}, seed=0)
+    trainer.value = value
+    return FoldModel(split_id=split_id, trainer=trainer, n_train=1, n_test=1, seconds=0.0)
 
 
 def record_threads(monkeypatch, trainer):
