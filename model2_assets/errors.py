@@ -34,16 +34,6 @@ def without_secrets(text: str) -> str:
     and, wherever they stand, the values of environment variables whose name says that they are
     secret, unless they are paths that exist, and passwords of URLs in environment variables.
 
-    Parameters
-    ----------
-    text : str
-        Such as the message of an exception.
-
-    Returns
-    -------
-    str
-        The text, otherwise unchanged.
-
     Examples
     --------
     >>> without_secrets("sftp://me:hunter2@host/prices.csv: no such file")
@@ -57,10 +47,7 @@ def without_secrets(text: str) -> str:
 
 
 def url_carries_secret(url: str) -> bool:
-    """Tell whether a URL has a password, or a parameter that signs or authorizes.
-
-    A local path is no URL, whatever characters it has.
-    """
+    """Tell whether a URL, which a local path never is, has a password or a signing parameter."""
     return "://" in url and any(
         pattern.search(url) for pattern in (_USER_INFO, _WEB_USER, _PARAMETER)
     )
@@ -83,7 +70,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _secrets_of_environment() -> list[str]:
-    """Return the longest first, so that none is struck out in part."""
     found = set()
     for name, value in os.environ.items():
         # PWD is the working folder, and a variable may name the file that holds a key.
@@ -91,6 +77,7 @@ def _secrets_of_environment() -> list[str]:
             found.add(value)
         if match := _URL_PASSWORD.match(value):
             found.add(match[1])
+    # The longest first, so that none is struck out in part.
     return sorted((secret for secret in found if len(secret) >= _SHORTEST), key=len, reverse=True)
 
 
