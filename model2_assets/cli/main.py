@@ -1,11 +1,9 @@
 """The ``model2`` command."""
 
 import os
-import sqlite3
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial, wraps
@@ -24,6 +22,7 @@ from model2_assets.cli.gate import (
     problem_lines,
     write_report,
 )
+from model2_assets.cli.instance import dagster_home, end_dead_runs, open_instance, refusal
 from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
 from model2_assets.config.load import load_object
 from model2_assets.config.partition import Partition
@@ -38,14 +37,14 @@ from model2_assets.defs.maintenance import (
     log_bytes,
 )
 from model2_assets.defs.region import Region
-from model2_assets.defs.retrain import close_dead_runs, execute_plan, not_started, plan_region
+from model2_assets.defs.retrain import execute_plan, not_started, plan_region
 from model2_assets.defs.rollback import (
     inputs_that_moved_on,
     record_rollback,
     refuse_unrecorded_pickles,
     refuse_while_running,
 )
-from model2_assets.defs.run_result import RunResult, one_line
+from model2_assets.defs.run_result import RunResult
 from model2_assets.errors import (
     ConfigError,
     Model2Error,
@@ -55,17 +54,13 @@ from model2_assets.errors import (
     without_secrets,
 )
 from model2_assets.logging import setup_logging
-from model2_assets.storage import Address, Store, default_base, default_store, repository_root
+from model2_assets.storage import Address, Store, default_base, default_store
 from model2_assets.storage.lock import hold_region, share_region
 from model2_assets.storage.rollback import Rollback, plan_rollback, restore, verify_rollback
 from model2_assets.training.resources import require_address_space
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-HOME_VARIABLE = "DAGSTER_HOME"
-
-_AFTER = "results on disk are whole, and the next retrain closes what this one left open"
 
 
 class _Command(click.Group):
@@ -84,32 +79,6 @@ class _Command(click.Group):
             text = f"error: {refused}" if refused else traceback.format_exc()
             click.echo(without_secrets(text), err=True)
             ctx.exit(1)
-
-
-def refusal(error: BaseException | None) -> str | None:
-    """Return one sentence where memory, the disk or a database gave up, and None elsewhere.
-
-    What the error came from is looked at as well.
-    """
-    if lack_of_memory(error) is not None:
-        return f"out of memory; give the process more, then run again: {_AFTER}"
-    while error is not None:
-        if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            return f"the system refuses: {error}; mend the cause, then run again: {_AFTER}"
-        if type(error).__name__ == "OperationalError":
-            reason, home = getattr(error, "orig", error), os.environ.get(HOME_VARIABLE)
-            remedy = (
-                f"it needs space, memory and the right to write {home}"
-                if isinstance(reason, sqlite3.Error)
-                else f"the server that dagster.yaml in {home} names has to run, and to let its "
-                f"user in"
-            )
-            return (
-                f"Dagster's database cannot be used: {one_line(str(reason))}; {remedy}, then run "
-                f"again: {_AFTER}"
-            )
-        error = error.__cause__
-    return None
 
 
 class Choice(NamedTuple):
@@ -262,7 +231,7 @@ def retrain(choice: Choice, gate: bool, report_dir: str | None) -> None:
     definitions = build_definitions(work.config, work.store)
     hold = partial(hold_region, configured_store(work.config, work.store))
     with open_instance() as instance:
-        _close_dead_runs(instance)
+        end_dead_runs(instance)
         finished = list(execute_plan(definitions, instance, plan, hold=hold))
     _print_scores([run.planned.region for run in finished if run.is_summary and run.success])
     results = [*(run.result for run in finished), *not_started(plan, finished)]
@@ -290,7 +259,7 @@ def check(choice: Choice, gate: bool, report_dir: str | None) -> None:
     definitions = build_definitions(work.config, work.store)
     results: list[RunResult] = []
     with open_instance() as instance:
-        _close_dead_runs(instance)
+        end_dead_runs(instance)
         for name in work.regions:
             region = Region(name, work.config, work.store)
             keys = [partition.key for partition in choice.partitions(work.config, name)]
@@ -350,7 +319,7 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     store = default_store(trainers=config.trainers)
     held = hold_region(store, region, partition=partition.key)
     with open_instance() as instance, held:
-        _close_dead_runs(instance)
+        end_dead_runs(instance)
         predictions = Address(region, "oof_predictions", *partition)
         roll_back(store, predictions, version, instance, is_confirmed=yes)
 
@@ -484,7 +453,7 @@ def propose_splits(
 def close_runs() -> None:
     """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""
     with open_instance() as instance:
-        _close_dead_runs(instance)
+        end_dead_runs(instance)
 
 
 @main.command("prune-runs")
@@ -547,41 +516,6 @@ def _validate_imports(config: Model2Config) -> None:
         ):
             if path is not None:
                 load_object(path, key=f"regions.{name}.{key}")
-
-
-def dagster_home() -> Path:
-    """Return the folder of the Dagster instance, and make Dagster use it."""
-    home = Path(os.environ.get(HOME_VARIABLE) or repository_root() or Path.cwd() / ".dagster")
-    home = home.absolute()
-    home.mkdir(parents=True, exist_ok=True)
-    os.environ[HOME_VARIABLE] = str(home)
-    return home
-
-
-@contextmanager
-def open_instance() -> Iterator[dg.DagsterInstance]:
-    """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
-    settings = dagster_home() / "dagster.yaml"
-    try:
-        instance = dg.DagsterInstance.get()
-    except Exception as error:
-        if refusal(error):
-            raise
-        # What Dagster says of the first of its settings that is wrong.
-        reasons = getattr(error, "errors", None)
-        text, *_ = str(reasons[0].message if reasons else error).partition("Stack Trace:")
-        raise ConfigError(
-            f"{settings}: {without_secrets(one_line(text)).rstrip('.')}; correct the file, or set "
-            f"what it names"
-        ) from error
-    with instance:
-        yield instance
-
-
-def _close_dead_runs(instance: dg.DagsterInstance) -> None:
-    closed = close_dead_runs(instance)
-    if closed:
-        click.echo(f"closed {closed} runs whose process was killed", err=True)
 
 
 def _console() -> "Console":
