@@ -156,6 +156,8 @@ _MODULES = {
     "hash_row_order": "data",
     "label_spans": "weights",
     "largest_difference": "predict",
+    "load_model": "models",
+    "load_models": "models",
     "make_live": "live",
     "make_nested": "nested",
     "make_out_of_fold": "predict",
