@@ -1,6 +1,5 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -8,13 +7,25 @@ from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
-from fsspec.compression import available_compressions
 from fsspec.core import url_to_fs
+from fsspec.utils import infer_compression
 
+from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.columns import reason
+from model2_assets.market_data.bars import reason
+from model2_assets.storage.data_version import document_digest
 
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".xz": "xz", ".zst": "zstd", ".zip": "zip"}
+SUFFIXES = {
+    "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip"),
+    "parquet": (".parquet", ".pq"),
+}
+"""Endings of the files of a folder that count, by source."""
+
+_STAMPS = (
+    *("ETag", "etag", "md5Hash", "mtime"),
+    *("LastModified", "last_modified", "updated", "created"),
+)
+"""What file systems call the entity tag or the time of the last change, most telling first."""
 
 
 @dataclass(frozen=True)
@@ -36,90 +47,33 @@ class InputFile:
     @property
     def stem(self) -> str:
         """File name without suffixes of format and compression: ``BRK.B`` of ``BRK.B.csv.gz``."""
-        path = PurePosixPath(self.name)
-        if path.suffix.lower() in _COMPRESSIONS:
-            path = path.with_suffix("")
-        return path.stem
+        stem = PurePosixPath(self.name).stem
+        return PurePosixPath(stem).stem if infer_compression(self.name) else stem
 
     @contextmanager
-    def open(self, *, decompress: bool = False) -> Iterator[IO[bytes]]:
-        """Open the file for reading bytes.
-
-        Parameters
-        ----------
-        decompress : bool, default False
-            Undo the compression that the suffix tells of, such as ``.gz``.
-
-        Yields
-        ------
-        binary file object
-
-        Raises
-        ------
-        MarketDataError
-            If the file cannot be opened, needs a package to be decompressed, or is an archive
-            of several files.
-        """
-        method = self._compression() if decompress else None
+    def open(self) -> Iterator[IO[bytes]]:
+        """Open the file for reading bytes, without the compression that its suffix tells of."""
         with ExitStack() as stack:
-            try:
-                file = stack.enter_context(self._opened(stack, method))
-            except MarketDataError:
-                raise
-            except Exception as error:  # those of an installed package's file system are its own
-                raise MarketDataError(
-                    f"{self.name}: cannot be opened ({reason(error)}); correct the path or the "
-                    f"access rights"
-                ) from error
-            yield file
-
-    def _opened(self, stack: ExitStack, method: str | None) -> IO[bytes]:
-        if method != "zip":
-            opened: IO[bytes] = fsspec.open(self.name, "rb", compression=method)
-            return opened
-        archive = zipfile.ZipFile(stack.enter_context(fsspec.open(self.name, "rb")))
-        members = [name for name in archive.namelist() if not name.endswith("/")]
-        if len(members) != 1:
-            raise MarketDataError(
-                f"{self.name}: holds {len(members)} files, not one; unpack it, and name the folder"
-            )
-        return archive.open(members[0])
-
-    def _compression(self) -> str | None:
-        method = _COMPRESSIONS.get(PurePosixPath(self.name).suffix.lower())
-        if method and method not in available_compressions():
-            raise MarketDataError(
-                f"{self.name}: {method} cannot be decompressed here; install the Python package of "
-                f"that method, or compress the file with gzip"
-            )
-        return method
+            if self.name.lower().endswith(".zip"):
+                # By itself, fsspec reads the first of the files in an archive.
+                members = fsspec.open_files(f"zip://**::{self.name}", "rb")
+                if len(members) != 1:
+                    raise MarketDataError(
+                        f"{self.name}: holds {len(members)} files, not one; unpack it, and name "
+                        f"the folder"
+                    )
+                yield stack.enter_context(members[0])
+            else:
+                yield stack.enter_context(fsspec.open(self.name, "rb", compression="infer"))
 
 
 def list_files(
     path: str, *, suffixes: Sequence[str], key: str = "market_data.path"
 ) -> list[InputFile]:
-    """List the files that a path stands for.
+    """List the files that a path stands for, by name: of a file, a folder, or a glob.
 
-    Parameters
-    ----------
-    path : str
-        A file, a folder, or a glob (``*``, ``?``, ``[...]``, ``**``); local, where a relative
-        path starts at the working directory, or a URL that fsspec knows (``s3://...``).
-    suffixes : sequence of str
-        Endings of the files of a folder that count, such as ``.csv``. A file or glob
-        named by the user counts whatever its ending.
-    key : str, default "market_data.path"
-        The configuration key that gave the path, for messages.
-
-    Returns
-    -------
-    list of InputFile
-        At least one file, sorted by name.
-
-    Raises
-    ------
-    MarketDataError
-        If the path cannot be reached, or no file is there.
+    A relative path starts at the working directory; a URL is one that fsspec knows. A file or
+    glob named by the user counts whatever its ending. ``key`` is what gave the path, for messages.
     """
     try:
         file_system, inner_path = url_to_fs(path)
@@ -141,9 +95,9 @@ def list_files(
         raise MarketDataError(
             f"{path}: no such file; correct {key} (a relative path starts at the working directory)"
         )
-    local = "file" in _protocols(file_system)
+    is_local = isinstance(file_system, fsspec.get_filesystem_class("file"))
     return [
-        InputFile(name if local else file_system.unstrip_protocol(name), _stamp(entry))
+        InputFile(name if is_local else file_system.unstrip_protocol(name), _stamp(entry))
         for name, entry in sorted(entries.items())
     ]
 
@@ -151,30 +105,16 @@ def list_files(
 def _entries(file_system: Any, path: str, suffixes: Sequence[str]) -> dict[str, Mapping[str, Any]]:
     if file_system.isfile(path):
         return {path: file_system.info(path)}
-    if file_system.isdir(path):
-        found = file_system.ls(path, detail=True)
-        files = {str(entry["name"]): entry for entry in found if entry["type"] == "file"}
-        return {name: entry for name, entry in files.items() if _is_data_file(name, suffixes)}
-    matches = file_system.glob(path, detail=True)
-    return {str(name): entry for name, entry in matches.items() if entry["type"] == "file"}
-
-
-_STAMPS = (
-    "ETag",
-    "etag",
-    "md5Hash",
-    "mtime",
-    "LastModified",
-    "last_modified",
-    "updated",
-    "created",
-)
-"""What file systems call the entity tag or the time of the last change, most telling first."""
-
-
-def _stamp(entry: Mapping[str, Any]) -> str:
-    changed = next((entry[name] for name in _STAMPS if entry.get(name) is not None), "")
-    return f"{entry.get('size')} {changed}"
+    is_folder = file_system.isdir(path)
+    if is_folder:
+        found = {str(entry["name"]): entry for entry in file_system.ls(path, detail=True)}
+    else:
+        found = file_system.glob(path, detail=True)
+    return {
+        name: entry
+        for name, entry in found.items()
+        if entry["type"] == "file" and (not is_folder or _is_data_file(name, suffixes))
+    }
 
 
 def _is_data_file(name: str, suffixes: Sequence[str]) -> bool:
@@ -182,6 +122,58 @@ def _is_data_file(name: str, suffixes: Sequence[str]) -> bool:
     return base.lower().endswith(tuple(suffixes)) and not base.startswith((".", "_"))
 
 
-def _protocols(file_system: Any) -> tuple[str, ...]:
-    protocol = file_system.protocol
-    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+def _stamp(entry: Mapping[str, Any]) -> str:
+    changed = next((entry[name] for name in _STAMPS if entry.get(name) is not None), "")
+    return f"{entry.get('size')} {changed}"
+
+
+def list_universe_files(path: str) -> list[InputFile]:
+    """List the files of a universe, which may be of any format."""
+    suffixes = (*SUFFIXES["csv"], *SUFFIXES["parquet"])
+    return list_files(path, suffixes=suffixes, key="market_data.universe")
+
+
+@dataclass(frozen=True)
+class InputFingerprint:
+    """State of the files that market data are read from.
+
+    Attributes
+    ----------
+    digest : str
+        Differs once a file is added, removed, or of another size, time of change or entity
+        tag.
+    n_files : int
+        How many files there are.
+    """
+
+    digest: str
+    n_files: int
+
+
+def fingerprint_inputs(config: MarketDataConfig) -> InputFingerprint | None:
+    """Return the state of the files that market data are read from.
+
+    Parameters
+    ----------
+    config : MarketDataConfig
+        The source; the universe file counts too.
+
+    Returns
+    -------
+    InputFingerprint or None
+        None where the source reads no file.
+
+    Raises
+    ------
+    MarketDataError
+        If a path cannot be reached, or no file is there.
+    """
+    files = []
+    if config.path is not None:
+        files += list_files(config.path, suffixes=SUFFIXES[config.source])
+    if config.universe is not None:
+        files += list_universe_files(config.universe)
+    if not files:
+        return None
+    stamps = {file.name: file.stamp for file in files}
+    return InputFingerprint(digest=document_digest(stamps), n_files=len(files))

@@ -1,167 +1,175 @@
-"""Bars out of CSV and Parquet files."""
+"""Tables out of CSV and Parquet files."""
 
 import codecs
 import csv
 import io
-import lzma
-import zipfile
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.columns import (
+from model2_assets.market_data.bars import (
     CURRENCY,
     NUMERIC_COLUMNS,
     REQUIRED_COLUMNS,
+    first_row,
     reason,
-    resolve_columns,
     shown,
+    typed_bars,
 )
 from model2_assets.market_data.files import InputFile
-from model2_assets.market_data.types import parse_iso_dates, typed_bars
-
-CSV_SUFFIXES = (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip")
 
 _LONGEST_HEADER = 1 << 20
+_LISTED = 30
 
 _OTHER_FORMATS = {
     b"PAR1": "is a Parquet file; read it by source: parquet",
     b"PK\x03\x04": "is a zip archive or an Excel workbook; save the table as CSV",
     b"\x1f\x8b": "is compressed by gzip; give it the ending .gz",
-    b"\xff\xfe": "is UTF-16 text; save it as UTF-8",
-    b"\xfe\xff": "is UTF-16 text; save it as UTF-8",
+    b"\x28\xb5\x2f\xfd": "is compressed by zstd; give it the ending .zst, and install the Python "
+    "package zstandard, or compress it by gzip",
+    codecs.BOM_UTF16_LE: "is UTF-16 text; save it as UTF-8",
+    codecs.BOM_UTF16_BE: "is UTF-16 text; save it as UTF-8",
 }
 """How files begin that are often taken for CSV."""
-
-_OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
-
-_UNREADABLE = (
-    OSError,
-    EOFError,
-    UnicodeDecodeError,
-    csv.Error,
-    pa.ArrowException,
-    zlib.error,
-    lzma.LZMAError,
-    zipfile.BadZipFile,
-)
 
 _MISSING_NUMBERS = [
     "", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "<NA>",
 ]  # fmt: skip
 
+_USUAL_NAMES = {
+    "instrument": ("instrument", "ticker", "symbol", "name", "asset", "security", "permno"),
+    "datetime": ("datetime", "date", "timestamp", "time", "day"),
+    "close": ("close", "price", "last", "closing price", "px_last", "prc"),
+}
 
-def read_csv_columns(
-    file: InputFile,
-    mapping: Mapping[str, str] | None,
-    *,
-    required: Sequence[str] = REQUIRED_COLUMNS,
-    optional: Sequence[str] = NUMERIC_COLUMNS,
-    dates: Sequence[str] = ("datetime",),
-    empty_dates: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Read the columns that we need of one comma-separated file, under our names.
+_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", flags=re.ASCII)
 
-    Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument,
-    ``NA`` is a ticker like any other.
 
-    Parameters
+@dataclass(frozen=True)
+class Wanted:
+    """Columns to read of a file, by our names.
+
+    Attributes
     ----------
-    file : InputFile
-        UTF-8 text with a header line; compressed where its suffix says so.
-    mapping : mapping of str to str, or None
-        Our column name to the name in the file; None for a file that takes no mapping.
     required, optional : sequence of str
-        Our names of the columns that must and may be there.
-    dates : sequence of str
-        Our names of the date columns.
-    empty_dates : sequence of str
-        The date columns in which a value may be empty.
+        Those that must and may be there.
+    dates, empty_dates : sequence of str
+        Those that are dates, and those of them in which a value may be empty.
+    mapping : mapping of str to str, or None
+        Our name to the name in the file, where that differs; None for a file that takes no mapping.
+    """
 
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Dates datetime64[us]; bar numbers float64, equal to the last bit to what Python's
-        ``float`` reads; the rest str.
+    required: Sequence[str]
+    optional: Sequence[str] = ()
+    dates: Sequence[str] = ("datetime",)
+    empty_dates: Sequence[str] = ()
+    mapping: Mapping[str, str] | None = field(default_factory=dict)
 
-    Raises
-    ------
-    MarketDataError
-        If the file is not readable, a column is missing, a date is not ISO or a number is
-        text; names the first offending value and its data row (the line after the header
-        is data row 1).
+    def names_in(self, found: Sequence[str], *, origin: str) -> dict[str, str]:
+        """Return, by our name, the name in the file of every column to read."""
+        named = self.mapping or {}
+        columns = {}
+        for ours in dict.fromkeys([*self.required, *self.optional]):
+            theirs = named.get(ours, ours)
+            if theirs in found:
+                columns[ours] = theirs
+            elif ours in self.required or ours in named:
+                raise MarketDataError(f"{origin}: {self._missing(ours, theirs, found)}")
+        for theirs in columns.values():
+            if list(found).count(theirs) > 1:
+                raise MarketDataError(
+                    f"{origin}: column {theirs!r} is there more than once; rename one of them"
+                )
+        return columns
+
+    def _missing(self, ours: str, theirs: str, found: Sequence[str]) -> str:
+        if len(found) == 1:
+            return (
+                f"no column {theirs!r}; the file has one column: {shown(found[0])}; put commas "
+                f"between the columns of a CSV file, and a point in numbers"
+            )
+        listed = ", ".join(shown(name) for name in found[:_LISTED]) or "no columns"
+        if len(found) > _LISTED:
+            listed += f" and {len(found) - _LISTED} more"
+        if self.mapping is None:
+            return f"no column {ours!r}; the file has: {listed}; rename its column"
+        if ours in self.mapping:
+            return (
+                f"no column {theirs!r}, which market_data.columns gives for {ours!r}; the file "
+                f"has: {listed}"
+            )
+        return (
+            f"no column {ours!r}; the file has: {listed}. Say under market_data which one it is, "
+            f"such as `columns: {{{ours}: {_likely(ours, found)}}}`"
+        )
+
+
+def _likely(ours: str, found: Sequence[str]) -> str:
+    by_lower_name = {name.strip().lower(): shown(name) for name in reversed(found)}
+    for usual in _USUAL_NAMES.get(ours, (ours,)):
+        if name := by_lower_name.get(usual):
+            return name if re.fullmatch(r"\w+( \w+)*", name) else f'"{name}"'
+    return "<its name in the file>"
+
+
+def read_table(file: InputFile, wanted: Wanted, *, source: str) -> pd.DataFrame:
+    """Read the columns that are wanted of one file, under our names.
+
+    Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument, ``NA``
+    is a ticker like any other. Dates that are text have to be ISO and become datetime64[us].
     """
     try:
-        found = _header(file)
-        columns = resolve_columns(
-            found, mapping, origin=file.name, required=required, optional=optional
-        )
-        frame = _read(file, columns)
-    except _UNREADABLE as error:
+        frame = _read_parquet(file, wanted) if source == "parquet" else _read_csv(file, wanted)
+    except MarketDataError:
+        raise
+    except Exception as error:  # each decompressor and file system has errors of its own
+        kind = "Parquet" if source == "parquet" else "comma-separated UTF-8 text"
         raise MarketDataError(
-            f"{file.name}: cannot be read as comma-separated UTF-8 text ({reason(error)}); correct "
-            f"the path or write the file again"
+            f"{file.name}: cannot be read as {kind} ({reason(error)}); correct the path or write "
+            f"the file again"
         ) from error
-    for column in dates:
-        if column in frame:
-            frame[column] = parse_iso_dates(
-                frame[column], column=column, origin=file.name, allow_empty=column in empty_dates
-            )
+    for name in wanted.dates:
+        if isinstance(frame[name].dtype, pd.StringDtype):
+            place = f"{file.name}: column {name!r}"
+            may_be_empty = name in wanted.empty_dates
+            frame[name] = _iso_dates(frame[name], place, may_be_empty=may_be_empty)
     return frame
 
 
-def _header(file: InputFile) -> list[str]:
-    with file.open(decompress=True) as handle:
-        start = handle.read(_LONGEST_HEADER)
+def _read_csv(file: InputFile, wanted: Wanted) -> pd.DataFrame:
+    with file.open() as handle:
+        columns = wanted.names_in(_header(handle.read(_LONGEST_HEADER), file), origin=file.name)
+    numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
+    kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
+    try:
+        table = _parse_csv(file, kinds)
+    except pa.ArrowInvalid:
+        _refuse_text(file, numbers)
+        raise
+    return pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
+
+
+def _header(start: bytes, file: InputFile) -> list[str]:
     for magic, what in _OTHER_FORMATS.items():
         if start.startswith(magic):
             raise MarketDataError(f"{file.name}: {what}")
     if not start.strip():
         raise MarketDataError(f"{file.name}: is empty; write the file again")
-    # The first line alone has to be UTF-8 here: where it ends is not known before it is read.
-    text = start.removeprefix(codecs.BOM_UTF8).decode("utf-8", errors="replace")
-    header = next(csv.reader(io.StringIO(text, newline="")), [])
-    line = "".join(header)
-    if "\0" in line or "\ufffd" in line:
-        raise MarketDataError(
-            f"{file.name}: the first line is no UTF-8 text: {shown(line)}; save it as UTF-8 CSV"
-        )
-    if len(header) == 1:
-        _refuse_other_separator(header[0], file)
-    return header
+    # The first line alone is looked at: the end of what was read may cut a letter in two.
+    text = start.decode("utf-8-sig", errors="replace")
+    return next(csv.reader(io.StringIO(text, newline="")), [])
 
 
-def _refuse_other_separator(line: str, file: InputFile) -> None:
-    for separator, name in _OTHER_SEPARATORS.items():
-        if separator in line:
-            raise MarketDataError(
-                f"{file.name}: columns are separated by {name}, not by commas: {shown(line)}; "
-                f"write it again with commas, and a point in numbers"
-            )
-
-
-def _read(file: InputFile, columns: Mapping[str, str]) -> pd.DataFrame:
-    numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
-    kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
-    try:
-        table = _parse(file, kinds)
-    except pa.ArrowInvalid:
-        _refuse_text(file, numbers)
-        raise
-    return pd.DataFrame(
-        {ours: table.column(theirs).to_pandas() for ours, theirs in columns.items()}
-    )
-
-
-def _parse(file: InputFile, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+def _parse_csv(file: InputFile, kinds: Mapping[str, pa.DataType]) -> pa.Table:
     # Unlike pandas, Arrow refuses a row longer than the header: `1,5` meant as 1.5 is one.
-    with file.open(decompress=True) as handle:
+    with file.open() as handle:
         return pa_csv.read_csv(
             handle,
             parse_options=pa_csv.ParseOptions(newlines_in_values=True),
@@ -175,172 +183,87 @@ def _parse(file: InputFile, kinds: Mapping[str, pa.DataType]) -> pa.Table:
 
 
 def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
-    texts = _parse(file, dict.fromkeys(numbers, pa.string()))
+    """Name the first value that is no number, which Arrow does not."""
+    texts = _parse_csv(file, dict.fromkeys(numbers, pa.string())).to_pandas()
     for name in numbers:
-        codes, distinct = pd.factorize(texts.column(name).to_pandas())
-        is_text = np.array([not _is_number(text) for text in distinct], dtype=bool)
-        offending = np.flatnonzero(is_text[codes])
-        if len(offending):
-            row = int(offending[0])
+        given = texts[name].mask(texts[name].isin(_MISSING_NUMBERS))
+        is_text = given.notna() & pd.to_numeric(given, errors="coerce").isna()
+        if is_text.any():
+            row = first_row(is_text)
             raise MarketDataError(
-                f"{file.name}: column {name!r}, data row {row + 1}: "
-                f"{shown(repr(distinct[codes[row]]))} is text, "
-                f"not a number; write numbers such as 1234.5"
+                f"{file.name}: column {name!r}, data row {row}: {shown(repr(given[row - 1]))} is "
+                f"text, not a number; write numbers such as 1234.5"
             )
 
 
-def _is_number(text: str) -> bool:
-    if text in _MISSING_NUMBERS:
-        return True
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return "_" not in text and text.isascii()
+def _read_parquet(file: InputFile, wanted: Wanted) -> pd.DataFrame:
+    with file.open() as handle:
+        parquet = pq.ParquetFile(handle)
+        columns = wanted.names_in(parquet.schema_arrow.names, origin=file.name)
+        table = parquet.read(columns=list(columns.values()))
+    return pd.DataFrame(
+        {ours: _plain(ours, table[theirs]).to_pandas() for ours, theirs in columns.items()}
+    )
 
 
-PARQUET_SUFFIXES = (".parquet", ".pq")
-
-
-def read_parquet_columns(
-    file: InputFile,
-    mapping: Mapping[str, str] | None,
-    *,
-    required: Sequence[str] = REQUIRED_COLUMNS,
-    optional: Sequence[str] = NUMERIC_COLUMNS,
-    dates: Sequence[str] = ("datetime",),
-    empty_dates: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Read the columns that we need of one Parquet file, under our names.
-
-    Parameters
-    ----------
-    file : InputFile
-        The file.
-    mapping : mapping of str to str, or None
-        Our column name to the name in the file; None for a file that takes no mapping.
-    required, optional : sequence of str
-        Our names of the columns that must and may be there.
-    dates : sequence of str
-        Our names of the date columns; where the file holds them as text, it must be ISO.
-    empty_dates : sequence of str
-        The date columns in which text may be empty.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Types as in the file, except that calendar dates become datetime64[us], decimals
-        float64 and instruments that are whole numbers text.
-
-    Raises
-    ------
-    MarketDataError
-        If the file is not readable Parquet, a column is missing, or a date is not ISO.
-    """
-    try:
-        with file.open() as handle:
-            parquet = pq.ParquetFile(handle)
-            columns = resolve_columns(
-                parquet.schema_arrow.names,
-                mapping,
-                origin=file.name,
-                required=required,
-                optional=optional,
-            )
-            table = parquet.read(columns=list(dict.fromkeys(columns.values())))
-        frame = pd.DataFrame(
-            {ours: _plain(ours, table.column(theirs)) for ours, theirs in columns.items()}
-        )
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise MarketDataError(
-            f"{file.name}: cannot be read as Parquet ({reason(error)}); correct the path or write "
-            f"the file again"
-        ) from error
-    for column in dates:
-        if pd.api.types.infer_dtype(frame[column], skipna=True) == "string":
-            frame[column] = parse_iso_dates(
-                frame[column], column=column, origin=file.name, allow_empty=column in empty_dates
-            )
-    return frame
-
-
-def _plain(name: str, column: pa.ChunkedArray) -> pd.Series:
-    series: pd.Series = _of_plain_type(name, column).to_pandas()
-    return series
-
-
-def _of_plain_type(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return decimals as numbers, calendar dates as dates, and dictionaries as what they hold."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _of_plain_type(name, column.cast(kind.value_type))
+        return _plain(name, column.cast(kind.value_type))
     if name == "instrument" and pa.types.is_integer(kind):
         # Not by way of pandas, whose integers become floats where one is missing.
         return column.cast(pa.string())
     if pa.types.is_date(kind):
         return column.cast(pa.timestamp("us"))
-    if pa.types.is_decimal(kind):
-        return column.cast(pa.float64())
-    return column
+    return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
 
 
-ColumnReader = Callable[..., pd.DataFrame]
+def _iso_dates(values: pd.Series, place: str, *, may_be_empty: bool) -> pd.Series:
+    """Parse dates in ISO 8601; others are refused, not guessed: 03/04/12 has three readings."""
+    codes, distinct = pd.factorize(values.fillna(""))
+    texts = pd.Series(distinct, dtype="str")
+    dates = pd.to_datetime(
+        texts.where(texts.map(lambda text: _ISO.fullmatch(text) is not None)),
+        format="ISO8601",
+        errors="coerce",
+    ).dt.as_unit("us")
+    is_bad = dates.isna() & ~(may_be_empty & (texts == ""))
+    if is_bad.any():
+        row = first_row(is_bad.to_numpy()[codes])
+        raise MarketDataError(
+            f"{place}, data row {row}: {shown(repr(texts[codes[row - 1]]))} is not a date in ISO "
+            f"format without time zone; write dates as 2024-01-31"
+        )
+    return pd.Series(dates.to_numpy()[codes], index=values.index, name=values.name)
 
 
-def read_bars(
-    files: Sequence[InputFile],
-    read_columns: ColumnReader,
-    mapping: Mapping[str, str],
-    *,
-    instrument_from_filename: bool,
-) -> pd.DataFrame:
-    """Read bars of one or many files into one table.
-
-    Parameters
-    ----------
-    files : sequence of InputFile
-        At least one.
-    read_columns : callable
-        `read_csv_columns` or `read_parquet_columns`.
-    mapping : mapping of str to str
-        Our column name to the name in the files.
-    instrument_from_filename : bool
-        Name the instrument of each file after the file instead of reading a column.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Typed bars, rows in the order of files and their rows.
-
-    Raises
-    ------
-    MarketDataError
-        If a file cannot be used, or files differ in their columns.
-    """
-    required = [
-        name for name in REQUIRED_COLUMNS if name != "instrument" or not instrument_from_filename
-    ]
-    optional = [name for name in (*NUMERIC_COLUMNS, CURRENCY) if name not in required]
+def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFrame:
+    """Read bars of one or many files into one table, in the order of files and their rows."""
+    names = [*REQUIRED_COLUMNS, *NUMERIC_COLUMNS, CURRENCY]
+    if config.instrument_from_filename:
+        names.remove("instrument")
+    required = [name for name in REQUIRED_COLUMNS if name in names]
+    wanted = Wanted(required=required, optional=names, mapping=config.columns)
     tables: list[pd.DataFrame] = []
     for file in files:
-        table = read_columns(file, mapping, required=required, optional=optional)
-        if instrument_from_filename:
+        table = read_table(file, wanted, source=config.source)
+        if config.instrument_from_filename:
             table["instrument"] = pd.Series(file.stem, index=table.index, dtype="str")
         tables.append(typed_bars(table, origin=file.name))
-        _refuse_other_columns(tables[0], files[0], tables[-1], file)
+        _refuse_other_columns(tables[0], files[0].name, tables[-1], file.name)
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def _refuse_other_columns(
-    first: pd.DataFrame, first_file: InputFile, other: pd.DataFrame, other_file: InputFile
+    first: pd.DataFrame, first_name: str, other: pd.DataFrame, other_name: str
 ) -> None:
-    for here, there, lacking in (
-        (first, other, other_file.name),
-        (other, first, first_file.name),
+    for having, has, lacking, lacks in (
+        (first, first_name, other, other_name),
+        (other, other_name, first, first_name),
     ):
-        missing = [name for name in here.columns if name not in there.columns]
-        if missing:
-            having = first_file.name if here is first else other_file.name
+        for missing in having.columns.difference(lacking.columns, sort=False)[:1]:
             raise MarketDataError(
-                f"{lacking}: no column {missing[0]!r}, which {having} has; give all files the "
-                f"same columns or load them as separate regions"
+                f"{lacks}: no column {missing!r}, which {has} has; give all files the same "
+                f"columns or load them as separate regions"
             )

@@ -1,22 +1,57 @@
 """A generated market with a planted signal of known strength."""
 
-import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BeforeValidator, Field
 
-from model2_assets.errors import ConfigError
+from model2_assets.config.load import parse_section
+from model2_assets.config.sections import Section, refuse
 
 FloatArray = NDArray[np.float64]
 
 _MARKET_VOLATILITY = 0.01
 _VOLATILITY_RANGE = (0.01, 0.03)
 _VARIABLES = ("market", "drift", "noise", "volatility", "bar_shape", "volume", "listing", "gaps")
+
+
+def _iso_date(value: object) -> object:
+    try:
+        is_date = isinstance(value, str) and bool(date.fromisoformat(value))
+    except ValueError:
+        is_date = False
+    refuse(not is_date, "it must be an ISO date in quotes such as '2010-01-04'")
+    return value
+
+
+class SyntheticConfig(Section):
+    """Settings of the generated market: ``market_data.params`` of source synthetic."""
+
+    n_instruments: int = Field(50, ge=1, le=100_000)
+    """Instruments, named ``S000``, ``S001``, ..."""
+    n_dates: int = Field(500, ge=1, le=50_000)
+    """Trading days (Monday to Friday)."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of every draw."""
+    signal: float = Field(0.05, ge=0, le=0.99)
+    """Correlation of the drift with the next day's return in excess of the market. At 0.05 the
+    return of the last 60 days has a correlation of about 0.05 with that of the next 21, at 0.1
+    about 0.15."""
+    half_life_days: float = Field(60, ge=0.1, le=10_000)
+    """Trading days in which the drift loses half of itself."""
+    tail_df: float = Field(4, ge=2.1, le=1000)
+    """Degrees of freedom of the Student-t draws: the smaller, the heavier the tails."""
+    late_listings: float = Field(0, ge=0, le=1)
+    """Probability that an instrument lists on a random day of the first half."""
+    missing_days: float = Field(0, ge=0, le=0.49)
+    """Probability that a bar is missing."""
+    start: Annotated[str, BeforeValidator(_iso_date)] = "2010-01-04"
+    """First day, ISO date."""
 
 
 @dataclass(frozen=True)
@@ -29,18 +64,7 @@ class _Streams:
         return np.random.default_rng([self.seed, _VARIABLES.index(variable)])
 
 
-def synthetic_panel(
-    *,
-    n_instruments: int = 50,
-    n_dates: int = 500,
-    seed: int = 0,
-    signal: float = 0.05,
-    half_life_days: float = 60.0,
-    tail_df: float = 4.0,
-    late_listings: float = 0.0,
-    missing_days: float = 0.0,
-    start: str = "2010-01-04",
-) -> pd.DataFrame:
+def synthetic_panel(**settings: Any) -> pd.DataFrame:
     r"""Generate daily bars of a market.
 
     The log return of instrument i on day t is a market return plus
@@ -54,26 +78,8 @@ def synthetic_panel(
 
     Parameters
     ----------
-    n_instruments : int, default 50
-        Instruments, named ``S000``, ``S001``, ...
-    n_dates : int, default 500
-        Trading days (Monday to Friday).
-    seed : int, default 0
-        Seed of every draw.
-    signal : float, default 0.05
-        Correlation, at least 0 and below 1, of the drift with the next day's return in
-        excess of the market. At 0.05 the return of the last 60 days has a correlation
-        of about 0.05 with that of the next 21, at 0.1 about 0.15.
-    half_life_days : float, default 60
-        Trading days in which the drift loses half of itself.
-    tail_df : float, default 4
-        Degrees of freedom, above 2, of the Student-t draws: the smaller, the heavier the tails.
-    late_listings : float, default 0
-        Probability that an instrument lists on a random day of the first half.
-    missing_days : float, default 0
-        Probability, below 0.5, that a bar is missing.
-    start : str, default "2010-01-04"
-        First day, ISO date.
+    **settings
+        Those of `SyntheticConfig` that differ from its defaults.
 
     Returns
     -------
@@ -85,7 +91,7 @@ def synthetic_panel(
     Raises
     ------
     ConfigError
-        If a setting is of a wrong type or outside its range.
+        If a setting is unknown, of a wrong type or outside its range.
 
     Examples
     --------
@@ -93,107 +99,30 @@ def synthetic_panel(
     >>> bars.shape
     (6, 7)
     """
-    settings = dict(locals())
-    _refuse_bad_settings(settings)
-    streams = _Streams(int(seed))
-    shape = (n_dates, n_instruments)
-    close = 100.0 * np.exp(
-        np.cumsum(_log_returns(streams, shape, signal, half_life_days, tail_df), axis=0)
-    )
+    market = parse_section(SyntheticConfig, settings, origin="market_data.params")
+    streams = _Streams(market.seed)
+    close = 100.0 * np.exp(np.cumsum(_log_returns(streams, market), axis=0))
     columns = {
         **_bar_shapes(streams, close),
-        "volume": np.round(streams.of("volume").lognormal(13.0, 1.0, shape)),
+        "volume": np.round(streams.of("volume").lognormal(13.0, 1.0, close.shape)),
     }
-    exists = _existing_bars(streams, shape, late_listings, missing_days)
-    return _bars(columns, exists, start)
+    return _bars(columns, _existing_bars(streams, market), market.start)
 
 
-def synthetic_panel_from_params(params: Mapping[str, Any]) -> tuple[pd.DataFrame, str]:
-    """Generate the market that ``market_data.params`` describes.
-
-    Parameters
-    ----------
-    params : mapping of str to object
-        Settings of `synthetic_panel`.
-
-    Returns
-    -------
-    bars : DataFrame of shape (n_rows, 7)
-        See `synthetic_panel`.
-    source : str
-        The settings in words.
-
-    Raises
-    ------
-    ConfigError
-        If a setting is unknown or impossible.
-    """
-    known = list(inspect.signature(synthetic_panel).parameters)
-    for name in params:
-        if name not in known:
-            raise ConfigError(
-                f"market_data.params: unknown setting {name!r}; known: {', '.join(known)}"
-            )
-    listed = ", ".join(f"{name}={value!r}" for name, value in sorted(params.items()))
-    return synthetic_panel(**params), f"synthetic market ({listed or 'default settings'})"
-
-
-def _refuse_bad_settings(settings: Mapping[str, Any]) -> None:
-    limits: dict[str, tuple[type, float, float]] = {
-        "n_instruments": (int, 1, 100_000),
-        "n_dates": (int, 1, 50_000),
-        "seed": (int, 0, 2**31 - 1),
-        "signal": (float, 0, 0.99),
-        "half_life_days": (float, 0.1, 10_000),
-        "tail_df": (float, 2.1, 1000),
-        "late_listings": (float, 0, 1),
-        "missing_days": (float, 0, 0.49),
-    }
-    for name, (kind, low, high) in limits.items():
-        value = settings[name]
-        allowed = (int, np.integer) if kind is int else (int, float, np.number)
-        if isinstance(value, bool) or not isinstance(value, allowed) or not low <= value <= high:
-            number = "a whole number" if kind is int else "a number"
-            raise ConfigError(
-                f"market_data.params: {name} must be {number} from {low:g} to {high:g}, "
-                f"got {value!r}"
-            )
-    if not isinstance(settings["start"], str) or not _is_iso_date(settings["start"]):
-        raise ConfigError(
-            f"market_data.params: start must be an ISO date in quotes such as '2010-01-04', got "
-            f"{settings['start']!r}"
-        )
-
-
-def _is_iso_date(text: str) -> bool:
-    try:
-        return bool(date.fromisoformat(text))
-    except ValueError:
-        return False
-
-
-def _log_returns(
-    streams: _Streams, shape: tuple[int, int], signal: float, half_life: float, tail_df: float
-) -> FloatArray:
+def _log_returns(streams: _Streams, market: SyntheticConfig) -> FloatArray:
+    shape, signal, tail_df = (market.n_dates, market.n_instruments), market.signal, market.tail_df
     unit = np.sqrt((tail_df - 2.0) / tail_df)
-    market = _MARKET_VOLATILITY * unit * streams.of("market").standard_t(tail_df, (shape[0], 1))
+    common = _MARKET_VOLATILITY * unit * streams.of("market").standard_t(tail_df, (shape[0], 1))
     noise = unit * streams.of("noise").standard_t(tail_df, shape)
     volatility = streams.of("volatility").uniform(*_VOLATILITY_RANGE, shape[1])
-    drift = _drift(streams.of("drift"), shape, half_life)
+    drift = streams.of("drift").standard_normal(shape)
+    persistence = 0.5 ** (1.0 / market.half_life_days)
+    drift[1:] *= np.sqrt(1.0 - persistence**2)
+    for day in range(1, len(drift)):
+        drift[day] += persistence * drift[day - 1]
     own: FloatArray = volatility * (signal * drift + np.sqrt(1.0 - signal**2) * noise)
-    returns: FloatArray = market + own
+    returns: FloatArray = common + own
     return returns
-
-
-def _drift(generator: np.random.Generator, shape: tuple[int, int], half_life: float) -> FloatArray:
-    # Imported here: scipy.signal takes long to load, and only generated markets need it.
-    from scipy.signal import lfilter
-
-    persistence = 0.5 ** (1.0 / half_life)
-    shocks = generator.standard_normal(shape)
-    shocks[1:] *= np.sqrt(1.0 - persistence**2)
-    drift: FloatArray = lfilter([1.0], [1.0, -persistence], shocks, axis=0)
-    return drift
 
 
 def _bar_shapes(streams: _Streams, close: FloatArray) -> dict[str, FloatArray]:
@@ -209,15 +138,13 @@ def _bar_shapes(streams: _Streams, close: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def _existing_bars(
-    streams: _Streams, shape: tuple[int, int], late_listings: float, missing_days: float
-) -> NDArray[np.bool_]:
-    n_dates, n_instruments = shape
+def _existing_bars(streams: _Streams, market: SyntheticConfig) -> NDArray[np.bool_]:
+    n_dates, n_instruments = market.n_dates, market.n_instruments
     generator = streams.of("listing")
-    is_late = generator.random(n_instruments) < late_listings
+    is_late = generator.random(n_instruments) < market.late_listings
     first_day = np.where(is_late, (generator.random(n_instruments) * n_dates / 2).astype(int), 0)
     is_listed = np.arange(n_dates)[:, None] >= first_day
-    is_missing = streams.of("gaps").random(shape) < missing_days
+    is_missing = streams.of("gaps").random((n_dates, n_instruments)) < market.missing_days
     exists: NDArray[np.bool_] = is_listed & ~is_missing
     return exists
 

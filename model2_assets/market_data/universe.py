@@ -7,18 +7,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.files import list_files
-from model2_assets.market_data.read import (
-    CSV_SUFFIXES,
-    PARQUET_SUFFIXES,
-    read_csv_columns,
-    read_parquet_columns,
-)
-from model2_assets.market_data.types import instrument_names
+from model2_assets.market_data.bars import first_row, instrument_names
+from model2_assets.market_data.files import SUFFIXES, list_universe_files
+from model2_assets.market_data.read import Wanted, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
-_COLUMNS = ("instrument", "from", "to")
-_DATES = ("from", "to")
+_STINTS = Wanted(
+    required=("instrument", "from", "to"), dates=("from", "to"), empty_dates=("to",), mapping=None
+)
 
 
 def read_universe(path: str) -> pd.DataFrame:
@@ -43,15 +39,9 @@ def read_universe(path: str) -> pd.DataFrame:
         before it begins.
     """
     tables = []
-    for file in list_files(
-        path, suffixes=(*CSV_SUFFIXES, *PARQUET_SUFFIXES), key="market_data.universe"
-    ):
-        read = (
-            read_parquet_columns
-            if file.name.lower().endswith(PARQUET_SUFFIXES)
-            else read_csv_columns
-        )
-        table = read(file, None, required=_COLUMNS, optional=(), dates=_DATES, empty_dates=("to",))
+    for file in list_universe_files(path):
+        source = "parquet" if file.name.lower().endswith(SUFFIXES["parquet"]) else "csv"
+        table = read_table(file, _STINTS, source=source)
         tables.append(_checked_stints(table, origin=file.name))
     return pd.concat(tables, ignore_index=True)
 
@@ -62,9 +52,8 @@ def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
             f"{origin}: has no stint; name at least one instrument, or leave "
             f"market_data.universe out"
         )
-    instruments = instrument_names(table["instrument"], origin=origin)
-    stints = {"instrument": instruments}
-    for name in _DATES:
+    stints = {"instrument": instrument_names(table["instrument"], origin=origin)}
+    for name in ("from", "to"):
         column = table[name]
         if column.isna().all():
             column = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us]")
@@ -79,10 +68,10 @@ def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
         "ends before it begins": stints["to"] < stints["from"],
     }.items():
         if rows.any():
-            row = int(np.flatnonzero(rows.to_numpy(dtype=bool))[0])
+            row = first_row(rows)
             raise MarketDataError(
-                f"{origin}: the stint in data row {row + 1} (instrument {instruments.iloc[row]}) "
-                f"{problem}; correct the universe file"
+                f"{origin}: the stint in data row {row} (instrument "
+                f"{stints['instrument'].iloc[row - 1]}) {problem}; correct the universe file"
             )
     return pd.DataFrame(stints)
 
@@ -124,15 +113,13 @@ def mark_universe(
             f"{index.get_level_values('instrument')[0]}); give both the same names and dates"
         )
     instruments = instrument_codes(index)
-    is_member_ever = np.zeros(len(instruments.values), dtype=bool)
-    is_member_ever[instruments.codes[is_member]] = True
+    n_members = len(np.unique(instruments.codes[is_member]))
     named = pd.Index(stints["instrument"].unique())
-    counts = {
+    return panel.assign(in_universe=is_member), {
         "outsider_rows": int(np.count_nonzero(~is_member)),
-        "outsider_instruments": int(np.count_nonzero(~is_member_ever)),
+        "outsider_instruments": len(instruments.values) - n_members,
         "universe_instruments_without_data": int((~named.isin(instruments.values)).sum()),
     }
-    return panel.assign(in_universe=is_member), counts
 
 
 def _membership(index: pd.MultiIndex, stints: pd.DataFrame) -> NDArray[np.bool_]:

@@ -1,15 +1,22 @@
 """The rules that bars must meet, and what happens to those that do not."""
 
 import logging
+import unicodedata
+from collections import defaultdict
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.adjustment import adjusted_close
-from model2_assets.market_data.columns import CURRENCY, NUMERIC_COLUMNS, PRICE_COLUMNS, shown
-from model2_assets.market_data.types import spelled_alike, typed_bars
+from model2_assets.market_data.bars import (
+    CURRENCY,
+    NUMERIC_COLUMNS,
+    PRICE_COLUMNS,
+    adjusted_close,
+    shown,
+    typed_bars,
+)
 from model2_assets.panel import INDEX_NAMES, LevelCodes, instrument_codes
 
 logger = logging.getLogger(__name__)
@@ -144,12 +151,10 @@ def _universe_flags(column: pd.Series | pd.DataFrame, origin: str) -> NDArray[np
 def _drop_without_price(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> pd.DataFrame:
     n_given = len(bars)
     for name in ("close", "adjusted_close"):
-        if name not in bars:
-            continue
-        missing = bars[name].isna().to_numpy()
-        counts[f"rows_without_{name}_dropped"] = int(np.count_nonzero(missing))
-        if missing.any():
-            bars = bars.loc[~missing]
+        if name in bars:
+            missing = bars[name].isna().to_numpy()
+            counts[f"rows_without_{name}_dropped"] = int(np.count_nonzero(missing))
+            bars = bars.loc[~missing] if missing.any() else bars
     if bars.empty:
         raise MarketDataError(
             f"{origin}: none of {n_given} rows has a close; give at least one bar with a price"
@@ -168,15 +173,13 @@ def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
 
 
 def _refuse_impossible_values(bars: pd.DataFrame, origin: str) -> None:
-    for name in NUMERIC_COLUMNS:
-        if name not in bars:
-            continue
+    for name in bars.columns.intersection(list(NUMERIC_COLUMNS), sort=False):
         values = bars[name].to_numpy()
         is_price = name in PRICE_COLUMNS
         low, high = (LOWEST_PRICE, HIGHEST_PRICE) if is_price else (0.0, HIGHEST_VOLUME)
         impossible = (values < low) | (values > high)
         if impossible.any():
-            row = int(np.flatnonzero(impossible)[0])
+            row = int(np.argmax(impossible))
             wanted = f"positive, from {low:g}" if is_price else "zero or more, up"
             raise MarketDataError(
                 f"{origin}: column {name!r} is {values[row]:g} for {_name_row(bars, row)}; it must "
@@ -185,37 +188,29 @@ def _refuse_impossible_values(bars: pd.DataFrame, origin: str) -> None:
 
 
 def _one_bar_a_date(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> pd.DataFrame:
-    times = bars["datetime"]
-    sessions = times.dt.normalize()
-    same_key = (bars["instrument"].to_numpy()[1:] == bars["instrument"].to_numpy()[:-1]) & (
-        sessions.to_numpy()[1:] == sessions.to_numpy()[:-1]
-    )
-    if same_key.any():
-        bars = _without_duplicates(bars, np.flatnonzero(same_key) + 1, counts, origin)
-        times, sessions = bars["datetime"], bars["datetime"].dt.normalize()
-    else:
-        counts["duplicate_rows_dropped"] = 0
-    counts["times_floored"] = int((times != sessions).sum())
+    instruments = bars["instrument"].to_numpy()
+    sessions = bars["datetime"].dt.normalize().to_numpy()
+    is_later = np.zeros(len(bars), dtype=bool)
+    is_later[1:] = (instruments[1:] == instruments[:-1]) & (sessions[1:] == sessions[:-1])
+    _refuse_different_bars(bars, np.flatnonzero(is_later), origin)
+    counts["duplicate_rows_dropped"] = int(np.count_nonzero(is_later))
+    if is_later.any():
+        bars, sessions = bars.loc[~is_later], sessions[~is_later]
+    counts["times_floored"] = int(np.count_nonzero(bars["datetime"].to_numpy() != sessions))
     return bars.assign(datetime=sessions)
 
 
-def _without_duplicates(
-    bars: pd.DataFrame, later: NDArray[np.intp], counts: dict[str, int], origin: str
-) -> pd.DataFrame:
+def _refuse_different_bars(bars: pd.DataFrame, later: NDArray[np.intp], origin: str) -> None:
     one, other = bars.iloc[later - 1], bars.iloc[later]
     for name in bars.columns:
         here, there = one[name].to_numpy(), other[name].to_numpy()
         differs = (here != there) & ~(pd.isna(here) & pd.isna(there))
         if differs.any():
-            first = int(np.flatnonzero(differs)[0])
+            first = int(np.argmax(differs))
             raise MarketDataError(
                 f"{origin}: two bars of {_name_row(bars, int(later[first]))} differ in column "
                 f"{name!r} ({here[first]} and {there[first]}); keep one bar a session date"
             )
-    counts["duplicate_rows_dropped"] = len(later)
-    keep = np.ones(len(bars), dtype=bool)
-    keep[later] = False
-    return bars.loc[keep]
 
 
 def _count_and_repair(bars: pd.DataFrame, counts: dict[str, int]) -> None:
@@ -240,16 +235,15 @@ def _count_and_repair(bars: pd.DataFrame, counts: dict[str, int]) -> None:
 def _check_currencies(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
     if CURRENCY not in bars:
         return
-    known = bars.loc[(bars[CURRENCY] != "").to_numpy(dtype=bool), ["instrument", CURRENCY]]
-    pairs = known.drop_duplicates()
-    second = np.flatnonzero(pairs.duplicated("instrument").to_numpy())
-    if len(second):
-        instrument, currency = pairs.iloc[int(second[0])]
+    pairs = bars.loc[bars[CURRENCY] != "", ["instrument", CURRENCY]].drop_duplicates()
+    changes = pairs.index[pairs.duplicated("instrument")]
+    if len(changes):
+        instrument, currency = pairs.loc[changes[0]]
         first = pairs.loc[pairs["instrument"] == instrument, CURRENCY].iloc[0]
-        row = int(np.flatnonzero(bars.index == pairs.index[int(second[0])])[0])
         raise MarketDataError(
             f"{origin}: the currency changes from {shown(first)} to {shown(currency)} for "
-            f"{_name_row(bars, row)}; convert all prices of an instrument into one currency"
+            f"{instrument} on {bars.loc[changes[0], 'datetime']:%Y-%m-%d}; convert all prices of "
+            f"an instrument into one currency"
         )
     found = sorted(pairs[CURRENCY].unique())
     counts["currencies"] = len(found)
@@ -277,15 +271,19 @@ def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -
     instruments = instrument_codes(index)
     bars_of_instrument = np.bincount(instruments.codes)
     counts["large_moves"] = _large_moves(panel, instruments, origin)
-    counts["instruments_spelled_alike"] = _warn_of_names_spelled_alike(instruments.values)
+    counts["instruments_spelled_alike"] = _spelled_alike(instruments.values)
     counts["short_instruments"] = int(np.count_nonzero(bars_of_instrument < SHORT_HISTORY_BARS))
     counts["rows"] = len(panel)
     counts["instruments"] = len(instruments.values)
     counts["dates"] = len(index.levels[1])
 
 
-def _warn_of_names_spelled_alike(names: pd.Index) -> int:
-    groups = spelled_alike(names)
+def _spelled_alike(names: pd.Index) -> int:
+    """Count and tell the names that differ in case or Unicode form alone."""
+    by_form: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_form[unicodedata.normalize("NFKC", name).casefold()].append(name)
+    groups = [group for group in by_form.values() if len(group) > 1]
     if groups:
         logger.warning(
             "%d instruments differ from another in case or Unicode form alone, first %s; they are "
@@ -304,30 +302,30 @@ def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> i
     factor = price[1:] / price[:-1]
     is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
     moves = np.flatnonzero(is_large & (owner[1:] == owner[:-1]))
+    if not len(moves):
+        return 0
     sizes = np.abs(np.log(factor[moves]))
-    if len(moves) and sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
+    if sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
         wildest = moves[int(np.argmax(sizes))]
         instrument, date = panel.index[by_instrument[wildest + 1]]
         kind = "adjusted close" if "adjusted_close" in panel else "close"
         raise MarketDataError(
-            f"{origin}: the {kind} of {instrument} "
-            f"moves by a factor {factor[wildest]:.3g} from its bar before to {date:%Y-%m-%d}; no "
-            f"price does, so mend its split adjustment or its unit, or leave the instrument out"
+            f"{origin}: the {kind} of {instrument} moves by a factor {factor[wildest]:.3g} from "
+            f"its bar before to {date:%Y-%m-%d}; no price does, so mend its split adjustment or "
+            f"its unit, or leave the instrument out"
         )
-    if len(moves):
-        named = []
-        for move in moves[:_NAMED_MOVES]:
-            instrument, date = panel.index[by_instrument[move + 1]]
-            named.append(f"{instrument} on {date:%Y-%m-%d} (factor {factor[move]:.3g})")
-        more = ", ..." if len(moves) > _NAMED_MOVES else ""
-        logger.warning(
-            "%d closes move by more than a factor %g from one bar to the next; look for a missing "
-            "split adjustment: %s%s",
-            len(moves),
-            LARGE_MOVE_FACTOR,
-            ", ".join(named),
-            more,
-        )
+    named = []
+    for move in moves[:_NAMED_MOVES]:
+        instrument, date = panel.index[by_instrument[move + 1]]
+        named.append(f"{instrument} on {date:%Y-%m-%d} (factor {factor[move]:.3g})")
+    logger.warning(
+        "%d closes move by more than a factor %g from one bar to the next; look for a missing "
+        "split adjustment: %s%s",
+        len(moves),
+        LARGE_MOVE_FACTOR,
+        ", ".join(named),
+        ", ..." if len(moves) > _NAMED_MOVES else "",
+    )
     return len(moves)
 
 

@@ -280,13 +280,13 @@ CASES = (
         "synthetic-typo",
         "a misspelled setting of the generated market",
         _us("market_data: {source: synthetic, params: {n_days: 80}}"),
-        "market_data.params: unknown setting 'n_days'; known: n_instruments, n_dates, "
-        "seed, signal, half_life_days, tail_df, late_listings, missing_days, start",
+        f"market_data.params: n_days: {_UNKNOWN}",
     ),
     _case(
         "synthetic-unit",
         "a generated market of text",
         _us("market_data: {source: synthetic, params: {n_dates: 2y}}"),
-        "market_data.params: n_dates must be a whole number from 1 to 50000, got '2y'",
+        "market_data.params: n_dates: Input should be a valid integer, unable to parse string as "
+        "an integer, got '2y'",
     ),
 )

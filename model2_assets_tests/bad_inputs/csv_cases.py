@@ -13,6 +13,7 @@ _PATH = "{folder}/bars.csv"
 _READ = f"{_PATH}: cannot be read as comma-separated UTF-8 text"
 _ISO = "is not a date in ISO format without time zone; write dates as 2024-01-31"
 _TEXT = "is text, not a number; write numbers such as 1234.5"
+_COMMAS = "put commas between the columns of a CSV file, and a point in numbers"
 _FIRST_DATE, _FIRST_PRICE = "A,2024-01-02,", "12\n"
 
 
@@ -129,9 +130,8 @@ CASES = (
         "an error page in place of the file",
         "<html><body>404 Not Found</body></html>\n",
         Refused(
-            f"{_PATH}: no column 'instrument'; the file has: <html><body>404 Not "
-            "Found</body></html>. Say under market_data which one it is, such as `columns: "
-            "{instrument: <its name in the file>}`"
+            f"{_PATH}: no column 'instrument'; the file has one column: <html><body>404 Not "
+            f"Found</body></html>; {_COMMAS}"
         ),
     ),
     _case(
@@ -139,8 +139,8 @@ CASES = (
         "semicolons and decimal commas",
         GOOD.replace(",", ";").replace(";12\n", ";12,5\n"),
         Refused(
-            f"{_PATH}: columns are separated by semicolons, not by commas: "
-            f"instrument;datetime;close; write it again with commas, and a point in numbers"
+            f"{_PATH}: no column 'instrument'; the file has one column: "
+            f"instrument;datetime;close; {_COMMAS}"
         ),
     ),
     _case(
@@ -148,8 +148,8 @@ CASES = (
         "tabs",
         GOOD.replace(",", "\t"),
         Refused(
-            f"{_PATH}: columns are separated by tabs, not by commas: "
-            r"instrument\tdatetime\tclose; write it again with commas, and a point in numbers"
+            f"{_PATH}: no column 'instrument'; the file has one column: "
+            rf"instrument\tdatetime\tclose; {_COMMAS}"
         ),
     ),
     _case(
@@ -178,8 +178,9 @@ CASES = (
         "a NUL byte in the header",
         GOOD.replace("datetime", "date\0time"),
         Refused(
-            f"{_PATH}: the first line is no UTF-8 text: instrumentdate\\x00timeclose; save it as "
-            f"UTF-8 CSV"
+            f"{_PATH}: no column 'datetime'; the file has: instrument, date\\x00time, close. Say "
+            f"under market_data which one it is, such as `columns: {{datetime: <its name in the "
+            f"file>}}`"
         ),
     ),
     _case(

@@ -96,8 +96,8 @@ CASES = (
         "no right to read the file",
         "bars.csv",
         Refused(
-            "{folder}/bars.csv: cannot be opened ([Errno 13] Permission denied: "
-            "'{folder}/bars.csv'); correct the path or the access rights"
+            "{folder}/bars.csv: cannot be read as comma-separated UTF-8 text ([Errno 13] "
+            "Permission denied: '{folder}/bars.csv'); correct the path or write the file again"
         ),
         files={"bars.csv": GOOD},
         prepare=_lock,

@@ -1,0 +1,246 @@
+"""Daily bars: their columns, the types of these, and prices on the scale of the adjusted close."""
+
+from numbers import Number
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from pandas.api.types import infer_dtype, is_float_dtype, is_integer_dtype, is_object_dtype
+
+from model2_assets.errors import MarketDataError
+
+PRICE_COLUMNS = ("open", "high", "low", "close", "adjusted_close", "vwap")
+"""Columns in the currency of the market, all positive."""
+
+NUMERIC_COLUMNS = ("open", "high", "low", "close", "volume", "adjusted_close", "vwap")
+"""Every number of a bar, in the order of the market_data table."""
+
+CURRENCY = "currency"
+"""Optional text, read to be checked; the market_data table does not have it."""
+
+REQUIRED_COLUMNS = ("instrument", "datetime", "close")
+
+LONGEST_NAME = 100
+"""Characters; a longer name is a quote that was never closed, or another column."""
+
+EARLIEST = pd.Timestamp("1800-01-01")
+BEHIND_LATEST = pd.Timestamp("2262-01-01")
+"""Dates outside of these are the placeholders and overflows of other software."""
+
+_NUMBERS_IN_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
+
+
+def shown(text: str, *, longest: int = 60) -> str:
+    """Return a text without what a terminal would act on, cut where it is long."""
+    cut = text if len(text) <= longest else f"{text[:longest]}…"
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in cut)
+
+
+def reason(error: Exception) -> str:
+    """Return on one line what a library says is wrong; it may quote a damaged file."""
+    return shown(" ".join(str(error).split()), longest=300)
+
+
+def first_row(marks: "NDArray[np.bool_] | pd.Series[bool]") -> int:
+    """Return the number of the first row that is marked; the first data row is 1."""
+    return int(np.flatnonzero(np.asarray(marks, dtype=bool))[0]) + 1
+
+
+def adjusted_close(panel: pd.DataFrame) -> "pd.Series[float]":
+    """Return the adjusted close where the panel has one, else the close.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market_data table.
+
+    Returns
+    -------
+    Series of shape (n_rows,), float64
+        Named ``close``, in the currency of the market.
+    """
+    name = "adjusted_close" if "adjusted_close" in panel else "close"
+    return panel[name].rename("close")
+
+
+def adjusted_prices(panel: pd.DataFrame) -> pd.DataFrame:
+    """Return prices from which simple returns can be taken across splits and dividends.
+
+    ``close`` is the adjusted close where the panel has one. Open, high, low and vwap are
+    multiplied by the row's ratio of adjusted close to close. Volume stays in the shares of
+    the day: only a source's own split factors could restate it, and a dividend must not.
+    Without an adjusted close all prices are taken as adjusted already.
+
+    Parameters
+    ----------
+    panel : DataFrame of shape (n_rows, n_columns)
+        The market_data table.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_price_columns)
+        The same rows; those of the float64 columns open, high, low, close, volume and vwap that
+        the panel has.
+
+    Examples
+    --------
+    >>> panel = pd.DataFrame({"open": [9.0], "close": [10.0], "adjusted_close": [5.0]})
+    >>> adjusted_prices(panel)
+       open  close
+    0   4.5    5.0
+    """
+    names = [name for name in NUMERIC_COLUMNS if name in panel and name != "adjusted_close"]
+    prices = panel[names]
+    if "adjusted_close" not in panel:
+        return prices
+    # Divided by the close first: a price equal to the close stays equal to it, to the bit.
+    scaled = {
+        name: prices[name] / panel["close"] * panel["adjusted_close"]
+        for name in names
+        if name not in ("close", "volume")
+    }
+    return prices.assign(close=panel["adjusted_close"], **scaled)
+
+
+def typed_bars(frame: pd.DataFrame, *, origin: str) -> pd.DataFrame:
+    """Return the columns of bars with the types of the market_data table, on a fresh RangeIndex.
+
+    Conversions that lose nothing are made: whole-number instruments become text, integers
+    and decimals become float64, datetimes become microseconds. An unknown currency is empty.
+    Whatever else is found is refused.
+    """
+    names = list(frame.columns)
+    for name in REQUIRED_COLUMNS:
+        if name not in names:
+            raise MarketDataError(
+                f"{origin}: no column {name!r} among {', '.join(map(str, names)) or 'none'}; bars "
+                f"need instrument, datetime and close"
+            )
+    columns = {}
+    for name in ("instrument", "datetime", *NUMERIC_COLUMNS, CURRENCY):
+        if names.count(name) > 1:
+            raise MarketDataError(f"{origin}: column {name!r} is there more than once; keep one")
+        if name in names:
+            columns[name] = _converted(frame[name], name, origin).reset_index(drop=True)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _converted(column: pd.Series, name: str, origin: str) -> pd.Series:
+    try:
+        if name == "instrument":
+            return instrument_names(column, origin=origin)
+        if name == "datetime":
+            return _datetimes(column, origin)
+        return _currencies(column, origin) if name == CURRENCY else _numbers(column, origin)
+    except ArithmeticError as error:  # decimals have a NaN that may not even be looked at
+        raise MarketDataError(
+            f"{origin}: column {name!r} holds a decimal that is no number; leave the value empty"
+        ) from error
+
+
+def instrument_names(column: pd.Series, *, origin: str) -> "pd.Series[str]":
+    """Return names of instruments as text, of text or whole numbers; refuse those that mislead."""
+    missing = column.isna()
+    column = _plain(column)
+    if is_integer_dtype(column.dtype):
+        column = column.astype("str")
+    elif infer_dtype(column, skipna=True) not in ("string", "empty"):
+        raise MarketDataError(
+            f"{origin}: column 'instrument' holds {column.dtype}, not text; write names as text"
+        )
+    names = column.astype("str")
+    empty = missing | (names.str.strip() == "")
+    if empty.any():
+        raise MarketDataError(
+            f"{origin}: column 'instrument' is empty in data row {first_row(empty)}; name the "
+            f"instrument or remove the row"
+        )
+    for name in names.unique():
+        if oddity := _oddity(name):
+            raise MarketDataError(
+                f"{origin}: column 'instrument', data row {first_row(names == name)}: the name "
+                f"'{shown(name)}' {oddity}; correct it in the source"
+            )
+    return names
+
+
+def _oddity(name: str) -> str:
+    if name != name.strip():
+        return "has white space around it"
+    if not name.isprintable():
+        return "has a character that cannot be printed"
+    return f"has {len(name):,} characters, more than 100" if len(name) > LONGEST_NAME else ""
+
+
+def _plain(column: pd.Series) -> pd.Series:
+    is_category = isinstance(column.dtype, pd.CategoricalDtype)
+    return column.astype(column.cat.categories.dtype) if is_category else column
+
+
+def _datetimes(column: pd.Series, origin: str) -> pd.Series:
+    place = f"{origin}: column 'datetime'"
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        raise MarketDataError(
+            f"{place} carries the time zone {column.dtype.tz}; store the session date of the "
+            f"market without a time zone"
+        )
+    if not pd.api.types.is_datetime64_dtype(column.dtype):
+        raise MarketDataError(
+            f"{place} holds {column.dtype}, not dates; store it as timezone-naive dates"
+        )
+    missing = column.isna()
+    if missing.any():
+        raise MarketDataError(
+            f"{place} is empty in data row {first_row(missing)}; date the row or remove it"
+        )
+    outside = (column < EARLIEST) | (column >= BEHIND_LATEST)
+    if outside.any():
+        row = first_row(outside)
+        raise MarketDataError(
+            f"{place}, data row {row}: {column.iloc[row - 1]} is before 1800 or after 2261; "
+            f"correct the date, or remove the row"
+        )
+    dates: pd.Series = column.dt.as_unit("us")
+    return dates
+
+
+def _currencies(column: pd.Series, origin: str) -> pd.Series:
+    column = _plain(column)
+    if infer_dtype(column, skipna=True) not in ("string", "empty"):
+        raise MarketDataError(
+            f"{origin}: column 'currency' holds {column.dtype}, not text; write codes such as USD"
+        )
+    return column.astype("str").fillna("").str.strip()
+
+
+def _numbers(column: pd.Series, origin: str) -> pd.Series:
+    kind = column.dtype
+    if kind == np.float64:
+        return column
+    is_number = is_integer_dtype(kind) or is_float_dtype(kind)
+    if is_object_dtype(kind):
+        is_number = infer_dtype(column, skipna=True) in _NUMBERS_IN_OBJECTS
+    if not is_number:
+        raise MarketDataError(f"{origin}: {_not_a_number(column)}; store it as numbers")
+    try:
+        values = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    except (ArithmeticError, TypeError, ValueError) as error:
+        raise MarketDataError(
+            f"{origin}: column {column.name!r} holds a number that no float64 can hold "
+            f"({reason(error)}); correct the value"
+        ) from error
+    return pd.Series(values, index=column.index, name=column.name)
+
+
+def _not_a_number(column: pd.Series) -> str:
+    offending = column.notna().to_numpy(dtype=bool)
+    if is_object_dtype(column.dtype):
+        offending = offending & [not isinstance(value, Number) for value in column]
+    if not offending.any():
+        return f"column {column.name!r} holds {column.dtype}, not numbers"
+    row = first_row(offending)
+    value = column.astype(object).iloc[row - 1]
+    return (
+        f"column {column.name!r}, data row {row}: {shown(repr(value))} is "
+        f"{type(value).__name__}, not a number"
+    )
