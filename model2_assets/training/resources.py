@@ -125,11 +125,6 @@ def usable_cores() -> int:
     The smallest of the machine's cores, the CPU affinity of the process and the CPU
     quota of its control groups (versions 1 and 2, every ancestor group counted), rounded
     up to whole cores. A container with a quota of two cores on a machine of 64 gives 2.
-
-    Returns
-    -------
-    int
-        At least 1.
     """
     cores = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
@@ -261,24 +256,11 @@ _USABLE_SHARE = 0.75
 def estimate_training_bytes(
     n_rows: int, n_features: int, n_jobs: int, *, fit_bytes_per_value: float = 32
 ) -> int:
-    """Estimate the peak resident memory of cross-validation.
+    """Estimate the peak resident memory of cross-validation, in bytes above what is measured.
 
     The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
-    rows, and for every split fitted at once the trainer's working memory on at most all rows.
-
-    Parameters
-    ----------
-    n_rows, n_features : int
-        Shape of the feature matrix.
-    n_jobs : int
-        Splits in memory at once.
-    fit_bytes_per_value : float, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
-
-    Returns
-    -------
-    int
-        Bytes; meant to be above what is measured.
+    rows, and for each of `n_jobs` splits fitted at once the trainer's working memory on at most
+    all rows: its `BaseModelTrainer.fit_bytes_per_value`, over its date stride.
 
     Examples
     --------
@@ -299,30 +281,11 @@ def fit_n_jobs_to_memory(
     n_splits: int | None = None,
     fit_bytes_per_value: float = 32,
 ) -> int:
-    """Lower the number of splits fitted at once until the estimate fits in memory.
+    """Lower the number of splits fitted at once until `estimate_training_bytes` fits in memory.
 
-    Parameters
-    ----------
-    n_jobs : int
-        Splits wanted at once.
-    n_rows, n_features : int
-        Shape of the feature matrix.
-    max_rss_gb : float or None
-        Limit in 10^9 bytes; None: 75% of what `usable_memory` returns.
-    n_splits : int, optional
-        All splits: the last of them take turns, so some more than `n_jobs` may be in memory.
-    fit_bytes_per_value : float, default 32
-        `BaseModelTrainer.fit_bytes_per_value` of the trainer, over its date stride.
-
-    Returns
-    -------
-    int
-        The largest number of splits up to `n_jobs` that fits.
-
-    Raises
-    ------
-    TrainingError
-        If not even one fits; the message gives the numbers.
+    That is `max_rss_gb` (10^9 bytes), by default 75% of what `usable_memory` returns. Of all
+    `n_splits`, the last ones take turns, so some more than `n_jobs` may be in memory. Where not
+    even one fits, an error gives the numbers.
     """
     usable = usable_memory()
     if max_rss_gb is not None:
@@ -464,14 +427,8 @@ empty where an asset has none, costs are NaN where they are not known."""
 class RegionCosts:
     """Costs of a region's steps, executed one after another in one process.
 
-    Attributes
-    ----------
-    hours : float
-        Sum of the wall time of all steps.
-    peak_rss_gb : float
-        Largest resident memory of any step, 10^9 bytes.
-    unknown : tuple of str
-        What is not counted, such as ``features`` or ``oof_paths (2 partitions)``.
+    `hours` of wall time in all, the largest resident memory of any step (10^9 bytes), and the
+    names of what is not counted, such as ``features`` or ``oof_paths (2 partitions)``.
     """
 
     hours: float

@@ -37,18 +37,8 @@ class LabelSpans:
         .. math:: \bar u_i = \frac{1}{|T_i|} \sum_{s \in T_i} \frac{1}{c_s}
 
         over the bars :math:`T_i` of label i [1]_: 1 where a label is alone, about 1/h where h
-        labels overlap everywhere.
-
-        Parameters
-        ----------
-        rows : ndarray of shape (n_chosen,), intp
-            Positions of the rows that count, such as the train rows of a split.
-
-        Returns
-        -------
-        ndarray of shape (n_chosen,), float64
-            In (0, 1]. A label without a known bar (an instrument that has left the
-            universe) has the mean of the others.
+        labels overlap everywhere. A label without a known bar (an instrument that has left the
+        universe) has the mean of the others.
 
         References
         ----------
@@ -84,18 +74,10 @@ def label_spans(
 ) -> LabelSpans:
     """Find the own bars over which each row's label accrues: (entry, label end].
 
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``: the rows, each with a label.
-    labels : DataFrame of shape (n_label_rows, n_columns)
-        Its rows are the own bars of their instrument; ``label_end_{horizon}`` is the last
-        date that a label looks at, and a row without one is refused.
-    horizon : str
-        Such as ``21d``.
-    execution_lag_days : int
-        Own bars from a row to its entry; the return of the bar after the entry is the
-        first that counts.
+    The rows of `labels` are the own bars of their instrument; ``label_end_{horizon}`` is the
+    last date that a label looks at, and a row of `index` without one is refused. The entry is
+    `execution_lag_days` own bars after the row; the return of the bar after it is the first
+    that counts.
     """
     bars = labels.index
     assert isinstance(bars, pd.MultiIndex)
