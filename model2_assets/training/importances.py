@@ -41,13 +41,13 @@ def aggregate_importances(models: Iterable[FittedSplit]) -> pd.DataFrame:
     """
     by_fold = {model.split_id: model.trainer.importances() for model in models}
     if not by_fold:
-        raise TrainingError("no fold model to take importances from; train the model first")
+        raise TrainingError("no model to take importances from; train it first")
     by_fold = dict(sorted(by_fold.items()))
     first_id, first = next(iter(by_fold.items()))
     for split_id, frame in by_fold.items():
         if not frame.index.equals(first.index):
             raise TrainingError(
-                f"folds {first_id} and {split_id} were fitted on different features; "
+                f"splits {first_id} and {split_id} were fitted on different features; "
                 f"retrain the model"
             )
     values = {

@@ -97,7 +97,7 @@ def test_the_top_leaves_out_folds_and_what_the_model_does_not_have():
 
 
 def test_folds_of_different_features_are_refused():
-    with pytest.raises(TrainingError, match="folds 0 and 2 were fitted on different features"):
+    with pytest.raises(TrainingError, match="splits 0 and 2 were fitted on different features"):
         aggregate_importances([fold(2, ("a", "c"), gain=[1, 2]), fold(0, ("a", "b"), gain=[1, 2])])
-    with pytest.raises(TrainingError, match="no fold model"):
+    with pytest.raises(TrainingError, match="no model to take"):
         aggregate_importances([])
