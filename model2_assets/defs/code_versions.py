@@ -23,8 +23,8 @@ _SOURCE_SUFFIXES = (".py", ".j2", ".css")
 
 _SOURCES: dict[str, tuple[str, ...]] = {
     "market_data": ("market_data", "panel.py"),
-    "labels": ("labels.py", "market_data/bars.py", "panel.py"),
-    "features": ("features", "market_data/bars.py", "panel.py"),
+    "labels": ("labels.py", "market_data/adjustment.py", "panel.py"),
+    "features": ("features", "market_data/adjustment.py", "panel.py"),
     "cv_splits": ("cross_validation", "panel.py"),
     "fitted_models": ("training", "panel.py"),
     "oof_predictions": ("training", "panel.py"),

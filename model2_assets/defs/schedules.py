@@ -82,7 +82,7 @@ def data_watch(region: Region) -> dg.SensorDefinition:
         ),
     )
     def market_data_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        from model2_assets.market_data import fingerprint_inputs
+        from model2_assets.market_data.files import fingerprint_inputs
 
         try:
             found = fingerprint_inputs(region.settings.market_data)

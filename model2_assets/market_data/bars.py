@@ -1,4 +1,4 @@
-"""Daily bars: their columns, the types of these, and prices on the scale of the adjusted close."""
+"""Daily bars: their columns, the types of these, and how messages show them."""
 
 from numbers import Number
 
@@ -44,62 +44,6 @@ def reason(error: Exception) -> str:
 def first_row(marks: "NDArray[np.bool_] | pd.Series[bool]") -> int:
     """Return the number of the first row that is marked; the first data row is 1."""
     return int(np.flatnonzero(np.asarray(marks, dtype=bool))[0]) + 1
-
-
-def adjusted_close(panel: pd.DataFrame) -> "pd.Series[float]":
-    """Return the adjusted close where the panel has one, else the close.
-
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market_data table.
-
-    Returns
-    -------
-    Series of shape (n_rows,), float64
-        Named ``close``, in the currency of the market.
-    """
-    name = "adjusted_close" if "adjusted_close" in panel else "close"
-    return panel[name].rename("close")
-
-
-def adjusted_prices(panel: pd.DataFrame) -> pd.DataFrame:
-    """Return prices from which simple returns can be taken across splits and dividends.
-
-    ``close`` is the adjusted close where the panel has one. Open, high, low and vwap are
-    multiplied by the row's ratio of adjusted close to close. Volume stays in the shares of
-    the day: only a source's own split factors could restate it, and a dividend must not.
-    Without an adjusted close all prices are taken as adjusted already.
-
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market_data table.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_price_columns)
-        The same rows; those of the float64 columns open, high, low, close, volume and vwap that
-        the panel has.
-
-    Examples
-    --------
-    >>> panel = pd.DataFrame({"open": [9.0], "close": [10.0], "adjusted_close": [5.0]})
-    >>> adjusted_prices(panel)
-       open  close
-    0   4.5    5.0
-    """
-    names = [name for name in NUMERIC_COLUMNS if name in panel and name != "adjusted_close"]
-    prices = panel[names]
-    if "adjusted_close" not in panel:
-        return prices
-    # Divided by the close first: a price equal to the close stays equal to it, to the bit.
-    scaled = {
-        name: prices[name] / panel["close"] * panel["adjusted_close"]
-        for name in names
-        if name not in ("close", "volume")
-    }
-    return prices.assign(close=panel["adjusted_close"], **scaled)
 
 
 def typed_bars(frame: pd.DataFrame, *, origin: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
 
@@ -30,19 +30,13 @@ _STAMPS = (
 
 @dataclass(frozen=True)
 class InputFile:
-    """One file of a source.
-
-    Attributes
-    ----------
-    name : str
-        Local path or URL; what messages call the file.
-    stamp : str
-        Size in bytes, and the time of the last change or the entity tag, as far as the file
-        system tells them; differs once the file has changed.
-    """
+    """One file of a source."""
 
     name: str
-    stamp: str = field(default="", compare=False)
+    """Local path or URL; what messages call the file."""
+    stamp: str
+    """Size in bytes, and the time of the last change or the entity tag, as far as the file system
+    tells them; differs once the file has changed."""
 
     @property
     def stem(self) -> str:
@@ -135,39 +129,15 @@ def list_universe_files(path: str) -> list[InputFile]:
 
 @dataclass(frozen=True)
 class InputFingerprint:
-    """State of the files that market data are read from.
-
-    Attributes
-    ----------
-    digest : str
-        Differs once a file is added, removed, or of another size, time of change or entity
-        tag.
-    n_files : int
-        How many files there are.
-    """
+    """State of the files that market data are read from."""
 
     digest: str
+    """Differs once a file is added, removed, or of another size, time of change or entity tag."""
     n_files: int
 
 
 def fingerprint_inputs(config: MarketDataConfig) -> InputFingerprint | None:
-    """Return the state of the files that market data are read from.
-
-    Parameters
-    ----------
-    config : MarketDataConfig
-        The source; the universe file counts too.
-
-    Returns
-    -------
-    InputFingerprint or None
-        None where the source reads no file.
-
-    Raises
-    ------
-    MarketDataError
-        If a path cannot be reached, or no file is there.
-    """
+    """Return the state of a source's files, those of the universe included; None without a file."""
     files = []
     if config.path is not None:
         files += list_files(config.path, suffixes=SUFFIXES[config.source])

@@ -25,75 +25,42 @@ _MAX_DECIMALS = 6
 
 @dataclass(frozen=True)
 class Split:
-    """Past closes of one instrument, all multiplied by one factor.
-
-    Attributes
-    ----------
-    instrument : str
-        Its name.
-    factor : float
-        New close over old close; 0.25 after four shares for one.
-    until : Timestamp
-        Last date whose close was rescaled.
-    volume_factor : float or None
-        New over old volume of these dates, where that is one factor too.
-    """
+    """Past closes of one instrument, all multiplied by one factor."""
 
     instrument: str
     factor: float
+    """New close over old close; 0.25 after four shares for one."""
     until: pd.Timestamp
+    """Last date whose close was rescaled."""
     volume_factor: float | None
+    """New over old volume of these dates, where that is one factor too."""
 
 
 @dataclass(frozen=True)
 class HistoryChanges:
-    """How the past differs between two versions of the panel.
-
-    Attributes
-    ----------
-    compared_rows : int
-        Rows of dates up to the earlier panel's last one that both have.
-    restated_values : int
-        Closes and adjusted closes that changed by themselves.
-    restated_instruments : int
-        Instruments that they are of.
-    first_restated : str
-        The first of them in words; empty if there is none.
-    splits : tuple of Split
-        Instruments whose closes were rescaled.
-    readjusted : tuple of str
-        Instruments whose adjusted closes were rescaled by factors that are constant on
-        stretches, as dividends and splits do.
-    vanished, inserted : MultiIndex
-        Rows that only the earlier panel has; rows of the earlier panel's dates that only the
-        new one has.
-    """
+    """How the past differs between two versions of the panel."""
 
     compared_rows: int
+    """Rows of dates up to the earlier panel's last one that both have."""
     restated_values: int
+    """Closes and adjusted closes that changed by themselves."""
     restated_instruments: int
     first_restated: str
+    """The first of these values in words; empty if there is none."""
     splits: tuple[Split, ...]
     readjusted: tuple[str, ...]
+    """Instruments whose adjusted closes were rescaled by factors that are constant on stretches,
+    as dividends and splits do."""
     vanished: pd.MultiIndex
+    """Rows that only the earlier panel has."""
     inserted: pd.MultiIndex
+    """Rows of the earlier panel's dates that only the new one has."""
 
 
 def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChanges:
-    """Compare the past of a panel with what an earlier panel said of it.
+    """Compare the past of a market_data table with what that of an earlier run said of it.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market_data table.
-    previous : DataFrame of shape (n_previous_rows, n_previous_columns)
-        The market_data table of an earlier run.
-
-    Returns
-    -------
-    HistoryChanges
-        Of the dates up to the last one of `previous`. Columns that only one of them has are
-        not compared.
+    Of the dates up to the last one of the earlier table, in the columns that both have.
     """
     last = previous.index.get_level_values("datetime").max()
     past = panel[panel.index.get_level_values("datetime") <= last]

@@ -54,23 +54,15 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Columns to read of a file, by our names.
-
-    Attributes
-    ----------
-    required, optional : sequence of str
-        Those that must and may be there.
-    dates, empty_dates : sequence of str
-        Those that are dates, and those of them in which a value may be empty.
-    mapping : mapping of str to str, or None
-        Our name to the name in the file, where that differs; None for a file that takes no mapping.
-    """
+    """Columns to read of a file, by our names."""
 
     required: Sequence[str]
     optional: Sequence[str] = ()
     dates: Sequence[str] = ("datetime",)
     empty_dates: Sequence[str] = ()
+    """Dates that may be empty."""
     mapping: Mapping[str, str] | None = field(default_factory=dict)
+    """Our name to the name in the file, where they differ; None for a file that takes none."""
 
     def names_in(self, found: Sequence[str], *, origin: str) -> dict[str, str]:
         """Return, by our name, the name in the file of every column to read."""

@@ -18,25 +18,10 @@ _STINTS = Wanted(
 
 
 def read_universe(path: str) -> pd.DataFrame:
-    """Read a universe file.
+    """Read a file, folder, glob or URL of universes, CSV or, by its ending, Parquet.
 
-    Parameters
-    ----------
-    path : str
-        CSV, or Parquet by its ending; a file, folder, glob or URL. Columns instrument,
-        from, to: first and last date of a stint, both ends included. An empty ``to`` means
-        a member still. An instrument may have several stints, also overlapping ones.
-
-    Returns
-    -------
-    DataFrame of shape (n_stints, 3)
-        instrument str; from and to datetime64[us], ``to`` NaT for a member still.
-
-    Raises
-    ------
-    MarketDataError
-        If the file cannot be used, an instrument or ``from`` is empty, or a stint ends
-        before it begins.
+    Columns instrument, from, to: first and last date of a stint, both ends included. An empty
+    ``to`` means a member still. An instrument may have several stints, also overlapping ones.
     """
     tables = []
     for file in list_universe_files(path):
@@ -79,29 +64,10 @@ def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
 def mark_universe(
     panel: pd.DataFrame, stints: pd.DataFrame, *, origin: str
 ) -> tuple[pd.DataFrame, Mapping[str, int]]:
-    """Mark the rows whose instrument is a member on their date.
+    """Mark the rows whose instrument is a member on their date, in the column ``in_universe``.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        Bars in canonical order.
-    stints : DataFrame of shape (n_stints, 3)
-        As `read_universe` returns them.
-    origin : str
-        What messages call the universe.
-
-    Returns
-    -------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The bars, with the bool column ``in_universe``.
-    counts : mapping of str to int
-        ``outsider_rows``; ``outsider_instruments``, never members on a date that they have a
-        bar on; ``universe_instruments_without_data``.
-
-    Raises
-    ------
-    MarketDataError
-        If no row at all is in the universe.
+    Counted are ``outsider_rows``; ``outsider_instruments``, never members on a date that they
+    have a bar on; ``universe_instruments_without_data``.
     """
     index = panel.index
     assert isinstance(index, pd.MultiIndex)

@@ -9,11 +9,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
+from model2_assets.market_data.adjustment import adjusted_close
 from model2_assets.market_data.bars import (
     CURRENCY,
     NUMERIC_COLUMNS,
     PRICE_COLUMNS,
-    adjusted_close,
     shown,
     typed_bars,
 )

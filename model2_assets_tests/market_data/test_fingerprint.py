@@ -6,7 +6,7 @@ import pytest
 
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data import InputFingerprint, fingerprint_inputs
+from model2_assets.market_data.files import InputFingerprint, fingerprint_inputs
 
 
 def csv(path: str, **settings: str) -> MarketDataConfig:

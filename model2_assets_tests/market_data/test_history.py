@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model2_assets.market_data import compare_history
-from model2_assets.market_data.history import find_rescaling
+from model2_assets.market_data.history import compare_history, find_rescaling
 from model2_assets.panel import panel_index, to_canonical
 
 DATES = pd.bdate_range("2024-01-01", periods=12)

@@ -5,13 +5,8 @@ from hypothesis import strategies as st
 
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data import (
-    load_market_data,
-    mark_universe,
-    read_universe,
-    synthetic_panel,
-    validate_panel,
-)
+from model2_assets.market_data import load_market_data, synthetic_panel, validate_panel
+from model2_assets.market_data.universe import mark_universe, read_universe
 
 BARS = synthetic_panel(n_instruments=3, n_dates=10, start="2024-01-01")
 PANEL, _ = validate_panel(BARS)
