@@ -61,7 +61,6 @@ if TYPE_CHECKING:
         stored_nested,
     )
     from model2_assets.training.predict import (
-        FittedSplit,
         OutOfFold,
         OutOfFoldPaths,
         PathPlan,
@@ -114,7 +113,6 @@ _MODULES = {
     "ColumnSums": "ridge_solution",
     "FeatureMatrix": "data",
     "FittedModels": "fit",
-    "FittedSplit": "predict",
     "FoldCheckpoints": "checkpoints",
     "FoldModel": "base_models",
     "FoldProgress": "base_models",
@@ -184,7 +182,6 @@ __all__ = [
     "ColumnSums",
     "FeatureMatrix",
     "FittedModels",
-    "FittedSplit",
     "FoldCheckpoints",
     "FoldModel",
     "FoldProgress",

@@ -7,19 +7,18 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.training.base_models import IMPORTANCE_KINDS
-from model2_assets.training.predict import FittedSplit
+from model2_assets.training.base_models import IMPORTANCE_KINDS, FoldModel
 
 _MAIN_KINDS = ("gain", "coefficient", "weight")
 """Kinds by which features are ranked; the first that the model has."""
 
 
-def aggregate_importances(models: Iterable[FittedSplit]) -> pd.DataFrame:
+def aggregate_importances(models: Iterable[FoldModel]) -> pd.DataFrame:
     """Bring the importances of all fold models together.
 
     Parameters
     ----------
-    models : iterable of FittedSplit
+    models : iterable of FoldModel
         Models fitted on the same features; one is held at a time.
 
     Returns

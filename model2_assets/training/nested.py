@@ -18,10 +18,11 @@ from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_version_of, with_provenance
+from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData
 from model2_assets.training.fit import fit_every_split, kept_folds_of
-from model2_assets.training.predict import FittedSplit, output_order, predict_splits
+from model2_assets.training.predict import output_place, predict_splits
 from model2_assets.training.resources import measure_resources
 from model2_assets.training.task import Tables, Task
 
@@ -109,7 +110,7 @@ def stored_nested(
 
 
 def predict_nested(
-    models: Iterable[FittedSplit], data: TrainingData, pair_data: TrainingData
+    models: Iterable[FoldModel], data: TrainingData, pair_data: TrainingData
 ) -> pd.DataFrame:
     """Predict the train rows of every fold by models that saw neither it nor the row's own.
 
@@ -122,7 +123,7 @@ def predict_nested(
 
     Parameters
     ----------
-    models : iterable of FittedSplit
+    models : iterable of FoldModel
         The model of every split of `pair_data`, in any order; one is held at a time.
     data : TrainingData
         Rows, and roles of splits that test one group each.
@@ -165,8 +166,7 @@ def predict_nested(
             fold = np.full(np.count_nonzero(chosen), outer, dtype=np.int16)
             parts.append((fold, rows[chosen], values[chosen]))
     outer_fold, row, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
-    place = np.argsort(output_order(data))
-    order = np.lexsort((place[row], outer_fold))
+    order = np.argsort(outer_fold.astype(np.int64) * data.n_rows + output_place(data)[row])
     row = row[order]
     return pd.DataFrame(
         {

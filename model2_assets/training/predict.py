@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -23,7 +22,7 @@ from model2_assets.storage.provenance import (
     require_made_from,
     with_provenance,
 )
-from model2_assets.training.base_models import BaseModelTrainer, fit_split
+from model2_assets.training.base_models import BaseModelTrainer, FoldModel, fit_split
 from model2_assets.training.data import (
     FeatureMatrix,
     TrainingData,
@@ -31,25 +30,11 @@ from model2_assets.training.data import (
     hash_row_order,
     row_name,
 )
-from model2_assets.training.models import load_models
+from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task
 
 _CHUNK_ROWS = 32_768
-
-
-class FittedSplit(Protocol):
-    """A fitted model of one split, in memory or read from a store."""
-
-    @property
-    def split_id(self) -> int:
-        """The split."""
-        ...
-
-    @property
-    def trainer(self) -> BaseModelTrainer:
-        """The fitted model."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +78,7 @@ def predict_rows(
     return predictions
 
 
-def predict_splits(models: Iterable[FittedSplit], data: TrainingData) -> SplitPredictions:
+def predict_splits(models: Iterable[FoldModel], data: TrainingData) -> SplitPredictions:
     """Predict the test rows of every split by its model, whatever the order of the models.
 
     One model is held at a time; one that is missing or given twice is refused.
@@ -122,12 +107,12 @@ def predict_splits(models: Iterable[FittedSplit], data: TrainingData) -> SplitPr
     )
 
 
-def predict_out_of_fold(models: Iterable[FittedSplit], data: TrainingData) -> pd.DataFrame:
+def predict_out_of_fold(models: Iterable[FoldModel], data: TrainingData) -> pd.DataFrame:
     """Predict every row by the models of the splits that test it.
 
     Parameters
     ----------
-    models : iterable of FittedSplit
+    models : iterable of FoldModel
         The model of every split of `data`, in any order; one is held at a time.
     data : TrainingData
         Features and roles.
@@ -196,7 +181,7 @@ def recombine_predictions(predictions: SplitPredictions, data: TrainingData) -> 
        section 12.4.
     """
     # Stable: the splits of a row stay in their order.
-    order = np.argsort(np.argsort(output_order(data))[predictions.row], kind="stable")
+    order = np.argsort(output_place(data)[predictions.row], kind="stable")
     row, prediction = predictions.row[order], predictions.prediction[order]
     mean = mean_by_row(row, prediction, data.n_rows)
     variance = mean_by_row(row, (prediction - mean[row]) ** 2, data.n_rows, ddof=1)
@@ -234,25 +219,26 @@ def output_order(data: TrainingData) -> NDArray[np.intp]:
     return np.lexsort((date_codes(data.index).codes, instrument_codes(data.index).codes))
 
 
+def output_place(data: TrainingData) -> NDArray[np.intp]:
+    """Return the place of every row in `output_order`."""
+    place = np.empty(data.n_rows, dtype=np.intp)
+    place[output_order(data)] = np.arange(data.n_rows)
+    return place
+
+
 def refit_difference(
     make_trainer: Callable[[], BaseModelTrainer],
     data: TrainingData,
-    models: Iterable[FittedSplit],
+    fitted: BaseModelTrainer,
     *,
     split_id: int,
     n_threads: int = 1,
 ) -> float:
-    """Refit one split afresh and compare its test predictions with those of its given model.
-
-    Returns the `largest_difference` in bps, 0.0 for equal bits.
-    """
-    model = next((model for model in models if model.split_id == split_id), None)
-    if model is None:
-        raise TrainingError(f"split {split_id} has no model to compare a refit with; retrain")
+    """Refit a split afresh; return the `largest_difference` of test predictions to its model's."""
     rows = data.test_rows(split_id)
     refitted = fit_split(make_trainer, data, split_id, n_threads=n_threads)
     return largest_difference(
-        predict_rows(refitted.trainer, data.X, rows), predict_rows(model.trainer, data.X, rows)
+        predict_rows(refitted.trainer, data.X, rows), predict_rows(fitted, data.X, rows)
     )
 
 
@@ -344,7 +330,7 @@ def make_out_of_fold(
     difference = refit_difference(
         task.make_trainer,
         task.weighted(data, tables.labels),
-        load_models(stored),
+        load_model(stored, split_id),
         split_id=split_id,
         n_threads=n_threads or usable_cores(),
     )
