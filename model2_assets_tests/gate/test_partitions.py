@@ -5,8 +5,8 @@ import pytest
 from model2_assets.cli.gate import look_at_partitions
 from model2_assets.config.partition import Partition
 from model2_assets.storage import Address, Store
+from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions
-from model2_assets_tests.test_storage import fitted
 
 PARTITIONS = (Partition("21d", "ridge"), Partition("63d", "ridge"))
 ASSETS = ("fitted_models", "oof_predictions", "cv_scores")
