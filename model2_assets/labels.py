@@ -24,6 +24,7 @@ from model2_assets.panel import (
     date_codes,
     in_universe,
     instrument_codes,
+    row_name,
 )
 
 logger = logging.getLogger(__name__)
@@ -199,10 +200,9 @@ def _refuse_impossible(price: FloatArray, index: pd.MultiIndex) -> None:
     impossible = ~((price > 0) & np.isfinite(price))
     if impossible.any():
         row = int(np.flatnonzero(impossible)[0])
-        instrument, date = index[row]
         raise LabelError(
-            f"labels: the close of instrument {instrument} on {date:%Y-%m-%d} is {price[row]:g}; "
-            f"remove the row or correct the price"
+            f"labels: the close of {row_name(index, row)} is {price[row]:g}; remove the row or "
+            f"correct the price"
         )
 
 

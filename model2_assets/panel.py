@@ -119,6 +119,12 @@ def with_plain_names(index: pd.MultiIndex) -> pd.MultiIndex:
     return pd.MultiIndex(levels, codes, names=index.names, verify_integrity=False)
 
 
+def row_name(index: pd.Index, row: int) -> str:
+    """Return what messages call a row of a panel, such as ``instrument A on 2024-01-02``."""
+    where = dict(zip(index.names, index[row], strict=True))
+    return f"instrument {where['instrument']} on {where['datetime']:%Y-%m-%d}"
+
+
 CHUNK_ROWS = 16_384
 """Rows at a time: of some hundred features few enough to stay in the processor's cache."""
 
@@ -163,11 +169,8 @@ def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -
     ordered = to_canonical(panel)
     assert isinstance(ordered.index, pd.MultiIndex)
     if not is_canonical(ordered.index):
-        instrument, date = index[index.duplicated()][0]
-        raise error(
-            f"{what}: the panel has instrument {instrument!r} more than once on {date:%Y-%m-%d}; "
-            f"keep one row of them"
-        )
+        repeated = row_name(index, int(np.argmax(index.duplicated())))
+        raise error(f"{what}: the panel has {repeated} more than once; keep one row of them")
     return ordered
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.errors import CrossValidationError
-from model2_assets.panel import INDEX_NAMES, date_codes
+from model2_assets.panel import INDEX_NAMES, date_codes, row_name
 
 
 @dataclass(frozen=True)
@@ -105,10 +105,9 @@ def _label_end_values(
 def _refuse_first(index: pd.MultiIndex, faulty: NDArray[np.bool_], fault: str, remedy: str) -> None:
     if faulty.any():
         row = int(np.argmax(faulty))
-        where = dict(zip(index.names, index[row], strict=True))
         raise CrossValidationError(
-            f"row {row} (instrument {where['instrument']}, {where['datetime']:%Y-%m-%d}) {fault}, "
-            f"as do {int(faulty.sum()) - 1} others; {remedy}"
+            f"row {row} ({row_name(index, row)}) {fault}, as do {int(faulty.sum()) - 1} others; "
+            f"{remedy}"
         )
 
 
@@ -172,16 +171,17 @@ def longest_label_end(labels: pd.DataFrame) -> pd.Series:
     return pd.Series(longest, index=labels.index, name="label_end")
 
 
-def label_end_of(labels: pd.DataFrame, horizon: str) -> pd.Series:
-    """Return the last date that each row's label of one horizon looks at, NaT without one."""
+def label_ends(
+    labels: pd.DataFrame, horizon: str, positions: NDArray[np.intp]
+) -> NDArray[np.datetime64]:
+    """Return the last date that labels of one horizon look at, NaT without one, of some rows."""
     known = horizon_keys(labels)
     if horizon not in known:
         raise CrossValidationError(
             f"the labels table has no horizon {horizon}, only {', '.join(known)}; materialize "
             f"cv_splits again from these labels"
         )
-    ends = labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")
-    return pd.Series(ends, index=labels.index, name="label_end")
+    return labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")[positions]
 
 
 def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.intp]:
@@ -189,15 +189,12 @@ def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.in
     if index.equals(labels.index):
         return np.arange(len(index), dtype=np.intp)
     if not labels.index.is_unique:
-        instrument, date = labels.index[labels.index.duplicated()][0]
-        raise CrossValidationError(
-            f"the labels table repeats instrument {instrument} on {date:%Y-%m-%d}; keep one row"
-        )
+        repeated = row_name(labels.index, int(np.argmax(labels.index.duplicated())))
+        raise CrossValidationError(f"the labels table repeats {repeated}; keep one row")
     positions = labels.index.get_indexer(index)
     if (positions < 0).any():
-        instrument, date = index[int(np.argmax(positions < 0))]
         raise CrossValidationError(
-            f"the labels table lacks instrument {instrument} on {date:%Y-%m-%d}, which "
+            f"the labels table lacks {row_name(index, int(np.argmax(positions < 0)))}, which "
             f"cv_splits has; materialize cv_splits again from these labels"
         )
     return positions

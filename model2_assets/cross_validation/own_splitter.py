@@ -12,6 +12,7 @@ from model2_assets.config.load import load_object
 from model2_assets.cross_validation.intervals import RowIntervals, row_intervals
 from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import CrossValidationError
+from model2_assets.panel import row_name
 
 SPLITTER_KEY = "cross_validation.splitter"
 
@@ -153,11 +154,10 @@ def _require_equal_tests(
         uneven &= n_tests > 0
     if uneven.any():
         row = int(np.argmax(uneven))
-        where = dict(zip(index.names, index[row], strict=True))
         rule = "every row that it tests equally often" if forward else "every row equally often"
         scheme = "" if forward else ", or set cross_validation.scheme to walk_forward"
         raise CrossValidationError(
             f"{SPLITTER_KEY} {splitter} must test {rule} and at least once, but tests "
-            f"instrument {where['instrument']} on {where['datetime']:%Y-%m-%d} "
-            f"{int(n_tests[row])} times and others {most} times; correct the class{scheme}"
+            f"{row_name(index, row)} {int(n_tests[row])} times and others {most} times; correct "
+            f"the class{scheme}"
         )

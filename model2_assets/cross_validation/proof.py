@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.cross_validation.intervals import horizon_keys, label_end_of, label_positions
+from model2_assets.cross_validation.intervals import horizon_keys, label_ends, label_positions
 from model2_assets.cross_validation.roles import Role, count_roles, role_columns
 from model2_assets.errors import CrossValidationError
-from model2_assets.panel import date_codes
+from model2_assets.panel import date_codes, row_name
 
 BoolArray = NDArray[np.bool_]
 
@@ -128,11 +128,9 @@ class _EndpointSweep:
         """Refuse rows that take part in a split but have no label to prove anything by."""
         bare = rows & (self.end < 0)
         if bare.any():
-            where = dict(zip(self.index.names, self.index[int(np.argmax(bare))], strict=True))
             raise CrossValidationError(
-                f"cv_splits has instrument {where['instrument']} on "
-                f"{where['datetime']:%Y-%m-%d}, which has no label end; materialize cv_splits "
-                f"again from these labels"
+                f"cv_splits has {row_name(self.index, int(np.argmax(bare)))}, which has no label "
+                f"end; materialize cv_splits again from these labels"
             )
 
     def touches(self, train: BoolArray, test: BoolArray, ends: NDArray[np.int64]) -> BoolArray:
@@ -180,7 +178,7 @@ def _endpoint_sweep(
     starts = pd.DatetimeIndex(index.get_level_values("datetime")).as_unit("us").to_numpy()
     positions = label_positions(index, labels)
     longest = _latest_end(labels)[positions]
-    ends = label_end_of(labels, horizon).to_numpy()[positions] if horizon else longest
+    ends = label_ends(labels, horizon, positions) if horizon else longest
     ranks, moments = pd.factorize(np.concatenate([starts, ends, longest]), sort=True)
     start, end, longest_end = ranks.astype(np.int64).reshape(3, len(index))
     dates = pd.DatetimeIndex(date_codes(calendar).values).as_unit("us").to_numpy()

@@ -106,18 +106,9 @@ def propose_cpcv(
 
     Examples
     --------
-    Five years of daily bars, and labels of 63 days traded one day later. C(6, 2) would
-    train on two thirds of the dates; purging leaves half of them:
+    Five years of daily bars, and labels of 63 days traded one day later:
 
     >>> proposal = propose_cpcv(5 * 252 - 64, label_window=64)
-    >>> tried = proposal.candidates.query("n_groups in (5, 6) and n_test_groups <= 2")
-    >>> shown = ["n_groups", "n_test_groups", "n_paths", "ideal_train_dates", "train_dates"]
-    >>> print(tried[shown].round(0).astype(int).to_string(index=False))
-     n_groups  n_test_groups  n_paths  ideal_train_dates  train_dates
-            6              2        5                797          620
-            5              2        4                718          558
-            5              1        1                957          850
-            6              1        1                997          886
     >>> proposal.n_groups, proposal.n_test_groups
     (9, 2)
     >>> proposal.text.split(": ")  # doctest: +NORMALIZE_WHITESPACE

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation.intervals import (
     horizon_keys,
-    label_end_of,
+    label_ends,
     label_positions,
     longest_label_end,
     panel_index_of,
@@ -68,9 +68,7 @@ def build_cv_splits(
     ------
     CrossValidationError
         If no row has features and a label, there are fewer dates than groups, or a
-        splitter of your own breaks the rules.
-    ConfigError
-        If ``cross_validation.splitter`` cannot be imported.
+        splitter of your own breaks the rules; ConfigError if it cannot be imported.
     """
     label_end = _ends_of_labelled_rows(features_index, labels)
     index = panel_index_of(label_end)
@@ -83,9 +81,7 @@ def build_cv_splits(
     positions = label_positions(index, labels)
     roles_of: dict[str | None, NDArray[np.int8]] = {
         horizon: cv.roles(
-            index,
-            label_end=label_end_of(labels, horizon).to_numpy()[positions],
-            unlabelled="leave_out",
+            index, label_end=label_ends(labels, horizon, positions), unlabelled="leave_out"
         )
         for horizon in horizon_keys(labels)
     }
@@ -110,10 +106,10 @@ def make_splitter(
 
 def _ends_of_labelled_rows(features_index: pd.MultiIndex, labels: pd.DataFrame) -> pd.Series:
     keys = horizon_keys(labels)
-    labelled = labels[[f"label_{key}" for key in keys]].notna().to_numpy().any(axis=1)
-    chosen: NDArray[np.bool_] = np.asarray(labelled, dtype=bool)
+    labelled = labels[[f"label_{key}" for key in keys]].notna().any(axis=1).to_numpy(dtype=bool)
+    chosen = labelled
     if not features_index.equals(labels.index):
-        chosen = np.asarray(labelled & labels.index.isin(features_index), dtype=bool)
+        chosen = labelled & labels.index.isin(features_index)
     if not chosen.any():
         raise CrossValidationError(
             f"no row has both features and a label: {len(features_index)} rows have features "

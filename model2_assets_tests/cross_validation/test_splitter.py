@@ -194,7 +194,7 @@ def test_a_missing_label_end_names_the_row():
     index, label_end = full_panel(2, 6, window=1)
     faulty = label_end.to_numpy().copy()
     faulty[5] = np.datetime64("NaT")
-    message = r"row 5 \(instrument S1, 2020-01-03\) has no label end"
+    message = r"row 5 \(instrument S1 on 2020-01-03\) has no label end"
     with pytest.raises(CrossValidationError, match=message):
         PurgedEmbargoedTimeSeriesSplit(3).split(index, label_end=faulty)
 
@@ -203,7 +203,7 @@ def test_a_label_end_before_its_row_names_the_row():
     index, label_end = full_panel(2, 6, window=1)
     faulty = label_end.to_numpy().copy()
     faulty[4] = np.datetime64("2020-01-02T23:59")
-    message = r"row 4 \(instrument S0, 2020-01-03\) has a label end before its own date"
+    message = r"row 4 \(instrument S0 on 2020-01-03\) has a label end before its own date"
     with pytest.raises(CrossValidationError, match=message):
         PurgedEmbargoedTimeSeriesSplit(3).roles(index, label_end=faulty)
 

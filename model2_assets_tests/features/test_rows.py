@@ -153,7 +153,7 @@ def test_refuses_text_for_prices(panel):
 
 
 def test_refuses_repeated_rows_by_name(panel):
-    with pytest.raises(FeatureError, match=r"'S000' more than once on 2019-01-01"):
+    with pytest.raises(FeatureError, match=r"S000 on 2019-01-01 more than once"):
         build_features_from_config(pd.concat([panel, panel.iloc[[0]]]), {})
 
 
