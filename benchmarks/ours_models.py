@@ -18,7 +18,6 @@ from model2_assets.training import (
     TrainingData,
     predict_splits,
 )
-from model2_assets.training.data import on_every_nth_date
 from model2_assets.training.fit import fit_every_split
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
@@ -133,7 +132,7 @@ def _fitted_rows(data: TrainingData, models: tuple[FoldModel, ...]) -> int:
     """Return the rows that all fits together have seen."""
     stride = models[0].trainer.date_stride(data.n_rows)
     return sum(
-        len(on_every_nth_date(data.train_rows(model.split_id), data.date_codes, stride))
+        len(data.rows_on_every_nth_date(data.train_rows(model.split_id), stride))
         for model in models
     )
 

@@ -19,7 +19,6 @@ from model2_assets.storage.data_version import document_digest
 from model2_assets.storage.files import write_atomically
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.model_registry import code_state
-from model2_assets.training.models import trainer_from_bytes, trainer_to_bytes
 from model2_assets.training.resources import blas_kernel
 
 SUFFIX = ".fold"
@@ -65,7 +64,7 @@ def encode_checkpoint(model: FoldModel, *, key: str) -> bytes:
         digest=model.trainer.digest(),
     )
     content = json.dumps(asdict(header), sort_keys=True).encode() + b"\n"
-    content += trainer_to_bytes(model.trainer)
+    content += model.trainer.to_bytes()
     return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
@@ -121,7 +120,7 @@ def decode_checkpoint(
 
 def _restore(saved: bytes, trainer_class: type[BaseModelTrainer], origin: str) -> BaseModelTrainer:
     try:
-        return trainer_from_bytes(trainer_class, saved)
+        return trainer_class.from_bytes(saved)
     except Exception as error:
         raise StoreError(
             f"{origin}: cannot be read as {trainer_class.__name__} ({error})"

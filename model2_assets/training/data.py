@@ -3,11 +3,11 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,24 @@ from numpy.typing import NDArray
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
 from model2_assets.training.resources import usable_cores
+
+TRAIN = 0
+"""Role of a row that a split trains on."""
+
+TEST = 1
+"""Role of a row that a split predicts."""
+
+RUN_ROWS = 8192
+"""Rows of a run of dates, so few that they stay in a processor's cache while they are added."""
+
+RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
+"""Weights of train rows, from their positions alone: what a split does not train on
+cannot reach its weights."""
+
+_CHUNK_ROWS = 16_384
+_LARGEST_CODE = 2**62
+_ROLES = re.compile(r"split_\d+(_\d+d)?")
+_LABEL = re.compile(r"label_\d+d")
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,7 +95,6 @@ class SelectedRows:
         return self.matrix.dtype
 
     def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """Return rows of shape (n_chosen, n_features) by a slice or an array of positions."""
         found = self.positions[rows]
         run = as_slice(found)
         if run is None:
@@ -96,6 +113,10 @@ class SelectedRows:
         return self.matrix[self.positions[0] : self.positions[-1] + 1]
 
 
+FeatureMatrix = NDArray[np.float32] | SelectedRows
+"""Features of shape (n_rows, n_features), of which rows can be taken."""
+
+
 def as_slice(positions: NDArray[np.integer[Any]]) -> slice | None:
     """Return ascending neighbouring positions as a slice; None where they are none."""
     if not len(positions):
@@ -106,17 +127,15 @@ def as_slice(positions: NDArray[np.integer[Any]]) -> slice | None:
     return slice(first, last + 1)
 
 
+def compact(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
+    """Return ascending rows as a slice, which copies nothing, where they are neighbours."""
+    neighbours = as_slice(rows)
+    return rows if neighbours is None else neighbours
+
+
 def is_plain_matrix(values: NDArray[Any]) -> bool:
     """Tell whether an array is a C-contiguous float32 matrix."""
     return values.ndim == 2 and values.dtype == np.float32 and bool(values.flags.c_contiguous)
-
-
-Rows = slice | NDArray[np.intp]
-
-RUN_ROWS = 8192
-"""Rows of a run of dates, so few that they stay in a processor's cache while they are added."""
-
-_LARGEST_CODE = 2**62
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +156,19 @@ class RowBlocks:
     ids: NDArray[np.int32]
     runs: NDArray[np.int32]
 
+    @classmethod
+    def of(cls, index: pd.MultiIndex, marks: Iterable[NDArray[np.integer]]) -> "RowBlocks":
+        """Group rows that have equal marks, such as what a split does with them.
+
+        Blocks are numbered in the order of their first rows; marks count from 0.
+        """
+        starts = date_codes(index).starts
+        sizes = [starts[run.stop] - starts[run.start] for run in _date_runs(starts, RUN_ROWS)]
+        return cls(
+            ids=_number_rows(len(index), marks).astype(np.int32),
+            runs=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
+        )
+
     def take(self, rows: NDArray[np.intp]) -> "RowBlocks":
         """Return the blocks of some rows; ids and runs stay the same."""
         return RowBlocks(ids=self.ids[rows], runs=self.runs[rows])
@@ -147,43 +179,8 @@ class RowBlocks:
         return int(self.ids.max(initial=-1)) + 1
 
 
-def find_row_blocks(index: pd.MultiIndex, marks: Iterable[NDArray[np.integer]]) -> RowBlocks:
-    """Group rows that have equal marks.
-
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in the order of dates.
-    marks : iterable of ndarray of shape (n_rows,), int
-        Marks from 0, such as what a split does with the row.
-
-    Returns
-    -------
-    RowBlocks
-        Ids in the order of first rows.
-    """
-    runs = [range(start, stop) for start, stop in _run_rows(date_codes(index).starts)]
-    return RowBlocks(
-        ids=number_rows(len(index), marks).astype(np.int32),
-        runs=np.repeat(np.arange(len(runs), dtype=np.int32), [len(run) for run in runs]),
-    )
-
-
-def number_rows(n_rows: int, marks: Iterable[NDArray[np.integer]]) -> NDArray[np.intp]:
-    """Return a number for each distinct combination of marks, in the order of first rows.
-
-    Parameters
-    ----------
-    n_rows : int
-        Number of rows.
-    marks : iterable of ndarray of shape (n_rows,), int
-        Marks from 0.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), intp
-        The number of each row's combination.
-    """
+def _number_rows(n_rows: int, marks: Iterable[NDArray[np.integer]]) -> NDArray[np.intp]:
+    """Return a number for each distinct combination of marks, in the order of first rows."""
     codes, n_codes = np.zeros(n_rows, dtype=np.int64), 1
     for mark in marks:
         n_marks = int(mark.max(initial=0)) + 1
@@ -195,80 +192,14 @@ def number_rows(n_rows: int, marks: Iterable[NDArray[np.integer]]) -> NDArray[np
     return np.asarray(pd.factorize(codes)[0], dtype=np.intp)
 
 
-def date_runs(date_starts: NDArray[np.int64], *, max_rows: int) -> Iterator[range]:
-    """Cut dates into runs of neighbours that have few rows together.
-
-    Parameters
-    ----------
-    date_starts : ndarray of shape (n_dates + 1,), int64
-        First row of each date, and the number of rows.
-    max_rows : int
-        Rows of a run; a single date may have more.
-
-    Yields
-    ------
-    range
-        Positions of the dates of a run, in order.
-    """
+def _date_runs(date_starts: NDArray[np.int64], max_rows: int) -> Iterator[range]:
+    """Cut dates into runs of few rows together; a single date may have more."""
     first = 0
     while first < len(date_starts) - 1:
         reach = int(np.searchsorted(date_starts, date_starts[first] + max_rows, side="right")) - 1
         stop = max(reach, first + 1)
         yield range(first, stop)
         first = stop
-
-
-def rows_by_id(ids: NDArray[np.integer]) -> Iterator[tuple[int, Rows]]:
-    """Yield each id with its rows: a slice, which copies nothing, where they are neighbours."""
-    for number in np.unique(ids):
-        yield int(number), compact(np.flatnonzero(ids == number))
-
-
-def compact(rows: NDArray[np.intp]) -> Rows:
-    """Return ascending rows as a slice where they are neighbours."""
-    neighbours = as_slice(rows)
-    return rows if neighbours is None else neighbours
-
-
-def _run_rows(date_starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    for dates in date_runs(date_starts, max_rows=RUN_ROWS):
-        yield int(date_starts[dates.start]), int(date_starts[dates.stop])
-
-
-TRAIN = 0
-"""Role of a row that a split trains on."""
-
-TEST = 1
-"""Role of a row that a split predicts."""
-
-_CHUNK_ROWS = 16_384
-
-_ROLES = re.compile(r"split_\d+(_\d+d)?")
-
-_LABEL = re.compile(r"label_\d+d")
-
-
-class FeatureMatrix(Protocol):
-    """Features of shape (n_rows, n_features), float32, of which rows can be taken."""
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Rows and features."""
-        ...
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of the values, float32."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice | NDArray[np.intp], /) -> NDArray[np.float32]: ...
-
-
-RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
-"""Weights of train rows, from their positions alone: what a split does not train on
-cannot reach its weights."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -384,26 +315,13 @@ class TrainingData:
         """Return the ascending positions of the rows that a split predicts."""
         return np.flatnonzero(self.roles[:, split_id] == TEST)
 
+    def rows_on_every_nth_date(self, rows: NDArray[np.intp], stride: int) -> NDArray[np.intp]:
+        """Keep the rows of every n-th date.
 
-@dataclass(frozen=True, eq=False)
-class SourceTables:
-    """Stored tables that the training data of a horizon come from.
-
-    Attributes
-    ----------
-    features, labels, cv_splits : DataFrame
-        The tables, as stored.
-    horizon : str
-        Such as ``21d``.
-    versions : mapping of str to str
-        Data version of every table.
-    """
-
-    features: pd.DataFrame
-    labels: pd.DataFrame
-    cv_splits: pd.DataFrame
-    horizon: str
-    versions: Mapping[str, str]
+        Dates are counted from the first of the history, not of the split, so all splits train
+        on the same dates, and a new date at the end moves none of them.
+        """
+        return rows if stride == 1 else rows[self.date_codes[rows] % stride == 0]
 
 
 def assemble_training_data(
@@ -440,7 +358,7 @@ def assemble_training_data(
         known = ", ".join(str(name) for name in labels.columns if str(name).startswith("label_"))
         raise TrainingError(f"labels have no column {label_column!r}; they have {known or 'none'}")
     cv_splits = to_canonical(cv_splits)
-    index = _panel_index(cv_splits)
+    index = panel_rows(cv_splits)
     label_rows = positions_of(labels, index, "labels")
     y = labels[label_column].to_numpy(dtype=np.float64)[label_rows]
     labelled = np.flatnonzero(~np.isnan(y))
@@ -461,22 +379,7 @@ def assemble_training_data(
 def blocks_of_tables(
     labels: pd.DataFrame, cv_splits: pd.DataFrame, label_rows: NDArray[np.intp]
 ) -> RowBlocks:
-    """Find the rows that have labels of the same horizons and the same roles in all splits.
-
-    Parameters
-    ----------
-    labels : DataFrame
-        Panel frame with a column ``label_21d`` and so on for every horizon.
-    cv_splits : DataFrame
-        Panel frame in canonical order, whose rows `labels` know.
-    label_rows : ndarray of shape (n_rows,), intp
-        Where the rows of `cv_splits` are in `labels`.
-
-    Returns
-    -------
-    RowBlocks
-        Of the rows of `cv_splits`.
-    """
+    """Group rows of canonical splits by which horizons label them and by their roles in all."""
 
     def marks() -> Iterator[NDArray[np.integer]]:
         group_id = cv_splits["group_id"].to_numpy(dtype=np.int16)
@@ -485,10 +388,14 @@ def blocks_of_tables(
             yield labels[name].notna().to_numpy()[label_rows].astype(np.int8)
         for name in cv_splits.columns:
             if _ROLES.fullmatch(str(name)):
-                # Whatever keeps a row out of a split does so alike.
-                yield np.minimum(cv_splits[name].to_numpy(dtype=np.int8), TEST + 1)
+                yield role_mark(cv_splits[name].to_numpy(dtype=np.int8))
 
-    return find_row_blocks(_panel_index(cv_splits), marks())
+    return RowBlocks.of(panel_rows(cv_splits), marks())
+
+
+def role_mark(roles: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Mark what a split does with rows; whatever keeps a row out of it does so alike."""
+    return np.minimum(roles, TEST + 1)
 
 
 def label_columns(labels: pd.DataFrame) -> list[str]:
@@ -497,38 +404,20 @@ def label_columns(labels: pd.DataFrame) -> list[str]:
 
 
 def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
-    """Refuse an infinite feature; the error names the feature and the row.
-
-    Parameters
-    ----------
-    X : ndarray or SelectedRows of shape (n_rows, n_features), float32
-        The features; NaN is allowed.
-    index : MultiIndex of shape (n_rows,)
-        Names the rows.
-    feature_names : tuple of str
-        Names the columns.
-
-    Raises
-    ------
-    TrainingError
-        At the first infinite value.
-    """
+    """Refuse an infinite feature; the error names the feature and the row."""
     # The matrix as it lies is read at the speed of memory; rows are chosen only at a finding.
-    if isinstance(X, SelectedRows) and not _any_infinity(X.span):
-        return
-    for start, chunk in zip(range(0, len(X), _CHUNK_ROWS), _chunks(X), strict=True):
+    if isinstance(X, SelectedRows):
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            if not any(pool.map(_has_infinity, _chunks(X.span))):
+                return
+    for number, chunk in enumerate(_chunks(X)):
         if _has_infinity(chunk):
             rows, columns = np.nonzero(np.isinf(chunk))
             raise TrainingError(
                 f"feature {feature_names[columns[0]]!r} is infinite at "
-                f"{row_name(index, start + rows[0])}; NaN is allowed, infinity is not: correct "
-                f"the feature builder"
+                f"{row_name(index, number * _CHUNK_ROWS + rows[0])}; NaN is allowed, infinity is "
+                f"not: correct the feature builder"
             )
-
-
-def _any_infinity(X: NDArray[np.float32]) -> bool:
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        return any(pool.map(_has_infinity, _chunks(X)))
 
 
 def _chunks(X: FeatureMatrix) -> Iterator[NDArray[np.float32]]:
@@ -547,18 +436,9 @@ def row_name(index: pd.MultiIndex, position: int | np.integer) -> str:
 
 
 def hash_row_order(index: pd.MultiIndex) -> str:
-    """Hash which rows there are and in which order.
+    """Hash which rows there are and in which order, with SHA-256 in hexadecimal.
 
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``.
-
-    Returns
-    -------
-    str
-        SHA-256 in hexadecimal, of values alone: equal for any dtype, time unit or
-        internal layout of the index.
+    Of values alone: equal for any dtype, time unit or internal layout of the index.
     """
     instruments, dates = instrument_codes(index), date_codes(index)
     digest = hashlib.sha256()
@@ -570,34 +450,15 @@ def hash_row_order(index: pd.MultiIndex) -> str:
     return digest.hexdigest()
 
 
-def _panel_index(frame: pd.DataFrame) -> pd.MultiIndex:
+def panel_rows(frame: pd.DataFrame) -> pd.MultiIndex:
+    """Return the index of a panel frame."""
     assert isinstance(frame.index, pd.MultiIndex)
     return frame.index
 
 
 def positions_of(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray[np.intp]:
-    """Return where rows are in a panel frame.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        Panel frame.
-    index : MultiIndex of shape (n_wanted,)
-        Rows of cv_splits.
-    table : str
-        What to call the frame in messages.
-
-    Returns
-    -------
-    ndarray of shape (n_wanted,), intp
-        Their positions.
-
-    Raises
-    ------
-    TrainingError
-        If a row is not in the frame.
-    """
-    positions = np.asarray(_panel_index(frame).get_indexer(index), dtype=np.intp)
+    """Return where rows of cv_splits are in a panel frame, which has to have them all."""
+    positions = np.asarray(panel_rows(frame).get_indexer(index), dtype=np.intp)
     missing = np.flatnonzero(positions < 0)
     if missing.size:
         raise TrainingError(
@@ -610,19 +471,9 @@ def positions_of(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArr
 def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureMatrix:
     """Choose rows of features: without a copy where they are a matrix of their own.
 
-    Parameters
-    ----------
-    features : DataFrame of shape (n_feature_rows, n_features)
-        Numbers. Those that a store has read, or our builder made, are one C-contiguous
-        float32 matrix.
-    rows : ndarray of shape (n_rows,), intp
-        Positions of the rows to choose.
-
-    Returns
-    -------
-    ndarray or SelectedRows of shape (n_rows, n_features), float32
-        Rows of the matrix; of other features, or where rows are not in ascending order, a
-        copy, made in chunks. A number beyond float32 becomes infinite.
+    Those that a store has read, or our builder made, are one C-contiguous float32 matrix. Of
+    others, or where rows do not ascend, a copy is made in chunks; a number beyond float32
+    becomes infinite.
     """
     if len(features.columns) and (np.diff(rows) > 0).all():
         # Of a table of one type this is a view.
@@ -647,33 +498,3 @@ def _roles(cv_splits: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
         culprit = (absent or [f"split_0{suffix}"])[0]
         raise TrainingError(f"cv_splits have no column {culprit!r}; rebuild them")
     return np.ascontiguousarray(cv_splits[names].to_numpy(dtype=np.int8))
-
-
-def on_every_nth_date(
-    rows: NDArray[np.intp], date_codes: NDArray[np.int64], stride: int
-) -> NDArray[np.intp]:
-    """Keep the rows of every n-th date of the history.
-
-    Dates are counted from the first of the history, not of the split, so all splits train on
-    the same dates, and a new date at the end moves none of them.
-
-    Parameters
-    ----------
-    rows : ndarray of shape (n_rows,), intp
-        Positions of rows.
-    date_codes : ndarray of shape (n_all_rows,), int64
-        Number of each row's date, from 0.
-    stride : int
-        1 keeps all rows.
-
-    Returns
-    -------
-    ndarray of shape (n_kept,), intp
-        In the given order.
-
-    Examples
-    --------
-    >>> on_every_nth_date(np.arange(6), np.array([0, 0, 1, 1, 2, 2]), 2).tolist()
-    [0, 1, 4, 5]
-    """
-    return rows if stride == 1 else rows[date_codes[rows] % stride == 0]

@@ -1,15 +1,25 @@
-"""From tables to the fold models of one horizon and model."""
+"""The one cross-validation loop, and the way from tables to fold models."""
 
 import hashlib
 import logging
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.errors import TrainingError
 from model2_assets.storage.models import ModelBytes, Provenance, models_digest
-from model2_assets.training.base_models import FoldModel, cross_validate
+from model2_assets.training.base_models import BaseModelTrainer, FoldModel, SplitView
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
-from model2_assets.training.data import SourceTables, TrainingData, hash_row_order
+from model2_assets.training.data import TrainingData, hash_row_order, row_name
 from model2_assets.training.models import installed_versions, model_bytes
 from model2_assets.training.resources import (
     ResourceUsage,
@@ -18,9 +28,256 @@ from model2_assets.training.resources import (
     measure_resources,
     usable_cores,
 )
+from model2_assets.training.sums import ColumnSums, SplitSums, TrainSums, add_up_splits
 from model2_assets.training.task import Tables, Task
 
 logger = logging.getLogger(__name__)
+
+
+def cross_validate(
+    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_jobs: int = 1
+) -> tuple[FoldModel, ...]:
+    """Fit a fresh model on the train rows of every split.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new, unfitted trainer each time.
+    data : TrainingData
+        Features, labels and roles.
+    n_jobs : int, default 1
+        Splits fitted at once; the models are equal to the bit for any number.
+
+    Returns
+    -------
+    tuple of FoldModel
+        One a split, in the order of the splits.
+
+    Raises
+    ------
+    TrainingError
+        If a split has no train or no test rows, or its fit fails; the message names it.
+    """
+    models = fit_splits(make_trainer, data, range(data.n_splits), n_jobs=n_jobs, n_threads=n_jobs)
+    return tuple(sorted(models, key=lambda model: model.split_id))
+
+
+def fit_splits(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    split_ids: Sequence[int],
+    *,
+    n_jobs: int = 1,
+    n_threads: int = 1,
+    known_sums: Mapping[int, ColumnSums] | None = None,
+) -> Iterator[FoldModel]:
+    """Fit a fresh model on the train rows of each of some splits.
+
+    Splits run concurrently in threads of this process (XGBoost and BLAS release the
+    interpreter lock), each on one BLAS thread. The last ones, where they are fewer than run at
+    once, begin together and share the threads that would be idle.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new, unfitted trainer each time.
+    data : TrainingData
+        Features, labels and roles.
+    split_ids : sequence of int
+        The splits.
+    n_jobs : int, default 1
+        Splits fitted at once.
+    n_threads : int, default 1
+        Threads of all fits together.
+    known_sums : mapping of int to ColumnSums, optional
+        Sums of the blocks of `data`, where they are known already.
+
+    Yields
+    ------
+    FoldModel
+        As soon as it is fitted; the same to the bit for any number of jobs and threads.
+
+    Raises
+    ------
+    TrainingError
+        If a split has no train or no test rows, or its fit fails; the message names it.
+    """
+    started = time.monotonic()
+    for split_id in split_ids:
+        _rows_of(data, split_id)
+    # Built before the limit below: it reaches only BLAS libraries that are loaded already.
+    trainers = {split_id: make_trainer() for split_id in split_ids}
+    n_last = len(split_ids) % n_jobs
+    first, last = split_ids[: len(split_ids) - n_last], split_ids[len(split_ids) - n_last :]
+    with threadpool_limits(limits=1, user_api="blas"):
+        sums = None
+        if split_ids and uses_sums(trainers[split_ids[0]], data):
+            sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
+
+        def fit(split_id: int, n_at_once: int) -> FoldModel:
+            each = max(1, n_threads // n_at_once)
+            return _fit_split(trainers[split_id], data, split_id, sums=sums, n_threads=each)
+
+        models = chain(
+            _in_threads([partial(fit, split_id, n_jobs) for split_id in first], n_jobs),
+            _in_threads([partial(fit, split_id, n_last) for split_id in last], n_jobs),
+        )
+        n_before = data.n_splits - len(split_ids)
+        for n_fitted, model in enumerate(models, start=1):
+            elapsed_s = time.monotonic() - started
+            logger.info(
+                "%s split %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
+                "%.0f s elapsed, about %.0f s remaining",
+                type(model.trainer).__name__,
+                model.split_id,
+                model.seconds,
+                model.n_train,
+                model.n_test,
+                n_before + n_fitted,
+                data.n_splits,
+                elapsed_s,
+                elapsed_s / n_fitted * (len(split_ids) - n_fitted),
+            )
+            yield model
+
+
+def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterator[FoldModel]:
+    """Run fits on threads, and yield their models as they are done.
+
+    The next is begun only once a finished one has been taken: what was yielded before a failure
+    or an interruption, the caller has dealt with.
+    """
+    waiting = deque(fits)
+    running: set[Future[FoldModel]] = set()
+    with ThreadPoolExecutor(n_jobs) as pool:
+        while waiting or running:
+            while waiting and len(running) < n_jobs:
+                running.add(pool.submit(waiting.popleft()))
+            ended, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in sorted(ended, key=lambda future: future.exception() is not None):
+                yield future.result()
+
+
+def fit_split(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    split_id: int,
+    *,
+    n_threads: int = 1,
+) -> FoldModel:
+    """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
+
+    Parameters
+    ----------
+    make_trainer : callable
+        Returns a new, unfitted trainer.
+    data : TrainingData
+        Features, labels and roles.
+    split_id : int
+        The split.
+    n_threads : int, default 1
+        Threads that the fit may use.
+
+    Returns
+    -------
+    FoldModel
+        Equal to the bit to the one that `cross_validate` returns, made from `data` afresh.
+
+    Raises
+    ------
+    TrainingError
+        If there is no such split, it has no train or no test rows, or its fit fails.
+    """
+    if not 0 <= split_id < data.n_splits:
+        raise TrainingError(f"split {split_id}: there are splits 0 to {data.n_splits - 1} only")
+    _rows_of(data, split_id)
+    trainer = make_trainer()
+    with threadpool_limits(limits=1, user_api="blas"):
+        sums = None
+        if uses_sums(trainer, data):
+            sums = add_up_splits(data, [split_id], n_threads=n_threads)
+        return _fit_split(trainer, data, split_id, sums=sums, n_threads=n_threads)
+
+
+def fit_all_rows(
+    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_threads: int = 1
+) -> FoldModel:
+    """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
+    trainer, rows = make_trainer(), np.arange(data.n_rows)
+    with threadpool_limits(limits=1, user_api="blas"):
+        seconds = _fit(trainer, data, rows, what="final model", n_threads=n_threads)
+    return FoldModel(split_id=0, trainer=trainer, n_train=len(rows), n_test=0, seconds=seconds)
+
+
+def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
+    """Tell whether fits are made from sums, of all rows and dates alike."""
+    is_plain = data.row_weights is None and trainer.date_stride(data.n_rows) == 1
+    return is_plain and trainer.fits_from_sums
+
+
+def _fit_split(
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    split_id: int,
+    *,
+    sums: SplitSums | None,
+    n_threads: int,
+) -> FoldModel:
+    train, test = _rows_of(data, split_id)
+    own_sums = None if sums is None else sums.of_split(split_id)
+    what = f"split {split_id}"
+    seconds = _fit(trainer, data, train, what=what, sums=own_sums, n_threads=n_threads)
+    return FoldModel(
+        split_id=split_id, trainer=trainer, n_train=len(train), n_test=len(test), seconds=seconds
+    )
+
+
+def _fit(
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    train: NDArray[np.intp],
+    *,
+    what: str,
+    n_threads: int,
+    sums: TrainSums | None = None,
+) -> float:
+    """Hand a trainer its train rows; return the seconds. An error names the fit and the rows."""
+    started = time.monotonic()
+    try:
+        rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
+        y, weights = np.full(data.n_rows, np.nan), None
+        y[train] = data.y[train]
+        if data.row_weights is not None:
+            weights = np.full(data.n_rows, np.nan)
+            weights[rows] = data.row_weights(rows)
+        view = SplitView(
+            X=data.X,
+            y=y,
+            feature_names=data.feature_names,
+            sample_weight=weights,
+            index=data.index,
+            sums=sums,
+            n_threads=n_threads,
+        )
+        trainer.fit_rows(view, rows)
+    except Exception as error:
+        first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
+        raise TrainingError(
+            f"{what} ({len(train)} train rows, {first} to {last}): "
+            f"{type(trainer).__name__} failed: {error}"
+        ) from error
+    return time.monotonic() - started
+
+
+def _rows_of(data: TrainingData, split_id: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the train and test rows of a split, neither of which may be none."""
+    train, test = data.train_rows(split_id), data.test_rows(split_id)
+    if not len(train) or not len(test):
+        raise TrainingError(
+            f"split {split_id} has {len(train)} train and {len(test)} test rows; lengthen the "
+            f"history, or lower n_groups or embargo_days"
+        )
+    return train, test
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,43 +375,36 @@ def fit_every_split(
     TrainingError
         If a split cannot be fitted, or memory does not suffice.
     """
-    finished = () if kept is None else kept.read(data.n_splits)
-    n_left = data.n_splits - len(finished)
-    if not n_left:
-        return finished
-    trainer = task.make_trainer()
+    models = [] if kept is None else list(kept.read(data.n_splits))
+    left = sorted(set(range(data.n_splits)) - {model.split_id for model in models})
+    if not left:
+        return tuple(models)
+    n_threads = execution.n_jobs or usable_cores()
     n_jobs = fit_n_jobs_to_memory(
-        min(execution.n_jobs or max(1, usable_cores() // trainer.n_threads), n_left),
-        n_splits=n_left,
+        min(execution.n_jobs or max(1, n_threads // task.n_threads), len(left)),
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
+        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
     )
     logger.info(
-        "%s: fitting %d folds, %d at once, on %s rows × %d features",
+        "%s: fitting %d splits, %d at once, on %s rows × %d features",
         task.partition.key,
-        n_left,
+        len(left),
         n_jobs,
         f"{data.n_rows:,}",
         len(data.feature_names),
     )
-    horizon = task.partition.horizon
-    source = (
-        None
-        if tables is None
-        else SourceTables(
-            tables.features, tables.labels, tables.cv_splits, horizon, tables.versions
-        )
-    )
-    return cross_validate(
-        task.make_trainer,
-        data,
-        n_jobs=n_jobs,
-        tables=source,
-        finished=finished,
-        on_model=None if kept is None else kept.keep,
-    )
+    known_sums = None
+    if tables is not None and uses_sums(task.make_trainer(), data):
+        known_sums = tables.sums(task.partition.horizon, n_threads=n_threads)
+    for model in fit_splits(
+        task.make_trainer, data, left, n_jobs=n_jobs, n_threads=n_threads, known_sums=known_sums
+    ):
+        if kept is not None:
+            kept.keep(model)
+        models.append(model)
+    return tuple(sorted(models, key=lambda model: model.split_id))
 
 
 def provenance_of(

@@ -1,7 +1,7 @@
 """Linear scikit-learn estimators behind train-only imputation and scaling."""
 
+import io
 from abc import abstractmethod
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import joblib
@@ -85,20 +85,22 @@ class LinearTrainer(BaseModelTrainer):
         coefficients = np.asarray(self.pipeline_["model"].coef_, dtype=np.float64).ravel()
         return importance_frame(self.feature_names, {"coefficient": coefficients})
 
-    def save(self, path: Path) -> None:
-        """Write the fitted pipeline by joblib (a pickle)."""
+    def to_bytes(self) -> bytes:
+        """Return the fitted pipeline as joblib writes it (a pickle)."""
         state = {
             "params": self.params,
             "seed": self.seed,
             "feature_names": self.feature_names,
             "pipeline": self.pipeline_,
         }
-        joblib.dump(state, path)
+        file = io.BytesIO()
+        joblib.dump(state, file)
+        return file.getvalue()
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a fitted pipeline; unpickling runs code, so verify the file's hash first."""
-        state = joblib.load(path)
+    def from_bytes(cls, data: bytes) -> Self:
+        """Restore a fitted pipeline; unpickling runs code, so verify the hash first."""
+        state = joblib.load(io.BytesIO(data))
         trainer = cls(params=state["params"], seed=state["seed"])
         trainer.feature_names = state["feature_names"]
         trainer.pipeline_ = state["pipeline"]

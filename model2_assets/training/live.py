@@ -19,7 +19,7 @@ from model2_assets.storage.provenance import (
     require_made_from,
     with_provenance,
 )
-from model2_assets.training.base_models import FoldModel, fit_all_rows
+from model2_assets.training.base_models import FoldModel
 from model2_assets.training.data import (
     TRAIN,
     TrainingData,
@@ -27,7 +27,7 @@ from model2_assets.training.data import (
     refuse_infinity,
     take_rows,
 )
-from model2_assets.training.fit import FittedModels, provenance_of
+from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
 from model2_assets.training.models import load_model
 from model2_assets.training.predict import predict_rows
 from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
@@ -93,14 +93,13 @@ def assemble_labelled_rows(
 def _fit(
     task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
 ) -> FoldModel:
-    trainer = task.make_trainer()
     # One fit can only be refused: there is no number of concurrent ones to lower.
     fit_n_jobs_to_memory(
         1,
         n_rows=data.n_rows,
         n_features=len(data.feature_names),
         max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=trainer.fit_bytes_per_value / trainer.date_stride(data.n_rows),
+        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
     )
     logger.info(
         "%s: fitting the final model on %s rows × %d features",

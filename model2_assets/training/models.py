@@ -13,7 +13,6 @@ from importlib import metadata
 
 from model2_assets.config.load import load_object
 from model2_assets.errors import ConfigError, StoreError
-from model2_assets.storage.files import scratch_folder
 from model2_assets.storage.models import (
     MANIFEST_NAME,
     ModelBytes,
@@ -31,31 +30,12 @@ OWN_TRAINERS = frozenset(
 logger = logging.getLogger(__name__)
 
 
-def trainer_to_bytes(trainer: BaseModelTrainer) -> bytes:
-    """Return the content of the file that a fitted trainer saves."""
-    with scratch_folder() as scratch:
-        file = scratch / f"model{trainer.file_extension}"
-        trainer.save(file)
-        return file.read_bytes()
-
-
-def trainer_from_bytes(trainer_class: type[BaseModelTrainer], data: bytes) -> BaseModelTrainer:
-    """Return the trainer that a class loads from a file of such content.
-
-    Whether the bytes may be read at all, by their hash or as a pickle, is the caller's to know.
-    """
-    with scratch_folder() as scratch:
-        file = scratch / f"model{trainer_class.file_extension}"
-        file.write_bytes(data)
-        return trainer_class.load(file)
-
-
 def model_bytes(model: FoldModel) -> ModelBytes:
     """Return a fitted model as the store takes it."""
     return ModelBytes(
         split_id=model.split_id,
         extension=model.trainer.file_extension,
-        data=trainer_to_bytes(model.trainer),
+        data=model.trainer.to_bytes(),
         digest=model.trainer.digest(),
         n_train=model.n_train,
         n_test=model.n_test,
@@ -105,7 +85,7 @@ def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
     if trainer_class.reads_pickles:
         _require_recorded_manifest(stored)
     try:
-        return trainer_from_bytes(trainer_class, data)
+        return trainer_class.from_bytes(data)
     except Exception as error:
         raise StoreError(
             f"{stored.folder / stored.file_of(split_id).file}: cannot be read as "

@@ -22,7 +22,7 @@ from model2_assets.storage.provenance import (
     require_made_from,
     with_provenance,
 )
-from model2_assets.training.base_models import BaseModelTrainer, FoldModel, fit_split
+from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.data import (
     FeatureMatrix,
     TrainingData,
@@ -30,6 +30,7 @@ from model2_assets.training.data import (
     hash_row_order,
     row_name,
 )
+from model2_assets.training.fit import fit_split
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task

@@ -1,9 +1,10 @@
 """Ridge behind train-only imputation and scaling, from sums of products."""
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from dataclasses import dataclass
 from statistics import median
 from typing import Any, ClassVar, Self
 
@@ -15,26 +16,163 @@ from model2_assets.errors import TrainingError
 from model2_assets.training.base_models import (
     BaseModelTrainer,
     ParameterError,
+    SplitView,
     hash_values,
     importance_frame,
     require_choice,
     require_number,
 )
-from model2_assets.training.data import SourceTables, TrainingData
+from model2_assets.training.data import FeatureMatrix
 from model2_assets.training.resources import usable_cores
-from model2_assets.training.ridge_solution import ColumnSums, Floats, RidgeSolution
-from model2_assets.training.ridge_sums import (
-    ChosenRows,
-    SplitSums,
-    add_up_rows,
-    add_up_splits,
-    kept_sums,
-)
+from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_rows
 
 _SMALLEST_ALPHA = 1e-3
 
 _CHUNK_ROWS = 2048
 """Rows predicted at once, so that memory does not grow with their number."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaling:
+    """Mean and scale of every feature among train rows.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (n_features,), float64
+        Mean of the values that there are, 0 where there is none.
+    scale : ndarray of shape (n_features,), float64
+        Standard deviation, missing values counting as the mean; 1 for a constant.
+    is_constant : ndarray of shape (n_features,), bool
+        Features that are exactly constant, which get no coefficient.
+    """
+
+    mean: Floats
+    scale: Floats
+    is_constant: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, sums: ColumnSums) -> "Scaling":
+        """Work out means and scales.
+
+        Which variances are nothing but rounding is scikit-learn's rule, of
+        ``sklearn.preprocessing.StandardScaler``.
+        """
+        columns = sums.columns
+        features, indicator = np.arange(columns.n_features), columns.indicator
+        counts, totals = sums.gram[indicator, indicator], sums.gram[features, indicator]
+        offset = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
+        mean = np.nan_to_num(columns.shift) + offset
+        n_rows = sums.gram[-1, -1]
+        centered = sums.on(columns.shifted_by(mean))
+        variance = centered.gram[features, features] / n_rows
+        epsilon = np.finfo(np.float64).eps
+        rounding = n_rows * epsilon * variance + (n_rows * mean * epsilon) ** 2
+        scale = np.sqrt(np.where(variance > rounding, variance, 1.0))
+        return cls(mean=mean, scale=scale, is_constant=variance <= 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class RidgeSolution:
+    r"""Ridge for every penalty and label at once.
+
+    Feature :math:`j` with the train mean :math:`\mu_j` in place of missing values, less
+    :math:`\mu_j`, is a column that is shifted by :math:`\mu_j` and 0 where missing. So all
+    that Ridge needs are sums of products of columns. With the eigendecomposition
+    :math:`V D V^\top` of the products of standardized features, the coefficients for a
+    penalty :math:`\alpha` are :math:`V (D + \alpha)^{-1} V^\top C^\top y`.
+
+    Attributes
+    ----------
+    scaling : Scaling
+        Means and scales.
+    eigenvalues : ndarray of shape (n_features,), float64
+        D, never negative.
+    directions : ndarray of shape (n_features, n_features), float64
+        V, in columns.
+    projected : ndarray of shape (n_features, n_labels), float64
+        Products of the labels with the features along V.
+    center : ndarray of shape (n_features,), float64
+        Mean of the standardized features, which the intercept makes up for: rounding, unless
+        rows have weights.
+    label_mean : ndarray of shape (n_labels,), float64
+        Mean of each label, 0 without an intercept.
+    """
+
+    scaling: Scaling
+    eigenvalues: Floats
+    directions: Floats
+    projected: Floats
+    center: Floats
+    label_mean: Floats
+
+    @classmethod
+    def of(
+        cls, sums: ColumnSums, *, weighted: ColumnSums | None = None, fit_intercept: bool = True
+    ) -> "RidgeSolution":
+        """Solve for the sums over train rows.
+
+        With weights, means and scales stay those of rows that count alike: they describe the
+        features.
+        """
+        scaling = Scaling.of(sums)
+        used = (weighted or sums).on(sums.columns.shifted_by(scaling.mean))
+        n_features = sums.columns.n_features
+        total = used.gram[-1, -1]
+        products = used.gram[:n_features, :n_features]
+        moments = used.moments[:n_features]
+        center = np.zeros(n_features)
+        label_mean = np.zeros(moments.shape[1])
+        if fit_intercept:
+            center, label_mean = used.gram[:n_features, -1] / total, used.moments[-1] / total
+            products = products - total * np.outer(center, center)
+            moments = moments - total * np.outer(center, label_mean)
+        scale = scaling.scale
+        eigenvalues, directions = np.linalg.eigh(products / np.outer(scale, scale))
+        return cls(
+            scaling=scaling,
+            eigenvalues=np.maximum(eigenvalues, 0.0),
+            directions=directions,
+            projected=directions.T @ (moments / scale[:, np.newaxis]),
+            center=center / scale,
+            label_mean=label_mean,
+        )
+
+    def coefficients(self, alpha: float) -> Floats:
+        """Return those of the standardized features, (n_features, n_labels), for a penalty."""
+        shrunk = self.projected / (self.eigenvalues[:, np.newaxis] + alpha)
+        coefficients = self.directions @ shrunk
+        coefficients[self.scaling.is_constant] = 0.0
+        return coefficients
+
+    def intercepts(self, coefficients: Floats) -> Floats:
+        """Return what is predicted where every feature has its mean, shape (n_labels,)."""
+        return self.label_mean - self.center @ coefficients
+
+    def squared_error(self, validation: ColumnSums, alphas: tuple[float, ...]) -> Floats:
+        """Return the sum of squared errors of other rows, of one label, for each penalty."""
+        coefficients = np.hstack([self.coefficients(alpha) for alpha in alphas])
+        n_features = len(coefficients)
+        rows = validation.on(validation.columns.shifted_by(self.scaling.mean))
+        slopes = coefficients / self.scaling.scale[:, np.newaxis]
+        # A prediction is a product of these with a row's features and constant.
+        model = np.vstack([slopes, self.intercepts(coefficients)])
+        kept = np.r_[0:n_features, rows.columns.n_columns - 1]
+        gram, moments = rows.gram[np.ix_(kept, kept)], rows.moments[kept, 0]
+        errors: Floats = (
+            rows.squares[0] - 2 * moments @ model + (model * (gram @ model)).sum(axis=0)
+        )
+        return errors
+
+
+@dataclass(frozen=True, eq=False)
+class _ChosenRows:
+    """Some rows of a matrix, copied a few at a time."""
+
+    X: FeatureMatrix
+    rows: NDArray[np.intp]
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
+        return self.X[self.rows[rows]]
 
 
 class RidgeTrainer(BaseModelTrainer):
@@ -108,6 +246,11 @@ class RidgeTrainer(BaseModelTrainer):
         """Tell whether `fit` takes weights of rows: not while it chooses among `alphas`."""
         return super().takes_sample_weight() and self.params["alphas"] is None
 
+    @property
+    def fits_from_sums(self) -> bool:
+        """True, unless a derived class has a `fit` of its own that has to see the rows."""
+        return type(self).fit is RidgeTrainer.fit
+
     def fit(
         self,
         X: NDArray[np.float32],
@@ -125,59 +268,34 @@ class RidgeTrainer(BaseModelTrainer):
         TrainingError
             If `alphas` are given, of which these rows alone cannot tell the best.
         """
-        n_threads = self._threads_allowed
-        sums = add_up_rows(X, y, n_threads=n_threads)
-        weighted = None
-        if sample_weight is not None:
-            weighted = add_up_rows(X, y, weights=sample_weight, n_threads=n_threads)
-        return self._solve(self._settled_alpha(), sums, feature_names, weighted=weighted)
+        everything = SplitView(X=X, y=y, feature_names=feature_names, sample_weight=sample_weight)
+        return self._add_up_and_solve(everything, np.arange(len(y)))
 
-    def fit_rows(
-        self,
-        data: TrainingData,
-        rows: NDArray[np.intp],
-        *,
-        sample_weight: NDArray[np.float64] | None = None,
-    ) -> Self:
-        """Fit on chosen rows without a copy of them; see `BaseModelTrainer.fit_rows`."""
-        if self._fits_in_its_own_way():
-            return super().fit_rows(data, rows, sample_weight=sample_weight)
-        chosen: Any = ChosenRows(data.X, rows)
-        return self.fit(
-            chosen, data.y[rows], feature_names=data.feature_names, sample_weight=sample_weight
-        )
-
-    def _fits_in_its_own_way(self) -> bool:
-        """Tell whether a derived class has a `fit` that has to see the rows."""
-        return type(self).fit is not RidgeTrainer.fit
-
-    def share(
-        self,
-        data: TrainingData,
-        *,
-        split_ids: tuple[int, ...],
-        n_threads: int,
-        tables: SourceTables | None = None,
-    ) -> SplitSums | None:
-        """Add up the rows for all splits; see `BaseModelTrainer.share`."""
-        if self._fits_in_its_own_way():
-            return None
-        known = None if tables is None else kept_sums(tables, n_threads=n_threads)
-        return add_up_splits(data, split_ids=split_ids, n_threads=n_threads, known=known)
-
-    def fit_shared(self, shared: SplitSums, data: TrainingData, split_id: int) -> Self:
-        """Fit a split from the sums of its blocks; see `BaseModelTrainer.fit_shared`."""
+    def fit_rows(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
+        """Fit from the sums that splits share, or on the rows without a copy of them."""
+        if not self.fits_from_sums:
+            return super().fit_rows(data, rows)
+        if data.sums is None:
+            return self._add_up_and_solve(data, rows)
         if self.params["alphas"] is not None and self.alpha_ is None:
-            self.alpha_ = self._choose_alpha(shared, split_id)
-        return self._solve(self._settled_alpha(), shared.train(split_id), data.feature_names)
+            self.alpha_ = self._choose_alpha(data.sums)
+        return self._solve(data.sums.total(), None, data.feature_names)
 
-    def _choose_alpha(self, shared: SplitSums, split_id: int) -> float:
+    def _add_up_and_solve(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
+        X, y = _ChosenRows(data.X, rows), data.y[rows]
+        sums, weighted = add_up_rows(X, y, n_threads=data.n_threads), None
+        if data.sample_weight is not None:
+            weights = data.sample_weight[rows]
+            weighted = add_up_rows(X, y, weights=weights, n_threads=data.n_threads)
+        return self._solve(sums, weighted, data.feature_names)
+
+    def _choose_alpha(self, sums: TrainSums) -> float:
         alphas = tuple(float(alpha) for alpha in self.params["alphas"])
         errors = [
-            RidgeSolution.of(inner.train, fit_intercept=self.params["fit_intercept"]).squared_error(
-                inner.validation, alphas
+            RidgeSolution.of(train, fit_intercept=self.params["fit_intercept"]).squared_error(
+                validation, alphas
             )
-            for inner in shared.inner_folds(split_id)
+            for train, validation in sums.inner_folds()
         ]
         if not errors:
             raise TrainingError(
@@ -187,29 +305,20 @@ class RidgeTrainer(BaseModelTrainer):
             )
         return alphas[int(np.argmin(np.sum(errors, axis=0)))]
 
-    def _settled_alpha(self) -> float:
-        if self.alpha_ is not None:
-            return self.alpha_
-        if self.params["alphas"] is not None:
+    def _solve(
+        self, sums: ColumnSums, weighted: ColumnSums | None, feature_names: tuple[str, ...]
+    ) -> Self:
+        if self.alpha_ is None and self.params["alphas"] is not None:
             raise TrainingError(
                 "alphas are chosen by inner folds, which these rows alone do not have; "
                 "cross-validate, or give a single alpha"
             )
-        return float(self.params["alpha"])
-
-    def _solve(
-        self,
-        alpha: float,
-        sums: ColumnSums,
-        feature_names: tuple[str, ...],
-        *,
-        weighted: ColumnSums | None = None,
-    ) -> Self:
+        if self.alpha_ is None:
+            self.alpha_ = float(self.params["alpha"])
         solution = RidgeSolution.of(
             sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
         )
-        coefficients = solution.coefficients(alpha)
-        self.alpha_ = alpha
+        coefficients = solution.coefficients(self.alpha_)
         self.mean_, self.scale_ = solution.scaling.mean, solution.scaling.scale
         self.coef_ = coefficients[:, 0]
         self.intercept_ = float(solution.intercepts(coefficients)[0])
@@ -255,28 +364,29 @@ class RidgeTrainer(BaseModelTrainer):
         """Return the standardized coefficients, in bps per standard deviation."""
         return importance_frame(self.feature_names, {"coefficient": self.coef_})
 
-    def save(self, path: Path) -> None:
-        """Write the fitted values as NumPy arrays, without pickle."""
+    def to_bytes(self) -> bytes:
+        """Return the fitted values as NumPy arrays, without pickle."""
         state = {
             "params": self.params,
             "seed": self.seed,
             "feature_names": self.feature_names,
             "alpha": self.alpha_,
         }
-        with path.open("wb") as file:
-            np.savez(
-                file,
-                state=np.array(json.dumps(state, sort_keys=True)),
-                mean=self.mean_,
-                scale=self.scale_,
-                coef=self.coef_,
-                intercept=np.float64(self.intercept_),
-            )
+        file = io.BytesIO()
+        np.savez(
+            file,
+            state=np.array(json.dumps(state, sort_keys=True)),
+            mean=self.mean_,
+            scale=self.scale_,
+            coef=self.coef_,
+            intercept=np.float64(self.intercept_),
+        )
+        return file.getvalue()
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read fitted values; no code runs from the file."""
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    def from_bytes(cls, data: bytes) -> Self:
+        """Restore fitted values; no code runs from them."""
+        with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
             trainer = cls(params=state["params"], seed=state["seed"])
             trainer.feature_names = tuple(state["feature_names"])

@@ -1,21 +1,40 @@
 """What determines a fit: the tables of a region, and the settings of one of its partitions."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
+from model2_assets.panel import to_canonical
+from model2_assets.storage.cache import working_files_of
 from model2_assets.storage.data_version import document_digest
 from model2_assets.storage.models import Manifest
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 from model2_assets.training.base_models import BaseModelTrainer
-from model2_assets.training.data import TrainingData, assemble_training_data
+from model2_assets.training.data import (
+    TrainingData,
+    assemble_training_data,
+    blocks_of_tables,
+    label_columns,
+    panel_rows,
+    positions_of,
+    take_rows,
+)
 from model2_assets.training.model_registry import ModelRegistry
+from model2_assets.training.resources import blas_kernel
+from model2_assets.training.sums import ColumnSums, add_up_blocks, read_sums, write_sums
 from model2_assets.training.weights import label_spans
+
+logger = logging.getLogger(__name__)
+
+_SUMS_FORMAT = 2
+"""Version of the files of sums, and of the way in which sums are made."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +80,48 @@ class Tables:
         """
         require_made_from("cv_splits", facts_of(self.cv_splits).get(INPUTS, {}), self.versions)
         return assemble_training_data(self.features, self.labels, self.cv_splits, horizon=horizon)
+
+    def sums(self, horizon: str, *, n_threads: int) -> Mapping[int, ColumnSums] | None:
+        """Read the sums of a horizon, after adding up those of all horizons if need be.
+
+        Parameters
+        ----------
+        horizon : str
+            Such as ``21d``.
+        n_threads : int
+            Runs of dates worked on at once.
+
+        Returns
+        -------
+        mapping of int to ColumnSums or None
+            By block of `TrainingData.blocks`; the same bits as from the rows of that horizon
+            alone. None where nothing can be kept.
+        """
+        identity = {"blas_kernel": blas_kernel(), "tables": dict(self.versions)}
+        everything = working_files_of(self.features).get(
+            "ridge_sums",
+            f"{document_digest({'format': _SUMS_FORMAT, **identity})}.npz",
+            write=lambda path: write_sums(path, self.add_up(n_threads=n_threads)),
+            read=read_sums,
+        )
+        if everything is None:
+            return None
+        label = label_columns(self.labels).index(f"label_{horizon}")
+        return {block: sums.of_label(label) for block, sums in everything.items()}
+
+    def add_up(self, *, n_threads: int) -> Mapping[int, ColumnSums]:
+        """Add up products of features with the labels of every horizon, block by block."""
+        logger.info("adding up the rows of all horizons, once for all of them")
+        cv_splits = to_canonical(self.cv_splits)
+        index = panel_rows(cv_splits)
+        label_rows = positions_of(self.labels, index, "labels")
+        labels = self.labels[label_columns(self.labels)].to_numpy(dtype=np.float64)
+        return add_up_blocks(
+            take_rows(self.features, positions_of(self.features, index, "features")),
+            labels[label_rows],
+            blocks_of_tables(self.labels, cv_splits, label_rows),
+            n_threads=n_threads,
+        )
 
     def roles(self, horizon: str) -> TrainingData:
         """Do as `of_horizon` does, but for the values of the features, which take the space."""
@@ -153,6 +214,16 @@ class Task:
             "seed": self.seed,
             "sample_weights": self.sample_weights,
         }
+
+    @property
+    def n_threads(self) -> int:
+        """Threads that one fit keeps busy, whatever else there are."""
+        return int(self.params.get("n_threads", 1))
+
+    def fit_bytes_per_value(self, n_rows: int) -> float:
+        """Return the memory of a fit on `n_rows` rows, for each value of their matrix, in bytes."""
+        trainer = self.make_trainer()
+        return trainer.fit_bytes_per_value / trainer.date_stride(n_rows)
 
     def make_trainer(self) -> BaseModelTrainer:
         """Return a new, unfitted trainer."""

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,12 +14,12 @@ from model2_assets.errors import TrainingError
 from model2_assets.training.base_models import (
     BaseModelTrainer,
     ParameterError,
+    SplitView,
     importance_frame,
     require_choice,
     require_number,
 )
-from model2_assets.training.data import FeatureMatrix, TrainingData
-from model2_assets.training.resources import Steps, finish, usable_cores
+from model2_assets.training.resources import usable_cores
 
 _BATCH_ROWS = 65_536
 _LARGEST_RANK = 0.5
@@ -31,44 +30,19 @@ class RowBatches(xgb.DataIter):
 
     XGBoost reads them several times: to count, to find the cuts of the histograms, and to
     sort values into bins. Cuts and bins are those of one array of the same rows.
-
-    Parameters
-    ----------
-    X : array of shape (n_all_rows, n_features), float32
-        Features, of which slices and positions of rows are taken.
-    y : ndarray of shape (n_all_rows,), float64
-        Labels.
-    rows : ndarray of shape (n_rows,), intp
-        Positions of the chosen rows.
-    weight : ndarray of shape (n_rows,), float64, optional
-        Weights of the chosen rows.
-    missing_as : float, optional
-        Put in place of NaN.
     """
 
     def __init__(
-        self,
-        X: FeatureMatrix,
-        y: NDArray[np.float64],
-        rows: NDArray[np.intp],
-        weight: NDArray[np.float64] | None = None,
-        missing_as: float | None = None,
+        self, data: SplitView, rows: NDArray[np.intp], missing_as: float | None = None
     ) -> None:
         super().__init__(release_data=True)
-        self._missing_as = missing_as
-        self._X, self._y, self._rows, self._weight = X, y, rows, weight
+        self._data, self._rows, self._missing_as = data, rows, missing_as
         self._start = 0
 
     def require_ranks(self) -> None:
-        """Refuse features that are not ranks, which lie between -0.5 and 0.5.
-
-        Raises
-        ------
-        ParameterError
-            At the first batch that has another value.
-        """
+        """Refuse features that are not ranks, which lie between -0.5 and 0.5."""
         for start in range(0, len(self._rows), _BATCH_ROWS):
-            features = self._X[self._rows[start : start + _BATCH_ROWS]]
+            features = self._data.X[self._rows[start : start + _BATCH_ROWS]]
             largest = np.fmax.reduce(np.abs(features), axis=None, initial=0.0)
             if largest > _LARGEST_RANK:
                 raise ParameterError(
@@ -79,13 +53,13 @@ class RowBatches(xgb.DataIter):
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """Hand over the next batch; tell whether there was one."""
-        batch = slice(self._start, self._start + _BATCH_ROWS)
-        rows = self._rows[batch]
+        rows = self._rows[self._start : self._start + _BATCH_ROWS]
         if not len(rows):
             return False
-        weight = {} if self._weight is None else {"weight": self._weight[batch]}
-        features = fill_missing(self._X[rows], self._missing_as)
-        input_data(data=features, label=self._y[rows], **weight)
+        weights = self._data.sample_weight
+        weight = {} if weights is None else {"weight": weights[rows]}
+        features = _fill_missing(self._data.X[rows], self._missing_as)
+        input_data(data=features, label=self._data.y[rows], **weight)
         self._start += len(rows)
         return True
 
@@ -94,7 +68,7 @@ class RowBatches(xgb.DataIter):
         self._start = 0
 
 
-def fill_missing(X: NDArray[np.float32], value: float | None) -> NDArray[np.float32]:
+def _fill_missing(X: NDArray[np.float32], value: float | None) -> NDArray[np.float32]:
     """Return features with a number in place of NaN; None leaves them as they are."""
     return X if value is None else np.where(np.isnan(X), np.float32(value), X)
 
@@ -111,9 +85,6 @@ _NOT_NATIVE = (
     "n_threads",
 )
 """Parameters that XGBoost does not know."""
-
-
-_TREES_A_STEP = 20
 
 
 class XGBoostTrainer(BaseModelTrainer):
@@ -237,22 +208,18 @@ class XGBoostTrainer(BaseModelTrainer):
             return params | {"date_stride": 2 * stride, "stride_keeps_rows": 20_000, "max_bin": 32}
         return params | {"date_stride": stride, "stride_keeps_rows": 50_000, "max_bin": 64}
 
-    @property
-    def n_threads(self) -> int:
-        """Threads of a fit; any number grows the same trees.
-
-        XGBoost adds float32 gradients up in float64, so the order of the sum, which is all that
-        threads change, is lost when gains are rounded to float32.
-        """
-        return max(int(self.params["n_threads"]), self._threads_allowed)
-
     def date_stride(self, n_rows: int) -> int:
         """Return that fits see every n-th date; see `BaseModelTrainer.date_stride`."""
         affordable = n_rows // max(1, int(self.params["stride_keeps_rows"]))
         return max(1, min(int(self.params["date_stride"]), affordable))
 
-    def native_params(self, n_rows: int) -> dict[str, Any]:
-        """Return the parameters that XGBoost is given for a fit on `n_rows` rows."""
+    def native_params(self, n_rows: int, n_threads: int = 1) -> dict[str, Any]:
+        """Return the parameters that XGBoost is given for a fit on `n_rows` rows.
+
+        Any number of threads grows the same trees: XGBoost adds float32 gradients up in float64,
+        so the order of the sum, which is all that threads change, is lost when gains are rounded
+        to float32.
+        """
         passed_on = {key: value for key, value in self.params.items() if key not in _NOT_NATIVE}
         return {
             "objective": "reg:squarederror",
@@ -260,7 +227,7 @@ class XGBoostTrainer(BaseModelTrainer):
             "min_child_weight": self.params["min_child_weight_fraction"] * n_rows,
             **passed_on,
             "seed": self.seed,
-            "nthread": self.n_threads,
+            "nthread": max(int(self.params["n_threads"]), n_threads),
             "verbosity": 0,
         }
 
@@ -277,59 +244,34 @@ class XGBoostTrainer(BaseModelTrainer):
         A row's hessian is its weight; weights have a mean of 1, so the smallest leaf stays
         a share of the train rows.
         """
-        batches = RowBatches(X, y, np.arange(len(X)), sample_weight, self.params["missing_as"])
-        finish(self._grow(batches, len(X), feature_names))
-        return self
+        everything = SplitView(X=X, y=y, feature_names=feature_names, sample_weight=sample_weight)
+        return self.fit_rows(everything, np.arange(len(X)))
 
-    def fit_rows(
-        self,
-        data: TrainingData,
-        rows: NDArray[np.intp],
-        *,
-        sample_weight: NDArray[np.float64] | None = None,
-    ) -> Self:
+    def fit_rows(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
         """Grow the trees from rows read in batches; see `BaseModelTrainer.fit_rows`."""
-        finish(self.fit_steps(data, rows, sample_weight=sample_weight))
-        return self
-
-    def fit_steps(
-        self,
-        data: TrainingData,
-        rows: NDArray[np.intp],
-        *,
-        sample_weight: NDArray[np.float64] | None = None,
-    ) -> Steps[None]:
-        """Grow some trees at a time; see `BaseModelTrainer.fit_steps`."""
-        batches = RowBatches(data.X, data.y, rows, sample_weight, self.params["missing_as"])
-        return self._grow(batches, len(rows), data.feature_names)
-
-    def _grow(
-        self, batches: RowBatches, n_rows: int, feature_names: tuple[str, ...]
-    ) -> Steps[None]:
-        """Do as ``xgboost.train`` does, pausing after every few trees."""
+        native = self.native_params(len(rows), data.n_threads)
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
-                train = self._binned(batches, len(feature_names))
-            yield
-            booster = xgb.Booster(self.native_params(n_rows), [train])
-            for tree in range(self.params["n_estimators"]):
-                booster.update(train, iteration=tree)
-                if tree % _TREES_A_STEP == _TREES_A_STEP - 1:
-                    yield
+                train = self._binned(data, rows, n_threads=native["nthread"])
+            booster = xgb.train(native, train, num_boost_round=self.params["n_estimators"])
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
         # Trees are fitted and read by position; names are for importances alone.
-        self.booster_ = _for_prediction(booster.reset())
-        self.feature_names = tuple(feature_names)
+        self.booster_ = _for_prediction(booster)
+        self.feature_names = tuple(data.feature_names)
+        return self
 
-    def _binned(self, batches: RowBatches, n_features: int) -> xgb.QuantileDMatrix:
-        settings = {"max_bin": self.params["max_bin"], "nthread": self.n_threads}
+    def _binned(
+        self, data: SplitView, rows: NDArray[np.intp], *, n_threads: int = 1
+    ) -> xgb.QuantileDMatrix:
+        batches = RowBatches(data, rows, self.params["missing_as"])
+        settings = {"max_bin": self.params["max_bin"], "nthread": n_threads}
         if self.params["bins"] == "learned":
             return xgb.QuantileDMatrix(batches, **settings)
         batches.require_ranks()
         edges = np.linspace(-0.5, 0.5, self.params["max_bin"] + 1, dtype=np.float32)
-        grid = np.repeat(edges[:, np.newaxis], n_features, axis=1)
+        grid = np.repeat(edges[:, np.newaxis], len(data.feature_names), axis=1)
         return xgb.QuantileDMatrix(batches, ref=xgb.QuantileDMatrix(grid, **settings), **settings)
 
     def _require_device(self) -> None:
@@ -348,7 +290,7 @@ class XGBoostTrainer(BaseModelTrainer):
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict labels in bps (float32 precision); see `BaseModelTrainer.predict`."""
         self._require_fitted(X)
-        filled = fill_missing(X, self.params["missing_as"])
+        filled = _fill_missing(X, self.params["missing_as"])
         with xgb.config_context(verbosity=0):
             return np.asarray(self.booster_.inplace_predict(filled), dtype=np.float64)
 
@@ -362,8 +304,8 @@ class XGBoostTrainer(BaseModelTrainer):
         scores = self.booster_.get_score(importance_type=kind)
         return np.array([scores.get(f"f{i}", 0.0) for i in range(len(self.feature_names))])
 
-    def save(self, path: Path) -> None:
-        """Write the model in XGBoost's own UBJSON format, readable by later versions."""
+    def to_bytes(self) -> bytes:
+        """Return the model in XGBoost's own UBJSON format, readable by later versions."""
         state = {
             "params": self.params,
             "seed": self.seed,
@@ -371,21 +313,19 @@ class XGBoostTrainer(BaseModelTrainer):
         }
         stored = self.booster_.copy()
         stored.set_attr(**{_ATTRIBUTE: json.dumps(state, sort_keys=True)})
-        stored.save_model(path)
+        return bytes(stored.save_raw(raw_format="ubj"))
 
     @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a model; no code runs from the file."""
+    def from_bytes(cls, data: bytes) -> Self:
+        """Restore a model; no code runs from it."""
         booster = xgb.Booster()
         try:
-            booster.load_model(path)
+            booster.load_model(bytearray(data))
         except (xgb.core.XGBoostError, UnicodeDecodeError) as error:
-            raise TrainingError(
-                f"{path.name}: not an XGBoost model: {_first_line(error)}"
-            ) from error
+            raise TrainingError(f"not an XGBoost model: {_first_line(error)}") from error
         attribute = booster.attr(_ATTRIBUTE)
         if attribute is None:
-            raise TrainingError(f"{path.name}: was not written by {cls.__name__}")
+            raise TrainingError(f"was not written by {cls.__name__}")
         state = json.loads(attribute)
         booster.set_attr(**{_ATTRIBUTE: None})
         trainer = cls(params=state["params"], seed=state["seed"])

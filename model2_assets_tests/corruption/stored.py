@@ -17,11 +17,11 @@ from model2_assets.training import (
     FittedModels,
     FoldModel,
     RidgeTrainer,
+    Tables,
     XGBoostTrainer,
     load_models,
 )
-from model2_assets.training.data import SourceTables
-from model2_assets.training.ridge_sums import _read, _write, add_up_tables
+from model2_assets.training.sums import read_sums, write_sums
 from model2_assets_tests import sample_models
 from model2_assets_tests.sample_tables import sample_table
 from model2_assets_tests.training.panels import make_tables
@@ -231,12 +231,12 @@ def _working(store: Store) -> list[StoredFile]:
 def _sums(store: Store) -> StoredFile:
     path = Path(str(store.base)) / "sums.npz"
     features, labels, splits = make_tables(n_dates=30, n_instruments=4)
-    tables = SourceTables(features, labels, splits, "21d", {})
+    tables = Tables(features, labels, splits)
     if not path.exists():
-        _write(path, add_up_tables(tables, n_threads=1))
+        write_sums(path, tables.add_up(n_threads=1))
 
     def read() -> Any:
-        sums = _read(path)
+        sums = read_sums(path)
         return {
             block: [part.gram.tolist(), part.moments.tolist(), part.squares.tolist()]
             for block, part in sums.items()

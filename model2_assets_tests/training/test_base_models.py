@@ -1,7 +1,6 @@
 import logging
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ from threadpoolctl import threadpool_info
 
 from model2_assets.errors import TrainingError
 from model2_assets.training import (
-    FoldProgress,
     RidgeTrainer,
     TrainingData,
     XGBoostTrainer,
@@ -18,7 +16,7 @@ from model2_assets.training import (
     fit_split,
     predict_out_of_fold,
 )
-from model2_assets.training.base_models import fit_all_rows
+from model2_assets.training.fit import fit_all_rows
 from model2_assets_tests.training.panels import PURGED_BEFORE, make_data
 from model2_assets_tests.training.trainers import ElasticNetTrainer, FailingTrainer
 
@@ -123,7 +121,7 @@ def test_a_fit_of_all_rows_gives_the_same_bits_on_any_number_of_threads(make_tra
 
 def test_a_split_that_is_not_there_is_refused_by_its_number():
     data = make_data()
-    with pytest.raises(TrainingError, match="fold 5: there are folds 0 to 4 only"):
+    with pytest.raises(TrainingError, match="split 5: there are splits 0 to 4 only"):
         fit_split(make_xgboost, data, 5)
 
 
@@ -141,30 +139,17 @@ def test_every_split_gets_a_fresh_trainer_on_one_blas_thread():
     assert all(threads == {1} for _, threads in seen)
 
 
-def test_progress_is_told_in_the_calling_thread_and_logged(caplog):
-    told: list[tuple[FoldProgress, int]] = []
+def test_progress_is_logged(caplog):
     with caplog.at_level(logging.INFO, logger="model2_assets.training"):
-        cross_validate(
-            make_ridge,
-            make_data(),
-            n_jobs=2,
-            on_fold=lambda progress: told.append((progress, threading.get_ident())),
-        )
-    assert sorted(progress.split_id for progress, _ in told) == [0, 1, 2, 3, 4]
-    assert [(progress.done, progress.total) for progress, _ in told] == [
-        (done, 5) for done in range(1, 6)
-    ]
-    assert {thread for _, thread in told} == {threading.get_ident()}
-    elapsed = [progress.elapsed_s for progress, _ in told]
-    assert elapsed == sorted(elapsed)
-    for progress, _ in told:
-        expected = progress.elapsed_s / progress.done * (5 - progress.done)
-        assert progress.remaining_s == pytest.approx(expected)
-    assert told[-1][0].remaining_s == 0.0
-    lines = [line for line in caplog.messages if " fold " in line]
+        cross_validate(make_ridge, make_data(), n_jobs=2)
+    lines = [line for line in caplog.messages if " split " in line]
     assert len(lines) == 5
-    assert "RidgeTrainer fold" in lines[0]
-    assert "1 of 5 done" in lines[0]
+    assert {line.split(" fitted")[0] for line in lines} == {
+        f"RidgeTrainer split {n}" for n in range(5)
+    }
+    for done, line in enumerate(lines, start=1):
+        assert f"; {done} of 5 done, " in line
+    assert lines[-1].endswith(" about 0 s remaining")
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
@@ -177,7 +162,7 @@ def test_a_failed_fold_is_named_with_its_rows_and_cause(n_jobs):
             lambda: FailingTrainer(params={"fails_at": fails_at}, seed=0), data, n_jobs=n_jobs
         )
     assert str(caught.value) == (
-        "fold 0 (368 train rows, S00 2020-01-15 to S07 2020-02-29): FailingTrainer failed: "
+        "split 0 (368 train rows, S00 2020-01-15 to S07 2020-02-29): FailingTrainer failed: "
         "nothing to divide by"
     )
 
@@ -191,7 +176,7 @@ def test_a_split_without_train_or_test_rows_is_named(role, counts):
     roles[:, 2] = role
     if role == 2:
         roles[data.test_rows(2), 2] = 1
-    with pytest.raises(TrainingError, match=f"fold 2 has {counts} rows"):
+    with pytest.raises(TrainingError, match=f"split 2 has {counts} rows"):
         cross_validate(make_ridge, with_changes(data, roles=roles))
 
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from upath import UPath
 
@@ -66,7 +67,7 @@ def test_resumed_run_equals_an_undisturbed_one(folder, log, tmp_path, model, n_j
         f"{done} of 5 done" for done in (3, 4, 5)
     ]
     assert "21d" in log.text
-    assert f"fitting 3 folds, {n_jobs} at once" in log.text
+    assert f"fitting 3 splits, {n_jobs} at once" in log.text
     names = [
         sorted(path.name for path in (tmp_path / run).iterdir() if path.suffix != ".json")
         for run in (stored(tmp_path, "before", undisturbed), stored(tmp_path, "after", resumed))
@@ -91,15 +92,15 @@ def test_all_folds_of_a_run_that_was_killed_before_it_published_are_reused(folde
 
 
 def test_a_fold_that_fails_leaves_the_others(folder, monkeypatch):
-    fit_shared = RidgeTrainer.fit_shared
+    fit_rows, train_rows = RidgeTrainer.fit_rows, TABLES.of_horizon("21d").train_rows(3)
 
-    def fail_at_fold_3(self, shared, data, split_id):
-        if split_id == 3:
+    def fail_at_split_3(self, data, rows):
+        if np.array_equal(rows, train_rows):
             raise ZeroDivisionError("planted")
-        return fit_shared(self, shared, data, split_id)
+        return fit_rows(self, data, rows)
 
-    monkeypatch.setattr(RidgeTrainer, "fit_shared", fail_at_fold_3)
-    with pytest.raises(TrainingError, match=r"fold 3 .* planted"):
+    monkeypatch.setattr(RidgeTrainer, "fit_rows", fail_at_split_3)
+    with pytest.raises(TrainingError, match=r"split 3 .* planted"):
         fit(folder)
     monkeypatch.undo()
     assert fit(folder).n_reused == 3

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model2_assets.training import date_runs
+from model2_assets.training.data import _date_runs
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,6 @@ from model2_assets.training import date_runs
 def test_dates_are_cut_into_runs_of_few_rows_and_never_within_a_date(max_rows, expected):
     starts = np.array([0, 3, 5, 12, 14])
 
-    runs = list(date_runs(starts, max_rows=max_rows))
+    runs = list(_date_runs(starts, max_rows=max_rows))
 
     assert [(run.start, run.stop) for run in runs] == expected

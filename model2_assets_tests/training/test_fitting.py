@@ -17,7 +17,7 @@ from model2_assets.training import (
     fit_models,
     hash_row_order,
 )
-from model2_assets.training.resources import blas_kernel, tasks_at_once
+from model2_assets.training.resources import blas_kernel
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
     fit,
@@ -164,7 +164,7 @@ def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatc
         estimate_training_bytes(
             480,
             6,
-            tasks_at_once(5, jobs),
+            jobs,
             fit_bytes_per_value=RidgeTrainer.fit_bytes_per_value,
         )
         for jobs in (1, 2)
@@ -173,7 +173,7 @@ def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatc
     with caplog.at_level(logging.INFO, logger="model2_assets"):
         fit_models(task(), tables, ExecutionConfig(n_jobs=2, max_rss_gb=(one + two) / 2e9))
     assert "1 splits are fitted at once instead of 2" in caplog.text
-    assert "21d|ridge: fitting 5 folds, 1 at once" in caplog.text
+    assert "21d|ridge: fitting 5 splits, 1 at once" in caplog.text
 
 
 def test_log_says_what_is_fitted(tables, caplog):
@@ -184,4 +184,4 @@ def test_log_says_what_is_fitted(tables, caplog):
             fit(tables, n_jobs=2)
     finally:
         logger.propagate = kept
-    assert "21d|ridge: fitting 5 folds, 2 at once, on 480 rows × 6 features" in caplog.messages
+    assert "21d|ridge: fitting 5 splits, 2 at once, on 480 rows × 6 features" in caplog.messages

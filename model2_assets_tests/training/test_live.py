@@ -192,12 +192,12 @@ def test_a_failing_fit_names_the_final_model_and_its_rows(tables):
     registry = models()
     rows = oracle_rows(tables)
 
-    def broken(self, X, y, *, feature_names, sample_weight=None):
+    def broken(self, data, rows):
         raise ZeroDivisionError("nothing to divide by")
 
     trainer = registry.trainer_class("ridge")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "fit", broken)
+        patch.setattr(trainer, "fit_rows", broken)
         message = rf"^final model \({len(rows)} train rows, .*\): RidgeTrainer failed: nothing"
         with pytest.raises(TrainingError, match=message):
             fit_final(tables, registry)

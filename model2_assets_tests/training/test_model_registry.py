@@ -34,7 +34,7 @@ def test_the_default_models_are_made_fresh_each_time():
     assert registry.trainer("ridge", "21d") is not ridge
     xgboost = registry.trainer("xgboost", "63d")
     assert type(xgboost) is XGBoostTrainer
-    assert (xgboost.seed, xgboost.n_threads) == (7, 1)
+    assert (xgboost.seed, xgboost.params["n_threads"]) == (7, 1)
 
 
 def test_the_seed_of_the_config_reaches_the_trees():

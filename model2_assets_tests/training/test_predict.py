@@ -535,14 +535,14 @@ def test_refit_on_other_labels_is_a_difference(store, tables, monkeypatch):
     from model2_assets.training import RidgeTrainer
 
     stored = store_models(store, tables)
-    fitted = RidgeTrainer.fit_shared
+    fitted = RidgeTrainer.fit_rows
 
-    def fit_on_more(self, shared, data, split_id):
-        trainer = fitted(self, shared, data, split_id)
+    def fit_on_more(self, data, rows):
+        trainer = fitted(self, data, rows)
         trainer.intercept_ += 0.5
         return trainer
 
-    monkeypatch.setattr(RidgeTrainer, "fit_shared", fit_on_more)
+    monkeypatch.setattr(RidgeTrainer, "fit_rows", fit_on_more)
     made = make(stored, tables)
     assert made.determinism_difference_bps == pytest.approx(0.5)
     assert facts_of(made.oof)["determinism_difference_bps"] == made.determinism_difference_bps

@@ -127,14 +127,6 @@ def test_without_a_limit_three_quarters_of_the_memory_are_used(
     assert ("splits are fitted at once instead of 4" in caplog.text) == (n_jobs < 4)
 
 
-def test_splits_that_take_turns_at_the_end_count_as_well():
-    # By hand: 0.4 + 0.3 + 0.4 GB and 2.4 GB a fit; of five splits on two threads, three are
-    # begun at once, which takes 8.3 GB.
-    settings = {"n_rows": 1_000_000, "n_features": 100, "fit_bytes_per_value": 24, "n_splits": 5}
-    assert fit_n_jobs_to_memory(2, max_rss_gb=8.2, **settings) == 1
-    assert fit_n_jobs_to_memory(2, max_rss_gb=8.4, **settings) == 2
-
-
 def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
     monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: 4 * 10**9)
     with pytest.raises(TrainingError) as caught:

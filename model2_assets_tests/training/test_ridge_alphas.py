@@ -20,7 +20,7 @@ from model2_assets.training import (
     cross_validate,
     fit_split,
 )
-from model2_assets.training.ridge_sums import add_up_splits
+from model2_assets.training.sums import add_up_splits
 from model2_assets_tests.cross_validation._panels import (
     RandomCase,
     brute_force_roles,
@@ -39,10 +39,10 @@ def make_ridge():
 
 def inner_rows(data, split_id):
     """Return the train and validation rows of every inner fold."""
-    sums = add_up_splits(data, split_ids=(split_id,))
+    sums = add_up_splits(data, (split_id,)).of_split(split_id)
     return [
-        tuple(np.flatnonzero(chosen[data.blocks.ids]) for chosen in blocks)
-        for blocks in sums.inner_blocks(split_id)
+        tuple(np.flatnonzero(np.isin(data.blocks.ids, blocks)) for blocks in pair)
+        for pair in sums.inner
     ]
 
 
@@ -155,13 +155,13 @@ def test_walking_forward_inner_train_rows_precede_their_group_and_the_first_fold
         later = data.group_id > split_id
         roles[later, split_id] = 5
     forward = replace(data, roles=np.ascontiguousarray(roles[:, 1:]), blocks=None)
-    with pytest.raises(TrainingError, match=r"^fold 0 \(.*cannot be chosen.* single alpha"):
+    with pytest.raises(TrainingError, match=r"^split 0 \(.*cannot be chosen.* single alpha"):
         cross_validate(make_ridge, forward)
-    blocks = add_up_splits(forward, split_ids=(3,))
-    pairs = list(blocks.inner_blocks(3))
+    blocks = add_up_splits(forward, (3,))
+    pairs = blocks.of_split(3).inner
     assert len(pairs) == 3
     for train, validation in pairs:
-        assert blocks.group[train].max() < blocks.group[validation].min()
+        assert blocks.group[list(train)].max() < blocks.group[list(validation)].min()
     assert fit_split(make_ridge, forward, 1).trainer.alpha_ in ALPHAS
 
 

@@ -7,13 +7,13 @@ import pytest
 from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import (
     RidgeTrainer,
-    assemble_training_data,
+    Tables,
     cross_validate,
     fit_split,
 )
 from model2_assets.training import data as row_blocks
-from model2_assets.training.data import SourceTables
-from model2_assets.training.ridge_sums import add_up_splits, add_up_tables, kept_sums
+from model2_assets.training.fit import fit_splits
+from model2_assets.training.sums import add_up_splits
 from model2_assets_tests.training.panels import make_data, make_tables
 
 
@@ -41,30 +41,36 @@ def two_horizons(folder=None, **shape):
     shorter[11::53] = np.nan
     labels = labels.assign(label_21d=shorter, label_63d=longer)
     note_working_files(features, WorkingFiles(folder))
-    return features, labels, cv_splits
+    return Tables(features, labels, cv_splits)
 
 
-def source(tables, horizon):
-    return SourceTables(*tables, horizon, {"features": "f", "labels": "l", "cv_splits": "c"})
+def kept_sums(tables, horizon="21d"):
+    return tables.sums(horizon, n_threads=1)
+
+
+def by_kept_sums(data, tables, horizon="21d", **settings):
+    models = fit_splits(
+        make_ridge, data, range(data.n_splits), known_sums=kept_sums(tables, horizon), **settings
+    )
+    return digests(sorted(models, key=lambda model: model.split_id))
 
 
 @pytest.mark.parametrize("n_test_groups", [1, 2])
 def test_all_horizons_from_one_kept_pass_are_each_alone_to_the_bit(tmp_path, n_test_groups):
     tables = two_horizons(tmp_path, n_test_groups=n_test_groups)
     for horizon in ("21d", "63d"):
-        data = assemble_training_data(*tables, horizon=horizon)
+        data = tables.of_horizon(horizon)
         alone = digests(cross_validate(make_ridge, data))
-        kept = cross_validate(make_ridge, data, n_jobs=2, tables=source(tables, horizon))
-        assert digests(kept) == alone
+        assert by_kept_sums(data, tables, horizon, n_jobs=2, n_threads=2) == alone
         assert fit_split(make_ridge, data, 2).trainer.digest() == alone[2]
     assert len(list((tmp_path / "ridge_sums").iterdir())) == 1
 
 
 def test_the_second_horizon_needs_no_pass(tmp_path, monkeypatch):
     tables = two_horizons(tmp_path)
-    first = kept_sums(source(tables, "21d"), n_threads=1)
-    monkeypatch.setattr("model2_assets.training.ridge_sums.add_up_blocks", None)
-    again, other = (kept_sums(source(tables, h), n_threads=1) for h in ("21d", "63d"))
+    first = kept_sums(tables)
+    monkeypatch.setattr("model2_assets.training.task.add_up_blocks", None)
+    again, other = (kept_sums(tables, horizon) for horizon in ("21d", "63d"))
     for block, sums in first.items():
         np.testing.assert_array_equal(sums.moments, again[block].moments)
         assert sums.gram.tobytes() == again[block].gram.tobytes() == other[block].gram.tobytes()
@@ -72,27 +78,27 @@ def test_the_second_horizon_needs_no_pass(tmp_path, monkeypatch):
 
 def test_other_data_have_another_file(tmp_path):
     tables = two_horizons(tmp_path)
-    kept_sums(source(tables, "21d"), n_threads=1)
-    kept_sums(replace(source(tables, "21d"), versions={"features": "new"}), n_threads=1)
+    kept_sums(tables)
+    kept_sums(replace(tables, labels=tables.labels * 2))
     assert len(list((tmp_path / "ridge_sums").iterdir())) == 2
 
 
 def test_without_a_place_nothing_is_kept():
-    assert kept_sums(source(two_horizons(), "21d"), n_threads=1) is None
+    assert kept_sums(two_horizons()) is None
 
 
 def test_a_refit_reads_the_rows_and_not_the_file(tmp_path):
     tables = two_horizons(tmp_path)
-    data = assemble_training_data(*tables, horizon="21d")
-    stale = replace(data, X=data.X + np.float32(0.5))
-    kept = cross_validate(make_ridge, data, tables=source(tables, "21d"))
-    assert digests(cross_validate(make_ridge, stale, tables=source(tables, "21d"))) == digests(kept)
-    assert fit_split(make_ridge, stale, 0).trainer.digest() != kept[0].trainer.digest()
+    data = tables.of_horizon("21d")
+    stale = replace(data, X=data.X[:] + np.float32(0.5))
+    kept = by_kept_sums(data, tables)
+    assert by_kept_sums(stale, tables) == kept
+    assert fit_split(make_ridge, stale, 0).trainer.digest() != kept[0]
 
 
 def test_the_number_of_threads_does_not_change_a_bit_of_any_sum():
-    tables = source(two_horizons(n_dates=120, n_features=20), "21d")
-    one, three = (add_up_tables(tables, n_threads=n) for n in (1, 3))
+    tables = two_horizons(n_dates=120, n_features=20)
+    one, three = (tables.add_up(n_threads=n) for n in (1, 3))
     assert list(one) == list(three)
     for block, sums in one.items():
         for name in ("gram", "moments", "squares"):
@@ -115,7 +121,7 @@ def test_a_row_reaches_the_models_that_train_on_it_and_no_other(value):
 
 def test_sums_are_those_of_the_train_rows_by_hand():
     data = make_data(n_dates=40, n_instruments=5, missing=0.3)
-    sums = add_up_splits(data, split_ids=(1,)).train(1)
+    sums = add_up_splits(data, (1,)).of_split(1).total()
     rows = data.train_rows(1)
     X, y = data.X[rows].astype(np.float64), data.y[rows]
     columns = sums.columns
@@ -134,9 +140,9 @@ def test_sums_are_those_of_the_train_rows_by_hand():
 
 def test_rows_with_equal_marks_are_one_block_and_runs_are_whole_dates():
     tables = two_horizons()
-    data = assemble_training_data(*tables, horizon="21d")
+    data = tables.of_horizon("21d")
     blocks = data.blocks
-    known = tables[1].reindex(data.index).notna().to_numpy()
+    known = tables.labels.reindex(data.index).notna().to_numpy()
     marks = pd.DataFrame(np.hstack([known, np.minimum(data.roles, 2), data.group_id[:, None]]))
     distinct = marks.groupby(blocks.ids).nunique()
     assert (distinct == 1).all(axis=None)

@@ -6,9 +6,8 @@ import pytest
 import xgboost as xgb
 
 from model2_assets.errors import TrainingError
-from model2_assets.training import XGBoostTrainer, cross_validate
+from model2_assets.training import SplitView, XGBoostTrainer, cross_validate
 from model2_assets.training import xgboost as _row_batches
-from model2_assets.training.xgboost import RowBatches
 from model2_assets_tests.training.panels import make_data
 
 FAST = {"n_estimators": 25, "learning_rate": 0.2}
@@ -17,6 +16,10 @@ FAST = {"n_estimators": 25, "learning_rate": 0.2}
 def fit(data, seed=7, **params):
     trainer = XGBoostTrainer(params={**FAST, **params}, seed=seed)
     return trainer.fit(data.X, data.y, feature_names=data.feature_names)
+
+
+def view(data):
+    return SplitView(X=data.X, y=data.y, feature_names=data.feature_names)
 
 
 def test_every_fold_equals_plain_xgboost_to_the_bit():
@@ -77,7 +80,7 @@ def test_batches_of_any_size_give_the_trees_of_one_array(monkeypatch, batch_rows
     monkeypatch.setattr(_row_batches, "_BATCH_ROWS", batch_rows)
     data = make_data(missing=missing, n_dates=120)
     rows = data.train_rows(1)
-    trainer = XGBoostTrainer(params=FAST, seed=0).fit_rows(data, rows)
+    trainer = XGBoostTrainer(params=FAST, seed=0).fit_rows(view(data), rows)
     plain = plain_booster(data.X[rows], data.y[rows])
     assert trainer.booster_.get_dump(with_stats=True) == plain.get_dump(with_stats=True)
 
@@ -115,7 +118,7 @@ def test_even_bins_do_not_depend_on_the_rows():
     data = as_ranks(make_data(missing=0.0))
     cuts = [
         XGBoostTrainer(params={"bins": "even"}, seed=0)
-        ._binned(RowBatches(data.X, data.y, rows), data.X.shape[1])
+        ._binned(view(data), rows)
         .get_quantile_cut()[1]
         for rows in (np.arange(5), np.arange(data.n_rows))
     ]
@@ -161,7 +164,7 @@ def test_two_threads_grow_the_trees_of_one():
 
 def test_a_fit_alone_may_use_more_threads_than_its_parameter_says_not_fewer():
     trainer = XGBoostTrainer(params={"n_threads": 2}, seed=7)
-    threads = [trainer.use_threads(n).native_params(100)["nthread"] for n in (1, 4)]
+    threads = [trainer.native_params(100, n)["nthread"] for n in (1, 4)]
     assert threads == [2, 4]
 
 

@@ -66,11 +66,11 @@ def constant(split_id, value):
 def record_threads(monkeypatch, trainer):
     """Return a list that every number of threads is added to that a trainer is allowed."""
     allowed = []
-    own = trainer.use_threads
+    own = trainer.fit_rows
 
-    def use_threads(self, n_threads):
-        allowed.append(n_threads)
-        return own(self, n_threads)
+    def fit_rows(self, data, rows):
+        allowed.append(data.n_threads)
+        return own(self, data, rows)
 
-    monkeypatch.setattr(trainer, "use_threads", use_threads)
+    monkeypatch.setattr(trainer, "fit_rows", fit_rows)
     return allowed

@@ -1,0 +1,475 @@
+"""Sums of products over rows, block by block, from one pass: all that Ridge has to know of them."""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, reduce
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol, Self
+
+import joblib
+import numpy as np
+from numpy.typing import NDArray
+
+from model2_assets.training.data import RUN_ROWS, RowBlocks, TrainingData, compact, role_mark
+
+logger = logging.getLogger(__name__)
+
+Floats = NDArray[np.float64]
+Chosen = NDArray[np.bool_]
+
+_ARRAYS = ("gram", "moments", "squares")
+
+
+@dataclass(frozen=True, eq=False)
+class ImputableColumns:
+    """Columns that are the same for every split, and of which imputed features are made.
+
+    A missing value becomes the mean of the split's train rows, so imputed features differ
+    from split to split. But they are linear in columns that do not: each feature less a
+    number, with 0 where it is missing; an indicator that it is there (for features that are
+    missing in some of the rows); and a constant. Sums of products of these, made once per
+    block of rows, serve every split that trains on the block.
+
+    Attributes
+    ----------
+    shift : ndarray of shape (n_features,), float64
+        What each feature is reduced by; NaN for a feature without any value. The model is
+        the same for any. Near the values rounding is small, and a constant feature that is
+        shifted by its own value is exactly 0.
+    missing : ndarray of shape (n_missing,), intp
+        Ascending positions of the features that have an indicator.
+    """
+
+    shift: Floats
+    missing: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, X: NDArray[np.float32], incomplete: Chosen) -> Self:
+        """Shift each feature by the first value that it has: a fact of these rows alone."""
+        missing = np.flatnonzero(np.isnan(X[incomplete]).any(axis=0))
+        shift = X[np.argmin(incomplete)].astype(np.float64)
+        for feature in np.flatnonzero(np.isnan(shift)):
+            present = np.flatnonzero(~np.isnan(X[:, feature]))
+            if len(present):
+                shift[feature] = X[present[0], feature]
+        return cls(shift=shift, missing=missing)
+
+    @classmethod
+    def common(cls, parts: Iterable[Self]) -> Self:
+        """Return columns that the sums over every one of the parts can be brought to."""
+        return reduce(cls._with, parts)
+
+    def _with(self, other: Self) -> Self:
+        return type(self)(
+            shift=np.where(np.isnan(self.shift), other.shift, self.shift),
+            missing=np.union1d(self.missing, other.missing),
+        )
+
+    def shifted_by(self, shift: Floats) -> Self:
+        """Return the same columns, features being reduced by other numbers."""
+        return type(self)(shift=shift, missing=self.missing)
+
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
+        return len(self.shift)
+
+    @property
+    def n_columns(self) -> int:
+        """Number of columns: features, indicators, and the constant at the end."""
+        return self.n_features + len(self.missing) + 1
+
+    @cached_property
+    def indicator(self) -> NDArray[np.intp]:
+        """Column of each feature's indicator; the constant for those never missing."""
+        columns = np.full(self.n_features, self.n_columns - 1, dtype=np.intp)
+        columns[self.missing] = self.n_features + np.arange(len(self.missing))
+        return columns
+
+    def values(self, X: NDArray[np.float32]) -> Floats:
+        """Return the columns of rows: C-contiguous, of shape (n_rows, n_columns)."""
+        values = np.ones((len(X), self.n_columns))
+        features = values[:, : self.n_features]
+        np.subtract(X, np.nan_to_num(self.shift), out=features)
+        if len(self.missing):
+            absent = np.isnan(X)
+            np.copyto(features, 0.0, where=absent)
+            values[:, self.n_features : -1] = ~absent[:, self.missing]
+        return values
+
+
+@dataclass(frozen=True, eq=False)
+class ColumnSums:
+    """Sums of products of columns over rows.
+
+    Attributes
+    ----------
+    columns : ImputableColumns
+        The columns.
+    gram : ndarray of shape (n_columns, n_columns), float64
+        Sums of their products with each other.
+    moments : ndarray of shape (n_columns, n_labels), float64
+        Sums of their products with each label.
+    squares : ndarray of shape (n_labels,), float64
+        Sum of squares of each label.
+    """
+
+    columns: ImputableColumns
+    gram: Floats
+    moments: Floats
+    squares: Floats
+
+    @classmethod
+    def of(
+        cls, X: NDArray[np.float32], labels: Floats, weights: Floats | None = None
+    ) -> "ColumnSums":
+        """Add up rows, every product of a row multiplied by its weight.
+
+        Rows without any missing value are added up on features and the constant, which their
+        indicators equal; the others, usually few, on all columns.
+        """
+        incomplete = _has_missing(X)
+        columns = ImputableColumns.of(X, incomplete)
+        roots = None if weights is None else np.sqrt(weights)
+        if not incomplete.any():
+            return _products(columns, columns.values(X), labels, roots)
+        some = _products(
+            columns,
+            columns.values(X[incomplete]),
+            labels[incomplete],
+            None if roots is None else roots[incomplete],
+        )
+        if incomplete.all():
+            return some
+        plain = ImputableColumns(shift=columns.shift, missing=np.empty(0, dtype=np.intp))
+        values = plain.values(X)
+        values[incomplete] = 0.0
+        labels = np.where(incomplete[:, np.newaxis], 0.0, labels)
+        return some.plus(_products(plain, values, labels, roots).on(columns))
+
+    @classmethod
+    def total(cls, parts: Iterable["ColumnSums"]) -> "ColumnSums":
+        """Add up sums over several sets of rows, in their order."""
+        parts = tuple(parts)
+        columns = ImputableColumns.common(part.columns for part in parts)
+        return reduce(cls.plus, (part.on(columns) for part in parts))
+
+    def plus(self, other: "ColumnSums") -> "ColumnSums":
+        """Return the sums over the rows of both, of equal columns."""
+        return ColumnSums(
+            columns=self.columns,
+            gram=self.gram + other.gram,
+            moments=self.moments + other.moments,
+            squares=self.squares + other.squares,
+        )
+
+    def of_label(self, label: int) -> "ColumnSums":
+        """Return the sums of one label, by its position; nothing of the others is in them."""
+        return ColumnSums(
+            columns=self.columns,
+            gram=self.gram,
+            moments=self.moments[:, [label]],
+            squares=self.squares[[label]],
+        )
+
+    def on(self, columns: ImputableColumns) -> "ColumnSums":
+        """Return the sums over the same rows of columns with all indicators of these.
+
+        With x less s in place of x less t, each product of x has (t - s) times that of its
+        indicator added.
+        """
+        own, n_features = self.columns, columns.n_features
+        source = np.concatenate(
+            [np.arange(n_features), own.indicator[columns.missing], [own.n_columns - 1]]
+        )
+        indicator = columns.indicator
+        offset = np.nan_to_num(own.shift - columns.shift)
+        gram, moments = self.gram[np.ix_(source, source)], self.moments[source]
+        if offset.any():
+            gram[:n_features] += offset[:, np.newaxis] * gram[indicator]
+            gram[:, :n_features] += offset * gram[:, indicator]
+            moments[:n_features] += offset[:, np.newaxis] * moments[indicator]
+        return ColumnSums(columns=columns, gram=gram, moments=moments, squares=self.squares.copy())
+
+
+def _has_missing(X: NDArray[np.float32]) -> Chosen:
+    """Tell which rows have a missing value; one whose sum overflows both ways counts as such."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = X @ np.ones(X.shape[1], dtype=np.float32)
+    return np.isnan(total)
+
+
+def _products(
+    columns: ImputableColumns, values: Floats, labels: Floats, roots: Floats | None
+) -> ColumnSums:
+    if roots is not None:
+        values *= roots[:, np.newaxis]
+        labels = labels * roots[:, np.newaxis]
+    # Label by label: a product with several at once is rounded otherwise than with one.
+    each = np.ascontiguousarray(labels.T)
+    return ColumnSums(
+        columns=columns,
+        gram=values.T @ values,
+        moments=np.stack([values.T @ label for label in each], axis=1),
+        squares=np.array([label @ label for label in each]),
+    )
+
+
+class Matrix(Protocol):
+    """Rows of features, of which only slices are ever read."""
+
+    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]: ...
+
+
+def add_up_blocks(
+    X: Matrix,
+    labels: Floats,
+    blocks: RowBlocks,
+    *,
+    is_wanted: Chosen | None = None,
+    weights: Floats | None = None,
+    n_threads: int = 1,
+) -> dict[int, ColumnSums]:
+    """Add up products of features and labels for every block of rows.
+
+    Parameters
+    ----------
+    X : matrix of shape (n_rows, n_features), float32
+        NaN where a feature is missing; read once, a run of dates at a time.
+    labels : ndarray of shape (n_rows, n_labels), float64
+        Labels; the sums of a block are NaN for one that its rows do not have.
+    blocks : RowBlocks
+        Block of every row.
+    is_wanted : ndarray of shape (n_blocks,), bool, optional
+        Blocks to add up; by default all.
+    weights : ndarray of shape (n_rows,), float64, optional
+        What every product of a row is multiplied by.
+    n_threads : int, default 1
+        Runs worked on at once, each on the BLAS threads that the caller allows.
+
+    Returns
+    -------
+    dict of int to ColumnSums
+        By ascending block. Equal to the bit for any `n_threads`, and a block's for any
+        `is_wanted` and any further labels.
+    """
+
+    def add_up(rows: slice) -> list[tuple[int, ColumnSums]]:
+        ids = blocks.ids[rows]
+        wanted = [
+            block for block in np.unique(ids).tolist() if is_wanted is None or is_wanted[block]
+        ]
+        if not wanted:
+            return []
+        features, own_labels = X[rows], labels[rows]
+        own_weights = None if weights is None else weights[rows]
+        found = []
+        for block in wanted:
+            own = compact(np.flatnonzero(ids == block))
+            of_block = None if own_weights is None else own_weights[own]
+            found.append((block, ColumnSums.of(features[own], own_labels[own], of_block)))
+        return found
+
+    totals: dict[int, ColumnSums] = {}
+    parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
+    for run in parallel(joblib.delayed(add_up)(rows) for rows in _run_slices(blocks.runs)):
+        for block, sums in run:
+            totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
+    return dict(sorted(totals.items()))
+
+
+def _run_slices(runs: NDArray[np.int32]) -> Iterator[slice]:
+    cuts = np.flatnonzero(np.diff(runs)) + 1
+    return (slice(*rows) for rows in pairwise([0, *cuts.tolist(), len(runs)]))
+
+
+def add_up_rows(
+    X: Matrix, y: Floats, *, weights: Floats | None = None, n_threads: int = 1
+) -> ColumnSums:
+    """Add up all rows, a few at a time; equal to the bit for any number of threads."""
+    everything = RowBlocks(
+        ids=np.zeros(len(y), dtype=np.int32),
+        runs=(np.arange(len(y)) // RUN_ROWS).astype(np.int32),
+    )
+    return add_up_blocks(X, y[:, np.newaxis], everything, weights=weights, n_threads=n_threads)[0]
+
+
+@dataclass(frozen=True, eq=False)
+class TrainSums:
+    """Sums over the train rows of one split, block by block, and over no others.
+
+    Attributes
+    ----------
+    blocks : mapping of int to ColumnSums
+        Of one label, by block.
+    inner : tuple of pair of tuple of int
+        The train blocks split once more, group by group: those that are clear of a group, and
+        those in it.
+    """
+
+    blocks: Mapping[int, ColumnSums]
+    inner: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+
+    def total(self) -> ColumnSums:
+        """Return the sums over all train rows."""
+        return ColumnSums.total(self.blocks.values())
+
+    def inner_folds(self) -> Iterator[tuple[ColumnSums, ColumnSums]]:
+        """Yield the sums over the train and over the validation rows of every inner fold."""
+        columns = ImputableColumns.common(part.columns for part in self.blocks.values())
+        # Brought to the same columns once, not once for every inner fold.
+        parts = {block: sums.on(columns) for block, sums in self.blocks.items()}
+        for train, validation in self.inner:
+            yield (
+                reduce(ColumnSums.plus, [parts[block] for block in train]),
+                reduce(ColumnSums.plus, [parts[block] for block in validation]),
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class SplitSums:
+    """Sums by block, and which splits train on and test which block.
+
+    Holds labels of all rows, so it stays with the cross-validation loop: a trainer is handed
+    what `of_split` returns.
+
+    Attributes
+    ----------
+    sums : mapping of int to ColumnSums
+        Of one label, by block.
+    trains, tests : ndarray of shape (n_blocks, n_splits), bool
+        Whether a split trains on, and tests, the rows of a block.
+    group : ndarray of shape (n_blocks,), int16
+        Test group of the rows of a block.
+    """
+
+    sums: Mapping[int, ColumnSums]
+    trains: Chosen
+    tests: Chosen
+    group: NDArray[np.int16]
+
+    def of_split(self, split_id: int) -> TrainSums:
+        """Return the sums over the train rows of a split."""
+        blocks = np.flatnonzero(self.trains[:, split_id]).tolist()
+        return TrainSums(
+            blocks={block: self.sums[block] for block in blocks},
+            inner=tuple(self._inner_blocks(split_id)),
+        )
+
+    def _inner_blocks(self, split_id: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Split the train blocks of a split once more, for every group that leaves some.
+
+        A train row is clear of a group if it is a train row of a split that tests the group:
+        such splits purge and embargo around it. Where several groups are tested at once,
+        the one that differs from this split in this group alone proves every such row.
+        """
+        trained = self.trains[:, split_id]
+        for group in np.unique(self.group[trained]):
+            in_group = self.group == group
+            testing = self.tests[in_group].any(axis=0)
+            clear = trained & self.trains[:, testing].any(axis=1) & ~in_group
+            if clear.any():
+                yield (
+                    tuple(np.flatnonzero(clear).tolist()),
+                    tuple(np.flatnonzero(trained & in_group).tolist()),
+                )
+
+
+def add_up_splits(
+    data: TrainingData,
+    split_ids: Iterable[int],
+    *,
+    known: Mapping[int, ColumnSums] | None = None,
+    n_threads: int = 1,
+) -> SplitSums:
+    """Add up the train rows of splits.
+
+    Parameters
+    ----------
+    data : TrainingData
+        Features, labels and roles.
+    split_ids : iterable of int
+        Splits that will be asked for; other rows are not read.
+    known : mapping of int to ColumnSums, optional
+        Sums of the blocks of `data.blocks`, where they are known already.
+    n_threads : int, default 1
+        Runs of dates worked on at once.
+
+    Returns
+    -------
+    SplitSums
+        Sums of every block that one of the splits trains on.
+    """
+    blocks = data.blocks
+    roles = None if blocks is None else _roles_by_block(data, blocks)
+    if blocks is None or roles is None:
+        # Roles of its own: no other horizon's sums would do.
+        blocks, known = RowBlocks.of(data.index, _own_marks(data)), None
+        roles = _roles_by_block(data, blocks)
+        assert roles is not None
+    trains, tests = roles
+    if known is None:
+        started = time.monotonic()
+        known = add_up_blocks(
+            data.X,
+            data.y[:, np.newaxis],
+            blocks,
+            is_wanted=np.asarray(trains[:, list(split_ids)].any(axis=1)),
+            n_threads=n_threads,
+        )
+        logger.info("sums of %d blocks of rows in %.1f s", len(known), time.monotonic() - started)
+    group = np.zeros(blocks.n_blocks, dtype=np.int16)
+    group[blocks.ids] = data.group_id
+    return SplitSums(sums=known, trains=trains, tests=tests, group=group)
+
+
+def _own_marks(data: TrainingData) -> Iterator[NDArray[np.integer]]:
+    yield data.group_id - data.group_id.min()
+    for split_id in range(data.n_splits):
+        yield role_mark(data.roles[:, split_id])
+
+
+def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> tuple[Chosen, Chosen] | None:
+    """Return which splits train on and test each block; None if one does so in part."""
+    sizes = np.bincount(blocks.ids, minlength=blocks.n_blocks)
+    roles = []
+    for rows_of in (data.train_rows, data.test_rows):
+        counts = np.stack(
+            [
+                np.bincount(blocks.ids[rows_of(split_id)], minlength=blocks.n_blocks)
+                for split_id in range(data.n_splits)
+            ],
+            axis=1,
+        )
+        if not ((counts == 0) | (counts == sizes[:, np.newaxis])).all():
+            return None
+        roles.append(counts > 0)
+    return roles[0], roles[1]
+
+
+def write_sums(path: Path, sums: Mapping[int, ColumnSums]) -> None:
+    """Write sums by block as NumPy arrays, without pickle."""
+    arrays: dict[str, NDArray[np.generic]] = {"blocks": np.array(list(sums))}
+    for block, part in sums.items():
+        arrays[f"shift_{block}"] = part.columns.shift
+        arrays[f"missing_{block}"] = part.columns.missing
+        arrays.update({f"{name}_{block}": getattr(part, name) for name in _ARRAYS})
+    with path.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+
+
+def read_sums(path: Path) -> dict[int, ColumnSums]:
+    """Read what `write_sums` wrote."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return {
+            block: ColumnSums(
+                columns=ImputableColumns(
+                    shift=stored[f"shift_{block}"], missing=stored[f"missing_{block}"]
+                ),
+                **{name: stored[f"{name}_{block}"] for name in _ARRAYS},
+            )
+            for block in stored["blocks"].tolist()
+        }
