@@ -10,7 +10,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
-from model2_assets.cross_validation import Role, role_columns, split_horizons
+from model2_assets.cross_validation import Role
+from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import (

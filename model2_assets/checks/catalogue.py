@@ -385,7 +385,7 @@ class StoredFiles:
 
 def fitted_models_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored fold models."""
-    from model2_assets.cross_validation import split_ids
+    from model2_assets.cross_validation.roles import split_ids
     from model2_assets.storage.provenance import data_versions_of
 
     manifest, splits = files.models().manifest, files.shared("cv_splits")

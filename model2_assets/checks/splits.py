@@ -3,12 +3,8 @@
 import pandas as pd
 
 from model2_assets.checks.outcome import CheckOutcome
-from model2_assets.cross_validation import (
-    OverlapProof,
-    check_min_samples,
-    count_samples,
-    coverage_text,
-)
+from model2_assets.cross_validation import OverlapProof
+from model2_assets.cross_validation.table import check_min_samples, count_samples, coverage_text
 from model2_assets.errors import CrossValidationError
 
 

@@ -208,7 +208,7 @@ def labelled_dates(region: RegionConfig) -> int:
     Model2Error
         If the market data cannot be read or labelled.
     """
-    from model2_assets.cross_validation import longest_label_end
+    from model2_assets.cross_validation.intervals import longest_label_end
     from model2_assets.labels import make_labels
     from model2_assets.market_data import load_market_data
 

@@ -1,28 +1,15 @@
 """Combinatorial and walk-forward purged splits of panels, and the proof of no overlap."""
 
-from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.cross_validation.paths import recombine_paths
 from model2_assets.cross_validation.proof import OverlapProof, prove_no_overlap
 from model2_assets.cross_validation.propose import CPCVProposal, propose_cpcv
-from model2_assets.cross_validation.roles import (
-    Role,
-    role_columns,
-    split_horizons,
-    split_ids,
-    split_roles,
-)
+from model2_assets.cross_validation.roles import Role
 from model2_assets.cross_validation.splitter import (
     HeldOutGroup,
     PurgedEmbargoedTimeSeriesSplit,
     leave_group_out,
 )
-from model2_assets.cross_validation.table import (
-    build_cv_splits,
-    check_min_samples,
-    count_samples,
-    coverage_text,
-    split_summary,
-)
+from model2_assets.cross_validation.table import build_cv_splits
 from model2_assets.cross_validation.walk_forward import WalkForwardSplit
 
 __all__ = [
@@ -33,17 +20,8 @@ __all__ = [
     "Role",
     "WalkForwardSplit",
     "build_cv_splits",
-    "check_min_samples",
-    "count_samples",
-    "coverage_text",
     "leave_group_out",
-    "longest_label_end",
     "propose_cpcv",
     "prove_no_overlap",
     "recombine_paths",
-    "role_columns",
-    "split_horizons",
-    "split_ids",
-    "split_roles",
-    "split_summary",
 ]

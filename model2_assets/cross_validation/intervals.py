@@ -133,26 +133,10 @@ def horizon_keys(labels: pd.DataFrame) -> tuple[str, ...]:
 
 
 def longest_label_end(labels: pd.DataFrame) -> pd.Series:
-    """Return the last date that any label of a row looks at.
+    """Return the last date that any label of a row looks at, named ``label_end``.
 
-    Parameters
-    ----------
-    labels : DataFrame of shape (n_rows, n_columns)
-        Table with a column ``label_end_<h>d`` of datetime64 for every ``label_<h>d``.
+    A row without its longer label has the end of the longest that it has; one without any, NaT.
 
-    Returns
-    -------
-    Series of shape (n_rows,), datetime64[us]
-        Named ``label_end``, indexed like `labels`. A row without its longer label has the
-        end of the longest that it has; a row without any has NaT.
-
-    Raises
-    ------
-    CrossValidationError
-        If there is no label column, or one without its label end.
-
-    Examples
-    --------
     >>> labels = pd.DataFrame({
     ...     "label_1d": [5.0, -5.0],
     ...     "label_end_1d": pd.to_datetime(["2024-01-03", "2024-01-04"]),

@@ -68,11 +68,7 @@ class RoleColumn(NamedTuple):
 def role_columns(splits: pd.DataFrame) -> tuple[RoleColumn, ...]:
     """Return the columns of roles in a cv_splits table, by horizon, then split.
 
-    Raises
-    ------
-    CrossValidationError
-        If there is none, some are for one horizon and others for all, or a horizon lacks a
-        split that another has.
+    All are for one horizon each, with the same splits, or for all.
     """
     names = [str(column) for column in splits.columns]
     matches = [match for match in map(_COLUMN.fullmatch, names) if match]
@@ -109,27 +105,10 @@ def split_horizons(splits: pd.DataFrame) -> tuple[str, ...]:
 def split_roles(
     splits: pd.DataFrame, split_id: int, horizon: str | None = None
 ) -> NDArray[np.int8]:
-    """Return the role of every row in one split.
+    """Return the role of every row in one split, shape (n_rows,).
 
-    Parameters
-    ----------
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
-    split_id : int
-        Number of the split.
-    horizon : str, optional
-        Whose models the roles are for, such as ``21d``. Needed where every horizon is purged
-        with its own label end; without effect where all share one set of splits.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), int8
-        A `Role`.
-
-    Raises
-    ------
-    CrossValidationError
-        If the table has no such split, or roles per horizon but not of this one.
+    The horizon whose models the roles are for is needed where every horizon is purged with its
+    own label end; it is without effect where all share one set of splits.
     """
     horizons = split_horizons(splits)
     column = RoleColumn(horizon if horizons else None, split_id)

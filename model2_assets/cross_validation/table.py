@@ -138,17 +138,8 @@ def _as_table(
 def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     """Count the labelled rows that every split trains on and tests, for every horizon.
 
-    Parameters
-    ----------
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
-    labels : DataFrame of shape (n_label_rows, n_columns)
-        The labels table; has every row of `splits`, else CrossValidationError.
-
-    Returns
-    -------
-    DataFrame of shape (n_horizons * n_splits, 4)
-        Columns ``horizon`` (such as ``21d``), ``split_id``, ``train`` and ``test`` (rows).
+    Returns ``horizon`` (such as ``21d``), ``split_id``, ``train`` and ``test`` (rows), a row for
+    each horizon and split.
     """
     positions = label_positions(_index_of(splits), labels)
     counts = []
@@ -163,19 +154,9 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
 def check_min_samples(
     splits: pd.DataFrame, labels: pd.DataFrame, *, min_samples: int
 ) -> pd.DataFrame:
-    """Require enough labelled rows in train and test of every split, for every horizon.
+    """Return the counts of `count_samples`; refuse fewer than `min_samples` in train or test.
 
-    Parameters
-    ----------
-    splits, labels
-        As for `count_samples`, whose counts are returned.
-    min_samples : int
-        Labelled rows that train and test each need.
-
-    Raises
-    ------
-    CrossValidationError
-        If a split has fewer; names the horizon, the split, its test groups and its counts.
+    The error names the horizon, the split, the folds that it tests, and the counts.
     """
     counts = count_samples(splits, labels)
     short = counts[(counts["train"] < min_samples) | (counts["test"] < min_samples)]
@@ -204,19 +185,10 @@ def _index_of(splits: pd.DataFrame) -> pd.MultiIndex:
 def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
     """Summarize every split: its test blocks, and rows and dates by role.
 
-    Parameters
-    ----------
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
-
-    Returns
-    -------
-    DataFrame of shape (n_horizons * n_splits, 12)
-        ``horizon``: that of the label that rows are purged with, or ``longest`` where one set
-        of splits serves all; ``split_id``; ``test_groups`` (such as ``0, 3``);
-        ``test_blocks``: first and last date of each run of consecutive test dates, joined by
-        ``; ``; ``test_dates`` and ``train_dates``: distinct dates with a row in that role; and
-        the rows in each `Role`, by its name in lower case.
+    Of each horizon (or ``longest``, where one set of splits serves all) and ``split_id``:
+    ``test_groups`` (such as ``0, 3``); ``test_blocks``, the first and last date of each run of
+    consecutive test dates; ``test_dates`` and ``train_dates``, distinct dates with a row in that
+    role; and the rows in each `Role`, by its name in lower case.
     """
     dates = date_codes(_index_of(splits))
     calendar = pd.DatetimeIndex(dates.values)
@@ -248,15 +220,7 @@ def _ranges(codes: NDArray[np.int64], calendar: pd.DatetimeIndex) -> str:
 def coverage_text(splits: pd.DataFrame) -> str:
     """Say how many rows are tested, and how often: all are, or the later ones walking forward.
 
-    Parameters
-    ----------
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
-
-    Returns
-    -------
-    str
-        A phrase for each horizon with roles of its own, or a single one.
+    There is a phrase for each horizon with roles of its own, or a single one.
     """
     dates = _index_of(splits).get_level_values("datetime")
     phrases = []

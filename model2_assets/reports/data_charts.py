@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.cross_validation import Role, role_columns
+from model2_assets.cross_validation import Role
+from model2_assets.cross_validation.roles import role_columns
 from model2_assets.evaluation import histogram, most_frequent_roles, reach_of
 from model2_assets.panel import date_codes
 from model2_assets.reports.canvas import (

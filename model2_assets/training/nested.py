@@ -8,12 +8,8 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig
-from model2_assets.cross_validation import (
-    OverlapProof,
-    build_cv_splits,
-    check_min_samples,
-    prove_no_overlap,
-)
+from model2_assets.cross_validation import OverlapProof, build_cv_splits, prove_no_overlap
+from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.storage.data_version import table_digest

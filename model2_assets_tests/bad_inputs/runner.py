@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import Model2Config, load_config
-from model2_assets.cross_validation import build_cv_splits, check_min_samples
+from model2_assets.cross_validation import build_cv_splits
+from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import Model2Error
 from model2_assets.features.build import make_features
 from model2_assets.labels import make_labels

@@ -17,7 +17,8 @@ from sklearn.neighbors import KNeighborsRegressor
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, Role, longest_label_end
+from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, Role
+from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.evaluation import daily_ic
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import synthetic_panel

@@ -6,13 +6,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from model2_assets.cross_validation import (
-    build_cv_splits,
-    longest_label_end,
-    prove_no_overlap,
-    role_columns,
-)
-from model2_assets.cross_validation.roles import RoleColumn
+from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
+from model2_assets.cross_validation.intervals import longest_label_end
+from model2_assets.cross_validation.roles import RoleColumn, role_columns
 from model2_assets_tests.cross_validation._panels import (
     RandomCase,
     count_leaks,

@@ -6,9 +6,9 @@ from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
     build_cv_splits,
-    longest_label_end,
     prove_no_overlap,
 )
+from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.cross_validation.table import make_splitter
 from model2_assets.errors import ConfigError, CrossValidationError
 from model2_assets.panel import is_canonical, panel_index

@@ -9,15 +9,19 @@ from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
     build_cv_splits,
-    check_min_samples,
-    count_samples,
-    coverage_text,
-    longest_label_end,
     prove_no_overlap,
+)
+from model2_assets.cross_validation.intervals import longest_label_end
+from model2_assets.cross_validation.roles import (
     role_columns,
     split_horizons,
     split_ids,
     split_roles,
+)
+from model2_assets.cross_validation.table import (
+    check_min_samples,
+    count_samples,
+    coverage_text,
     split_summary,
 )
 from model2_assets.errors import CrossValidationError

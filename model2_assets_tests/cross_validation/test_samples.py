@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from model2_assets.config import CrossValidationConfig
-from model2_assets.cross_validation import build_cv_splits, check_min_samples, count_samples
+from model2_assets.cross_validation import build_cv_splits
+from model2_assets.cross_validation.table import check_min_samples, count_samples
 from model2_assets.errors import CrossValidationError
 from model2_assets_tests.cross_validation.test_build import two_horizons
 

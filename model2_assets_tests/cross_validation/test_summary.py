@@ -1,7 +1,8 @@
 import pandas as pd
 
 from model2_assets.config import CrossValidationConfig
-from model2_assets.cross_validation import build_cv_splits, coverage_text, split_summary
+from model2_assets.cross_validation import build_cv_splits
+from model2_assets.cross_validation.table import coverage_text, split_summary
 from model2_assets_tests.cross_validation.test_build import two_horizons
 
 

@@ -267,14 +267,9 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             check_minimum_samples,
             check_no_label_overlap,
         )
-        from model2_assets.cross_validation import (
-            build_cv_splits,
-            count_samples,
-            coverage_text,
-            prove_no_overlap,
-            split_ids,
-            split_summary,
-        )
+        from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
+        from model2_assets.cross_validation.roles import split_ids
+        from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
         from model2_assets.reports.galleries import split_pictures
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import (
