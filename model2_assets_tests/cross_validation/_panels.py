@@ -212,3 +212,16 @@ def _own_bar_ends(
         latest = np.fmax.reduce(ends, axis=0)
         ends = np.where(np.isnat(ends), ends, latest[None, :])
     return ends[present]
+
+
+def two_horizons(n_instruments: int = 2, n_dates: int = 20) -> pd.DataFrame:
+    """Return labels of horizons 1d and 3d; the last rows lack the longer, then both."""
+    index, _ = full_panel(n_instruments, n_dates, window=0)
+    calendar = index.get_level_values("datetime").unique()
+    missing = [np.datetime64("NaT")]
+    ends = {h: np.concatenate([calendar[h:].to_numpy(), missing * h]) for h in (1, 3)}
+    return labels_table(
+        index,
+        end_1d=np.repeat(ends[1], n_instruments),
+        end_3d=np.repeat(ends[3], n_instruments),
+    )

@@ -179,3 +179,55 @@ def test_refuses_an_empty_universe(panel):
 def test_refuses_an_unknown_setting_by_its_key(panel, config, key):
     with pytest.raises(ConfigError, match=key):
         build_features_from_config(panel, config)
+
+
+@pytest.fixture(scope="module")
+def ragged():
+    ragged = random_panel(7, 150, seed=11, missing=0.05, gaps=0.03)
+    names = ragged.index.get_level_values("instrument")
+    dates = ragged.index.get_level_values("datetime")
+    absent = ((names == "S001") & (dates < "2019-02-20")) | (
+        (names == "S002") & (dates > "2019-06-01")
+    )
+    ragged = ragged[~absent].copy()
+    names = ragged.index.get_level_values("instrument")
+    dates = ragged.index.get_level_values("datetime")
+    ragged["in_universe"] = ~((names == "S003") & (dates < "2019-05-15"))
+    ragged["volume"] = ragged["volume"].mask((names == "S004") & (dates < "2019-07-01"))
+    return ragged
+
+
+@pytest.mark.parametrize("normalization", ["none", "rank", "zscore"])
+def test_cutting_history_leaves_earlier_rows_equal_to_the_bit(ragged, normalization):
+    config = {"normalization": normalization, "min_history_bars": 20}
+    full = build_features_from_config(ragged, config)
+    dates = ragged.index.get_level_values("datetime")
+    row_dates = full.index.get_level_values("datetime")
+    for cut in np.unique(row_dates)[[0, 1, 17, 60, -2]]:
+        known = build_features_from_config(ragged[dates <= cut], config)
+        assert known.index.get_level_values("datetime").max() == cut
+        assert same_bits(known, full[row_dates <= cut])
+
+
+def test_the_future_can_be_anything(ragged):
+    config = {"normalization": "rank", "min_history_bars": 20}
+    dates = ragged.index.get_level_values("datetime")
+    cut = pd.Timestamp("2019-05-01")
+    other = ragged.copy()
+    later = dates > cut
+    other.loc[later, ["open", "high", "low", "close", "vwap"]] *= 1e3
+    other.loc[later, "volume"] = 0.0
+    left, right = (build_features_from_config(frame, config) for frame in (ragged, other))
+    up_to_cut = left.index.get_level_values("datetime") <= cut
+    assert same_bits(left[up_to_cut], right[up_to_cut])
+    assert not same_bits(left, right)
+
+
+def test_todays_bar_is_used(ragged):
+    config = {"normalization": "none", "min_history_bars": 20}
+    other = ragged.copy()
+    other.iloc[-1, :6] *= 1.5
+    left, right = (build_features_from_config(frame, config) for frame in (ragged, other))
+    assert same_bits(left.iloc[:-1], right.iloc[:-1])
+    changed = left.iloc[-1].ne(right.iloc[-1])
+    assert changed[["ROC5", "MA60", "STD20", "VMA30"]].all()

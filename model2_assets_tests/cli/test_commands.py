@@ -14,7 +14,7 @@ from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION, SMA
 
 pytestmark = pytest.mark.end_to_end
 
-REPOSITORY = Path(__file__).parents[1]
+REPOSITORY = Path(__file__).parents[2]
 PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
 
 

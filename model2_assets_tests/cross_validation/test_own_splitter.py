@@ -8,109 +8,14 @@ from model2_assets.cross_validation import (
     build_cv_splits,
     prove_no_overlap,
 )
-from model2_assets.cross_validation.intervals import longest_label_end
-from model2_assets.cross_validation.table import make_splitter
 from model2_assets.errors import ConfigError, CrossValidationError
-from model2_assets.panel import is_canonical, panel_index
-from model2_assets_tests.cross_validation._panels import full_panel, labels_table
+from model2_assets_tests.cross_validation._panels import two_horizons
 
 HERE = __name__
 
 
 def own(splitter: str, **params: object) -> CrossValidationConfig:
     return CrossValidationConfig(splitter=f"{HERE}:{splitter}", params=params)
-
-
-def two_horizons(n_instruments: int = 2, n_dates: int = 20) -> pd.DataFrame:
-    """Return labels of horizons 1d and 3d; the last rows lack the longer, then both."""
-    index, _ = full_panel(n_instruments, n_dates, window=0)
-    calendar = index.get_level_values("datetime").unique()
-    missing = [np.datetime64("NaT")]
-    ends = {h: np.concatenate([calendar[h:].to_numpy(), missing * h]) for h in (1, 3)}
-    return labels_table(
-        index,
-        end_1d=np.repeat(ends[1], n_instruments),
-        end_3d=np.repeat(ends[3], n_instruments),
-    )
-
-
-def test_longest_label_end_is_that_of_the_longest_label_a_row_has():
-    dates = pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"])
-    labels = labels_table(
-        panel_index(["A"] * 4, dates),
-        end_5d=pd.to_datetime(["2024-01-09", "2024-01-10", None, None]),
-        end_21d=pd.to_datetime(["2024-02-01", None, "2024-02-05", None]),
-    )
-    ends = longest_label_end(labels)
-    assert ends.dtype == "datetime64[us]"
-    assert ends.index.equals(labels.index)
-    expected = ["2024-02-01", "2024-01-10", "2024-02-05", None]
-    pd.testing.assert_series_equal(
-        ends.reset_index(drop=True),
-        pd.Series(pd.to_datetime(expected).as_unit("us"), name="label_end"),
-    )
-
-
-def test_labels_without_ends_or_without_horizons_are_refused():
-    labels = two_horizons()
-    with pytest.raises(CrossValidationError, match="has label_3d but no label_end_3d"):
-        longest_label_end(labels.drop(columns="label_end_3d"))
-    with pytest.raises(CrossValidationError, match="no column label_<horizon>d, only label_end_1d"):
-        longest_label_end(labels[["label_end_1d"]])
-
-
-def test_table_holds_rows_with_features_and_a_label_in_canonical_order():
-    labels = two_horizons()
-    features = labels.index[6:][::-1]
-    splits = build_cv_splits(features, labels, CrossValidationConfig(n_groups=3, embargo_days=1))
-    assert list(splits.columns) == ["group_id", "split_0", "split_1", "split_2"]
-    assert splits.dtypes.astype(str).tolist() == ["int16", "int8", "int8", "int8"]
-    assert is_canonical(splits.index)
-    assert splits.index.equals(labels.index[6:38])
-    assert splits["group_id"].to_numpy()[::2].tolist() == [0] * 6 + [1] * 5 + [2] * 5
-
-
-def test_rows_are_purged_with_their_longest_label():
-    labels = two_horizons(n_instruments=1)
-    splits = build_cv_splits(
-        labels.index, labels, CrossValidationConfig(n_groups=2, embargo_days=0)
-    )
-    assert splits["split_0"].tolist() == [1] * 10 + [3] * 3 + [0] * 6
-    assert splits["split_1"].tolist() == [0] * 7 + [2] * 3 + [1] * 9
-    short = build_cv_splits(
-        labels.index,
-        labels[["label_1d", "label_end_1d"]],
-        CrossValidationConfig(n_groups=2, embargo_days=0),
-    )
-    assert short["split_0"].tolist() == [1] * 10 + [3] * 1 + [0] * 8
-
-
-def test_a_row_without_its_longer_label_is_purged_with_the_shorter():
-    index, _ = full_panel(1, 8, window=0)
-    days = index.get_level_values("datetime").to_numpy()
-    longer = np.append(days[3:], days[7:].repeat(3))
-    longer[3] = np.datetime64("NaT")
-    labels = labels_table(index, end_1d=np.append(days[1:], days[7]), end_3d=longer)
-    splits = build_cv_splits(index, labels, CrossValidationConfig(n_groups=2, embargo_days=0))
-    assert splits["split_1"].tolist() == [0, 2, 2, 2, 1, 1, 1, 1]
-    labels = labels.assign(label_1d=np.nan, label_end_1d=pd.NaT)
-    splits = build_cv_splits(index, labels, CrossValidationConfig(n_groups=2, embargo_days=0))
-    assert len(splits) == 7
-
-
-def test_shuffled_labels_give_the_same_table():
-    labels = two_horizons(3, 30)
-    config = CrossValidationConfig(n_groups=4, n_test_groups=2, embargo_days=2)
-    order = np.random.default_rng(0).permutation(len(labels))
-    expected = build_cv_splits(labels.index, labels, config)
-    found = build_cv_splits(labels.index[order[::-1]], labels.iloc[order], config)
-    pd.testing.assert_frame_equal(found, expected)
-
-
-def test_no_row_with_features_and_a_label_is_refused():
-    labels = two_horizons()
-    with pytest.raises(CrossValidationError, match="no row has both features and a label: 2 rows"):
-        build_cv_splits(labels.index[-2:], labels, CrossValidationConfig())
 
 
 class OursAgain(PurgedEmbargoedTimeSeriesSplit):
@@ -190,34 +95,6 @@ class Uneven:
     def split(self, X):
         yield np.arange(3), np.arange(10, 12)
         yield np.arange(3), np.arange(11, 13)
-
-
-@pytest.mark.parametrize(
-    ("settings", "text"),
-    [
-        ({"n_groups": 4}, "PurgedEmbargoedTimeSeriesSplit(n_groups=4, n_test_groups=1, "),
-        (
-            {"scheme": "walk_forward", "window": "rolling", "train_groups": 2},
-            "WalkForwardSplit(n_groups=5, window='rolling', train_groups=2, ",
-        ),
-    ],
-)
-def test_the_configured_splitter_is_made_and_knows_its_splits(settings, text):
-    config = CrossValidationConfig(**settings, embargo_days=3)
-    cv = make_splitter(config)
-    assert repr(cv) == text + "embargo_days=3)"
-    assert cv.n_splits == config.n_splits
-    labels = two_horizons(1, 30)
-    table = build_cv_splits(labels.index, labels, config)
-    assert tuple(table.columns[1:]) == config.role_column_names(("1d", "3d"))
-
-
-def test_per_horizon_columns_follow_from_the_configuration():
-    config = CrossValidationConfig(n_groups=4, n_test_groups=2, purge="per_horizon")
-    labels = two_horizons(1, 30)
-    table = build_cv_splits(labels.index, labels, config)
-    assert tuple(table.columns[1:]) == config.role_column_names(("1d", "3d"))
-    assert len(table.columns) == 13
 
 
 def test_what_a_splitter_of_the_users_own_yields_is_not_known_beforehand():
