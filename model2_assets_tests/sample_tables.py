@@ -5,6 +5,8 @@ import pandas as pd
 
 from model2_assets.contracts import load_contract
 from model2_assets.panel import panel_index
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.provenance import with_provenance
 
 ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
 """In canonical order: by datetime, then instrument."""
@@ -12,6 +14,11 @@ ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
 
 def panel_rows(rows=ROWS) -> pd.MultiIndex:
     return panel_index([name for name, _ in rows], [date for _, date in rows])
+
+
+def mark(frame: pd.DataFrame, **inputs: str) -> pd.DataFrame:
+    """Return a table as the store does: with its data version, and those that it was made from."""
+    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs)
 
 
 def sample_table(contract: str) -> pd.DataFrame:

@@ -11,6 +11,7 @@ from model2_assets.storage import Address, Store
 from model2_assets.storage import large_tables as working_matrix
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import facts_of, with_provenance
+from model2_assets_tests.sample_tables import mark
 
 FEATURES = Address("us", "features")
 
@@ -23,7 +24,7 @@ def features(seed=0, n_rows=500):
     dates = pd.bdate_range("2020-01-01", periods=n_rows // 10)
     index = panel_index([f"S{i}" for i in range(10)] * len(dates), np.repeat(dates, 10))
     table = pd.DataFrame(values, index=index, columns=["KMID", "ROC5", "STD5"])
-    return with_provenance(table, data_version=table_digest(table), inputs={"market_data": "m"})
+    return mark(table, market_data="m")
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-import pandas as pd
 import pytest
 
 from model2_assets.checks import (
@@ -10,21 +9,16 @@ from model2_assets.checks import (
     check_unaltered,
 )
 from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
-from model2_assets_tests.sample_tables import cv_scores, labels, leaderboard, oof_predictions
-
-
-def marked(frame: pd.DataFrame, **inputs: str) -> pd.DataFrame:
-    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs)
+from model2_assets_tests.sample_tables import cv_scores, labels, leaderboard, mark, oof_predictions
 
 
 def test_a_table_with_the_digest_that_it_states_is_unaltered() -> None:
-    assert check_unaltered(marked(oof_predictions())).passed
+    assert check_unaltered(mark(oof_predictions())).passed
 
 
 def test_one_other_value_is_an_alteration() -> None:
     frame = oof_predictions(prediction=(1.5, -2.5, 3.5))
-    frame.attrs = marked(oof_predictions()).attrs
+    frame.attrs = mark(oof_predictions()).attrs
 
     outcome = check_unaltered(frame)
 
@@ -51,8 +45,8 @@ def test_a_table_that_states_no_version_is_not_trusted() -> None:
 def test_a_table_is_compared_with_what_lies_beside_it(inputs: dict[str, str], message: str) -> None:
     outcome = check_made_from(
         "oof_predictions",
-        marked(oof_predictions(), **inputs),
-        labels=marked(labels()),
+        mark(oof_predictions(), **inputs),
+        labels=mark(labels()),
         versions={"fitted_models": "m1"},
     )
 

@@ -12,7 +12,7 @@ from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.storage.archive import Version
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import TrainedRows
-from model2_assets.storage.provenance import facts_of, with_provenance
+from model2_assets.storage.provenance import facts_of
 from model2_assets.training import (
     FittedModels,
     FoldModel,
@@ -23,7 +23,7 @@ from model2_assets.training import (
 )
 from model2_assets.training.sums import read_sums, write_sums
 from model2_assets_tests import sample_models
-from model2_assets_tests.sample_tables import sample_table
+from model2_assets_tests.sample_tables import mark, sample_table
 from model2_assets_tests.training.panels import make_tables
 from model2_assets_tests.training.trainers import ElasticNetTrainer
 
@@ -92,7 +92,7 @@ def table_of(asset: str, night: int = 0) -> Any:
     column = next((name for name in ("prediction", "value", "importance_gain") if name in frame), 0)
     if column:
         frame.loc[frame.index[0], column] = float(night)
-    return with_provenance(frame, data_version=table_digest(frame), inputs={"market_data": "m"})
+    return mark(frame, market_data="m")
 
 
 def models_of(asset: str, model: str, night: int = 0, region: str = "us") -> FittedModels:

@@ -13,9 +13,10 @@ from model2_assets import checks
 from model2_assets.defs.jobs import job_names
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.interrupted import interrupted_after
 from model2_assets_tests.training.panels import make_tables
-from model2_assets_tests.training.stored_tables import mark, mark_splits
+from model2_assets_tests.training.stored_tables import mark_splits
 
 pytestmark = pytest.mark.end_to_end
 

@@ -12,9 +12,9 @@ from model2_assets.features.build import make_features
 from model2_assets.labels import make_labels
 from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_versions_of, with_provenance
+from model2_assets.storage.provenance import data_versions_of
 from model2_assets.training import ModelRegistry, Tables, Task, fit_models, make_out_of_fold
+from model2_assets_tests.sample_tables import mark
 
 CONFIG: dict[str, Any] = {
     "regions": {
@@ -53,20 +53,14 @@ def golden_predictions() -> pd.DataFrame:
         )
 
 
-def _tables(config: Model2Config) -> dict[str, pd.DataFrame]:
+def _tables(config: Model2Config) -> Tables:
     region = config.region("us")
     panel = load_market_data(region.market_data).panel
-    labels = _marked(make_labels(panel, region.labels), market_data=panel)
-    features = _marked(make_features(panel, region.features), market_data=panel)
+    labels = mark(make_labels(panel, region.labels), **data_versions_of(market_data=panel))
+    features = mark(make_features(panel, region.features), **data_versions_of(market_data=panel))
     splits = build_cv_splits(features.index, labels, region.cross_validation)
-    cv_splits = _marked(splits, labels=labels, features=features)
+    cv_splits = mark(splits, **data_versions_of(labels=labels, features=features))
     return Tables(features, labels, cv_splits)
-
-
-def _marked(table: pd.DataFrame, **inputs: pd.DataFrame) -> pd.DataFrame:
-    return with_provenance(
-        table, data_version=table_digest(table), inputs=data_versions_of(**inputs)
-    )
 
 
 def _predictions(

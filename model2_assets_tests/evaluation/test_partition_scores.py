@@ -14,9 +14,9 @@ from model2_assets.evaluation import (
 )
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
-from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_versions_of, with_provenance
 from model2_assets_tests.evaluation.paths_example import example, stored
+from model2_assets_tests.sample_tables import mark
 
 HISTORY = ["rank_ic_se", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"]
 METRICS = ["rank_ic", "ic", "icir", "r2", "mse", "rmse", "mae", "hit_rate", "samples", "dates"]
@@ -32,10 +32,9 @@ def tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     prediction = rng.normal(scale=50, size=len(index))
     label = 0.2 * prediction + rng.normal(scale=300, size=len(index))
     labels = to_canonical(pd.DataFrame({"label_21d": label, "label_5d": -label}, index=index))
-    labels = with_provenance(labels, data_version=table_digest(labels), inputs={})
+    labels = mark(labels)
     oof = pd.DataFrame({"prediction": prediction, "fold_id": fold_id}, index=index)
-    inputs = data_versions_of(labels=labels)
-    return with_provenance(oof, data_version=table_digest(oof), inputs=inputs), labels
+    return mark(oof, **data_versions_of(labels=labels)), labels
 
 
 def paths_of(oof: pd.DataFrame) -> pd.DataFrame:

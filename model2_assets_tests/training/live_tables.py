@@ -24,7 +24,8 @@ from model2_assets.training import (
     predict_out_of_fold,
 )
 from model2_assets_tests.sample_models import save_fold_models
-from model2_assets_tests.training.stored_tables import TRAINERS, mark, task
+from model2_assets_tests.sample_tables import mark
+from model2_assets_tests.training.stored_tables import TRAINERS, task
 
 HORIZON = "21d"
 

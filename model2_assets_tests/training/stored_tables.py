@@ -7,9 +7,9 @@ import pandas as pd
 
 from model2_assets.config import ExecutionConfig, ModelConfig
 from model2_assets.config.partition import Partition
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_versions_of, with_provenance
+from model2_assets.storage.provenance import data_versions_of
 from model2_assets.training import FittedModels, ModelRegistry, Tables, Task, fit_models
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import make_tables
 
 TRAINERS = "model2_assets.training"
@@ -24,10 +24,6 @@ class StoredTables(Tables):
     @property
     def arguments(self) -> dict[str, pd.DataFrame]:
         return {"features": self.features, "labels": self.labels, "cv_splits": self.cv_splits}
-
-
-def mark(frame: pd.DataFrame, **inputs: str) -> pd.DataFrame:
-    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs)
 
 
 def mark_splits(

@@ -11,17 +11,14 @@ from model2_assets.config import ModelConfig
 from model2_assets.training import ModelRegistry
 from model2_assets.training import checkpoints as checkpoints_module
 from model2_assets.training.model_registry import code_state
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.interrupted import (
     TABLES,
     files_of,
     fit,
     interrupt,
 )
-from model2_assets_tests.training.stored_tables import (
-    StoredTables,
-    mark,
-    registry,
-)
+from model2_assets_tests.training.stored_tables import StoredTables, registry
 
 
 def other_labels():

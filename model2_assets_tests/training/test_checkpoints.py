@@ -23,6 +23,7 @@ from model2_assets.training import (
     predict_out_of_fold,
 )
 from model2_assets_tests.sample_models import save_fold_models
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.interrupted import (
     PARTITION,
     TABLES,
@@ -32,12 +33,7 @@ from model2_assets_tests.training.interrupted import (
     interrupt,
     interrupted_after,
 )
-from model2_assets_tests.training.stored_tables import (
-    StoredTables,
-    mark,
-    mark_splits,
-    task,
-)
+from model2_assets_tests.training.stored_tables import StoredTables, mark_splits, task
 from model2_assets_tests.training.test_nested import CONFIG, small_tables
 
 

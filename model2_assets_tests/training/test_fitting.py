@@ -18,10 +18,10 @@ from model2_assets.training import (
     hash_row_order,
 )
 from model2_assets.training.resources import blas_kernel
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
     fit,
-    mark,
     registry,
     stored_tables,
     task,

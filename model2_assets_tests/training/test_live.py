@@ -35,6 +35,7 @@ from model2_assets.training import (
     load_model,
     make_live,
 )
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.live_tables import (
     HORIZON,
     LiveTables,
@@ -43,7 +44,7 @@ from model2_assets_tests.training.live_tables import (
     models,
     oracle_rows,
 )
-from model2_assets_tests.training.stored_tables import mark, task
+from model2_assets_tests.training.stored_tables import task
 from model2_assets_tests.training.trainers import record_threads
 
 

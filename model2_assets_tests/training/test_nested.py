@@ -31,9 +31,10 @@ from model2_assets.training import (
     make_nested,
     predict_nested,
 )
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_and_error
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
-from model2_assets_tests.training.stored_tables import task
+from model2_assets_tests.training.stored_tables import mark_splits, task
 from model2_assets_tests.training.trainers import constant
 
 SPAN = pd.Timedelta(days=5)
@@ -166,14 +167,9 @@ def test_splits_of_other_shapes_are_refused():
 
 
 def stored_tables(config=CONFIG):
-    features, labels = small_tables()
-    features = with_provenance(features, data_version=table_digest(features), inputs={})
-    labels = with_provenance(labels, data_version=table_digest(labels), inputs={})
+    features, labels = map(mark, small_tables())
     splits = build_cv_splits(features.index, labels, config)
-    inputs = {name: facts_of(t)["data_version"] for name, t in
-              (("features", features), ("labels", labels))}  # fmt: skip
-    splits = with_provenance(splits, data_version=table_digest(splits), inputs=inputs)
-    return Tables(features, labels, splits)
+    return Tables(features, labels, mark_splits(splits, features, labels))
 
 
 def made(tables, config=CONFIG, models=None):

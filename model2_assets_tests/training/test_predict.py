@@ -36,11 +36,11 @@ from model2_assets.training import (
     refit_difference,
     usable_cores,
 )
+from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import (
     StoredTables,
     fit,
-    mark,
     registry,
     stored_tables,
     task,
