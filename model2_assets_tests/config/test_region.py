@@ -1,13 +1,11 @@
 import pytest
 
 from model2_assets.config import (
-    CONFIG_VARIABLE,
     ChecksConfig,
     FeaturesConfig,
     LabelsConfig,
     MarketDataConfig,
     ModelConfig,
-    load_config,
     parse_config,
 )
 from model2_assets.config.load import parse_section
@@ -44,60 +42,6 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
     assert us.features == FeaturesConfig()
     assert us == parse_config({"regions": {"us": {}}}).region("us")
     assert parse_config({}).checks == ChecksConfig()
-
-
-def test_a_file_gives_only_what_differs(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text(
-        "regions:\n"
-        "  eu:\n"
-        "    labels: {horizons: [63, 5]}\n"
-        "models:\n"
-        "  xgboost: null\n"
-        "  ridge: {params: {alpha: 2.0}}\n"
-        "  net: {trainer: 'mine.trainers:Net', overrides: {63d: {depth: 2}}}\n"
-    )
-    config = load_config(path)
-    assert list(config.regions) == ["eu"]
-    assert config.region("eu").labels.horizons == (5, 63)
-    assert config.region("eu").labels.winsorize == 0.10
-    models = config.models_of("eu")
-    assert list(models) == ["ridge", "net"]
-    assert models["ridge"].trainer == "model2_assets.training:RidgeTrainer"
-    assert models["ridge"].params["alpha"] == 2.0
-    assert models["net"].overrides == {"63d": {"depth": 2}}
-
-
-def test_environment_variable_names_the_file_and_an_argument_wins(tmp_path, monkeypatch):
-    for name in ("one", "two"):
-        (tmp_path / f"{name}.yaml").write_text(f"regions: {{{name}: {{}}}}\n")
-    monkeypatch.setenv(CONFIG_VARIABLE, str(tmp_path / "one.yaml"))
-    assert list(load_config().regions) == ["one"]
-    assert list(load_config(tmp_path / "two.yaml").regions) == ["two"]
-    monkeypatch.setenv(CONFIG_VARIABLE, "")
-    assert list(load_config().regions) == ["us"]
-
-
-def test_an_empty_file_means_the_defaults(tmp_path):
-    (tmp_path / "empty.yaml").write_text("# nothing\n")
-    assert load_config(tmp_path / "empty.yaml") == parse_config({})
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read"),
-        (b"regions: [", "not valid YAML"),
-        (b"regions: \xff", "not UTF-8"),
-        (b"- a\n- b\n", "expected keys such as regions.*got list"),
-    ],
-)
-def test_unreadable_files_are_named(tmp_path, content, message):
-    path = tmp_path / "mine.yaml"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ConfigError, match=f"(?s)mine.yaml.*{message}"):
-        load_config(path)
 
 
 @pytest.mark.parametrize(
@@ -277,28 +221,3 @@ def test_every_setting_says_what_it_means():
     config = type(parse_config({}))
     sections = [config, type(parse_config({}).region("us")), ModelConfig]
     assert [path for section in sections for path in undescribed(section, section.__name__)] == []
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("models: !!python/object/apply:os.system ['touch planted']", "could not determine a cons"),
-        ("models: !!python/name:os.system", "could not determine a constructor"),
-        ("models: " + "[" * 1500, "nested too deeply"),
-        ("checks: {hours: 2024-13-45}", "month must be in"),
-        (f"checks: {{hours: {'9' * 5000}}}", "Exceeds the limit"),
-        ("checks: {hours: 1, hours: 2}", "key 'hours' is given twice"),
-    ],
-)
-def test_hostile_yaml_is_refused_and_runs_nothing(tmp_path, monkeypatch, text, message):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "mine.yaml").write_text(text)
-    with pytest.raises(ConfigError, match=rf"(?s)^configuration mine\.yaml: .*{message}"):
-        load_config("mine.yaml")
-    assert not (tmp_path / "planted").exists()
-
-
-def test_aliases_of_honest_size_are_understood(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("regions: {us: &us {labels: {horizons: [5]}}, eu: *us}")
-    assert load_config(path).region("eu").labels.horizons == (5,)

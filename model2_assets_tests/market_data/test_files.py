@@ -2,11 +2,14 @@ import os
 from pathlib import Path
 
 import fsspec
+import numpy as np
+import pandas as pd
 import pytest
 
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.files import InputFingerprint, fingerprint_inputs
+from model2_assets_tests.market_data.small_bars import BARS, PANEL, assert_refused, load
 
 
 def csv(path: str, **settings: str) -> MarketDataConfig:
@@ -98,3 +101,54 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
     put(tmp_path / "a.csv", "1")
     with pytest.raises(MarketDataError, match=r"correct market_data\.universe"):
         fingerprint_inputs(csv(str(tmp_path / "a.csv"), universe=str(tmp_path / "absent.csv")))
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_one_file_per_instrument_by_glob_and_by_folder(tmp_path, source):
+    for name, own in BARS.groupby("instrument"):
+        table = own.drop(columns="instrument")
+        if source == "csv":
+            table.to_csv(tmp_path / f"{name}.X.csv", index=False)
+        else:
+            table.to_parquet(tmp_path / f"{name}.X.parquet")
+    (tmp_path / "README.txt").write_text("not data")
+    by_glob = load(source, tmp_path / f"*.{source}", instrument_from_filename=True)
+    by_folder = load(source, tmp_path, instrument_from_filename=True)
+    assert by_glob.panel.index.levels[0].tolist() == ["S000.X", "S001.X", "S002.X", "S003.X"]
+    np.testing.assert_array_equal(by_glob.panel["close"], PANEL["close"])
+    pd.testing.assert_frame_equal(by_glob.panel, by_folder.panel)
+    assert by_glob.source == f"4 files of {tmp_path}/*.{source}"
+
+
+def test_many_files_with_an_instrument_column(tmp_path):
+    half = len(BARS) // 2
+    BARS.iloc[half:].to_parquet(tmp_path / "a.parquet")
+    BARS.iloc[:half].to_parquet(tmp_path / "b.parquet")
+    pd.testing.assert_frame_equal(load("parquet", tmp_path / "?.parquet").panel, PANEL)
+
+
+def test_urls_are_read_through_fsspec():
+    with fsspec.open("memory://market/part.csv.gz", "wb", compression="gzip") as file:
+        file.write(BARS.to_csv(index=False).encode())
+    data = load("csv", "memory://market/*.csv.gz")
+    pd.testing.assert_frame_equal(data.panel, PANEL)
+    assert data.source.startswith("memory://")
+    assert data.source.endswith("market/part.csv.gz")
+
+
+def test_relative_path_starts_at_the_working_directory(tmp_path, monkeypatch):
+    BARS.to_parquet(tmp_path / "bars.parquet")
+    monkeypatch.chdir(tmp_path)
+    assert load("parquet", "bars.parquet").counts["rows"] == len(BARS)
+
+
+def test_literal_brackets_in_a_file_name_are_no_glob(tmp_path):
+    BARS.to_parquet(tmp_path / "bars[1].parquet")
+    assert load("parquet", tmp_path / "bars[1].parquet").counts["rows"] == len(BARS)
+
+
+def test_missing_files_and_unknown_protocols_are_named(tmp_path):
+    assert_refused("nothing.csv: no such file; correct market_data.path", "csv", "nothing.csv")
+    assert_refused("no such file", "csv", tmp_path / "*.csv")
+    assert_refused("the folder has no file that ends in .csv, .*zip; correct", "csv", tmp_path)
+    assert_refused("cannot be reached .*Protocol not known", "csv", "nowhere://bucket/a.csv")

@@ -1,35 +1,12 @@
 import gzip
-import subprocess
-import sys
 
-import fsspec
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from model2_assets.config import MarketDataConfig
-from model2_assets.errors import ConfigError, MarketDataError
-from model2_assets.market_data import load_market_data, synthetic_panel, validate_panel
-
-BARS = synthetic_panel(n_instruments=4, n_dates=70, missing_days=0.05, late_listings=0.5, seed=3)
-PANEL, _ = validate_panel(BARS)
-
-
-def load(source, path, **settings):
-    return load_market_data(MarketDataConfig(source=source, path=str(path), **settings))
-
-
-def write(tmp_path, text, name="bars.csv"):
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
-def assert_refused(message, source, path, **settings):
-    with pytest.raises(MarketDataError, match=message):
-        load(source, path, **settings)
+from model2_assets.errors import MarketDataError
+from model2_assets_tests.market_data.small_bars import BARS, PANEL, assert_refused, load, write
 
 
 def test_csv_and_parquet_give_the_same_bits(tmp_path):
@@ -48,54 +25,10 @@ def test_panel_written_by_pandas_with_its_index_is_read_back(tmp_path):
     pd.testing.assert_frame_equal(data.panel, PANEL, check_exact=True)
 
 
-@pytest.mark.parametrize("source", ["csv", "parquet"])
-def test_one_file_per_instrument_by_glob_and_by_folder(tmp_path, source):
-    for name, own in BARS.groupby("instrument"):
-        table = own.drop(columns="instrument")
-        if source == "csv":
-            table.to_csv(tmp_path / f"{name}.X.csv", index=False)
-        else:
-            table.to_parquet(tmp_path / f"{name}.X.parquet")
-    (tmp_path / "README.txt").write_text("not data")
-    by_glob = load(source, tmp_path / f"*.{source}", instrument_from_filename=True)
-    by_folder = load(source, tmp_path, instrument_from_filename=True)
-    assert by_glob.panel.index.levels[0].tolist() == ["S000.X", "S001.X", "S002.X", "S003.X"]
-    np.testing.assert_array_equal(by_glob.panel["close"], PANEL["close"])
-    pd.testing.assert_frame_equal(by_glob.panel, by_folder.panel)
-    assert by_glob.source == f"4 files of {tmp_path}/*.{source}"
-
-
-def test_many_files_with_an_instrument_column(tmp_path):
-    half = len(BARS) // 2
-    BARS.iloc[half:].to_parquet(tmp_path / "a.parquet")
-    BARS.iloc[:half].to_parquet(tmp_path / "b.parquet")
-    pd.testing.assert_frame_equal(load("parquet", tmp_path / "?.parquet").panel, PANEL)
-
-
-def test_urls_are_read_through_fsspec():
-    with fsspec.open("memory://market/part.csv.gz", "wb", compression="gzip") as file:
-        file.write(BARS.to_csv(index=False).encode())
-    data = load("csv", "memory://market/*.csv.gz")
-    pd.testing.assert_frame_equal(data.panel, PANEL)
-    assert data.source.startswith("memory://")
-    assert data.source.endswith("market/part.csv.gz")
-
-
 def test_compressed_csv_and_byte_order_mark(tmp_path):
     text = "\ufeff" + BARS.to_csv(index=False)
     (tmp_path / "bars.csv.gz").write_bytes(gzip.compress(text.encode()))
     pd.testing.assert_frame_equal(load("csv", tmp_path / "bars.csv.gz").panel, PANEL)
-
-
-def test_relative_path_starts_at_the_working_directory(tmp_path, monkeypatch):
-    BARS.to_parquet(tmp_path / "bars.parquet")
-    monkeypatch.chdir(tmp_path)
-    assert load("parquet", "bars.parquet").counts["rows"] == len(BARS)
-
-
-def test_literal_brackets_in_a_file_name_are_no_glob(tmp_path):
-    BARS.to_parquet(tmp_path / "bars[1].parquet")
-    assert load("parquet", tmp_path / "bars[1].parquet").counts["rows"] == len(BARS)
 
 
 @pytest.mark.parametrize("source", ["csv", "parquet"])
@@ -144,13 +77,6 @@ def test_files_that_differ_in_columns_are_refused(tmp_path):
 def test_column_twice_in_the_header_is_refused(tmp_path):
     path = write(tmp_path, "instrument,datetime,close,close\nA,2024-01-02,1,2\n")
     assert_refused("'close' is there more than once", "csv", path)
-
-
-def test_missing_files_and_unknown_protocols_are_named(tmp_path):
-    assert_refused("nothing.csv: no such file; correct market_data.path", "csv", "nothing.csv")
-    assert_refused("no such file", "csv", tmp_path / "*.csv")
-    assert_refused("the folder has no file that ends in .csv, .*zip; correct", "csv", tmp_path)
-    assert_refused("cannot be reached .*Protocol not known", "csv", "nowhere://bucket/a.csv")
 
 
 def test_damaged_files_are_named(tmp_path):
@@ -263,39 +189,3 @@ def test_parquet_text_prices_and_time_zones_name_the_file(tmp_path):
 def test_refused_bars_name_their_file(tmp_path):
     path = write(tmp_path, "instrument,datetime,close\nA,2024-01-02,-1\n")
     assert_refused(rf"{path}: column 'close' is -1 for A on 2024-01-02", "csv", path)
-
-
-def test_demo_is_twenty_stocks_of_closes():
-    data = load_market_data(MarketDataConfig())
-    assert data.counts["rows"] == 8313 * 20
-    assert data.counts["instruments"] == 20
-    assert list(data.panel.columns) == ["close", "in_universe"]
-    assert data.panel.loc[("AAPL", pd.Timestamp("1990-01-02")), "close"] == 0.264
-    assert "skfolio" in data.source
-
-
-def test_demo_without_skfolio_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skfolio", None)
-    monkeypatch.setitem(sys.modules, "skfolio.datasets", None)
-    with pytest.raises(MarketDataError, match=r"model2-assets\[demo\]"):
-        load_market_data(MarketDataConfig())
-
-
-def test_importing_the_package_does_not_import_skfolio_or_dagster():
-    code = (
-        "import sys, model2_assets.market_data, model2_assets.labels; "
-        "print({'skfolio', 'dagster'} & set(sys.modules))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout.strip() == "set()"
-
-
-def test_synthetic_params_reach_the_generator():
-    config = MarketDataConfig(source="synthetic", params={"n_instruments": 3, "n_dates": 80})
-    data = load_market_data(config)
-    assert data.counts["rows"] == 240
-    assert data.source == "synthetic market (n_dates=80, n_instruments=3)"
-    with pytest.raises(ConfigError, match=r"market_data\.params: days: unknown key"):
-        load_market_data(MarketDataConfig(source="synthetic", params={"days": 80}))
