@@ -3,6 +3,7 @@
 import base64
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -11,7 +12,6 @@ from model2_assets.config.partition import Partition
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.axes import Axes
 
     from model2_assets.checks import CheckOutcome
     from model2_assets.evaluation import OOFCorrelation
@@ -74,14 +74,14 @@ def features_left_out(left_out: Mapping[str, Sequence[str]]) -> str:
 
 def missing_values(features: "pd.DataFrame") -> dg.TableMetadataValue:
     """Return which features have missing values: how many, and their share of the rows."""
-    from model2_assets.evaluation import incomplete_features
+    from model2_assets.evaluation.stability import incomplete_features
 
     return table(incomplete_features(features))
 
 
 def scores_table(scores: "pd.DataFrame") -> dg.TableMetadataValue:
     """Return a row for every fold and for all, of splits and paths where there are several."""
-    from model2_assets.evaluation import has_several_paths, wide_scores
+    from model2_assets.evaluation.scores import has_several_paths, wide_scores
 
     wide = wide_scores(scores)
     return table(wide if has_several_paths(scores) else wide[wide["scope"].isin(["fold", "all"])])
@@ -100,15 +100,14 @@ def outcomes_table(outcomes: "Sequence[CheckOutcome]") -> dg.TableMetadataValue:
 
 def overall_scores(scores: "pd.DataFrame") -> dict[str, float]:
     """Return the scores over all rows by name, with the unit in it; undefined ones left out."""
-    overall = scores[scores["scope"] == "all"].set_index("metric")["value"].dropna()
+    from model2_assets.evaluation import METRICS
+    from model2_assets.evaluation import scores as evaluated
+
     return {
-        f"{name}{_SCORE_UNITS.get(str(name), '')}": int(value) if name in _COUNTS else float(value)
-        for name, value in overall.items()
+        METRICS[name].key: METRICS[name].plain(value)
+        for name, value in evaluated.overall_scores(scores).items()
+        if not math.isnan(value)
     }
-
-
-_COUNTS = ("samples", "dates")
-_SCORE_UNITS = {"mse": "_bps2", "rmse": "_bps", "mae": "_bps"}
 
 
 def _embedded(png: bytes) -> str:
@@ -134,10 +133,6 @@ def _kind(values: "pd.Series") -> str:
     return {"f": "float", "i": "int", "u": "int", "b": "bool"}.get(values.dtype.kind, "string")
 
 
-_CELL_PX = (150, 56)
-_MARGIN_PX = (110, 60)
-
-
 def leaderboard_metadata(
     board: "pd.DataFrame",
     *,
@@ -146,26 +141,11 @@ def leaderboard_metadata(
     problems: Mapping[str, str],
     costs: "pd.DataFrame",
 ) -> dict[str, Any]:
-    """Return the metadata of a leaderboard.
+    """Return the metadata of a leaderboard, of its changes, correlations, problems and costs.
 
-    Parameters
-    ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The leaderboard.
-    changes : DataFrame of shape (n_partitions, n_columns)
-        From `rank_ic_changes`.
-    correlation : OOFCorrelation
-        Between the out-of-fold columns.
-    problems : mapping of str to str
-        What is wrong with missing and outdated partitions, by partition key.
-    costs : DataFrame of shape (n_results, 6)
-        What every step cost, columns of `model2_assets.costs.COLUMNS`.
-
-    Returns
-    -------
-    dict of str to metadata value
-        Scalars are numbers, one per model and horizon among them, so that the UI plots their
-        history from one materialization to the next.
+    `problems` says by partition key what is wrong with missing and outdated ones. Scalars are
+    numbers, one per model and horizon among them, so that the UI plots their history from one
+    materialization to the next.
     """
     import pandas as pd
 
@@ -229,25 +209,19 @@ def _rank_ic_heatmap(board: "pd.DataFrame") -> Any:
     from model2_assets.reports.data_charts import draw_rank_ic_heatmap
 
     rank_ic, t_statistic = (by_model_and_horizon(board, name) for name in ("rank_ic", "rank_ic_t"))
-    return _picture_of_cells(
-        lambda axes: draw_rank_ic_heatmap(axes, rank_ic, t_statistic), rank_ic.shape
-    )
+    return _picture_of_cells(draw_rank_ic_heatmap, rank_ic, t_statistic)
 
 
 def _correlation_heatmap(matrix: "pd.DataFrame") -> Any:
     from model2_assets.reports.data_charts import draw_heatmap
 
-    def draw(axes: "Axes") -> None:
-        draw_heatmap(axes, matrix, limit=1.0)
-        axes.set_title("Rank correlation of out-of-fold columns, mean over dates")
-
-    return _picture_of_cells(draw, matrix.shape)
+    title = "Rank correlation of out-of-fold columns, mean over dates"
+    return _picture_of_cells(partial(draw_heatmap, limit=1.0, title=title), matrix)
 
 
-def _picture_of_cells(draw: "Draw", shape: tuple[int, int]) -> Any:
+def _picture_of_cells(draw: "Draw", *matrices: "pd.DataFrame") -> Any:
     """Return a picture whose cells have the same size whatever their number."""
     from model2_assets.reports.canvas import png
 
-    rows, columns = (max(size, 1) for size in shape)
-    width, height = _MARGIN_PX[0] + _CELL_PX[0] * columns, _MARGIN_PX[1] + _CELL_PX[1] * rows
-    return picture(png(draw, width_px=width, height_px=height))
+    rows, columns = (max(size, 1) for size in matrices[0].shape)
+    return picture(png(draw, *matrices, width_px=110 + 150 * columns, height_px=60 + 56 * rows))

@@ -1,40 +1,16 @@
 """Scores of out-of-fold predictions, and inference for overlapping labels."""
 
-from model2_assets.evaluation.distribution import (
-    Histogram,
-    PeriodMeans,
-    histogram,
-    mean_by_period,
-    most_frequent_roles,
-    reach_of,
-)
-from model2_assets.evaluation.ic import (
-    IcDistribution,
-    daily_ic,
-    fold_rank_ic,
-    ic_distribution,
-    monthly_mean_ic,
-    normal_quantiles,
-)
+from model2_assets.evaluation.ic import daily_ic
 from model2_assets.evaluation.inference import (
     MeanInference,
     deflated_sharpe_ratio,
-    expected_maximum_sharpe,
     label_overlap_days,
     mean_ic_inference,
 )
-from model2_assets.evaluation.leaderboard import (
-    OOFCorrelation,
-    compare_partitions,
-    folds_of,
-    leaderboard_version,
-    oof_rank_correlation,
-    rank_ic_changes,
-)
+from model2_assets.evaluation.leaderboard import OOFCorrelation, oof_rank_correlation
+from model2_assets.evaluation.metrics import METRICS, Metric
 from model2_assets.evaluation.overfitting import (
     BacktestOverfitting,
-    HorizonOverfitting,
-    overfitting_by_horizon,
     probability_of_backtest_overfitting,
 )
 from model2_assets.evaluation.quantiles import (
@@ -47,83 +23,31 @@ from model2_assets.evaluation.quantiles import (
     rank_autocorrelation,
     top_quantile_turnover,
 )
-from model2_assets.evaluation.scores import (
-    HISTORY_METRICS,
-    LAG_OVERLAPS,
-    SCOPES,
-    SCORE_METRICS,
-    describe_scores,
-    has_several_paths,
-    score_partition,
-    score_predictions,
-    wide_scores,
-)
-from model2_assets.evaluation.stability import (
-    PopulationStability,
-    feature_coverage,
-    fold_agreement,
-    importance_stability,
-    importances_by_fold,
-    incomplete_features,
-    main_importance_kind,
-    missing_by_column,
-    population_stability,
-    stretch_stability,
-)
+from model2_assets.evaluation.scores import score_predictions, wide_scores
+from model2_assets.evaluation.stability import PopulationStability, population_stability
 
 __all__ = [
-    "HISTORY_METRICS",
-    "LAG_OVERLAPS",
-    "SCOPES",
-    "SCORE_METRICS",
+    "METRICS",
     "BacktestOverfitting",
     "Calibration",
-    "Histogram",
-    "HorizonOverfitting",
-    "IcDistribution",
     "MeanInference",
+    "Metric",
     "OOFCorrelation",
-    "PeriodMeans",
     "PopulationStability",
     "calibration",
-    "compare_partitions",
     "cumulative_quantile_spread",
     "daily_ic",
     "decile_spread",
     "deflated_sharpe_ratio",
-    "describe_scores",
-    "expected_maximum_sharpe",
-    "feature_coverage",
-    "fold_agreement",
-    "fold_rank_ic",
-    "folds_of",
-    "has_several_paths",
-    "histogram",
-    "ic_distribution",
-    "importance_stability",
-    "importances_by_fold",
-    "incomplete_features",
     "label_overlap_days",
-    "leaderboard_version",
-    "main_importance_kind",
-    "mean_by_period",
     "mean_ic_inference",
     "mean_quantile_returns",
-    "missing_by_column",
-    "monthly_mean_ic",
-    "most_frequent_roles",
-    "normal_quantiles",
     "oof_rank_correlation",
-    "overfitting_by_horizon",
     "population_stability",
     "probability_of_backtest_overfitting",
     "quantile_returns",
     "rank_autocorrelation",
-    "rank_ic_changes",
-    "reach_of",
-    "score_partition",
     "score_predictions",
-    "stretch_stability",
     "top_quantile_turnover",
     "wide_scores",
 ]

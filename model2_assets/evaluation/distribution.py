@@ -1,85 +1,59 @@
-"""How values are distributed, overall and over periods."""
+"""How values are distributed: overall, over periods of the calendar, beside a normal one."""
 
 from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri
 
-from model2_assets.cross_validation import Role
+Values = NDArray[np.float64]
+
+
+def finite(values: ArrayLike) -> Values:
+    """Return the finite values as float64."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[np.isfinite(array)]
+
+
+def mean_of_pairs(matrix: Values) -> float:
+    """Return the mean of the finite values above the diagonal; NaN without any."""
+    values = matrix[np.triu_indices(len(matrix), k=1)]
+    values = values[np.isfinite(values)]
+    return float(values.mean()) if len(values) else nan
 
 
 @dataclass(frozen=True, eq=False)
 class Histogram:
-    """Counts of values in bins of equal width.
+    """Counts (int64) of values in bins of equal width, and of finite values outside the edges."""
 
-    Attributes
-    ----------
-    edges : ndarray of shape (n_bins + 1,), float64
-        Ascending, symmetric about zero, in the values' unit.
-    counts : ndarray of shape (n_bins,), int64
-        Values in each bin; the last bin includes its upper edge.
-    beyond : int
-        Finite values outside the edges.
-    """
-
-    edges: NDArray[np.float64]
+    edges: Values
     counts: NDArray[np.int64]
     beyond: int
 
     @property
-    def shares(self) -> NDArray[np.float64]:
+    def shares(self) -> Values:
         """Share of all finite values in each bin; zeros where there is none."""
         total = int(self.counts.sum()) + self.beyond
         return self.counts / max(total, 1)
 
 
 def histogram(values: ArrayLike, *, reach: float, n_bins: int = 100) -> Histogram:
-    """Count values in bins from ``-reach`` to ``reach``.
+    """Count finite values in bins from ``-reach`` to ``reach``.
 
-    Parameters
-    ----------
-    values : array-like, float
-        Those that are not finite are left out.
-    reach : float
-        Where bins end, in the values' unit; above 0.
-    n_bins : int, default 100
-        Bins of equal width; an even number has an edge at zero.
-
-    Returns
-    -------
-    Histogram
-        The counts.
-
-    Examples
-    --------
     >>> histogram([-1.5, 0.5, 1.0, 7.0], reach=2, n_bins=4).counts.tolist()
     [1, 0, 1, 1]
     """
-    numbers = np.asarray(values, dtype=np.float64)
-    numbers = numbers[np.isfinite(numbers)]
-    counts, edges = np.histogram(numbers, bins=n_bins, range=(-reach, reach))
-    return Histogram(edges, counts.astype(np.int64), len(numbers) - int(counts.sum()))
+    known = finite(values)
+    counts, edges = np.histogram(known, bins=n_bins, range=(-reach, reach))
+    return Histogram(edges, counts.astype(np.int64), len(known) - int(counts.sum()))
 
 
 def reach_of(values: ArrayLike, *, tail: float = 0.001) -> float:
-    """Return how far from zero all but a share of the values lie; 1.0 without any size.
-
-    Parameters
-    ----------
-    values : array-like, float
-        Those that are not finite are left out.
-    tail : float, default 0.001
-        Share of the values that may lie beyond.
-
-    Returns
-    -------
-    float
-        In the values' unit.
-    """
-    numbers = np.abs(np.asarray(values, dtype=np.float64))
-    numbers = numbers[np.isfinite(numbers)]
-    return float(np.quantile(numbers, 1 - tail)) or 1.0 if len(numbers) else 1.0
+    """Return how far from zero all but a share of the values lie; 1.0 without any size."""
+    sizes = np.abs(finite(values))
+    return float(np.quantile(sizes, 1 - tail)) or 1.0 if len(sizes) else 1.0
 
 
 MOST_PERIODS = 150
@@ -90,15 +64,7 @@ _UNITS = {"daily": "D", "weekly": "W", "monthly": "M", "quarterly": "Q", "annual
 
 @dataclass(frozen=True, eq=False)
 class PeriodMeans:
-    """Means over periods of the calendar.
-
-    Attributes
-    ----------
-    unit : {"daily", "weekly", "monthly", "quarterly", "annual"}
-        How long a period is.
-    means : Series of shape (n_periods,), float64
-        Indexed by period, ascending; periods without a value are left out.
-    """
+    """Means by calendar period, ascending, those without a value left out; how long one is."""
 
     unit: str
     means: pd.Series
@@ -107,20 +73,8 @@ class PeriodMeans:
 def mean_by_period(values: pd.Series, *, most: int = MOST_PERIODS) -> PeriodMeans:
     """Return the mean of daily values over the shortest periods that are few enough.
 
-    Parameters
-    ----------
-    values : Series of shape (n_dates,), float
-        Indexed by date, ascending; NaN are left out.
-    most : int, default 150
-        Periods from the first date to the last, at most; years are as long as it gets.
+    Years are as long as it gets.
 
-    Returns
-    -------
-    PeriodMeans
-        The periods and the means of their dates.
-
-    Examples
-    --------
     >>> dates = pd.to_datetime(["2024-01-02", "2024-01-31", "2024-02-01"])
     >>> found = mean_by_period(pd.Series([0.1, 0.3, 0.5], index=dates), most=2)
     >>> found.unit, found.means.round(3).tolist()
@@ -138,25 +92,86 @@ def _span(periods: pd.PeriodIndex) -> int:
     return int((periods[-1] - periods[0]).n) + 1 if len(periods) else 0
 
 
-def most_frequent_roles(
-    roles: NDArray[np.int8], codes: NDArray[np.int64], n_dates: int
-) -> NDArray[np.int8]:
-    """Return the role of most rows of every date.
+def monthly_mean_ic(daily: pd.Series) -> pd.DataFrame:
+    """Return the mean of daily values in every month, years by months; NaN without a value.
 
-    Parameters
-    ----------
-    roles : ndarray of shape (n_rows,), int8
-        `Role` of every row in one split.
-    codes : ndarray of shape (n_rows,), int64
-        Position of every row's date.
-    n_dates : int
-        How many dates there are.
-
-    Returns
-    -------
-    ndarray of shape (n_dates,), int8
-        The role of smallest number among those with as many rows.
+    >>> dates = pd.to_datetime(["2024-01-30", "2024-01-31", "2024-02-01"])
+    >>> monthly_mean_ic(pd.Series([0.5, 0.25, -1.0], index=dates)).loc[2024, [1, 2]].tolist()
+    [0.375, -1.0]
     """
-    counts = np.bincount(codes * len(Role) + roles, minlength=n_dates * len(Role))
-    most: NDArray[np.int8] = counts.reshape(n_dates, len(Role)).argmax(axis=1).astype(np.int8)
-    return most
+    known = daily.dropna()
+    dates = pd.DatetimeIndex(known.index)
+    calendar = {"year": dates.year, "month": dates.month}
+    wide = pd.DataFrame({**calendar, "mean": known.to_numpy(dtype="float64")}).pivot_table(
+        index="year", columns="month", values="mean", aggfunc="mean"
+    )
+    first, last = (dates.year.min(), dates.year.max()) if len(known) else (0, -1)
+    return wide.reindex(
+        index=pd.RangeIndex(first, last + 1, name="year"),
+        columns=pd.RangeIndex(1, 13, name="month"),
+    ).astype("float64")
+
+
+@dataclass(frozen=True)
+class IcDistribution:
+    """Moments of daily values; NaN where they are undefined.
+
+    The deviation has ddof 1; skewness and excess kurtosis are the plain sample moments, both 0
+    for a normal distribution.
+    """
+
+    n_dates: int
+    standard_deviation: float
+    positive_share: float
+    skewness: float
+    excess_kurtosis: float
+
+
+def ic_distribution(daily: ArrayLike) -> IcDistribution:
+    """Return the moments of daily information coefficients; NaN is left out.
+
+    >>> ic_distribution([0.5, -0.5, 0.25, 0.75]).positive_share
+    0.75
+    """
+    known = finite(daily)
+    varies = len(known) > 1 and known.min() < known.max()
+    return IcDistribution(
+        n_dates=len(known),
+        standard_deviation=float(known.std(ddof=1)) if len(known) > 1 else nan,
+        positive_share=float(np.mean(known > 0)) if len(known) else nan,
+        skewness=_moment(known, 3) if varies else nan,
+        excess_kurtosis=_moment(known, 4) - 3 if varies else nan,
+    )
+
+
+def _moment(values: Values, power: int) -> float:
+    """Return a standardized central moment."""
+    deviations = values - values.mean()
+    variance = np.mean(deviations**2)
+    return float(np.mean(deviations**power) / variance ** (power / 2))
+
+
+def normal_quantiles(values: ArrayLike, *, most_points: int = 200) -> pd.DataFrame:
+    """Return ordered values, standardized, beside the normal quantiles of their ranks.
+
+    The quantiles are those of Filliben's medians of uniform order statistics ("The Probability
+    Plot Correlation Coefficient Test for Normality", Technometrics 17(1), 1975). Long series are
+    thinned to the points nearest to an even grid of normal quantiles, so both tails stay whole.
+    Empty without at least two different values.
+
+    >>> normal_quantiles([3.0, 1.0, 2.0])["value"].tolist()
+    [-1.0, 0.0, 1.0]
+    """
+    known = finite(values)
+    if len(known) < 2 or known.min() == known.max():
+        return pd.DataFrame({"normal": [], "value": []}, dtype="float64")
+    place = np.arange(1, len(known) + 1)
+    medians = (place - 0.3175) / (len(known) + 0.365)
+    medians[-1] = 0.5 ** (1 / len(known))
+    medians[0] = 1 - medians[-1]
+    normal, ordered = ndtri(medians), np.sort(known)
+    grid = np.linspace(normal[0], normal[-1], most_points)
+    nearest = np.searchsorted((normal[:-1] + normal[1:]) / 2, grid)
+    kept = np.unique(nearest) if len(known) > most_points else np.arange(len(known))
+    value = (ordered - known.mean()) / known.std(ddof=1)
+    return pd.DataFrame({"normal": normal[kept], "value": value[kept]})

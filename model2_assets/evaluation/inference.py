@@ -6,6 +6,7 @@ from math import e, isfinite, nan, sqrt
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri
 
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import Model2Error
@@ -85,8 +86,7 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
     >>> mean_ic_inference([0.01, 0.03, -0.01, 0.05], lag=0).t_statistic
     1.5491933384829668
     """
-    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 0:
-        raise Model2Error(f"lag must be a number of dates, 0 or more, got {lag!r}")
+    require_count("lag", lag, least=0)
     values = np.asarray(series, dtype=np.float64)
     present = np.isfinite(values)
     n_dates = int(present.sum())
@@ -117,8 +117,6 @@ def _weighted_autocovariances(deviations: NDArray[np.float64], lag: int) -> floa
         for step in range(1, min(lag, len(deviations) - 1) + 1)
     )
 
-
-_EULER_GAMMA = 0.5772156649015329
 
 FEWEST_RETURNS = 4
 """Returns below which the kurtosis has no unbiased estimate."""
@@ -179,13 +177,11 @@ def deflated_sharpe_ratio(
     >>> round(deflated_sharpe_ratio(returns, n_trials=8), 3)
     0.435
     """
-    from scipy.special import ndtr
-
     if sharpe_variance is not None and not (isfinite(sharpe_variance) and sharpe_variance >= 0):
         raise Model2Error(
             f"sharpe_variance must be a finite number, 0 or more, got {sharpe_variance!r}"
         )
-    _check_trials(n_trials)
+    require_count("n_trials", n_trials, of="models")
     values = np.asarray(returns, dtype=np.float64)
     values = values[np.isfinite(values)]
     n = len(values)
@@ -201,44 +197,26 @@ def deflated_sharpe_ratio(
 
 
 def expected_maximum_sharpe(n_trials: int, *, sharpe_variance: float) -> float:
-    """Return the Sharpe ratio to expect of the best of several worthless models.
+    """Return the Sharpe ratio to expect of the best of several worthless models, per period.
 
-    Parameters
-    ----------
-    n_trials : int
-        Models tried.
-    sharpe_variance : float
-        Variance of their estimated Sharpe ratios, per period.
+    Extreme value theory's approximation for independent normal trials whose estimated Sharpe
+    ratios have variance `sharpe_variance`, per period; 0 for one trial.
 
-    Returns
-    -------
-    float
-        Per period; 0 for one trial. Extreme value theory's approximation for independent
-        normal trials.
-
-    Raises
-    ------
-    Model2Error
-        If `n_trials` is not a positive integer.
-
-    Examples
-    --------
     >>> round(expected_maximum_sharpe(4, sharpe_variance=1.0), 3)
     1.052
     """
-    from scipy.special import ndtri
-
-    _check_trials(n_trials)
+    require_count("n_trials", n_trials, of="models")
     if n_trials == 1:
         return 0.0
     high, higher = ndtri(1 - 1 / n_trials), ndtri(1 - 1 / (n_trials * e))
-    return sqrt(sharpe_variance) * float((1 - _EULER_GAMMA) * high + _EULER_GAMMA * higher)
+    return sqrt(sharpe_variance) * float((1 - np.euler_gamma) * high + np.euler_gamma * higher)
 
 
-def _check_trials(n_trials: int) -> None:
-    whole = isinstance(n_trials, int | np.integer) and not isinstance(n_trials, bool)
-    if not whole or n_trials < 1:
-        raise Model2Error(f"n_trials must be a number of models, 1 or more, got {n_trials!r}")
+def require_count(name: str, value: object, *, least: int = 1, of: str = "dates") -> None:
+    """Refuse what is no whole number of at least `least`."""
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        raise Model2Error(f"{name} must be a number of {of}, {least} or more, got {value!r}")
 
 
 def _moments(values: NDArray[np.float64]) -> tuple[float, float, float]:

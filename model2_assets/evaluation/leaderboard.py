@@ -10,75 +10,36 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import horizon_days
+from model2_assets.contracts import load_contract
+from model2_assets.evaluation.distribution import mean_of_pairs
 from model2_assets.evaluation.ic import (
     MIN_NAMES,
+    Grid,
+    Ints,
     Values,
     average_ranks,
     chunks_of_dates,
     filled_cells,
     lay_out,
 )
-from model2_assets.evaluation.metrics import FIGURES, GROUPS, times
+from model2_assets.evaluation.metrics import METRICS, MISSING, Shown, metrics_of
 from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.evaluation.quantiles import top_quantile_turnover
+from model2_assets.evaluation.scores import overall_scores, rank_ics
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import data_version_of, facts_of
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest
 
-
-CHANGE_COLUMNS = (
-    "horizon",
-    "model",
-    "rank_ic_before",
-    "rank_ic",
-    "rank_ic_change",
-    "rank_ic_se",
-    "predictions_changed",
-)
-
-
-def rank_ic_changes(board: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
-    """Compare a leaderboard with the one before.
-
-    Parameters
-    ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The new leaderboard: ``horizon``, ``model``, ``rank_ic``, ``rank_ic_se``,
-        ``data_version``.
-    previous : DataFrame of shape (n_previous, n_columns) or None
-        The one before, in any row order; None where there is none.
-
-    Returns
-    -------
-    DataFrame of shape (n_partitions, 7)
-        In the order of `board`: ``horizon``, ``model``, ``rank_ic_before``, ``rank_ic``,
-        ``rank_ic_change``, ``rank_ic_se`` (float64, NaN where not known) and
-        ``predictions_changed``: whether the data version of the predictions differs, missing
-        (boolean) for a partition that the previous leaderboard does not have.
-    """
-    key = ["horizon", "model"]
-    changes = board[[*key, "rank_ic", "rank_ic_se", "data_version"]].reset_index(drop=True)
-    if previous is None:
-        before = pd.Series(nan, index=changes.index)
-        version = pd.Series(pd.NA, index=changes.index, dtype="str")
-    else:
-        earlier = previous.set_index(key).reindex(pd.MultiIndex.from_frame(changes[key]))
-        before = earlier["rank_ic"].reset_index(drop=True)
-        version = earlier["data_version"].reset_index(drop=True)
-    differs = (changes["data_version"] != version).astype("boolean")
-    changes["rank_ic_before"] = before.astype("float64")
-    changes["rank_ic_change"] = changes["rank_ic"] - changes["rank_ic_before"]
-    changes["predictions_changed"] = differs.mask(version.isna())
-    return changes[list(CHANGE_COLUMNS)]
-
-
 COSTS = ("seconds", "peak_rss_bytes")
 """Columns that differ from run to run: they are no part of the data version."""
 
 HISTORY = ("rank_ic_change", "trained_at")
 """Columns that depend on when partitions and leaderboards were made: no part of it either."""
+
+_TYPES = {"string": "str", "double": "float64", "timestamp[us]": "datetime64[us]"}
 
 
 def compare_partitions(
@@ -90,32 +51,13 @@ def compare_partitions(
     trained_at: Mapping[str, datetime | None] | None = None,
     previous: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Put the partitions of a region in one table.
+    """Return the leaderboard of the partitions that have scores, predictions and models.
 
-    Parameters
-    ----------
-    scores : mapping of str to DataFrame
-        Scores by partition key, such as ``21d|ridge``.
-    oof : mapping of str to DataFrame
-        Out-of-fold predictions by partition key, with their provenance.
-    manifests : mapping of str to Manifest
-        Manifests of the fold models by partition key.
-    overfitting : mapping of str to HorizonOverfitting
-        By horizon, from `overfitting_by_horizon`.
-    trained_at : mapping of str to datetime or None, optional
-        When the fold models of each partition were made, with a time zone; a partition that is
-        not among them, or None, has no time in the table.
-    previous : DataFrame of shape (n_previous, n_columns), optional
-        The leaderboard before this one, for the change of rank IC.
-
-    Returns
-    -------
-    DataFrame of shape (n_partitions, 25)
-        Columns of the contract Leaderboard, best rank IC first within a horizon; only
-        partitions that have all three inputs.
+    Arguments are by partition key, `overfitting` by horizon; times have a time zone. Rows keep
+    the contract Leaderboard, best rank IC first within a horizon; the change is that since
+    `previous`, the leaderboard before.
     """
     times = trained_at or {}
-    keys = [key for key in scores if key in oof and key in manifests]
     rows = [
         _row(scores[key], oof[key], manifests[key])
         | {
@@ -123,12 +65,14 @@ def compare_partitions(
             "trained_at": _naive_utc(times.get(key)),
             "rank_ic_change": nan,
         }
-        for key in keys
+        for key in scores
+        if key in oof and key in manifests
     ]
-    board = pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
-    days = board["horizon"].str.removesuffix("d").astype("int64")
+    columns = load_contract("Leaderboard").columns
+    types = {column.name: _TYPES[column.arrow_type] for column in columns}
+    board = pd.DataFrame(rows, columns=list(types)).astype(types)
     ordered = (
-        board.assign(_days=days)
+        board.assign(_days=board["horizon"].map(horizon_days).astype("int64"))
         .sort_values(["_days", "rank_ic", "model"], ascending=[True, False, True])
         .drop(columns="_days")
         .reset_index(drop=True)
@@ -137,68 +81,13 @@ def compare_partitions(
     return ordered.assign(rank_ic_change=changes["rank_ic_change"])
 
 
-def folds_of(oof: Mapping[str, pd.DataFrame]) -> dict[str, int]:
-    """Return how many folds the splits of each partition have, from their provenance."""
-    return {key: int(facts_of(frame)["n_folds"]) for key, frame in oof.items()}
-
-
-def leaderboard_version(board: pd.DataFrame) -> str:
-    """Digest a leaderboard, leaving out time, memory and what changed since the last one."""
-    return table_digest(board.drop(columns=[*COSTS, *HISTORY]))
-
-
-_TYPES = {
-    "horizon": "str",
-    "model": "str",
-    "rank_ic": "float64",
-    "rank_ic_se": "float64",
-    "rank_ic_t": "float64",
-    "rank_ic_change": "float64",
-    "n_effective": "float64",
-    "rank_ic_path_min": "float64",
-    "rank_ic_path_median": "float64",
-    "rank_ic_path_max": "float64",
-    "icir": "float64",
-    "r2": "float64",
-    "mse": "float64",
-    "decile_spread_bps": "float64",
-    "top_quantile_turnover": "float64",
-    "deflated_sharpe": "float64",
-    "pbo": "float64",
-    "coverage": "float64",
-    "largest_prediction": "float64",
-    "determinism_difference": "float64",
-    "models_bytes": "float64",
-    "seconds": "float64",
-    "peak_rss_bytes": "float64",
-    "data_version": "str",
-    "trained_at": "datetime64[us]",
-}
-
-
-_OVERALL = (
-    "rank_ic",
-    "rank_ic_se",
-    "rank_ic_t",
-    "n_effective",
-    "icir",
-    "r2",
-    "mse",
-    "decile_spread_bps",
-    "deflated_sharpe",
-)
-
-
 def _row(scores: pd.DataFrame, oof: pd.DataFrame, manifest: "Manifest") -> dict[str, Any]:
-    overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
-    of_paths = scores[(scores["scope"] == "path") & (scores["metric"] == "rank_ic")]["value"]
-    facts = facts_of(oof)
-    index = oof.index
+    of_paths, facts, index = rank_ics(scores, "path"), facts_of(oof), oof.index
     assert isinstance(index, pd.MultiIndex)
     return {
         "horizon": manifest.horizon,
         "model": manifest.model,
-        **{name: overall[name] for name in _OVERALL},
+        **overall_scores(scores),
         "top_quantile_turnover": top_quantile_turnover(oof["prediction"], index).mean(),
         "rank_ic_path_min": of_paths.min(),
         "rank_ic_path_median": of_paths.median(),
@@ -217,7 +106,113 @@ def _naive_utc(moment: datetime | None) -> datetime | None:
     return None if moment is None else moment.astimezone(UTC).replace(tzinfo=None)
 
 
-Names = NDArray[np.int64]
+def rank_ic_changes(board: pd.DataFrame, previous: pd.DataFrame | None) -> pd.DataFrame:
+    """Compare a leaderboard with the one before, in the order of `board`.
+
+    Beside rank ICs (NaN where not known) stands ``predictions_changed``: whether the predictions'
+    data version differs, missing for a partition that the previous leaderboard does not have.
+    """
+    key = ["horizon", "model"]
+    changes = board[[*key, "rank_ic", "rank_ic_se", "data_version"]].reset_index(drop=True)
+    if previous is None:
+        before = pd.Series(nan, index=changes.index)
+        version = pd.Series(pd.NA, index=changes.index, dtype="str")
+    else:
+        earlier = previous.set_index(key).reindex(pd.MultiIndex.from_frame(changes[key]))
+        before = earlier["rank_ic"].reset_index(drop=True)
+        version = earlier["data_version"].reset_index(drop=True)
+    differs = (changes["data_version"] != version).astype("boolean")
+    changes.insert(2, "rank_ic_before", before.astype("float64"))
+    changes.insert(4, "rank_ic_change", changes["rank_ic"] - changes["rank_ic_before"])
+    return changes.drop(columns="data_version").assign(
+        predictions_changed=differs.mask(version.isna())
+    )
+
+
+def folds_of(oof: Mapping[str, pd.DataFrame]) -> dict[str, int]:
+    """Return how many folds the splits of each partition have, from their provenance."""
+    return {key: int(facts_of(frame)["n_folds"]) for key, frame in oof.items()}
+
+
+def leaderboard_version(board: pd.DataFrame) -> str:
+    """Digest a leaderboard, leaving out time, memory and what changed since the last one."""
+    return table_digest(board.drop(columns=[*COSTS, *HISTORY]))
+
+
+def has_path_range(board: pd.DataFrame) -> bool:
+    """Tell whether any partition of a leaderboard has several paths that differ."""
+    return bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
+
+
+def readable_board(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Return a leaderboard for people, as tables that are narrow enough for a page.
+
+    ``scores``, ``making`` and ``details`` have horizon, model and the rounded metrics of that
+    table; ``making`` also the data version (8 digits) and when the models were made.
+    """
+    tables: dict[str, pd.DataFrame] = {
+        table: _figures(board, table) for table in ("scores", "making", "details")
+    }
+    tables["making"]["version"] = board["data_version"].str[:8]
+    tables["making"]["trained UTC"] = times_of(board, "%Y-%m-%d %H:%M")
+    return tables
+
+
+def _figures(board: pd.DataFrame, table: Shown) -> pd.DataFrame:
+    metrics = metrics_of(table, several_paths=has_path_range(board))
+    named = {metric.numeric_heading: metric.numbers(board[metric.name]) for metric in metrics}
+    return pd.DataFrame({"horizon": board["horizon"], "model": board["model"], **named})
+
+
+def times_of(board: pd.DataFrame, form: str) -> list[str]:
+    """Return when the models were made in a form of ``strftime``, a dash where not known."""
+    return [MISSING if pd.isna(moment) else moment.strftime(form) for moment in board["trained_at"]]
+
+
+def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
+    """Return `rank_ic_changes` for people, with the change in standard errors."""
+    rank_ic, error = METRICS["rank_ic"], METRICS["rank_ic_se"]
+    shown = {
+        f"{rank_ic.heading} before": rank_ic.numbers(changes["rank_ic_before"]),
+        rank_ic.heading: rank_ic.numbers(changes["rank_ic"]),
+        "change": rank_ic.numbers(changes["rank_ic_change"]),
+        error.heading: error.numbers(changes["rank_ic_se"]),
+        "change / error": (changes["rank_ic_change"] / changes["rank_ic_se"]).round(2),
+        "predictions": changes["predictions_changed"].map({True: "new", False: "the same"}),
+    }
+    return changes[["horizon", "model"]].assign(**shown)
+
+
+def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
+    """Return the numbers that Dagster plots over time, such as ``rank_ic_21d_ridge``.
+
+    Sizes are in 10^6 bytes; undefined numbers are left out.
+    """
+    numbers = {
+        "rank_ic": board["rank_ic"],
+        "icir": board["icir"],
+        "rmse_bps": np.sqrt(board["mse"]),
+        "coverage": board["coverage"],
+        "seconds": board["seconds"],
+        "peak_rss_mb": board["peak_rss_bytes"] / 1e6,
+        "models_mb": board["models_bytes"] / 1e6,
+    }
+    partitions = board["horizon"] + "_" + board["model"]
+    return {
+        f"{name}_{partition}": float(value)
+        for name, column in numbers.items()
+        for partition, value in zip(partitions, column, strict=True)
+        if np.isfinite(value)
+    }
+
+
+def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
+    """Return a column as models (by name) by horizons (shortest first), NaN where missing."""
+    wide = board.pivot_table(
+        index="model", columns="horizon", values=figure, aggfunc="first", dropna=False
+    )
+    horizons = sorted(set(board["horizon"]), key=horizon_days)
+    return wide.reindex(index=sorted(set(board["model"])), columns=horizons)
 
 
 @dataclass(frozen=True, eq=False)
@@ -229,10 +224,8 @@ class OOFCorrelation:
     matrix : DataFrame of shape (n_partitions, n_partitions), float64
         Rows and columns are partition keys in the order given. NaN where no date has a
         correlation.
-    n_rows : int
-        Rows that all partitions have.
-    n_dates : int
-        Their dates.
+    n_rows, n_dates : int
+        Rows that all partitions have, and their dates.
     """
 
     matrix: pd.DataFrame
@@ -242,10 +235,7 @@ class OOFCorrelation:
     @property
     def mean_between(self) -> float:
         """Mean correlation of different partitions; NaN with fewer than two."""
-        values = self.matrix.to_numpy()
-        between = values[np.triu_indices(len(values), k=1)]
-        between = between[np.isfinite(between)]
-        return float(between.mean()) if len(between) else nan
+        return mean_of_pairs(self.matrix.to_numpy())
 
 
 def oof_rank_correlation(oof: Mapping[str, pd.DataFrame]) -> OOFCorrelation:
@@ -285,45 +275,20 @@ def oof_rank_correlation(oof: Mapping[str, pd.DataFrame]) -> OOFCorrelation:
     return OOFCorrelation(matrix, n_rows=len(columns[0]), n_dates=int(np.count_nonzero(counts)))
 
 
-def _common_rows(frames: Sequence[pd.DataFrame]) -> tuple[list[Values], Names]:
+def _common_rows(frames: Sequence[pd.DataFrame]) -> tuple[list[Values], Ints]:
     """Return each frame's predictions on the rows of all, date after date, and rows a date."""
-    dates, instruments = (_union(frames, name) for name in ("datetime", "instrument"))
-    cells = [_cells(frame, dates, instruments) for frame in frames]
-    holders = np.zeros(len(dates) * len(instruments), dtype=np.int16)
-    for cell in cells:
-        holders[cell] += 1
-    common = np.flatnonzero(holders == len(frames))
-    columns = []
-    wide = np.empty(len(holders))
-    for frame, cell in zip(frames, cells, strict=True):
-        wide[cell] = frame["prediction"].to_numpy(np.float64)
-        columns.append(wide[common])
-    counts = np.bincount(common // max(len(instruments), 1), minlength=len(dates))
-    return columns, counts.astype(np.int64)
+    indexes = [index for frame in frames if isinstance(index := frame.index, pd.MultiIndex)]
+    grid = Grid.of(*indexes)
+    wide = [
+        grid.laid_out(frame["prediction"], index)
+        for frame, index in zip(frames, indexes, strict=True)
+    ]
+    common = np.flatnonzero(np.all(np.isfinite(wide), axis=0))
+    date = common // max(len(grid.instruments), 1)
+    return [column[common] for column in wide], np.bincount(date, minlength=len(grid.dates))
 
 
-def _union(frames: Sequence[pd.DataFrame], level: str) -> pd.Index:
-    """Return every value of an index level, ascending; unused values of a level do no harm."""
-    values = []
-    for frame in frames:
-        assert isinstance(frame.index, pd.MultiIndex)
-        values.append(np.asarray(frame.index.levels[frame.index.names.index(level)]))
-    distinct: pd.Index = pd.Index(np.unique(np.concatenate(values)))
-    return distinct
-
-
-def _cells(frame: pd.DataFrame, dates: pd.Index, instruments: pd.Index) -> Names:
-    """Return each row's place in a table of dates by instruments."""
-    index = frame.index
-    assert isinstance(index, pd.MultiIndex)
-    date, instrument = (index.names.index(name) for name in ("datetime", "instrument"))
-    first = dates.get_indexer(pd.Index(np.asarray(index.levels[date]))) * len(instruments)
-    column = instruments.get_indexer(pd.Index(np.asarray(index.levels[instrument])))
-    places: Names = first[index.codes[date]] + column[index.codes[instrument]]
-    return places
-
-
-def _mean_over_dates(columns: Sequence[Values], counts: Names) -> Values:
+def _mean_over_dates(columns: Sequence[Values], counts: Ints) -> Values:
     total = np.zeros((len(columns), len(columns)))
     dates = np.zeros_like(total)
     for _, names, rows in chunks_of_dates(counts):
@@ -345,119 +310,3 @@ def _unit_ranks(wide: Values, filled: NDArray[np.bool_]) -> Values:
     centered = np.where(filled, average_ranks(wide) - (names - 1) / 2, 0.0)
     length = np.sqrt(np.einsum("ij,ij->i", centered, centered))[:, np.newaxis]
     return centered / np.where(length > 0, length, 1.0)
-
-
-_VERSION_DIGITS = 8
-
-
-def readable_board(board: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Return a leaderboard for people, as tables that are narrow enough for a page.
-
-    Parameters
-    ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The leaderboard.
-
-    Returns
-    -------
-    dict of str to DataFrame of shape (n_partitions, n_headings)
-        ``scores``, ``making`` and ``details``: columns ``horizon``, ``model``, and a rounded one
-        for each of `FIGURES` of that group; those of paths only where there are several.
-        ``making`` also says the data version (8 digits) and when the models were made (text,
-        UTC).
-    """
-    tables: dict[str, pd.DataFrame] = {group: _figures(board, group) for group in GROUPS}
-    tables["making"]["version"] = board["data_version"].str[:_VERSION_DIGITS]
-    tables["making"]["trained UTC"] = times(board["trained_at"], "%Y-%m-%d %H:%M")
-    return tables
-
-
-def _figures(board: pd.DataFrame, group: str) -> pd.DataFrame:
-    several_paths = bool((board["rank_ic_path_min"] < board["rank_ic_path_max"]).any())
-    named = {
-        figure.title: figure.numbers(board)
-        for figure in FIGURES
-        if figure.group == group and (several_paths or not figure.of_paths)
-    }
-    return pd.DataFrame({"horizon": board["horizon"], "model": board["model"], **named})
-
-
-def readable_changes(changes: pd.DataFrame) -> pd.DataFrame:
-    """Return what became of every rank IC, for people.
-
-    Parameters
-    ----------
-    changes : DataFrame of shape (n_partitions, n_columns)
-        From `rank_ic_changes`.
-
-    Returns
-    -------
-    DataFrame of shape (n_partitions, 7)
-        Figures to four digits after the point; ``change / error`` to two.
-    """
-    named = {
-        "rank_ic_before": "rank IC before",
-        "rank_ic": "rank IC",
-        "rank_ic_change": "change",
-        "rank_ic_se": "std. error",
-    }
-    table = changes[["horizon", "model", *named]].round(4).rename(columns=named)
-    ratio = (changes["rank_ic_change"] / changes["rank_ic_se"]).round(2)
-    predictions = changes["predictions_changed"].map({True: "new", False: "the same"})
-    return table.assign(**{"change / error": ratio, "predictions": predictions})
-
-
-def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
-    """Return the numbers of every model and horizon under names that stay.
-
-    Parameters
-    ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The leaderboard.
-
-    Returns
-    -------
-    dict of str to float
-        Such as ``rank_ic_21d_ridge``: ``rank_ic``, ``icir``, ``rmse_bps``, ``coverage``,
-        ``seconds``, ``peak_rss_mb`` and ``models_mb`` (10^6 bytes); undefined ones left out.
-    """
-    numbers = pd.DataFrame(
-        {
-            "rank_ic": board["rank_ic"],
-            "icir": board["icir"],
-            "rmse_bps": np.sqrt(board["mse"]),
-            "coverage": board["coverage"],
-            "seconds": board["seconds"],
-            "peak_rss_mb": board["peak_rss_bytes"] / 1e6,
-            "models_mb": board["models_bytes"] / 1e6,
-        }
-    )
-    partitions = board["horizon"] + "_" + board["model"]
-    return {
-        f"{name}_{partition}": float(value)
-        for name, column in numbers.items()
-        for partition, value in zip(partitions, column, strict=True)
-        if np.isfinite(value)
-    }
-
-
-def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
-    """Return one figure of every model and horizon as a matrix.
-
-    Parameters
-    ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The leaderboard.
-    figure : str
-        One of its columns of numbers, such as ``rank_ic``.
-
-    Returns
-    -------
-    DataFrame of shape (n_models, n_horizons), float64
-        Models by name, horizons from the shortest; NaN where a partition is missing.
-    """
-    horizons = sorted(set(board["horizon"]), key=lambda name: int(name.removesuffix("d")))
-    wide = board.pivot_table(
-        index="model", columns="horizon", values=figure, aggfunc="first", dropna=False
-    )
-    return wide.reindex(index=sorted(set(board["model"])), columns=horizons)

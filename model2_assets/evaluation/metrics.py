@@ -1,100 +1,191 @@
-"""The figures of a leaderboard as people read them: headings, units, digits."""
+"""The catalogue of every metric: how people read it, what it means, which tables show it.
+
+Pages, charts, the terminal and logs take headings, units, formats and explanations from here. A
+new metric is an entry here and the code that computes it (and its column in the contract).
+"""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Shown = Literal["folds", "paths", "ranking", "evidence", "scores", "making", "details"]
+"""Tables: scores by fold and by path (tear sheet); leaderboard and evidence (region's report);
+what models are compared by, how their making went, what else is known (leaderboard's page)."""
 
-Group = Literal["scores", "making", "details"]
-
-GROUPS: tuple[Group, ...] = ("scores", "making", "details")
-"""In the order of a page."""
-
-UNKNOWN = "–"
+MISSING = "–"
 """Stands for a value that is not known."""
+
+MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float, spec: str, *, minus: str = MINUS) -> str:
+    """Return a number by its format, with a true minus sign; a dash where there is none."""
+    if math.isnan(value) or math.isinf(value):
+        return MISSING
+    if spec.endswith("e"):
+        return format(value, spec) if value else "0"
+    return format(round(value) if spec.endswith("d") else value, spec).replace("-", minus)
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A number of the leaderboard.
+class Metric:
+    """A metric of out-of-fold predictions, or of how they were made.
 
     Attributes
     ----------
     name : str
-        Its column.
+        Its ``metric`` in the contract CVScores, its column in the contract Leaderboard, or both.
     heading : str
-        A short heading with the unit, in lines.
+        What people call it within a sentence; at the start of a column, see `title`.
     spec : str
-        Format of the value times `scale`.
-    scale : float, default 1
-        From the column's unit to that of the heading.
-    group : {"scores", "making", "details"}, default "scores"
-        Which of the narrower tables of a page it belongs to: what models are compared by, how
-        sound and costly their making was, or what else is known of them.
+        Format of the value times `scale`: ``%`` for shares, ``d`` for counts.
+    shown : str
+        The tables that show it, such as ``folds paths``.
+    meaning : str
+        What it is, to follow the heading and a colon.
+    scope : {"every", "history", ""}
+        Which rows of CVScores have it: of every scope, or only of complete histories (paths and
+        all), since a single fold has too few independent windows; or none.
+    unit : str
+        Of the value times `scale`.
+    scale : float
+        From the unit of the contract to `unit`.
+    long : str
+        The heading where there is room for more.
     """
 
     name: str
     heading: str
     spec: str
+    shown: str
+    meaning: str
+    scope: Literal["every", "history", ""] = ""
+    unit: str = ""
     scale: float = 1.0
-    group: Group = "scores"
+    long: str = ""
 
     @property
     def title(self) -> str:
-        """The heading in one line."""
-        return self.heading.replace("-\n", "").replace("\n", " ")
+        """The heading as the first word of a column; a single letter is a symbol and stays."""
+        return (
+            self.heading if len(self.heading) == 1 else self.heading[0].upper() + self.heading[1:]
+        )
+
+    @property
+    def numeric_heading(self) -> str:
+        """The heading with the unit of `numbers`."""
+        return f"{self.heading} {'%' if self._is_share else self.unit}".rstrip()
+
+    @property
+    def key(self) -> str:
+        """The name with the unit in it: Dagster plots the value under it."""
+        suffix = {"bps": "_bps", "bps²": "_bps2"}.get(self.unit, "")
+        return self.name if self.name.endswith(suffix) else self.name + suffix
 
     @property
     def of_paths(self) -> bool:
         """Whether it belongs to the distribution over paths."""
         return self.name.startswith("rank_ic_path")
 
-    def texts(self, board: "pd.DataFrame") -> list[str]:
-        """Return the column as text, a dash where a value is not known."""
-        scaled = (value * self.scale for value in board[self.name])
-        return [UNKNOWN if math.isnan(value) else format(value, self.spec) for value in scaled]
+    def text(self, value: float) -> str:
+        """Return a value as text, without its unit."""
+        return number(value * self.scale, self.spec)
 
-    def numbers(self, board: "pd.DataFrame") -> "pd.Series":
-        """Return the column as numbers, rounded as the text is where its digits are fixed."""
-        scaled: pd.Series = board[self.name] * self.scale
-        fixed = self.spec.endswith("f")
-        return scaled.round(int(self.spec.rpartition(".")[2][:-1])) if fixed else scaled
+    def numeric_text(self, value: float) -> str:
+        """Return a value as `numbers` has it, as text for terminals."""
+        return number(value * self.scale, self.spec, minus="-").removesuffix("%")
+
+    def plain(self, value: float) -> float:
+        """Return a value in the unit of the contract, counts as whole numbers."""
+        return int(value) if self.spec.endswith("d") else float(value)
+
+    def numbers(self, values: "pd.Series") -> "pd.Series":
+        """Return values as numbers, shares in percent, rounded where their digits are fixed."""
+        scaled: pd.Series = values * self.scale * (100 if self._is_share else 1)
+        return scaled if self.spec.endswith("e") else scaled.round(int(self.spec[-2]))
+
+    @property
+    def _is_share(self) -> bool:
+        return self.spec.endswith("%")
 
 
-FIGURES: Sequence[Figure] = (
-    Figure("rank_ic", "rank\nIC", "+.4f"),
-    Figure("rank_ic_se", "std.\nerror", ".4f"),
-    Figure("rank_ic_t", "t", "+.2f"),
-    Figure("rank_ic_change", "change\nof IC", "+.4f"),
-    Figure("n_effective", "eff.\ndates", ",.0f", group="details"),
-    Figure("rank_ic_path_min", "path\nmin", "+.4f", group="details"),
-    Figure("rank_ic_path_median", "path\nmedian", "+.4f", group="details"),
-    Figure("rank_ic_path_max", "path\nmax", "+.4f", group="details"),
-    Figure("icir", "ICIR", "+.3f"),
-    Figure("r2", "R²", "+.4f"),
-    Figure("mse", "MSE\nbps²", ",.0f", group="details"),
-    Figure("decile_spread_bps", "spread\nbps", "+.1f"),
-    Figure("top_quantile_turnover", "turn-\nover %", ".1f", 100),
-    Figure("deflated_sharpe", "DSR", ".2f", group="details"),
-    Figure("pbo", "PBO", ".2f", group="details"),
-    Figure("coverage", "coverage\n%", ".2f", 100, group="making"),
-    Figure("largest_prediction", "max\nbps", ",.0f", group="details"),
-    Figure("determinism_difference", "refit\nbps", ".0e", group="making"),
-    Figure("models_bytes", "models\nMB", ",.2f", 1e-6, group="making"),
-    Figure("seconds", "time\ns", ".1f", group="making"),
-    Figure("peak_rss_bytes", "peak\nRSS MB", ",.0f", 1e-6, group="details"),
+# fmt: off
+_METRICS = (
+    Metric("rank_ic", "rank IC", "+.4f", "folds paths ranking scores",
+           "mean over dates of the Spearman correlation of predictions and labels across names",
+           "every"),
+    Metric("rank_ic_se", "std. error", ".4f", "paths scores",
+           "of the mean daily rank IC, Newey–West, over twice the dates that labels overlap",
+           "history"),
+    Metric("rank_ic_t", "t", "+.2f", "paths ranking scores",
+           "rank IC over its Newey–West standard error", "history", long="t-statistic"),
+    Metric("rank_ic_change", "change of IC", "+.4f", "scores",
+           "rank IC less that of the leaderboard before"),
+    Metric("n_effective", "eff. dates", ",.0f", "paths ranking details",
+           "independent dates that would give the same error", "history", long="Effective dates"),
+    Metric("rank_ic_path_min", "worst path", "+.4f", "ranking details",
+           "lowest rank IC of a complete history of single predictions; the rank IC of their mean "
+           "tends to flatter"),
+    Metric("rank_ic_path_median", "median path", "+.4f", "details",
+           "median rank IC of those histories"),
+    Metric("rank_ic_path_max", "best path", "+.4f", "ranking details",
+           "highest rank IC of those histories"),
+    Metric("ic", "IC", "+.4f", "folds paths",
+           "mean over dates of the Pearson correlation across names", "every"),
+    Metric("icir", "ICIR", "+.3f", "folds paths ranking scores",
+           "mean over standard deviation of the daily rank IC, not annualized", "every"),
+    Metric("r2", "R²", "+.4f", "folds paths ranking scores",
+           "coefficient of determination, against the mean label", "every"),
+    Metric("rmse", "RMSE", ",.0f", "folds", "root of the mean squared error", "every", "bps"),
+    Metric("mae", "MAE", ",.0f", "folds", "mean absolute error", "every", "bps"),
+    Metric("hit_rate", "hit rate", ".2%", "folds paths",
+           "share of rows whose prediction has the label's sign, where neither is 0", "every"),
+    Metric("decile_spread_bps", "spread", "+.1f", "paths ranking scores",
+           "mean label of the top quantile less that of the bottom one, per window of the "
+           "horizon, gross of costs; deciles from 50 names a date on", "history", "bps"),
+    Metric("top_quantile_turnover", "turnover", ".1%", "ranking scores",
+           "share of the top quantile's names replaced from one date to the next", unit="a date"),
+    Metric("deflated_sharpe", "DSR", ".2f", "paths ranking details",
+           "probability that the spread's Sharpe ratio, on windows that do not overlap, exceeds "
+           "the best expected of as many worthless models as the region has partitions",
+           "history", long="Deflated Sharpe"),
+    Metric("pbo", "PBO", ".2f", "ranking details",
+           "probability of backtest overfitting: that the best model of a horizon on one half of "
+           "history is below the median on the other; withheld (–) below four models of a "
+           "horizon, and in too short a history"),
+    Metric("coverage", "coverage", ".2%", "evidence making", "tested rows with a prediction"),
+    Metric("largest_prediction", "largest", ",.0f", "evidence details",
+           "largest absolute prediction", unit="bps"),
+    Metric("determinism_difference", "refit", ".0e", "evidence making",
+           "largest difference after a fold is fitted again", unit="bps"),
+    Metric("mse", "MSE", ",.0f", "evidence details", "mean squared error", "every", "bps²"),
+    Metric("models_bytes", "models", ",.2f", "evidence making", "fold models on disk",
+           unit="MB", scale=1e-6),
+    Metric("seconds", "time", ".1f", "making", "wall time of fitting", unit="s"),
+    Metric("peak_rss_bytes", "peak RSS", ",.0f", "details", "largest memory while fitting",
+           unit="MB", scale=1e-6),
+    Metric("samples", "rows", ",d", "folds paths", "of an instrument and a date, scored", "every"),
+    Metric("dates", "dates", ",d", "folds", "with scored rows", "every"),
 )
-"""In the order of the table."""
+# fmt: on
+
+METRICS = {metric.name: metric for metric in _METRICS}
+"""By name, in the order in which tables show them."""
 
 
-def times(moments: "pd.Series", form: str) -> list[str]:
-    """Return moments as text in a form of ``strftime``, a dash where one is not known."""
-    known = moments.notna()
-    return [
-        moment.strftime(form) if is_known else UNKNOWN
-        for moment, is_known in zip(moments, known, strict=True)
-    ]
+def metrics_of(table: Shown, *, several_paths: bool = True) -> tuple[Metric, ...]:
+    """Return the metrics that a table shows; with one path, those of paths are left out."""
+    return tuple(
+        metric
+        for metric in _METRICS
+        if table in metric.shown.split() and (several_paths or not metric.of_paths)
+    )
+
+
+def explained(metrics: Iterable[Metric]) -> str:
+    """Return what metrics mean, as sentences for a note."""
+    return " ".join(f"{metric.title}: {metric.meaning}." for metric in metrics)

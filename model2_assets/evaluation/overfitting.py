@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.errors import Model2Error
-from model2_assets.evaluation.ic import NO_LABEL, LabelPanel, average_ranks, daily_ic, label_panel
+from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
 from model2_assets.evaluation.inference import label_overlap_days
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of
 
@@ -22,8 +22,6 @@ MOST_BLOCKS = 24
 
 _ROUNDING = 1e-7
 """A standard deviation below this share of the largest value is rounding, not variation."""
-
-Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,29 +99,56 @@ def probability_of_backtest_overfitting(
     0.0
     """
     table = _checked(performance, n_blocks, overlap_days, statistic)
-    blocks = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
-    # Differences from each model's mean keep the sums of squares from cancelling.
-    center = table.mean(axis=0)
-    counts = np.array([len(block) for block in blocks], dtype=np.float64)
-    sums = np.array([block.sum(axis=0) for block in blocks])
-    squares = np.array([((block - center) ** 2).sum(axis=0) for block in blocks])
-    largest = np.abs(table).max(axis=0)
+    blocks = _Blocks.of(table, n_blocks, overlap_days)
     in_sample = _half_of_blocks(n_blocks)
-    halves = [
-        _statistic(chosen, counts, sums, squares, center, largest, statistic)
-        for chosen in (in_sample, ~in_sample)
-    ]
-    best = halves[0].argmax(axis=1)
+    best = blocks.statistic(in_sample, statistic).argmax(axis=1)
+    ranks = average_ranks(blocks.statistic(~in_sample, statistic))
     n_models = table.shape[1]
-    rank = average_ranks(halves[1])[np.arange(len(best)), best] + 1
+    rank = ranks[np.arange(len(best)), best] + 1
     share = rank / (n_models + 1)
     return BacktestOverfitting(
         pbo=float(np.mean(2 * rank < n_models + 1)),
         logits=np.log(share / (1 - share)),
         n_models=n_models,
         n_blocks=n_blocks,
-        n_dates=int(counts.sum()),
+        n_dates=int(blocks.counts.sum()),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Blocks:
+    """Dates of every block, and the sums of every model's performance in it."""
+
+    counts: Values
+    sums: Values
+    squares: Values
+    center: Values
+    largest: Values
+
+    @classmethod
+    def of(cls, table: Values, n_blocks: int, overlap_days: int) -> "_Blocks":
+        cut = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
+        # Differences from each model's mean keep the sums of squares from cancelling.
+        center = table.mean(axis=0)
+        return cls(
+            counts=np.array([len(block) for block in cut], dtype=np.float64),
+            sums=np.array([block.sum(axis=0) for block in cut]),
+            squares=np.array([((block - center) ** 2).sum(axis=0) for block in cut]),
+            center=center,
+            largest=np.abs(table).max(axis=0),
+        )
+
+    def statistic(self, chosen: NDArray[np.bool_], statistic: Statistic) -> Values:
+        """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
+        n = _add_up(chosen, self.counts[:, np.newaxis])
+        mean: Values = _add_up(chosen, self.sums) / n
+        if statistic == "mean":
+            return mean
+        variance = (_add_up(chosen, self.squares) / n - (mean - self.center) ** 2).clip(0)
+        deviation = np.sqrt(variance * n / (n - 1).clip(1))
+        ratio = np.zeros_like(mean)
+        np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * self.largest)
+        return ratio
 
 
 def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic: str) -> Values:
@@ -161,27 +186,6 @@ def _half_of_blocks(n_blocks: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _statistic(
-    chosen: NDArray[np.bool_],
-    counts: Values,
-    sums: Values,
-    squares: Values,
-    center: Values,
-    largest: Values,
-    statistic: str,
-) -> Values:
-    """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
-    n = _add_up(chosen, counts[:, np.newaxis])
-    mean: Values = _add_up(chosen, sums) / n
-    if statistic == "mean":
-        return mean
-    variance = (_add_up(chosen, squares) / n - (mean - center) ** 2).clip(0)
-    deviation = np.sqrt(variance * n / (n - 1).clip(1))
-    ratio = np.zeros_like(mean)
-    np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * largest)
-    return ratio
-
-
 def _add_up(chosen: NDArray[np.bool_], of_blocks: Values) -> Values:
     """Add up blocks in their order: equal models get equal bits, as no matrix product gives."""
     total = np.zeros((len(chosen), of_blocks.shape[1]))
@@ -193,22 +197,14 @@ def _add_up(chosen: NDArray[np.bool_], of_blocks: Values) -> Values:
 FEWEST_MODELS = 4
 """Models below which a rank among them says next to nothing."""
 
-MOST_BLOCKS_horizon_overfitting = 16
+BLOCKS = 16
 FEWEST_BLOCKS = 6
 """Six blocks make 20 combinations; fewer are too coarse a share."""
 
 
 @dataclass(frozen=True)
 class HorizonOverfitting:
-    """What is known of overfitting by choosing among a horizon's models.
-
-    Attributes
-    ----------
-    pbo : float
-        Probability of backtest overfitting; NaN where it is withheld.
-    description : str
-        What it was estimated from, or why it is withheld.
-    """
+    """The probability (NaN where it is withheld), and what it is from or why it is withheld."""
 
     pbo: float
     description: str
@@ -221,23 +217,9 @@ def overfitting_by_horizon(
 
     The performance compared is the daily rank IC on the dates that all models of the horizon
     have; models are chosen by its mean, as the leaderboard orders them. As many dates as
-    labels overlap are left out between blocks, which are at least twice as long.
-
-    Parameters
-    ----------
-    oof : mapping of str to DataFrame
-        Out-of-fold predictions by partition key, with their provenance.
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        Stored labels, with their provenance. Predictions made from other labels are left
-        out.
-    execution_lag_days : int
-        Trading bars from signal to entry.
-
-    Returns
-    -------
-    dict of str to HorizonOverfitting
-        By horizon, such as ``21d``. Withheld below four models, or where history is shorter
-        than six blocks.
+    labels overlap are left out between blocks, which are at least twice as long. Predictions
+    made from other labels are left out. It is withheld below four models, or where history is
+    shorter than six blocks.
     """
     version = data_versions_of(labels=labels)["labels"]
     current: dict[str, list[pd.DataFrame]] = {}
@@ -259,10 +241,13 @@ def _of_models(
         return _withheld(
             f"{models} made from the present labels, and it takes {FEWEST_MODELS} to be informative"
         )
-    panel = label_panel(label)
-    daily = pd.concat([_daily_rank_ic(frame, panel) for frame in frames], axis=1).dropna()
+    index = label.index
+    assert isinstance(index, pd.MultiIndex)
+    grid = Grid.of(index)
+    realized = grid.laid_out(label, index)
+    daily = pd.concat([_daily_rank_ic(frame, grid, realized) for frame in frames], axis=1).dropna()
     overlap = label_overlap_days(horizon, execution_lag_days=execution_lag_days)
-    n_blocks = min(MOST_BLOCKS_horizon_overfitting, len(daily) // max(2 * overlap, 1)) // 2 * 2
+    n_blocks = min(BLOCKS, len(daily) // max(2 * overlap, 1)) // 2 * 2
     if n_blocks < FEWEST_BLOCKS:
         return _withheld(
             f"{len(daily)} common dates make {n_blocks} blocks of at least {2 * overlap}, and it "
@@ -282,9 +267,7 @@ def _withheld(reason: str) -> HorizonOverfitting:
     return HorizonOverfitting(nan, f"withheld: {reason}")
 
 
-def _daily_rank_ic(oof: pd.DataFrame, panel: LabelPanel) -> pd.Series:
+def _daily_rank_ic(oof: pd.DataFrame, grid: Grid, realized: Values) -> pd.Series:
     index = oof.index
     assert isinstance(index, pd.MultiIndex)
-    position = panel.positions_of_index(index)
-    realized = np.where(position == NO_LABEL, nan, panel.label[position])
-    return daily_ic(oof["prediction"].to_numpy(), realized, index)["rank_ic"]
+    return daily_ic(oof["prediction"].to_numpy(), realized[grid.cells(index)], index)["rank_ic"]

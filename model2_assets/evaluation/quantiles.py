@@ -1,4 +1,4 @@
-"""What names earned, by the quantile of their prediction among those of the date."""
+"""What names earned by the quantile of their prediction, and how long they stay in it."""
 
 from dataclasses import dataclass
 from math import nan
@@ -7,15 +7,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.errors import Model2Error
 from model2_assets.evaluation.ic import (
+    Grid,
+    Ints,
     Values,
     chunks_of_dates,
     correlate_dates,
     filled_cells,
     lay_out,
 )
-from model2_assets.evaluation.inference import mean_ic_inference
+from model2_assets.evaluation.inference import mean_ic_inference, require_count
 from model2_assets.panel import date_codes, instrument_codes
 
 MOST_QUANTILES = 10
@@ -61,49 +62,41 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
     order = np.lexsort((instrument_codes(index).codes, dates.codes))
     order = order[(np.isfinite(x) & np.isfinite(y))[order]]
     counts = np.bincount(dates.codes[order], minlength=len(dates.values)).astype(np.int64)
-    return pd.Series(
-        spread_dates(x[order], y[order], counts),
-        index=pd.DatetimeIndex(dates.values, name="datetime"),
-        name="decile_spread",
-    )
+    spread = spread_dates(x[order], y[order], counts)
+    return pd.Series(spread, index=_calendar(dates.values), name="decile_spread")
 
 
-def spread_dates(prediction: Values, label: Values, counts: NDArray[np.int64]) -> Values:
+def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
     """Return the spread of every date, as `decile_spread`.
 
-    Parameters
-    ----------
-    prediction, label : ndarray of shape (n_rows,), float64
-        Finite values, date after date, and by instrument within a date.
-    counts : ndarray of shape (n_dates,), int64
-        Rows of every date.
-
-    Returns
-    -------
-    ndarray of shape (n_dates,), float64
-        In the label's unit.
+    Values are finite, date after date and by instrument within; `counts` are rows of every date.
     """
     spread = np.full(len(counts), np.nan)
     for dates, names, rows in chunks_of_dates(counts):
         filled = filled_cells(names)
-        x, y = lay_out(prediction[rows], filled), lay_out(label[rows], filled)
-        order = np.argsort(x, axis=1, kind="stable")
-        ranked = np.take_along_axis(x, order, axis=1)
-        quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
-        size = names // np.maximum(quantiles, 1)
-        varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
-        defined = (quantiles >= 2) & varies
+        order, size, defined = _outer_quantiles(lay_out(prediction[rows], filled), names)
+        labels = np.take_along_axis(lay_out(label[rows], filled), order, axis=1)
+        labels = np.where(filled, labels, 0.0)
         place = np.arange(filled.shape[1])[np.newaxis, :]
-        sorted_labels = np.where(filled, np.take_along_axis(y, order, axis=1), 0.0)
-        bottom = (place < size[:, np.newaxis]) * sorted_labels
-        top = (place >= (names - size)[:, np.newaxis]) * sorted_labels
+        bottom = (place < size[:, np.newaxis]) * labels
+        top = (place >= (names - size)[:, np.newaxis]) * labels
         difference = top.sum(axis=1) - bottom.sum(axis=1)
         chunk = np.full(len(names), np.nan)
         spread[dates] = np.divide(difference, size, out=chunk, where=defined)
     return spread
 
 
-_Ints = NDArray[np.int64]
+def _outer_quantiles(wide: Values, names: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    """Return every date's order of names, how many its outer quantiles hold, and if it has any."""
+    order = np.argsort(wide, axis=1, kind="stable")
+    ranked = np.take_along_axis(wide, order, axis=1)
+    quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
+    varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
+    return order, names // np.maximum(quantiles, 1), (quantiles >= 2) & varies
+
+
+def _calendar(dates: pd.Index) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(dates, name="datetime")
 
 
 def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
@@ -119,17 +112,16 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
     Parameters
     ----------
     prediction, label : array-like of shape (n_rows,), float
-        In the order of `index`, label in bps. Rows where either is not finite are left out.
+        As for `decile_spread`.
     index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order. Equal predictions of a date rank
-        in the order of their instruments' names.
+        As for `decile_spread`.
 
     Returns
     -------
     DataFrame of shape (n_dates, q), float64
         In bps, indexed by ``datetime``, ascending; columns ``1`` (lowest predictions) to
-        ``q``. NaN on dates of fewer than q names, and where all predictions are equal:
-        there, names alone would rank. No columns where q is below 2.
+        ``q``. NaN on dates of fewer than q names, and where all predictions are equal. No
+        columns where q is below 2.
 
     Examples
     --------
@@ -149,17 +141,40 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
     count = _number_of_quantiles(names)
     means = np.full((len(names), count), np.nan)
     if count and len(date):
-        quantile = _quantiles(_places(names), names[date], count)
+        quantile = _quantiles(names, count)
         filled = (quantile >= 0) & (_varies(date, x, names) & (names >= count))[date]
         cell = (date * count + quantile)[filled]
         sums = np.bincount(cell, weights=y[filled], minlength=means.size)
         sizes = np.bincount(cell, minlength=means.size)
         np.divide(sums, sizes, out=means.reshape(-1), where=sizes > 0)
-    return pd.DataFrame(
-        means,
-        index=pd.DatetimeIndex(dates.values, name="datetime"),
-        columns=pd.RangeIndex(1, count + 1, name="quantile"),
-    )
+    columns = pd.RangeIndex(1, count + 1, name="quantile")
+    return pd.DataFrame(means, index=_calendar(dates.values), columns=columns)
+
+
+def _number_of_quantiles(names: Ints) -> int:
+    named = names[names > 0]
+    count = min(MOST_QUANTILES, int(np.median(named)) // NAMES_A_QUANTILE) if len(named) else 0
+    return count if count >= 2 else 0
+
+
+def _quantiles(names: Ints, count: int) -> Ints:
+    """Return the quantile of every row, from 0; -1 for a name between two halves."""
+    place = np.arange(names.sum()) - np.repeat(np.cumsum(names) - names, names)
+    of_date = np.repeat(names, names)
+    size = of_date // count
+    between = np.maximum(of_date - 2 * size, 1)
+    inner = 1 + (place - size) * (count - 2) // between if count > 2 else np.full_like(place, -1)
+    return np.where(place < size, 0, np.where(place >= of_date - size, count - 1, inner))
+
+
+def _varies(date: Ints, ranked: Values, names: Ints) -> NDArray[np.bool_]:
+    """Tell for every date whether its predictions, in ascending order, differ."""
+    last = np.cumsum(names) - 1
+    first = last - names + 1
+    varies = np.zeros(len(names), dtype=bool)
+    there = np.unique(date)
+    varies[there] = ranked[first[there]] < ranked[last[there]]
+    return varies
 
 
 def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
@@ -179,44 +194,9 @@ def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
         where undefined.
     """
     found = [mean_ic_inference(returns[name], lag=lag) for name in returns.columns]
-    return pd.DataFrame(
-        {
-            "mean": [each.mean for each in found],
-            "standard_error": [each.standard_error for each in found],
-        },
-        index=returns.columns,
-        dtype=np.float64,
-    )
-
-
-def _number_of_quantiles(names: _Ints) -> int:
-    named = names[names > 0]
-    count = min(MOST_QUANTILES, int(np.median(named)) // NAMES_A_QUANTILE) if len(named) else 0
-    return count if count >= 2 else 0
-
-
-def _places(names: _Ints) -> _Ints:
-    """Return the place of every row within its date, from 0."""
-    first = np.repeat(np.cumsum(names) - names, names)
-    return np.arange(len(first)) - first
-
-
-def _quantiles(place: _Ints, names: _Ints, count: int) -> _Ints:
-    """Return the quantile of every row, from 0; -1 for a name between two halves."""
-    size = names // count
-    between = np.maximum(names - 2 * size, 1)
-    inner = 1 + (place - size) * (count - 2) // between if count > 2 else np.full_like(place, -1)
-    return np.where(place < size, 0, np.where(place >= names - size, count - 1, inner))
-
-
-def _varies(date: _Ints, ranked: Values, names: _Ints) -> NDArray[np.bool_]:
-    """Tell for every date whether its predictions, in ascending order, differ."""
-    last = np.cumsum(names) - 1
-    first = last - names + 1
-    varies = np.zeros(len(names), dtype=bool)
-    there = np.unique(date)
-    varies[there] = ranked[first[there]] < ranked[last[there]]
-    return varies
+    rows = [(each.mean, each.standard_error) for each in found]
+    columns = ["mean", "standard_error"]
+    return pd.DataFrame(rows, index=returns.columns, columns=columns, dtype=np.float64)
 
 
 def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.DataFrame:
@@ -235,17 +215,12 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
         Of each date's window, in bps, such as `decile_spread`; NaN adds nothing and keeps its
         place.
     horizon_days : int
-        Dates after which a window is over.
+        Dates after which a window is over, 1 or more, else Model2Error is raised.
 
     Returns
     -------
     DataFrame of shape (n_dates, 3), float64
         Indexed as `spread`: ``mean``, ``low`` and ``high`` of the books' sums, bps.
-
-    Raises
-    ------
-    Model2Error
-        If `horizon_days` is below 1.
 
     References
     ----------
@@ -260,26 +235,15 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
     >>> cumulative_quantile_spread(spread, horizon_days=2).iloc[-1].tolist()
     [13.0, 6.0, 20.0]
     """
-    if horizon_days < 1:
-        raise Model2Error(f"horizon_days must be 1 or more, got {horizon_days}")
+    require_count("horizon_days", horizon_days)
     earned = np.nan_to_num(spread.to_numpy(dtype=np.float64))
     position = np.arange(len(earned))
     books = np.zeros((len(earned), horizon_days))
     books[position, position % horizon_days] = earned
     sums = np.cumsum(books, axis=0)
-    return pd.DataFrame(
-        {
-            "mean": np.cumsum(earned) / horizon_days,
-            "low": sums.min(axis=1),
-            "high": sums.max(axis=1),
-        },
-        index=spread.index,
-    )
-
-
-N_BINS = 10
-
-_Codes = NDArray[np.int64]
+    mean = np.cumsum(earned) / horizon_days
+    columns = {"mean": mean, "low": sums.min(axis=1), "high": sums.max(axis=1)}
+    return pd.DataFrame(columns, index=spread.index)
 
 
 @dataclass(frozen=True, eq=False)
@@ -306,12 +270,7 @@ class Calibration:
 
 
 def calibration(
-    prediction: ArrayLike,
-    label: ArrayLike,
-    index: pd.MultiIndex,
-    *,
-    lag: int,
-    n_bins: int = N_BINS,
+    prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex, *, lag: int, n_bins: int = 10
 ) -> Calibration:
     r"""Compare mean label with mean prediction, over bins of equally many rows.
 
@@ -346,57 +305,41 @@ def calibration(
     >>> found.slope, found.bins["label"].tolist()
     (3.0, [-3.0, 3.0])
     """
-    dates = date_codes(index)
     x = np.asarray(prediction, dtype=np.float64)
     y = np.asarray(label, dtype=np.float64)
     usable = np.isfinite(x) & np.isfinite(y)
-    x, y, date = x[usable], y[usable], dates.codes[usable]
-    if not len(x):
-        return Calibration(_empty_bins(), nan, nan)
+    x, y, date = x[usable], y[usable], date_codes(index).codes[usable]
     # Dates before the first row and after the last are no observations.
-    date = date - date.min()
-    n_dates = int(date.max()) + 1
-    bins = _bins(x, y, date, n_dates, lag=lag, n_bins=n_bins)
-    return Calibration(bins, *_slope(x, y, date, n_dates, lag=lag))
-
-
-def _bins(
-    x: Values, y: Values, date: _Codes, n_dates: int, *, lag: int, n_bins: int
-) -> pd.DataFrame:
-    cuts = np.unique(np.quantile(x, np.arange(1, n_bins) / n_bins, method="lower"))
-    place = np.searchsorted(cuts, x, side="left")
+    date = date - date.min(initial=len(index))
+    cuts: Values = np.quantile(x, np.arange(1, n_bins) / n_bins, method="lower") if len(x) else x
+    place = np.searchsorted(np.unique(cuts), x, side="left")
     rows = []
     for each in np.unique(place):
         inside = place == each
-        mean = float(y[inside].mean())
-        sums = np.bincount(date[inside], weights=y[inside] - mean, minlength=n_dates)
-        error = mean_ic_inference(sums, lag=lag).standard_error * n_dates / inside.sum()
-        rows.append((int(inside.sum()), float(x[inside].mean()), mean, error))
-    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+        n, mean = int(inside.sum()), float(y[inside].mean())
+        error = _error_of_sums(y[inside] - mean, date[inside], int(date.max()) + 1, lag=lag) / n
+        rows.append((n, float(x[inside].mean()), mean, error))
+    columns = {"rows": "int64"} | dict.fromkeys(
+        ("prediction", "label", "standard_error"), "float64"
+    )
+    bins = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    return Calibration(bins, *_slope(x, y, date, lag=lag))
 
 
-def _slope(x: Values, y: Values, date: _Codes, n_dates: int, *, lag: int) -> tuple[float, float]:
-    if x.min() == x.max():
+def _slope(x: Values, y: Values, date: Ints, *, lag: int) -> tuple[float, float]:
+    if not len(x) or x.min() == x.max():
         return nan, nan
     centered = x - x.mean()
     spread = float(centered @ centered)
     slope = float(centered @ y) / spread
-    residual = y - y.mean() - slope * centered
-    influence = np.bincount(date, weights=centered * residual, minlength=n_dates)
-    error = mean_ic_inference(influence, lag=lag).standard_error * n_dates / spread
-    return slope, error
+    influence = centered * (y - y.mean() - slope * centered)
+    return slope, _error_of_sums(influence, date, int(date.max()) + 1, lag=lag) / spread
 
 
-_TYPES = {
-    "rows": "int64",
-    "prediction": "float64",
-    "label": "float64",
-    "standard_error": "float64",
-}
-
-
-def _empty_bins() -> pd.DataFrame:
-    return pd.DataFrame(columns=list(_TYPES)).astype(_TYPES)
+def _error_of_sums(values: Values, date: Ints, n_dates: int, *, lag: int) -> float:
+    """Return the standard error of the sum of all values, from the series of each date's sum."""
+    sums = np.bincount(date, weights=values, minlength=n_dates)
+    return mean_ic_inference(sums, lag=lag).standard_error * n_dates
 
 
 def top_quantile_turnover(
@@ -416,7 +359,8 @@ def top_quantile_turnover(
         Levels ``(instrument, datetime)``, in any row order, no row twice. Equal predictions of
         a date rank in the order of their instruments' names.
     period_dates : int, default 1
-        Dates of the index between the two quantiles compared.
+        Dates of the index between the two quantiles compared, 1 or more, else Model2Error is
+        raised.
 
     Returns
     -------
@@ -424,11 +368,6 @@ def top_quantile_turnover(
         Between 0 (all names held) and 1 (all replaced), indexed by ``datetime``, ascending.
         NaN on the first `period_dates` dates, and where either date has fewer than 10 names or
         equal predictions only: there, names alone would rank.
-
-    Raises
-    ------
-    Model2Error
-        If `period_dates` is not a positive integer.
 
     References
     ----------
@@ -445,56 +384,40 @@ def top_quantile_turnover(
     >>> top_quantile_turnover(prediction, index).tolist()
     [nan, 0.2]
     """
-    whole = isinstance(period_dates, int | np.integer) and not isinstance(period_dates, bool)
-    if not whole or period_dates < 1:
-        raise Model2Error(f"period_dates must be a number of dates, 1 or more, got {period_dates}")
-    dates, instruments = date_codes(index), instrument_codes(index)
-    width = len(instruments.values)
-    cells = np.full(len(dates.values) * width, np.nan)
-    cells[dates.codes * width + instruments.codes] = np.asarray(prediction, dtype=np.float64)
-    members = _top_quantiles(cells.reshape(len(dates.values), width))
-    return pd.Series(
-        _replaced(members, period_dates),
-        index=pd.DatetimeIndex(dates.values, name="datetime"),
-        name="top_quantile_turnover",
-    )
+    require_count("period_dates", period_dates)
+    wide, calendar = _wide(prediction, index)
+    members = _top_quantiles(wide)
+    turnover = np.full(len(members), np.nan)
+    now, before = members[period_dates:], members[:-period_dates]
+    size = now.sum(axis=1)
+    held = (now & before).sum(axis=1)
+    defined = (size > 0) & before.any(axis=1)
+    turnover[period_dates:][defined] = (size[defined] - held[defined]) / size[defined]
+    return pd.Series(turnover, index=calendar, name="top_quantile_turnover")
+
+
+def _wide(prediction: ArrayLike, index: pd.MultiIndex) -> tuple[Values, pd.DatetimeIndex]:
+    """Lay predictions out as dates by instruments, NaN where there is none."""
+    grid = Grid.of(index)
+    wide = grid.laid_out(prediction, index)[:-1]
+    return wide.reshape(len(grid.dates), len(grid.instruments)), grid.dates
 
 
 def _top_quantiles(predictions: Values) -> NDArray[np.bool_]:
-    """Return who is in the top quantile of every date, shape (n_dates, n_instruments).
-
-    A date without quantiles has no members.
-    """
+    """Return who is in the top quantile of every date; nobody on a date without quantiles."""
     members = np.zeros(predictions.shape, dtype=bool)
     finite = np.isfinite(predictions)
-    rows_of_all, instrument_of_all = np.nonzero(finite)
+    date, instrument = np.nonzero(finite)
     values = predictions[finite]
     for _, names, rows in chunks_of_dates(finite.sum(axis=1)):
         filled = filled_cells(names)
-        wide = lay_out(values[rows], filled)
-        order = np.argsort(wide, axis=1, kind="stable")
-        ranked = np.take_along_axis(wide, order, axis=1)
-        quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
-        size = names // np.maximum(quantiles, 1)
-        varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
+        order, size, defined = _outer_quantiles(lay_out(values[rows], filled), names)
         place = np.arange(filled.shape[1])[np.newaxis, :]
-        top = filled & (place >= (names - size)[:, np.newaxis])
-        top &= ((quantiles >= 2) & varies)[:, np.newaxis]
+        top = filled & (place >= (names - size)[:, np.newaxis]) & defined[:, np.newaxis]
         of_row = np.zeros(filled.shape, dtype=bool)
         np.put_along_axis(of_row, order, top, axis=1)
-        members[rows_of_all[rows], instrument_of_all[rows]] = of_row[filled]
+        members[date[rows], instrument[rows]] = of_row[filled]
     return members
-
-
-def _replaced(members: NDArray[np.bool_], period: int) -> Values:
-    sizes = members.sum(axis=1)
-    turnover = np.full(len(members), np.nan)
-    now, before = members[period:], members[:-period]
-    defined = (sizes[period:] > 0) & (sizes[:-period] > 0)
-    held = (now & before).sum(axis=1)
-    size = sizes[period:][defined]
-    turnover[period:][defined] = (size - held[defined]) / size
-    return turnover
 
 
 def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: int) -> pd.Series:
@@ -512,18 +435,13 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
         Levels ``(instrument, datetime)``, in any row order; an instrument is there at most
         once a date.
     lag : int
-        Distance in dates of `index`, 1 or more.
+        Distance in dates of `index`, 1 or more, else Model2Error is raised.
 
     Returns
     -------
     Series of shape (n_dates,), float64
         Indexed by ``datetime``, ascending. NaN on the first `lag` dates, with fewer than 3
         common instruments, and where one side is constant.
-
-    Raises
-    ------
-    Model2Error
-        If `lag` is not a whole number of at least 1.
 
     Examples
     --------
@@ -534,19 +452,12 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
     >>> rank_autocorrelation([1.0, 3.0, 2.0, 2.0, 3.0, 1.0], index, lag=1).tolist()
     [nan, -1.0]
     """
-    if isinstance(lag, bool) or not isinstance(lag, int | np.integer) or lag < 1:
-        raise Model2Error(f"lag must be a number of dates, 1 or more, got {lag!r}")
-    dates, instruments = date_codes(index), instrument_codes(index)
-    wide = np.full((len(dates.values), len(instruments.values)), np.nan)
-    wide[dates.codes, instruments.codes] = np.asarray(prediction, dtype=np.float64)
+    require_count("lag", lag)
+    wide, calendar = _wide(prediction, index)
     now, before = wide[lag:], wide[:-lag]
     common = np.isfinite(now) & np.isfinite(before)
     counts = common.sum(axis=1).astype(np.int64)
     correlation = np.full(len(wide), np.nan)
     if len(counts):
         correlation[lag:] = correlate_dates(now[common], before[common], counts)[1]
-    return pd.Series(
-        correlation,
-        index=pd.DatetimeIndex(dates.values, name="datetime"),
-        name="rank_autocorrelation",
-    )
+    return pd.Series(correlation, index=calendar, name="rank_autocorrelation")

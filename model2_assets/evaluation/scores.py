@@ -3,57 +3,23 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import nan
+from typing import Self
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.config.partition import horizon_days
+from model2_assets.config.partition import Partition
 from model2_assets.errors import ContractError
-from model2_assets.evaluation.ic import (
-    NO_LABEL,
-    LabelPanel,
-    RowName,
-    Rows,
-    correlate_dates,
-    label_panel,
-    refuse_rows,
-    rows_named_by,
-)
+from model2_assets.evaluation.ic import Grid, Ints, Values, correlate_dates
 from model2_assets.evaluation.inference import (
     deflated_sharpe_ratio,
     label_overlap_days,
     mean_ic_inference,
 )
+from model2_assets.evaluation.metrics import metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
-
-SCOPES = ("fold", "split", "path", "all")
-"""What is scored, in the order of the table."""
-
-SCORE_METRICS = (
-    "rank_ic",
-    "ic",
-    "icir",
-    "r2",
-    "mse",
-    "rmse",
-    "mae",
-    "hit_rate",
-    "samples",
-    "dates",
-)
-"""Metrics of every scope, in the order of the table."""
-
-HISTORY_METRICS = (
-    "rank_ic_se",
-    "rank_ic_t",
-    "n_effective",
-    "decile_spread_bps",
-    "deflated_sharpe",
-)
-"""Metrics of complete histories besides, scopes ``path`` and ``all``: a single fold has too
-few independent windows."""
 
 LAG_OVERLAPS = 2
 """Lag of standard errors, in overlaps of labels. With one, Bartlett weights see two thirds of
@@ -61,8 +27,7 @@ the variance that overlapping adds, and a 5% test rejects 9 to 15% of worthless 
 with two, 6 to 13% (8,000 dates at 21 days to 1,200 at 63); more do not help short histories."""
 
 _IDS = ("fold_id", "split_id", "path_id")
-
-Values = NDArray[np.float64]
+"""Which fold, split or path a score is of; all are missing for all rows."""
 
 
 def score_predictions(
@@ -94,7 +59,8 @@ def score_predictions(
         Labels in bps, indexed likewise; aligned by index, and may have further rows.
     horizon_days : int
         Dates after which a label's window is over: the deflated Sharpe ratio is that of
-        dates so far apart, whose returns do not overlap.
+        dates so far apart, whose returns do not overlap. It is the median over all dates to
+        start from, since one start's is much a matter of luck.
     overlap_days : int
         Dates over which labels overlap, horizon - 1 at least. The standard error of the mean
         daily rank IC looks back over twice as many.
@@ -109,31 +75,9 @@ def score_predictions(
     -------
     DataFrame of shape (n_scores, 6)
         ``scope``: ``fold``, ``split``, ``path``, or ``all`` rows; ``fold_id``, ``split_id``
-        and ``path_id`` Int64, missing but for the scope's own; ``metric``; ``value``
-        float64, NaN where a metric is undefined:
-
-        ================= ================================================================
-        rank_ic, ic       mean over dates of the Spearman and Pearson correlation
-                          (`daily_ic`)
-        icir              mean over standard deviation (ddof 1) of the daily rank IC, not
-                          annualized
-        r2                coefficient of determination, as sklearn.metrics.r2_score
-        mse               mean squared error, bps²
-        rmse, mae         root of it, and mean absolute error, bps
-        hit_rate          share of rows whose prediction has the label's sign, among rows
-                          where neither is zero
-        samples           rows
-        dates             distinct dates
-        rank_ic_se        standard error of the mean daily rank IC (`mean_ic_inference`)
-        rank_ic_t         rank_ic over it
-        n_effective       independent dates that would give the same standard error
-        decile_spread_bps mean over dates of the top quantile's label less the bottom
-                          quantile's, bps (`decile_spread`)
-        deflated_sharpe   probability that the spread's Sharpe ratio, over every
-                          `horizon_days`-th date, exceeds the expected best of `n_trials`
-                          worthless models (`deflated_sharpe_ratio`); the median over all
-                          dates to start from, since one start's is much a matter of luck
-        ================= ================================================================
+        and ``path_id`` Int64, missing but for the scope's own; ``metric``, as `METRICS`
+        explains it; ``value`` float64 (bps, bps², shares), NaN where a metric is undefined.
+        Standard errors, spread and deflated Sharpe ratio are those of paths and of all rows.
 
     Raises
     ------
@@ -141,15 +85,14 @@ def score_predictions(
         If there are no rows, a prediction is not finite, a row has no fold or no label, or a
         row repeats.
     """
-    panel = label_panel(label)
-    records: list[_Record] = []
-    overall = _prepare_oof(oof, panel)
+    labels = _Labels.of(label)
     settings = _Settings(horizon_days, overlap_days, n_trials)
-    fold_of = oof["fold_id"].to_numpy(dtype=np.int64)
-    for fold, scored in overall.by(fold_of, "fold"):
+    overall = _prepare_oof(oof, labels)
+    records: list[_Record] = []
+    for fold, scored in overall.by(oof["fold_id"].to_numpy(dtype=np.int64), "fold"):
         records += _records("fold", fold, _scores(scored))
     if paths is not None:
-        single = _prepare_paths(paths, panel)
+        single = _prepare_paths(paths, labels)
         for split, scored in single.by(paths["split_id"].to_numpy(np.int32), "split"):
             records += _records("split", split, _scores(scored))
         for path, scored in single.by(paths["path_id"].to_numpy(np.int32), "path"):
@@ -158,6 +101,132 @@ def score_predictions(
     records += _records("all", None, _scores(scored) | _history(scored, settings))
     table = pd.DataFrame(records, columns=["scope", *_IDS, "metric", "value"])
     return table.astype(dict.fromkeys(_IDS, "Int64") | {"value": "float64"})
+
+
+def score_partition(
+    oof: pd.DataFrame,
+    paths: pd.DataFrame,
+    labels: pd.DataFrame,
+    partition: Partition,
+    *,
+    execution_lag_days: int,
+    n_trials: int,
+) -> pd.DataFrame:
+    """Score the stored predictions of one horizon and model, as the contract CVScores.
+
+    `paths` are the single predictions of every split (``oof_paths``), `n_trials` the models times
+    horizons that the best was chosen from. Predictions made from other labels, or by other models
+    than each other, are refused.
+    """
+    made_from = facts_of(oof).get(INPUTS, {})
+    at_hand = data_versions_of(labels=labels)
+    require_made_from("oof_predictions", made_from, at_hand)
+    require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
+    scores = score_predictions(
+        oof,
+        labels[f"label_{partition.horizon}"],
+        horizon_days=partition.days,
+        overlap_days=label_overlap_days(partition.horizon, execution_lag_days=execution_lag_days),
+        n_trials=n_trials,
+        paths=paths,
+    )
+    scores.insert(0, "horizon", partition.horizon)
+    scores.insert(0, "model", partition.model)
+    ids = dict.fromkeys(_IDS, "Int16")
+    return scores.astype({**ids, "model": "str", "horizon": "str"})
+
+
+def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per fold, split, path and for all rows, a column per metric.
+
+    Parameters
+    ----------
+    scores : DataFrame of shape (n_scores, n_columns)
+        Scores of one partition.
+
+    Returns
+    -------
+    DataFrame of shape (n_units, 2 + n_metrics)
+        ``scope``, its ``id`` (Int16, missing for all), and the metrics, NaN where a scope has
+        none.
+    """
+    ids = scores["fold_id"].fillna(scores["split_id"]).fillna(scores["path_id"])
+    unit = scores["scope"] + ids.astype("str").where(ids.notna(), "")
+    first = ~unit.duplicated()
+    wide = scores.assign(unit=unit).pivot_table(
+        index="unit", columns="metric", values="value", sort=False, dropna=False
+    )
+    values = wide[list(dict.fromkeys(scores["metric"]))].reset_index(drop=True)
+    values.insert(0, "scope", scores.loc[first, "scope"].to_numpy())
+    values.insert(1, "id", ids[first].array)
+    return values
+
+
+def overall_scores(scores: pd.DataFrame) -> dict[str, float]:
+    """Return the scores of all rows by metric."""
+    overall = scores[scores["scope"] == "all"]
+    return dict(zip(overall["metric"], overall["value"], strict=True))
+
+
+def rank_ics(scores: pd.DataFrame, scope: str) -> pd.Series:
+    """Return the rank IC of every fold, split or path, indexed by its id."""
+    chosen = scores[(scores["scope"] == scope) & (scores["metric"] == "rank_ic")]
+    return chosen.set_index(chosen[f"{scope}_id"].astype("int64"))["value"]
+
+
+def has_several_paths(scores: pd.DataFrame) -> bool:
+    """Tell whether a partition's scores are of more than one path."""
+    return int(scores["path_id"].nunique()) > 1
+
+
+def describe_scores(scores: pd.DataFrame) -> list[str]:
+    """Return one line of text per fold, one per path where there are several, one for all."""
+    wide = wide_scores(scores)
+    several = has_several_paths(scores)
+    shown = wide[wide["scope"].isin(["fold", "all", *(["path"] if several else [])])]
+    lines = []
+    for row in shown.to_dict("records"):
+        overall = "all folds, mean over paths" if several else "all folds"
+        unit = overall if row["scope"] == "all" else f"{row['scope']} {row['id']}"
+        values = (
+            f"{metric.heading} {metric.text(row[metric.name])} {metric.unit}".rstrip()
+            for metric in metrics_of("folds")
+        )
+        lines.append(f"{unit}: {', '.join(values)}")
+    return lines
+
+
+@dataclass(frozen=True, eq=False)
+class _Labels:
+    """Finite labels on a grid of their dates and instruments."""
+
+    grid: Grid
+    label: Values
+
+    @classmethod
+    def of(cls, label: pd.Series) -> "_Labels":
+        """Lay labels out, in any row order; two for one row are refused."""
+        label = label[np.isfinite(label.to_numpy(dtype=np.float64, na_value=np.nan))]
+        index = label.index
+        assert isinstance(index, pd.MultiIndex)
+        grid = Grid.of(index)
+        wide = grid.laid_out(label, index)
+        if np.count_nonzero(np.isfinite(wide)) < len(label):
+            _refuse("label", index, index.duplicated(), "has two labels", "keep one")
+        return cls(grid, wide)
+
+
+def _refuse(
+    table: str, index: pd.MultiIndex, faulty: NDArray[np.bool_], fault: str, remedy: str
+) -> None:
+    """Raise ContractError for the first faulty row, if there is one."""
+    if faulty.any():
+        row = index[[int(np.argmax(faulty))]]
+        instrument, date = (row.get_level_values(name)[0] for name in ("instrument", "datetime"))
+        raise ContractError(
+            f"{table} row of instrument {instrument} on {date:%Y-%m-%d} {fault} (as do "
+            f"{int(faulty.sum()) - 1} others); {remedy}"
+        )
 
 
 _Record = tuple[str, int | None, int | None, int | None, str, float]
@@ -176,19 +245,28 @@ class _Scored:
 
     prediction: Values
     label: Values
-    counts: NDArray[np.int64]
+    counts: Ints
     ic: Values
     rank_ic: Values
 
 
 @dataclass(frozen=True, eq=False)
 class _Predictions:
-    """Predictions of a table, in its row order, and where their labels are."""
+    """Predictions of a table, in its row order, and the cells of their labels."""
 
-    panel: LabelPanel
-    position: Rows
+    labels: _Labels
+    index: pd.MultiIndex
     prediction: Values
-    name: RowName
+    cell: Ints
+
+    @classmethod
+    def of(cls, labels: _Labels, index: pd.MultiIndex, values: pd.Series, table: str) -> Self:
+        prediction, cell = values.to_numpy(np.float64), labels.grid.cells(index)
+        faulty = ~np.isfinite(prediction)
+        _refuse(table, index, faulty, "has no finite prediction", "train again")
+        remedy = "score with the labels it was trained on"
+        _refuse(table, index, np.isnan(labels.label[cell]), "has no label", remedy)
+        return cls(labels, index, prediction, cell)
 
     def by(self, ids: NDArray[np.integer], unit: str) -> Iterator[tuple[int, _Scored]]:
         """Yield the rows of every id, ascending."""
@@ -197,72 +275,34 @@ class _Predictions:
 
     def scored(self, rows: NDArray[np.bool_] | slice, unit: str) -> _Scored:
         """Return chosen rows in canonical order; a row that repeats is refused."""
-        position, prediction = self.position[rows], self.prediction[rows]
-        placed = np.full(len(self.panel.label), np.nan)
-        placed[position] = prediction
+        placed = np.full(len(self.labels.label), np.nan)
+        placed[self.cell[rows]] = self.prediction[rows]
         chosen = np.flatnonzero(np.isfinite(placed))
-        if len(chosen) < len(position):
-            repeats = pd.Series(position).duplicated().to_numpy()
-            of_table = np.arange(len(self.position))[rows]
-            refuse_rows(
-                unit,
-                repeats,
-                lambda row: self.name(int(of_table[row])),
-                "appears more than once",
-                "keep one row",
-            )
-        prediction, label = placed[chosen], self.panel.label[chosen]
-        date = self.panel.date[chosen]
+        if len(chosen) < len(self.cell[rows]):
+            index = self.index[rows]
+            _refuse(unit, index, index.duplicated(), "appears more than once", "keep one row")
+        prediction, label = placed[chosen], self.labels.label[chosen]
+        date = chosen // len(self.labels.grid.instruments)
         # From the first date to the last: a date between without rows keeps its place.
         counts = np.bincount(date - date[0]).astype(np.int64)
         ic, rank_ic = correlate_dates(prediction, label, counts)
         return _Scored(prediction, label, counts, ic, rank_ic)
 
 
-def _prepare_oof(oof: pd.DataFrame, panel: LabelPanel) -> _Predictions:
-    index = oof.index
+def _prepare_oof(oof: pd.DataFrame, labels: _Labels) -> _Predictions:
     if len(oof) == 0:
         raise ContractError("out-of-fold predictions have no rows to score; train again")
+    index, no_fold = oof.index, oof["fold_id"].isna().to_numpy()
     assert isinstance(index, pd.MultiIndex)
-    refuse_rows(
-        "out-of-fold",
-        oof["fold_id"].isna().to_numpy(),
-        rows_named_by(index),
-        "has no fold_id",
-        "train again",
-    )
-    position = panel.positions_of_index(index)
-    return _checked(
-        _Predictions(panel, position, oof["prediction"].to_numpy(np.float64), rows_named_by(index)),
-        "out-of-fold",
-    )
+    _refuse("out-of-fold", index, no_fold, "has no fold_id", "train again")
+    return _Predictions.of(labels, index, oof["prediction"], "out-of-fold")
 
 
-def _prepare_paths(paths: pd.DataFrame, panel: LabelPanel) -> _Predictions:
+def _prepare_paths(paths: pd.DataFrame, labels: _Labels) -> _Predictions:
     if len(paths) == 0:
         raise ContractError("oof_paths has no rows to score; materialize it again")
-    instrument, datetime = paths["instrument"], paths["datetime"]
-
-    def name(row: int) -> tuple[str, pd.Timestamp]:
-        return instrument.iloc[row], datetime.iloc[row]
-
-    position = panel.positions(instrument, datetime)
-    return _checked(
-        _Predictions(panel, position, paths["prediction"].to_numpy(np.float64), name), "oof_paths"
-    )
-
-
-def _checked(predictions: _Predictions, table: str) -> _Predictions:
-    finite = np.isfinite(predictions.prediction)
-    refuse_rows(table, ~finite, predictions.name, "has no finite prediction", "train again")
-    refuse_rows(
-        table,
-        predictions.position == NO_LABEL,
-        predictions.name,
-        "has no label",
-        "score with the labels it was trained on",
-    )
-    return predictions
+    index = pd.MultiIndex.from_frame(paths[["instrument", "datetime"]])
+    return _Predictions.of(labels, index, paths["prediction"], "oof_paths")
 
 
 def _records(scope: str, unit_id: int | None, scores: dict[str, float]) -> list[_Record]:
@@ -271,19 +311,19 @@ def _records(scope: str, unit_id: int | None, scores: dict[str, float]) -> list[
 
 
 def _scores(scored: _Scored) -> dict[str, float]:
-    from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-
+    """Return the metrics of every scope, in the order of the table."""
     prediction, label = scored.prediction, scored.label
     rank_ic = scored.rank_ic[np.isfinite(scored.rank_ic)]
-    mse = float(mean_squared_error(label, prediction))
+    squares = (label - prediction) ** 2
+    mse = float(np.mean(squares))
     return {
         "rank_ic": _mean(rank_ic),
         "ic": _mean(scored.ic),
         "icir": _mean_over_deviation(rank_ic),
-        "r2": float(r2_score(label, prediction)) if len(label) > 1 else nan,
+        "r2": _determination(label, squares),
         "mse": mse,
         "rmse": float(np.sqrt(mse)),
-        "mae": float(mean_absolute_error(label, prediction)),
+        "mae": float(np.mean(np.abs(prediction - label))),
         "hit_rate": _hit_rate(prediction, label),
         "samples": float(len(label)),
         "dates": float(np.count_nonzero(scored.counts)),
@@ -291,6 +331,7 @@ def _scores(scored: _Scored) -> dict[str, float]:
 
 
 def _history(scored: _Scored, settings: _Settings) -> dict[str, float]:
+    """Return the further metrics of complete histories, in the order of the table."""
     inference = mean_ic_inference(scored.rank_ic, lag=LAG_OVERLAPS * settings.overlap_days)
     spread = spread_dates(scored.prediction, scored.label, scored.counts)
     return {
@@ -323,120 +364,16 @@ def _mean_over_deviation(values: Values) -> float:
     return float(values.mean() / values.std(ddof=1))
 
 
+def _determination(label: Values, squares: Values) -> float:
+    """Return R²; of constant labels, 1 for exact predictions and else 0, as scikit-learn does."""
+    if len(label) < 2:
+        return nan
+    error, total = squares.sum(), ((label - label.mean()) ** 2).sum()
+    return float(1 - error / total) if total > 0 else float(error == 0)
+
+
 def _hit_rate(prediction: Values, label: Values) -> float:
     signed = (prediction != 0) & (label != 0)
     if not signed.any():
         return nan
     return float(np.mean(np.sign(prediction[signed]) == np.sign(label[signed])))
-
-
-SCORE_ID_COLUMNS = ("fold_id", "split_id", "path_id")
-"""Columns that say which fold, split or path a score is of; all are missing for all rows."""
-
-
-def score_partition(
-    oof: pd.DataFrame,
-    paths: pd.DataFrame,
-    labels: pd.DataFrame,
-    *,
-    horizon: str,
-    model: str,
-    execution_lag_days: int,
-    n_trials: int,
-) -> pd.DataFrame:
-    """Score the out-of-fold predictions of one horizon and model.
-
-    Parameters
-    ----------
-    oof : DataFrame of shape (n_rows, 2)
-        Stored out-of-fold predictions, with their provenance.
-    paths : DataFrame of shape (n_predictions, n_columns)
-        Stored single predictions of every split (``oof_paths``), with their provenance.
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        Stored labels, with their provenance.
-    horizon, model : str
-        Such as ``21d`` and ``ridge``.
-    execution_lag_days : int
-        Trading bars from signal to entry.
-    n_trials : int
-        Models times horizons of the region: what the best was chosen from.
-
-    Returns
-    -------
-    DataFrame of shape (n_scores, 8)
-        Columns of CVScores: ``model``, ``horizon``, ``scope``, ``fold_id``, ``split_id``,
-        ``path_id`` (Int16), ``metric``, ``value``; see `score_predictions`.
-
-    Raises
-    ------
-    StoreError
-        If the predictions were made from other labels, or by other models than each other.
-    ContractError
-        If a row has no label or no finite prediction, or repeats.
-    """
-    made_from = facts_of(oof).get(INPUTS, {})
-    at_hand = data_versions_of(labels=labels)
-    require_made_from("oof_predictions", made_from, at_hand)
-    require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
-    scores = score_predictions(
-        oof,
-        labels[f"label_{horizon}"],
-        horizon_days=horizon_days(horizon),
-        overlap_days=label_overlap_days(horizon, execution_lag_days=execution_lag_days),
-        n_trials=n_trials,
-        paths=paths,
-    )
-    scores.insert(0, "horizon", horizon)
-    scores.insert(0, "model", model)
-    ids = dict.fromkeys(SCORE_ID_COLUMNS, "Int16")
-    return scores.astype({**ids, "model": "str", "horizon": "str"})
-
-
-def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:
-    """Return one row per fold, split, path and for all rows, a column per metric.
-
-    Parameters
-    ----------
-    scores : DataFrame of shape (n_scores, n_columns)
-        Scores of one partition.
-
-    Returns
-    -------
-    DataFrame of shape (n_units, 2 + n_metrics)
-        ``scope``, its ``id`` (Int16, missing for all), and the metrics, NaN where a scope has
-        none.
-    """
-    ids = scores["fold_id"].fillna(scores["split_id"]).fillna(scores["path_id"])
-    unit = scores["scope"] + ids.astype("str").where(ids.notna(), "")
-    first = ~unit.duplicated()
-    wide = scores.assign(unit=unit).pivot_table(
-        index="unit", columns="metric", values="value", sort=False, dropna=False
-    )
-    values = wide[list(dict.fromkeys(scores["metric"]))].reset_index(drop=True)
-    values.insert(0, "scope", scores.loc[first, "scope"].to_numpy())
-    values.insert(1, "id", ids[first].array)
-    return values
-
-
-def has_several_paths(scores: pd.DataFrame) -> bool:
-    """Tell whether a partition's scores are of more than one path."""
-    return int(scores["path_id"].nunique()) > 1
-
-
-def describe_scores(scores: pd.DataFrame) -> list[str]:
-    """Return one line of text per fold, one per path where there are several, one for all."""
-    wide = wide_scores(scores)
-    several = (wide["scope"] == "path").sum() > 1
-    shown = wide[wide["scope"].isin(["fold", "all", *(["path"] if several else [])])]
-    return [
-        f"{_unit(row.scope, row.id, several)}: rank IC {row.rank_ic:.4f}, "
-        f"IC {row.ic:.4f}, ICIR {row.icir:.3f}, R² {row.r2:.4f}, RMSE {row.rmse:,.0f} bps, "
-        f"MAE {row.mae:,.0f} bps, hit rate {row.hit_rate:.3f}, {row.samples:,.0f} samples"
-        for row in shown.itertuples()
-    ]
-
-
-def _unit(scope: object, unit_id: object, several_paths: bool) -> str:
-    if scope != "all":
-        return f"{scope} {unit_id}"
-    return "all folds, mean over paths" if several_paths else "all folds"

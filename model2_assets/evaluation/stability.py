@@ -1,12 +1,12 @@
 """How far features, importances and distributions have moved."""
 
 from dataclasses import dataclass
-from math import nan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.evaluation.distribution import Values, finite, mean_of_pairs
 from model2_assets.panel import date_codes, row_chunks
 
 EMPTY_SHARE = 1e-4
@@ -29,9 +29,9 @@ class PopulationStability:
     """
 
     index: float
-    edges: NDArray[np.float64]
-    reference: NDArray[np.float64]
-    current: NDArray[np.float64]
+    edges: Values
+    reference: Values
+    current: Values
 
 
 def population_stability(
@@ -79,7 +79,7 @@ def population_stability(
     >>> round(population_stability(reference, reference[:50]).index, 3)
     3.797
     """
-    before, now = _finite(reference), _finite(current)
+    before, now = finite(reference), finite(current)
     if not (before.size and now.size):
         nothing = np.empty(0)
         return PopulationStability(float("nan"), nothing, nothing, nothing)
@@ -90,28 +90,13 @@ def population_stability(
 
 def stretch_stability(
     prediction: ArrayLike, index: pd.MultiIndex, *, n_dates: int, n_bins: int = 10
-) -> NDArray[np.float64]:
-    """Return the stability index of every stretch of consecutive dates against all others.
+) -> Values:
+    """Return the stability index of every stretch of `n_dates` dates against all others.
 
     Predictions of a few neighbouring dates never spread exactly as those of a whole history.
     This is how far they usually are from it, to compare the index of one such stretch with.
-
-    Parameters
-    ----------
-    prediction : array-like of shape (n_rows,), float
-        Finite values.
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
-    n_dates : int
-        Dates of a stretch. Stretches follow each other without overlap from the first date
-        on; a shorter remainder at the end is left out.
-    n_bins : int, default 10
-        Bins, cut by quantiles of all predictions.
-
-    Returns
-    -------
-    ndarray of shape (n_stretches,), float64
-        In order of time; empty where the history is shorter than two stretches.
+    Stretches follow each other from the first date on; a shorter remainder at the end is left
+    out. Bins are cut by quantiles of all predictions; below two stretches there is nothing.
     """
     values = np.asarray(prediction, dtype=np.float64)
     dates = date_codes(index)
@@ -130,49 +115,32 @@ def stretch_stability(
     return _index(_to_shares(others), _to_shares(counts))
 
 
-def _index(q: NDArray[np.float64], p: NDArray[np.float64]) -> NDArray[np.float64]:
+def _index(q: Values, p: Values) -> Values:
     """Return the index of shares p of shape (..., n_bins) against q of shape (..., n_bins)."""
     q, p = np.maximum(q, EMPTY_SHARE), np.maximum(p, EMPTY_SHARE)
-    divergence: NDArray[np.float64] = np.sum((p - q) * np.log(p / q), axis=-1)
+    divergence: Values = np.sum((p - q) * np.log(p / q), axis=-1)
     return divergence
 
 
-def _finite(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, dtype=np.float64)
-    return array[np.isfinite(array)]
-
-
-def _quantile_edges(values: NDArray[np.float64], n_bins: int) -> NDArray[np.float64]:
+def _quantile_edges(values: Values, n_bins: int) -> Values:
     return np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
 
 
-def _shares(values: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def _shares(values: Values, edges: Values) -> Values:
     return _to_shares(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
 
 
-def _to_shares(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    shares: NDArray[np.float64] = counts / counts.sum(axis=-1, keepdims=True)
+def _to_shares(counts: NDArray[np.int64]) -> Values:
+    shares: Values = counts / counts.sum(axis=-1, keepdims=True)
     return shares
 
 
 _MAIN_KINDS = ("gain", "coefficient", "weight")
-"""Kinds by which features are ranked: the first that a model has."""
+"""Kinds of importance by which features are ranked: the first that a model has."""
 
 
 def main_importance_kind(importance: pd.DataFrame) -> str:
-    """Return the kind of importance by which a table of importances is ranked.
-
-    Parameters
-    ----------
-    importance : DataFrame of shape (n_features, n_columns)
-        Columns ``importance_{kind}``, as `model2_assets.training.aggregate_importances`
-        returns them.
-
-    Returns
-    -------
-    str
-        ``gain``, else ``coefficient``, else ``weight``: the first that is not all missing.
-    """
+    """Return the kind by which importances are ranked: the first that is not all missing."""
     for kind in _MAIN_KINDS:
         if importance[f"importance_{kind}"].notna().any():
             return kind
@@ -180,20 +148,7 @@ def main_importance_kind(importance: pd.DataFrame) -> str:
 
 
 def importances_by_fold(importance: pd.DataFrame, kind: str) -> pd.DataFrame:
-    """Return the importance of every feature in the model of every split.
-
-    Parameters
-    ----------
-    importance : DataFrame of shape (n_features, n_columns)
-        Columns ``feature`` and ``importance_{kind}_fold_{split_id}``.
-    kind : str
-        ``gain``, ``coefficient`` or ``weight``.
-
-    Returns
-    -------
-    DataFrame of shape (n_features, n_splits), float64
-        Indexed by ``feature``, in the order of the table; columns are split ids, ascending.
-    """
+    """Return the importance of every feature (rows) in the model of every split (columns)."""
     prefix = f"importance_{kind}_fold_"
     columns = [name for name in importance.columns if name.startswith(prefix)]
     found = importance.set_index("feature")[columns].astype(np.float64)
@@ -202,61 +157,25 @@ def importances_by_fold(importance: pd.DataFrame, kind: str) -> pd.DataFrame:
 
 
 def importance_stability(by_fold: pd.DataFrame) -> pd.DataFrame:
-    """Return the rank correlation of the importances of every two fold models.
+    """Return the Spearman correlation of the importances of every two fold models.
 
-    Parameters
-    ----------
-    by_fold : DataFrame of shape (n_features, n_splits), float
-        As `importances_by_fold` returns it. Coefficients keep their sign, so that a feature
-        whose effect turns round lowers the correlation.
-
-    Returns
-    -------
-    DataFrame of shape (n_splits, n_splits), float64
-        Spearman correlations, ties sharing their average rank; NaN where a model's
-        importances are all equal. Models of combinatorial splits share most of their train
-        rows, which raises their correlation.
+    Coefficients keep their sign, so that a feature whose effect turns round lowers it. Models of
+    combinatorial splits share most of their train rows, which raises it.
     """
     return by_fold.corr(method="spearman")
 
 
 def fold_agreement(importance: pd.DataFrame) -> float:
-    """Return the mean rank correlation of the importances of two different fold models.
-
-    Parameters
-    ----------
-    importance : DataFrame of shape (n_features, n_columns)
-        As `model2_assets.training.aggregate_importances` returns it.
-
-    Returns
-    -------
-    float
-        Mean of `importance_stability` over all pairs, by the main kind of importance; NaN
-        with fewer than two models.
-    """
+    """Return the mean `importance_stability` of two fold models, by the main kind."""
     by_fold = importances_by_fold(importance, main_importance_kind(importance))
-    values = importance_stability(by_fold).to_numpy(dtype=np.float64)
-    pairs = values[np.triu_indices(len(values), k=1)]
-    pairs = pairs[np.isfinite(pairs)]
-    return float(pairs.mean()) if len(pairs) else nan
+    return mean_of_pairs(importance_stability(by_fold).to_numpy(dtype=np.float64))
 
 
 def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.DataFrame:
-    """Return how complete the features of every date are.
+    """Return how complete the features of every date of the universe are.
 
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features), float
-        Indexed by ``(instrument, datetime)``; rows of the universe only.
-    universe : MultiIndex of shape (n_members,)
-        Every instrument on every date that it belongs to the universe.
-
-    Returns
-    -------
-    DataFrame of shape (n_dates, 3)
-        Indexed by ``datetime``, every date of the universe, ascending: ``names`` int64, its
-        members; ``with_features``, the share of them that have a row of features; ``values``,
-        the share of these rows' values that are not missing, NaN on dates without rows.
+    ``names`` int64, its members on the date; ``with_features``, the share of them that have a row
+    of features; ``values``, the share of these rows' values that are there, NaN without rows.
     """
     calendar = date_codes(universe)
     names = np.bincount(calendar.codes, minlength=len(calendar.values))
@@ -268,13 +187,9 @@ def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.Data
     present = np.concatenate(counts) if counts else np.zeros(0)
     values = np.bincount(dates.codes, weights=present, minlength=len(dates.values))
     cells = rows * features.shape[1]
-    found = pd.DataFrame(
-        {
-            "rows": rows,
-            "values": np.divide(values, cells, out=np.full(len(rows), np.nan), where=cells > 0),
-        },
-        index=dates.values,
-    ).reindex(calendar.values)
+    share = np.divide(values, cells, out=np.full(len(rows), np.nan), where=cells > 0)
+    found = pd.DataFrame({"rows": rows, "values": share}, index=dates.values)
+    found = found.reindex(calendar.values)
     return pd.DataFrame(
         {
             "names": names.astype(np.int64),
@@ -294,18 +209,7 @@ def missing_by_column(features: pd.DataFrame) -> NDArray[np.int64]:
 
 
 def incomplete_features(features: pd.DataFrame) -> pd.DataFrame:
-    """Return which features have missing values, and how many.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features), float
-        The features.
-
-    Returns
-    -------
-    DataFrame of shape (n_incomplete, 3)
-        ``feature``, ``missing`` int64 and its ``share`` of the rows; most first, then by name.
-    """
+    """Return features with missing values, how many, and their share of rows; most first."""
     missing = pd.Series(missing_by_column(features), index=features.columns)
     found = missing[missing > 0].rename_axis("feature").reset_index(name="missing")
     found["share"] = found["missing"] / max(len(features), 1)

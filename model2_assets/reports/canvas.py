@@ -6,66 +6,50 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from io import BytesIO, StringIO
-from math import isnan
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 import pandas as pd
+from cycler import cycler
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL.Image import Image, fromarray
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from PIL.Image import Image
+from model2_assets.evaluation.metrics import number
 
+INK = "#1b1f24"  # text that is read, strongest marks
+MUTED = "#5f6b78"  # axes, tick labels, secondary text and marks
+GRID = "#d8dde3"  # grid and zero lines
+BAND = "#c8cdd3"  # neutral areas, such as train dates
+FAINT = "#f1f3f5"  # areas that are hardly there, such as unused dates
+ACCENT = "#0072b2"  # first series; positive cells of a heatmap
+ACCENT_2 = "#d55e00"  # second series; negative cells of a heatmap
+CAUTION = "#f0c000"  # third series, such as purged dates
+GOOD = "#009e73"  # gains
+BAD = "#b3263c"  # losses
 
-INK = "#1b1f24"
-MUTED = "#5f6b78"
-GRID = "#d8dde3"
-BAND = "#c8cdd3"
-FAINT = "#f1f3f5"
-ACCENT = "#0072b2"
-ACCENT_2 = "#d55e00"
-CAUTION = "#f0c000"
-GOOD = "#009e73"
-BAD = "#b3263c"
+VARIABLES = {
+    INK: "--ink",
+    MUTED: "--muted",
+    GRID: "--grid",
+    BAND: "--band",
+    FAINT: "--faint",
+    ACCENT: "--accent",
+    ACCENT_2: "--accent-2",
+    CAUTION: "--caution",
+    GOOD: "--good",
+    BAD: "--bad",
+}
+"""Custom properties by colour. Hues after Okabe and Ito (2008): colour-blind readers tell them
+apart. Text takes the page's font from ``--chart-font``, else ``sans-serif``."""
 
-VARIABLES = MappingProxyType(
-    {
-        INK: "--ink",
-        MUTED: "--muted",
-        GRID: "--grid",
-        BAND: "--band",
-        FAINT: "--faint",
-        ACCENT: "--accent",
-        ACCENT_2: "--accent-2",
-        CAUTION: "--caution",
-        GOOD: "--good",
-        BAD: "--bad",
-    }
-)
-"""Custom properties by colour:
-
-============ ==========================================================
---ink        text that is read, strongest marks
---muted      axes, tick labels, secondary text and marks
---grid       grid and zero lines
---band       neutral areas, such as train dates
---faint      areas that are hardly there, such as unused dates
---accent     first series; positive cells of a heatmap
---accent-2   second series; negative cells of a heatmap
---caution    third series, such as purged dates
---good       gains
---bad        losses
-============ ==========================================================
-
-Text takes the page's font from ``--chart-font``, else ``sans-serif``. Hues after Okabe and
-Ito (2008): colour-blind readers tell them apart.
-"""
-
-Draw = Callable[["Axes"], None]
-"""Draws a chart on empty axes of a figure of its own."""
+Draw = Callable[..., None]
+"""Draws data on empty axes of a figure of its own: called with the axes and the data."""
 
 WIDTH_PX = 900
 HEIGHT_PX = 300
@@ -108,25 +92,10 @@ _STYLE: dict[Any, Any] = {
 }
 
 
-def png(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> bytes:
-    """Return a drawing as a small PNG on white.
-
-    Parameters
-    ----------
-    draw : callable
-        Called with the axes to draw on.
-    width_px, height_px : int, default 900 and 300
-        Size of the picture, pixels.
-
-    Returns
-    -------
-    bytes
-        A PNG of at most 64 colours: some kilobytes, the same for the same drawing.
-    """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
+def png(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> bytes:
+    """Return a drawing as a small PNG on white, of at most 64 colours: some kilobytes."""
     with _style():
-        canvas = FigureCanvasAgg(_drawn(draw, width_px, height_px))
+        canvas = FigureCanvasAgg(_drawn(draw, data, width_px, height_px))
         canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     picture = BytesIO()
@@ -134,27 +103,15 @@ def png(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> 
     return picture.getvalue()
 
 
-def svg(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> str:
-    """Return a drawing as SVG to be put into a page.
+def svg(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> str:
+    """Return a drawing as an ``<svg>`` element to be put into a page.
 
-    Parameters
-    ----------
-    draw : callable
-        Called with the axes to draw on.
-    width_px, height_px : int, default 900 and 300
-        Shape of the picture, CSS pixels; it shrinks to the width of what contains it.
-
-    Returns
-    -------
-    str
-        An ``<svg>`` element without a background. Every colour is a custom property of
-        `VARIABLES`, every text is text in the font ``--chart-font``, nothing outside is
-        referred to, and ids are those of no other drawing on the page.
+    It has no background and shrinks to the width of what contains it. Every colour is a custom
+    property of `VARIABLES`, every text is text in the font ``--chart-font``, nothing outside is
+    referred to, and ids are those of no other drawing on the page.
     """
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-
     with _style():
-        figure = _drawn(draw, width_px, height_px)
+        figure = _drawn(draw, data, width_px, height_px)
         figure.patch.set_visible(False)
         figure.draw_without_rendering()
         figure.set_layout_engine("none")  # it would be worked out again
@@ -164,10 +121,8 @@ def svg(draw: Draw, *, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> 
     return _embeddable(written.getvalue(), width_px, height_px)
 
 
-def _with_few_colours(pixels: NDArray[np.uint8]) -> "Image":
+def _with_few_colours(pixels: NDArray[np.uint8]) -> Image:
     """Return a picture in its most frequent colours, which areas and lines keep exactly."""
-    from PIL.Image import fromarray
-
     height, width, _ = pixels.shape
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
     found = fromarray(pixels).getcolors(height * width)
@@ -183,18 +138,13 @@ def _with_few_colours(pixels: NDArray[np.uint8]) -> "Image":
 
 
 def _style() -> AbstractContextManager[None]:
-    from cycler import cycler
-    from matplotlib import rc_context
-
     return rc_context({**_STYLE, "axes.prop_cycle": cycler(color=[ACCENT, ACCENT_2])})
 
 
-def _drawn(draw: Draw, width_px: int, height_px: int) -> "Figure":
-    from matplotlib.figure import Figure
-
+def _drawn(draw: Draw, data: tuple[Any, ...], width_px: int, height_px: int) -> Figure:
     size = (width_px / _DPI, height_px / _DPI)
     figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    draw(figure.add_subplot())
+    draw(figure.add_subplot(), *data)
     return figure
 
 
@@ -243,16 +193,14 @@ def _own_ids(body: str) -> str:
     return _REFERENCE.sub(lambda r: r[0].replace("#", f"#{prefix}-"), body)
 
 
-_MOST_POINTS = 900
-
 _OFFSETS = ["", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
 """What the last tick of each unit, years first, leaves to say."""
 
+DASHES = (0, (4, 3))
 
-def date_axis(axes: "Axes", dates: pd.DatetimeIndex) -> None:
+
+def date_axis(axes: Axes, dates: pd.DatetimeIndex) -> None:
     """Let the horizontal axis run from the first date to the last, with short date ticks."""
-    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
-
     locator = AutoDateLocator(minticks=4, maxticks=12)
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=_OFFSETS))
@@ -260,34 +208,48 @@ def date_axis(axes: "Axes", dates: pd.DatetimeIndex) -> None:
     axes.set_xlim(first - 0.5, last + 0.5)
 
 
-def thinned(count: int) -> NDArray[np.intp]:
-    """Return positions of at most as many points as there are pixels, the last included."""
-    step = -(-count // _MOST_POINTS)
-    return np.arange(count)[::-1][::step][::-1]
+def thinned(series: Any) -> Any:
+    """Return at most as many rows of a table or series as there are pixels, the last included."""
+    step = -(-len(series) // WIDTH_PX)
+    return series.iloc[::-1].iloc[::step].iloc[::-1]
 
 
-def zero_line(axes: "Axes") -> None:
+def zero_line(axes: Axes) -> None:
     """Draw the line at zero across the axes."""
     axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1.5)
 
 
-def signed(value: float, digits: int) -> str:
-    """Return a number with its sign, as axes write it; a dash where there is none."""
-    return "–" if isnan(value) else f"{value:+.{digits}f}".replace("-", "−")
+def mean_line(axes: Axes, mean: float, label: str) -> None:
+    """Draw a dashed line at a mean across the axes."""
+    axes.axhline(mean, color=INK, linewidth=1, linestyle=DASHES, label=label)
 
 
-def value_grid(axes: "Axes") -> None:
-    """Draw horizontal grid lines alone."""
-    axes.grid(axis="y")
+def value_grid(axes: Axes, axis: Literal["x", "y"] = "y") -> None:
+    """Draw the grid lines of the values alone, and no ticks."""
+    axes.grid(axis=axis)
     axes.tick_params(axis="y", length=0)
 
 
-def whole_numbers(axes: "Axes") -> None:
+def whole_numbers(axes: Axes) -> None:
     """Write the values of the vertical axis without decimals, in groups of three digits."""
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}".replace("-", "−"))
+    axes.yaxis.set_major_formatter(lambda value, _: number(value, ",.0f"))
 
 
-def nothing_to_draw(axes: "Axes", reason: str) -> None:
+def legend_above(axes: Axes, columns: int) -> None:
+    """Put the legend above the axes, in a row."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
+
+
+def right_axis(axes: Axes, label: str) -> Axes:
+    """Return axes of the same width with a scale of their own on the right."""
+    right = axes.twinx()
+    right.spines[:].set_visible(False)
+    right.tick_params(axis="y", length=0)
+    right.set_ylabel(label)
+    return right
+
+
+def nothing_to_draw(axes: Axes, reason: str) -> None:
     """Say why there is no chart, in its place."""
     axes.set_axis_off()
     axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED)
@@ -301,11 +263,10 @@ class LineStyle:
     dashes: Literal["-"] | tuple[int, tuple[int, int]] = "-"
 
 
-_DASHED = (0, (4, 2))
 _COLOURS = (ACCENT, ACCENT_2, GOOD, MUTED)
 
 LINE_STYLES = (
     *(LineStyle(colour) for colour in _COLOURS),
-    *(LineStyle(colour, _DASHED) for colour in _COLOURS),
+    *(LineStyle(colour, (0, (4, 2))) for colour in _COLOURS),
 )
 """In the order in which lines take them."""

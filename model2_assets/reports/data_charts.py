@@ -1,14 +1,17 @@
 """Charts of inputs, predictions and importances."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
+from matplotlib.patches import Patch, Rectangle
+from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.cross_validation import Role
 from model2_assets.cross_validation.roles import role_columns
-from model2_assets.evaluation import histogram, most_frequent_roles, reach_of
+from model2_assets.evaluation.distribution import finite, histogram, reach_of
+from model2_assets.evaluation.metrics import METRICS, number
 from model2_assets.panel import date_codes
 from model2_assets.reports.canvas import (
     ACCENT,
@@ -16,45 +19,32 @@ from model2_assets.reports.canvas import (
     BAD,
     BAND,
     CAUTION,
+    DASHES,
     FAINT,
     INK,
     MUTED,
     WIDTH_PX,
     date_axis,
+    legend_above,
     nothing_to_draw,
-    signed,
+    right_axis,
     value_grid,
 )
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
-
-def draw_feature_coverage(axes: "Axes", coverage: pd.DataFrame) -> None:
+def draw_feature_coverage(axes: Axes, coverage: pd.DataFrame) -> None:
     """Draw the share of names with features and of features with values, date by date.
 
     The number of names stands behind them, on an axis of its own on the right.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes.
-    coverage : DataFrame of shape (n_dates, 3)
-        As `model2_assets.evaluation.feature_coverage` returns it.
     """
     if coverage.empty:
         nothing_to_draw(axes, "no dates")
         return
-    from matplotlib.ticker import MaxNLocator
-
     dates = pd.DatetimeIndex(coverage.index)
-    right = axes.twinx()
+    right = right_axis(axes, "names")
     names = coverage["names"].to_numpy()
     right.fill_between(dates.to_numpy(), 0, names, color=BAND, alpha=0.45, step="post")
     right.set_ylim(0, 1.15 * int(names.max()))
-    right.set_ylabel("names")
-    right.tick_params(axis="y", length=0)
-    right.spines[:].set_visible(False)
     right.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_zorder(right.get_zorder() + 1)
     lines = {
@@ -71,11 +61,10 @@ def draw_feature_coverage(axes: "Axes", coverage: pd.DataFrame) -> None:
     value_grid(axes)
     axes.set_ylabel("share, %")
     date_axis(axes, dates)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, borderaxespad=0.2)
+    legend_above(axes, 3)
 
 
 BAR_PX = 22
-_MARGIN_PX = 115
 _TALLEST_PX = 1000
 _MIN_RUN_PX = 2.0
 _PLOT_SHARE = 0.88
@@ -91,20 +80,12 @@ ROLE_COLOURS = {
 """Told apart by lightness alone as well."""
 
 
-def draw_fold_timeline(axes: "Axes", splits: pd.DataFrame) -> None:
-    """Draw what every date does in every split.
+def draw_fold_timeline(axes: Axes, splits: pd.DataFrame) -> None:
+    """Draw what every date does in every split, in the colour of most of its rows.
 
-    A date has the colour of most of its rows. The axis counts dates with rows, so gaps in
-    the calendar take no room. A run of dates is drawn at least two pixels wide, since a
-    five-day embargo in thirty years would vanish. Where every horizon has splits of its
-    own, they follow one another, horizon by horizon.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes, best as high as `fold_timeline_height` says.
-    splits : DataFrame of shape (n_rows, 1 + n_columns)
-        The cv_splits table.
+    The axis counts dates with rows, so gaps in the calendar take no room. A run of dates is drawn
+    at least two pixels wide, since a five-day embargo in thirty years would vanish. Splits that
+    every horizon has of its own follow one another, horizon by horizon.
     """
     index = splits.index
     assert isinstance(index, pd.MultiIndex)
@@ -116,42 +97,45 @@ def draw_fold_timeline(axes: "Axes", splits: pd.DataFrame) -> None:
     )
     _draw_runs(axes, roles)
     names = [f"{column.horizon or ''} {column.split_id}".strip() for column in columns]
-    _label_axes(axes, pd.DatetimeIndex(dates.values), names)
-    _add_legend(axes, [role for role in ROLE_COLOURS if role != Role.UNUSED or role in roles])
+    axes.set_xlim(0, n_dates)
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.set_xticks(*_date_ticks(pd.DatetimeIndex(dates.values)))
+    step = max(1, -(-len(names) // 40))
+    axes.set_yticks(range(0, len(names), step), names[::step])
+    axes.set_ylabel("split")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _name_roles(axes, [role for role in ROLE_COLOURS if role != Role.UNUSED or role in roles])
 
 
 def fold_timeline_height(splits: pd.DataFrame) -> int:
     """Return the height in pixels that suits the number of splits."""
-    return min(_MARGIN_PX + BAR_PX * len(role_columns(splits)), _TALLEST_PX)
+    return min(115 + BAR_PX * len(role_columns(splits)), _TALLEST_PX)
 
 
-def _draw_runs(axes: "Axes", roles: NDArray[np.int8]) -> None:
+def most_frequent_roles(
+    roles: NDArray[np.int8], codes: NDArray[np.int64], n_dates: int
+) -> NDArray[np.int8]:
+    """Return the role of most rows of every date; of equally many, that of smallest number."""
+    counts = np.bincount(codes * len(Role) + roles, minlength=n_dates * len(Role))
+    most: NDArray[np.int8] = counts.reshape(n_dates, len(Role)).argmax(axis=1).astype(np.int8)
+    return most
+
+
+def _draw_runs(axes: Axes, roles: NDArray[np.int8]) -> None:
     """Draw the runs of equal role, widest kinds first so that thin ones stay on top."""
-    from matplotlib.collections import PolyCollection
-
     n_splits, n_dates = roles.shape
     first = np.ones((n_splits, 1), dtype=bool)
     split, start = np.nonzero(np.hstack([first, roles[:, 1:] != roles[:, :-1]]))
     stop = np.where(np.append(split[1:] == split[:-1], False), np.append(start[1:], 0), n_dates)
     least = _MIN_RUN_PX * n_dates / (WIDTH_PX * _PLOT_SHARE)
     stop = start + np.maximum(stop - start, least)
-    corners = np.stack([start, start, stop, stop], axis=1), np.outer(split, np.ones(4))
-    boxes = np.stack([corners[0], corners[1] + np.array([-0.4, 0.4, 0.4, -0.4])], axis=2)
+    x = np.stack([start, start, stop, stop], axis=1)
+    y = split[:, np.newaxis] + np.array([-0.4, 0.4, 0.4, -0.4])
+    boxes = np.stack([x, y], axis=2)
     for role, colour in ROLE_COLOURS.items():
         chosen = boxes[roles[split, start] == role]
         axes.add_collection(PolyCollection(chosen, facecolors=colour, linewidths=0))
-
-
-def _label_axes(axes: "Axes", calendar: pd.DatetimeIndex, names: list[str]) -> None:
-    axes.set_xlim(0, len(calendar))
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    ticks, labels = _date_ticks(calendar)
-    axes.set_xticks(ticks, labels)
-    step = max(1, -(-len(names) // 40))
-    axes.set_yticks(range(0, len(names), step), names[::step])
-    axes.set_ylabel("split")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
 
 
 def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
@@ -168,9 +152,7 @@ def _first_of_each(calendar: pd.DatetimeIndex, unit: str) -> NDArray[np.int64]:
     return np.flatnonzero(periods[1:] != periods[:-1]) + 1
 
 
-def _add_legend(axes: "Axes", shown: list[Role]) -> None:
-    from matplotlib.patches import Patch
-
+def _name_roles(axes: Axes, shown: list[Role]) -> None:
     handles = [
         Patch(facecolor=ROLE_COLOURS[role], label=role.name.lower().replace("_", " "))
         for role in shown
@@ -191,58 +173,32 @@ _MOST_CELLS_WITH_TEXT = 400
 
 
 def draw_heatmap(
-    axes: "Axes",
+    axes: Axes,
     matrix: pd.DataFrame,
     *,
     limit: float | None = None,
-    text: str | None = "{:.2f}",
+    text: str | None = ".2f",
+    title: str = "",
 ) -> None:
     """Draw a matrix: positive cells in one hue, negative in another, stronger when larger.
 
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes.
-    matrix : DataFrame of shape (n_rows, n_columns), float
-        First row on top. NaN cells stay empty, with a dash. Names of the index and of the
-        columns label the axes.
-    limit : float, optional
-        Absolute value of the strongest shade; larger ones have the same. Without it, the
-        largest of the matrix.
-    text : str or None, default "{:.2f}"
-        Format of the values in the cells; None, or more than 400 cells, for none.
+    From `limit` on (without it, the largest of the matrix) the shade stays. `text` is the format
+    of the values in the cells; None, or more than 400 cells, for none. NaN cells have a dash.
+    Names of the index and of the columns label the axes.
     """
     if matrix.empty:
         nothing_to_draw(axes, "nothing to compare")
         return
-    from matplotlib.patches import Rectangle
-
     values = matrix.to_numpy(dtype=np.float64)
     top = limit or float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     written = text if values.size <= _MOST_CELLS_WITH_TEXT else None
     for (row, column), value in np.ndenumerate(values):
-        shade = 0.0 if np.isnan(value) else _STRONGEST * min(abs(value) / top, 1.0)
+        missing = bool(np.isnan(value))
+        shade = 0.0 if missing else _STRONGEST * min(abs(value) / top, 1.0)
         colour = ACCENT if value > 0 else ACCENT_2
         axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=shade))
         if written is not None:
-            missing = bool(np.isnan(value))
-            axes.text(
-                column + 0.5,
-                row + 0.5,
-                "–" if missing else written.format(value).replace("-", "−"),
-                ha="center",
-                va="center",
-                color=MUTED if missing else INK,
-            )
-    _label(axes, matrix)
-
-
-def heatmap_height(n_rows: int) -> int:
-    """Return the height in pixels that suits a number of rows."""
-    return min(60 + 30 * max(n_rows, 2), 900)
-
-
-def _label(axes: "Axes", matrix: pd.DataFrame) -> None:
+            _write(axes, (column, row + 0.5), number(value, written), MUTED if missing else INK)
     n_rows, n_columns = matrix.shape
     axes.set_xlim(0, n_columns)
     axes.set_ylim(n_rows, 0)
@@ -251,8 +207,36 @@ def _label(axes: "Axes", matrix: pd.DataFrame) -> None:
     axes.tick_params(length=0)
     axes.set_xlabel(str(matrix.columns.name or ""))
     axes.set_ylabel(str(matrix.index.name or ""))
+    axes.set_title(title)
     for side in ("left", "bottom"):
         axes.spines[side].set_visible(False)
+
+
+def _write(
+    axes: Axes, cell: tuple[float, float], text: str, colour: str, size: str | None = None
+) -> None:
+    """Write in the middle of a cell's width, at a height."""
+    axes.text(cell[0] + 0.5, cell[1], text, ha="center", va="center", color=colour, fontsize=size)
+
+
+def heatmap_height(n_rows: int) -> int:
+    """Return the height in pixels that suits a number of rows."""
+    return min(60 + 30 * max(n_rows, 2), 900)
+
+
+STRONGEST_RANK_IC = 0.05
+"""Rank IC of the strongest shade. Daily panels give 0.01 to 0.05; a scale that followed the
+largest value would make noise look as strong as a signal, and no two nights comparable."""
+
+
+def draw_rank_ic_heatmap(axes: Axes, rank_ic: pd.DataFrame, t_statistic: pd.DataFrame) -> None:
+    """Draw the rank IC of every model and horizon, its t-statistic below where it is known."""
+    metric, t = METRICS["rank_ic"], METRICS["rank_ic_t"]
+    title = f"Mean {metric.heading}"
+    draw_heatmap(axes, rank_ic, limit=STRONGEST_RANK_IC, text=metric.spec, title=title)
+    for (row, column), value in np.ndenumerate(t_statistic.to_numpy(dtype=np.float64)):
+        if np.isfinite(value):
+            _write(axes, (column, row + 0.8), f"{t.heading} {number(value, '+.1f')}", INK, "small")
 
 
 IMPORTANCE_LABELS = {
@@ -265,29 +249,15 @@ IMPORTANCE_LABELS = {
 _LARGE = 1e4
 """Values from which on ticks are written in thousands or millions."""
 
-_FEATURE_PX = 18
-_MARGIN_PX_of_importances = 60
 
-
-def draw_importances(axes: "Axes", by_fold: pd.DataFrame, *, kind: str) -> None:
-    """Draw the mean importance of every feature given, and its values in the fold models.
+def draw_importances(axes: Axes, by_fold: pd.DataFrame, *, kind: str) -> None:
+    """Draw importances by feature and fold model, the first feature on top.
 
     Bars are means, dots the folds, whiskers one standard deviation over folds.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes, best as high as `importances_height` says.
-    by_fold : DataFrame of shape (n_features, n_splits), float
-        Most important first, as `model2_assets.evaluation.importances_by_fold` returns it.
-    kind : str
-        ``gain``, ``coefficient`` or ``weight``.
     """
     if by_fold.empty:
         nothing_to_draw(axes, "no importances")
         return
-    from matplotlib.ticker import EngFormatter
-
     values = by_fold.to_numpy(dtype=np.float64)
     n_features, n_folds = values.shape
     means = values.mean(axis=1)
@@ -301,8 +271,7 @@ def draw_importances(axes: "Axes", by_fold: pd.DataFrame, *, kind: str) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_ylim(n_features - 0.4, -0.6)
     axes.set_yticks(place, [str(name) for name in by_fold.index])
-    axes.tick_params(axis="y", length=0)
-    axes.grid(axis="x")
+    value_grid(axes, "x")
     if np.abs(values).max() >= _LARGE:
         axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     axes.set_xlabel(
@@ -312,22 +281,15 @@ def draw_importances(axes: "Axes", by_fold: pd.DataFrame, *, kind: str) -> None:
 
 def importances_height(n_features: int) -> int:
     """Return the height in pixels that suits a number of features."""
-    return _MARGIN_PX_of_importances + _FEATURE_PX * max(n_features, 3)
+    return 60 + 18 * max(n_features, 3)
 
 
-def draw_label_distribution(axes: "Axes", label: ArrayLike) -> None:
-    """Draw the share of labels by size, with their 5%, 50% and 95% quantiles.
+def draw_label_distribution(axes: Axes, label: ArrayLike) -> None:
+    """Draw the share of labels (bps) by size, with their 5%, 50% and 95% quantiles.
 
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes.
-    label : array-like of shape (n_rows,), float
-        Labels in bps; those that are not finite are left out. The largest 0.1% are counted
-        beside the picture rather than drawn.
+    The largest 0.1% are counted beside the picture rather than drawn.
     """
-    values = np.asarray(label, dtype=np.float64)
-    values = values[np.isfinite(values)]
+    values = finite(label)
     if not len(values):
         nothing_to_draw(axes, "no labels")
         return
@@ -335,8 +297,10 @@ def draw_label_distribution(axes: "Axes", label: ArrayLike) -> None:
     width = float(found.edges[1] - found.edges[0])
     axes.stairs(100 * found.shares, found.edges, color=ACCENT, fill=True, alpha=0.7)
     axes.axvline(0, color=MUTED, linewidth=0.8)
-    for quantile in (5, 50, 95):
-        _mark_quantile(axes, quantile, float(np.percentile(values, quantile)))
+    for share in (5, 50, 95):
+        quantile = float(np.percentile(values, share))
+        axes.axvline(quantile, color=INK, linewidth=1, linestyle=DASHES)
+        _name_line(axes, quantile, f"{share}%: {number(quantile, '+,.0f')}", (4, "left"))
     axes.set_xlim(found.edges[0], found.edges[-1])
     axes.set_ylim(top=1.15 * axes.get_ylim()[1])
     value_grid(axes)
@@ -347,36 +311,12 @@ def draw_label_distribution(axes: "Axes", label: ArrayLike) -> None:
     )
 
 
-def _mark_quantile(axes: "Axes", quantile: int, value: float) -> None:
-    axes.axvline(value, color=INK, linewidth=1, linestyle=(0, (4, 3)))
-    number = f"{value:+,.0f}".replace("-", "−")
-    axes.annotate(
-        f"{quantile}%: {number}",
-        (value, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(4, -3),
-        textcoords="offset points",
-        va="top",
-    )
-
-
 _BINS = 200
 
 
-def draw_prediction_distribution(axes: "Axes", prediction: ArrayLike, *, limit_bps: float) -> None:
-    """Draw the number of predictions by size on a logarithmic scale, and both limits.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes.
-    prediction : array-like of shape (n_rows,), float
-        Predictions in bps; those that are not finite are left out.
-    limit_bps : float
-        Largest absolute prediction allowed, bps.
-    """
-    values = np.asarray(prediction, dtype=np.float64)
-    values = values[np.isfinite(values)]
+def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps: float) -> None:
+    """Draw the number of predictions by size on a logarithmic scale, and both limits, bps."""
+    values = finite(prediction)
     if not len(values):
         nothing_to_draw(axes, "no predictions")
         return
@@ -386,67 +326,29 @@ def draw_prediction_distribution(axes: "Axes", prediction: ArrayLike, *, limit_b
     axes.stairs(found.counts, found.edges, color=ACCENT, fill=True, alpha=0.7)
     axes.set_yscale("log")
     axes.set_ylim(0.7, 3.0 * found.counts.max())
-    for side in (-limit_bps, limit_bps):
+    for side, name_at in ((-limit_bps, (4, "left")), (limit_bps, (-4, "right"))):
         axes.axvline(side, color=BAD, linewidth=1.5)
-    _name_limit(axes, limit_bps)
+        _name_line(axes, side, f"limit {number(side, '+,.0f')}", name_at)
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_xlim(-reach, reach)
     value_grid(axes)
     axes.set_ylabel(f"predictions in {2 * reach / _BINS:.3g} bps")
-    low, middle, high = (f"{v:+,.0f}".replace("-", "−") for v in _summary(values))
+    low, high, mean = (number(v, "+,.0f") for v in (values.min(), values.max(), values.mean()))
     axes.set_xlabel(
-        f"prediction, bps: smallest {low}, largest {high}, mean {middle}, standard deviation "
+        f"prediction, bps: smallest {low}, largest {high}, mean {mean}, standard deviation "
         f"{values.std():,.1f}; at most {largest / limit_bps:.0%} of the limit"
     )
 
 
-def _summary(values: np.ndarray) -> tuple[float, float, float]:
-    return float(values.min()), float(values.mean()), float(values.max())
-
-
-def _name_limit(axes: "Axes", limit_bps: float) -> None:
-    for side, shift, align in ((-limit_bps, 4, "left"), (limit_bps, -4, "right")):
-        axes.annotate(
-            f"limit {side:+,.0f}".replace("-", "−"),
-            (side, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(shift, -3),
-            textcoords="offset points",
-            ha=align,
-            va="top",
-            color=INK,
-        )
-
-
-STRONGEST_RANK_IC = 0.05
-"""Rank IC of the strongest shade. Daily panels give 0.01 to 0.05; a scale that followed the
-largest value would make noise look as strong as a signal, and no two nights comparable."""
-
-
-def draw_rank_ic_heatmap(axes: "Axes", rank_ic: pd.DataFrame, t_statistic: pd.DataFrame) -> None:
-    """Draw the rank IC of every model and horizon, its t-statistic below.
-
-    Parameters
-    ----------
-    axes : Axes
-        Empty axes.
-    rank_ic : DataFrame of shape (n_models, n_horizons), float
-        Mean rank IC; NaN, a dash, where a partition is missing.
-    t_statistic : DataFrame of shape (n_models, n_horizons), float
-        Rank IC over its standard error, NaN where that is not known.
-    """
-    draw_heatmap(axes, rank_ic, limit=STRONGEST_RANK_IC, text="{:+.4f}")
-    if rank_ic.empty:
-        return
-    for (row, column), value in np.ndenumerate(t_statistic.to_numpy(dtype=np.float64)):
-        if np.isfinite(value):
-            axes.text(
-                column + 0.5,
-                row + 0.8,
-                f"t {signed(value, 1)}",
-                ha="center",
-                va="center",
-                color=INK,
-                fontsize="small",
-            )
-    axes.set_title("Mean rank IC")
+def _name_line(axes: Axes, place: float, text: str, at: tuple[int, str]) -> None:
+    """Write at the top of a vertical line, beside it."""
+    axes.annotate(
+        text,
+        (place, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(at[0], -3),
+        textcoords="offset points",
+        ha=at[1],
+        va="top",
+        color=INK,
+    )

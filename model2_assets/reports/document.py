@@ -1,18 +1,22 @@
 """What a report consists of, and how it becomes one HTML file."""
 
 import hashlib
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from model2_assets.evaluation.metrics import MISSING, Metric
+from model2_assets.reports.canvas import Draw, svg
 from model2_assets.storage.archive import inputs_element
+
+FULL_PX = 1080
+HALF_PX = 526
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,16 @@ class Column:
     heading: str
     unit: str = ""
     is_text: bool = False
+
+    @classmethod
+    def of(cls, metric: Metric) -> Self:
+        """Return the column of a metric."""
+        return cls(metric.title, metric.unit)
+
+
+def texts(*headings: str) -> tuple[Column, ...]:
+    """Return columns of text."""
+    return tuple(Column(heading, is_text=True) for heading in headings)
 
 
 @dataclass(frozen=True)
@@ -65,6 +79,14 @@ class Chart:
     width: Literal["full", "half", "tall"] = "full"
     kind: ClassVar[str] = "chart"
 
+    @classmethod
+    def drawn(
+        cls, id: str, title: str, draw: Draw, *data: Any, height_px: int = 280, **how: Any
+    ) -> Self:
+        """Draw data for a page; `how` are ``note`` and ``width``."""
+        width_px = HALF_PX if how.get("width", "full") != "full" else FULL_PX
+        return cls(id, title, svg(draw, *data, width_px=width_px, height_px=height_px), **how)
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -92,20 +114,9 @@ class Section:
 class Report:
     """A whole report.
 
-    Attributes
-    ----------
-    title, subtitle : str
-        Heading, and what it is of.
-    home : tuple of str and str, or None
-        Text and relative target of a link to the report above this one.
-    figures : tuple of KeyFigure
-        What a reader sees first.
-    caveats : tuple of tuple of str and str
-        What the numbers are not: a keyword and a sentence each.
-    sections : tuple of Section
-        The rest, in order.
-    inputs : mapping of str to str
-        Data versions of the assets that it was made from.
+    `home` is text and relative target of a link to the report above this one, `caveats` what the
+    numbers are not (a keyword and a sentence each), `inputs` the data versions of what it was
+    made from.
     """
 
     title: str
@@ -118,18 +129,9 @@ class Report:
 
 
 def render(report: Report) -> str:
-    """Return a report as HTML.
+    """Return a report as HTML with its style and drawings inside, without scripts.
 
-    Parameters
-    ----------
-    report : Report
-        Its text is escaped; the drawings of its charts are not.
-
-    Returns
-    -------
-    str
-        A document with its style and its drawings inside, without scripts. It forbids the
-        browser to fetch anything, whatever it contains.
+    Text is escaped; the drawings of charts are not. It forbids the browser to fetch anything.
     """
     template = _environment().get_template("report.html.j2")
     html = template.render(
@@ -165,19 +167,6 @@ def report_digest(html: str) -> str:
     return hashlib.sha256(html.encode()).hexdigest()[:32]
 
 
-MISSING = "–"
-_MINUS = "\N{MINUS SIGN}"
-
-
-def number(value: float, spec: str) -> str:
-    """Return a number by its format, with a true minus sign; a dash where there is none."""
-    if pd.isna(value) or math.isinf(value):
-        return MISSING
-    if spec.endswith("e"):
-        return format(value, spec) if value else "0"
-    return format(value, spec).replace("-", _MINUS)
-
-
 def date(value: pd.Timestamp) -> str:
     """Return a date as ``2024-01-02``."""
     return MISSING if pd.isna(value) else f"{value:%Y-%m-%d}"
@@ -188,45 +177,16 @@ def period(dates: pd.DatetimeIndex) -> str:
     return f"{date(dates[0])} to {date(dates[-1])}"
 
 
-PARTITION_PARTS = (
-    "figures",
-    "caveats",
-    "scores",
-    "scores-by-fold",
-    "rank-ic-by-fold",
-    "scores-by-path",
-    "information-coefficient",
-    "ic-series",
-    "ic-monthly",
-    "ic-histogram",
-    "ic-qq",
-    "quantile-returns",
-    "quantile-table",
-    "cumulative-spread",
-    "turnover",
-    "rank-autocorrelation",
-    "persistence-table",
-    "calibration",
-    "prediction-distribution",
-    "top-features",
-    "importance-stability",
-    "provenance",
+PARTITION_PARTS = tuple(
+    "figures caveats scores scores-by-fold rank-ic-by-fold scores-by-path information-coefficient "
+    "ic-series ic-monthly ic-histogram ic-qq quantile-returns quantile-table cumulative-spread "
+    "turnover rank-autocorrelation persistence-table calibration prediction-distribution "
+    "top-features importance-stability provenance".split()
 )
-"""Of a tear sheet of one horizon and model."""
+"""Ids in a tear sheet of one horizon and model."""
 
-REGION_PARTS = (
-    "figures",
-    "caveats",
-    "leaderboard",
-    "rank-ic",
-    "likeness",
-    "evidence",
-    "history",
-    "rank-ic-by-fold",
-    "provenance",
-    "versions",
+REGION_PARTS = tuple(
+    "figures caveats leaderboard rank-ic likeness evidence history rank-ic-by-fold provenance "
+    "versions".split()
 )
-"""Of a region's report."""
-
-FULL_PX = 1080
-HALF_PX = 526
+"""Ids in a region's report."""

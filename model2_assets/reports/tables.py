@@ -1,189 +1,98 @@
 """Tables and sentences that reports share."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from model2_assets.config import CrossValidationConfig, LabelsConfig, RegionConfig
-from model2_assets.evaluation import wide_scores
-from model2_assets.reports.document import Column, Facts, Row, Section, Table, date, number
+from model2_assets.evaluation.metrics import Metric, explained, metrics_of, number
+from model2_assets.evaluation.scores import has_several_paths, wide_scores
+from model2_assets.reports.document import Column, Facts, Row, Section, Table, date, texts
 from model2_assets.storage.provenance import INPUTS, data_version_of, facts_of
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest
 
-
-@dataclass(frozen=True)
-class Metric:
-    """A score as people read it: heading, format of the value times `scale`, unit."""
-
-    heading: str
-    spec: str
-    unit: str = ""
-    scale: float = 1.0
-
-    @property
-    def column(self) -> Column:
-        """The column of a table of it."""
-        return Column(self.heading, self.unit)
-
-
-METRICS = {
-    "rank_ic": Metric("Rank IC", "+.4f"),
-    "rank_ic_se": Metric("Std. error", ".4f"),
-    "rank_ic_t": Metric("t", "+.2f"),
-    "n_effective": Metric("Eff. dates", ",.0f"),
-    "ic": Metric("IC", "+.4f"),
-    "icir": Metric("ICIR", "+.3f"),
-    "r2": Metric("R²", "+.4f"),
-    "rmse": Metric("RMSE", ",.0f", "bps"),
-    "mae": Metric("MAE", ",.0f", "bps"),
-    "hit_rate": Metric("Hit rate", ".2%"),
-    "decile_spread_bps": Metric("Spread", "+.1f", "bps"),
-    "deflated_sharpe": Metric("DSR", ".2f"),
-    "samples": Metric("Rows", ",.0f"),
-    "dates": Metric("Dates", ",.0f"),
-}
-"""Scores in the order of the tables."""
-
-_OF_FOLDS = ("rank_ic", "ic", "icir", "r2", "rmse", "mae", "hit_rate", "samples", "dates")
-_OF_HISTORIES = (
-    "rank_ic", "rank_ic_se", "rank_ic_t", "n_effective", "ic", "icir", "r2", "hit_rate",
-    "decile_spread_bps", "deflated_sharpe", "samples",
-)  # fmt: skip
-
-
-def overall_scores(scores: pd.DataFrame) -> dict[str, float]:
-    """Return the scores of all rows by metric."""
-    overall = scores[scores["scope"] == "all"]
-    return {
-        str(name): float(value)
-        for name, value in zip(overall["metric"], overall["value"], strict=True)
-    }
+OF_FOLDS = metrics_of("folds")
+OF_PATHS = metrics_of("paths")
 
 
 def fold_table(scores: pd.DataFrame, oof: pd.DataFrame) -> Table:
     """Return the scores of every fold, with the dates that it tests."""
     dates = oof.index.get_level_values("datetime").to_series()
     tested = dates.groupby(oof["fold_id"].to_numpy()).agg(["min", "max"])
-    wide = wide_scores(scores)
     rows = [
-        Row(
-            (
-                str(fold["id"]),
-                date(tested.loc[fold["id"], "min"]),
-                date(tested.loc[fold["id"], "max"]),
-                *_cells(fold, _OF_FOLDS),
-            )
-        )
-        for _, fold in wide[wide["scope"] == "fold"].iterrows()
+        Row((*_dated(fold["id"], *tested.loc[fold["id"], ["min", "max"]]), *cells(fold, OF_FOLDS)))
+        for fold in _scope(scores, "fold")
     ]
-    first, last = date(dates.min()), date(dates.max())
-    overall = wide[wide["scope"] == "all"].iloc[0]
+    (overall,) = _scope(scores, "all")
+    total = (*_dated("All", dates.min(), dates.max()), *cells(overall, OF_FOLDS))
     return Table(
         id="scores-by-fold",
         caption="By fold",
-        columns=(
-            Column("Fold", is_text=True),
-            Column("First date", is_text=True),
-            Column("Last date", is_text=True),
-            *(METRICS[name].column for name in _OF_FOLDS),
-        ),
-        rows=(*rows, Row(("All", first, last, *_cells(overall, _OF_FOLDS)), is_total=True)),
-        note=_FOLD_NOTE,
+        columns=(*texts("Fold", "First date", "Last date"), *map(Column.of, OF_FOLDS)),
+        rows=(*rows, Row(total, is_total=True)),
+        note=f"{explained(OF_FOLDS)} A single fold holds few independent windows: its errors are "
+        f"below.",
     )
 
 
 def path_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every complete path, and of the mean over paths."""
-    wide = wide_scores(scores)
-    paths = wide[wide["scope"] == "path"]
-    several = len(paths) > 1
+    several = has_several_paths(scores)
+    (overall,) = _scope(scores, "all")
+    total = ("Mean of predictions" if several else "All", *cells(overall, OF_PATHS))
+    paths = (
+        "A path is one complete history of single predictions; the last line scores their mean, "
+        "which no single model makes: averaging flatters."
+        if several
+        else "With one test group a split there is one path."
+    )
+    new = [metric for metric in OF_PATHS if metric not in OF_FOLDS]
     return Table(
         id="scores-by-path",
         caption="By path",
-        columns=_columns("Path", _OF_HISTORIES),
-        rows=(
-            *_rows(paths, _OF_HISTORIES),
-            *_rows(
-                wide[wide["scope"] == "all"],
-                _OF_HISTORIES,
-                name="Mean of predictions" if several else "All",
-            ),
-        ),
-        note=_PATH_NOTE.format(
-            paths=_SEVERAL_PATHS if several else "With one test group a split there is one path."
-        ),
+        columns=(*texts("Path"), *map(Column.of, OF_PATHS)),
+        rows=(*_numbered(scores, "path", OF_PATHS), Row(total, is_total=True)),
+        note=f"{paths} {explained(new)}",
     )
 
 
 def split_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every split: of the predictions of one fitted model."""
-    wide = wide_scores(scores)
     return Table(
         id="scores-by-split",
         caption="By split",
-        columns=_columns("Split", _OF_FOLDS),
-        rows=tuple(_rows(wide[wide["scope"] == "split"], _OF_FOLDS)),
+        columns=(*texts("Split"), *map(Column.of, OF_FOLDS)),
+        rows=tuple(_numbered(scores, "split", OF_FOLDS)),
         note="A split is one fitted model, scored on all groups that it tests.",
     )
 
 
-def _columns(first: str, metrics: Sequence[str]) -> tuple[Column, ...]:
-    return (Column(first, is_text=True), *(METRICS[name].column for name in metrics))
+def cells(values: Mapping[Any, Any], metrics: Iterable[Metric]) -> tuple[str, ...]:
+    """Return metrics as cells of a table; a dash for those that are not there."""
+    return tuple(metric.text(float(values.get(metric.name, "nan"))) for metric in metrics)
 
 
-def _rows(wide: pd.DataFrame, metrics: Sequence[str], name: str | None = None) -> list[Row]:
-    return [
-        Row((name or str(row["id"]), *_cells(row, metrics)), is_total=name is not None)
-        for _, row in wide.iterrows()
-    ]
+def _scope(scores: pd.DataFrame, scope: str) -> list[dict[Any, Any]]:
+    wide = wide_scores(scores)
+    return wide[wide["scope"] == scope].to_dict("records")
 
 
-def _cells(row: pd.Series, metrics: Sequence[str]) -> tuple[str, ...]:
-    return tuple(number(row.get(name, float("nan")), METRICS[name].spec) for name in metrics)
+def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> list[Row]:
+    return [Row((str(unit["id"]), *cells(unit, metrics))) for unit in _scope(scores, scope)]
 
 
-_FOLD_NOTE = (
-    "Rank IC and IC: mean over dates of the Spearman and Pearson correlation across names. "
-    "ICIR: mean over standard deviation of the daily rank IC, not annualized. R² is against "
-    "the mean label. Hit rate: share of rows whose prediction has the label's sign. A single "
-    "fold holds few independent windows: its errors are below."
-)
+def _dated(name: object, first: pd.Timestamp, last: pd.Timestamp) -> tuple[str, str, str]:
+    return str(name), date(first), date(last)
 
-_SEVERAL_PATHS = (
-    "A path is one complete history of single predictions; the last line scores their mean, "
-    "which no single model makes: averaging flatters."
-)
-
-_PATH_NOTE = (
-    "{paths} Std. error: Newey–West, over twice the dates that labels overlap. Eff. dates: "
-    "independent dates that would give the same error. Spread: mean label of the top quantile "
-    "less that of the bottom one. DSR: probability that the spread's Sharpe ratio, on windows "
-    "that do not overlap, exceeds the best expected of as many worthless models as the region "
-    "has partitions."
-)
 
 Caveat = tuple[str, str]
 
 
 def caveats(config: RegionConfig, *, several_paths: bool) -> tuple[Caveat, ...]:
-    """Return what a reader must know before quoting a number.
-
-    Parameters
-    ----------
-    config : RegionConfig
-        Settings of the region.
-    several_paths : bool
-        Whether a row has several predictions, whose mean is scored.
-
-    Returns
-    -------
-    tuple of (str, str)
-        A keyword and a sentence each.
-    """
+    """Return what a reader must know before quoting a number: a keyword and a sentence each."""
     found = [
         _validation(config.cross_validation),
         (
@@ -199,14 +108,12 @@ def caveats(config: RegionConfig, *, several_paths: bool) -> tuple[Caveat, ...]:
         ),
     ]
     if several_paths:
-        found.insert(
-            1,
-            (
-                "Means flatter",
-                "A row's prediction is the mean of several models', which none of them makes. "
-                "The table by path scores the predictions as they were made.",
-            ),
+        flatter = (
+            "Means flatter",
+            "A row's prediction is the mean of several models', which none of them makes. "
+            "The table by path scores the predictions as they were made.",
         )
+        found.insert(1, flatter)
     return tuple(found)
 
 
@@ -253,25 +160,39 @@ def _labels(config: LabelsConfig) -> Caveat:
 def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionConfig) -> Section:
     """Return the settings and data versions behind a tear sheet."""
     versions = {"oof_predictions": data_version_of(oof), **facts_of(oof).get(INPUTS, {})}
+    settings = (
+        ("Trainer", manifest.trainer),
+        ("Parameters", _settings(manifest.params)),
+        ("Seed", str(manifest.seed)),
+        ("Sample weights", manifest.sample_weights),
+        ("Features used", f"{len(manifest.feature_names):,}"),
+        *region_settings(config),
+        ("Libraries", _settings(manifest.library_versions)),
+        *((f"Version of {name}", version) for name, version in versions.items()),
+    )
+    folds = tuple(
+        Row(
+            (
+                str(fold.split_id),
+                number(fold.n_train, ",d"),
+                number(fold.n_test, ",d"),
+                number(fold.bytes / 1e3, ",.1f"),
+                fold.digest[:16],
+            )
+        )
+        for fold in manifest.folds
+    )
+    columns = (
+        *texts("Split"),
+        Column("Train rows"),
+        Column("Test rows"),
+        Column("Size", "kB"),
+        *texts("Digest of the fitted values"),
+    )
     return Section(
         "provenance",
         "Provenance",
-        (
-            Facts(
-                "settings",
-                (
-                    ("Trainer", manifest.trainer),
-                    ("Parameters", _settings(manifest.params)),
-                    ("Seed", str(manifest.seed)),
-                    ("Sample weights", manifest.sample_weights),
-                    ("Features used", f"{len(manifest.feature_names):,}"),
-                    *region_settings(config),
-                    ("Libraries", _settings(manifest.library_versions)),
-                    *((f"Version of {name}", version) for name, version in versions.items()),
-                ),
-            ),
-            _models_table(manifest),
-        ),
+        (Facts("settings", settings), Table("models", "Fold models", columns, folds)),
         text="The same data versions, settings and libraries give this file again, byte for byte.",
     )
 
@@ -298,29 +219,3 @@ def _value(value: object) -> str:
     if isinstance(value, tuple | list):
         return " and ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _models_table(manifest: "Manifest") -> Table:
-    return Table(
-        "models",
-        "Fold models",
-        (
-            Column("Split", is_text=True),
-            Column("Train rows"),
-            Column("Test rows"),
-            Column("Size", "kB"),
-            Column("Digest of the fitted values", is_text=True),
-        ),
-        tuple(
-            Row(
-                (
-                    str(fold.split_id),
-                    number(fold.n_train, ",d"),
-                    number(fold.n_test, ",d"),
-                    number(fold.bytes / 1e3, ",.1f"),
-                    fold.digest[:16],
-                )
-            )
-            for fold in manifest.folds
-        ),
-    )

@@ -1,37 +1,41 @@
 """The tear sheet of one horizon and model."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.config import RegionConfig
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
-    LAG_OVERLAPS,
+    METRICS,
     calibration,
     cumulative_quantile_spread,
     daily_ic,
     decile_spread,
-    fold_rank_ic,
-    has_several_paths,
-    ic_distribution,
-    importance_stability,
-    importances_by_fold,
     label_overlap_days,
-    main_importance_kind,
     mean_quantile_returns,
-    monthly_mean_ic,
-    normal_quantiles,
     quantile_returns,
     rank_autocorrelation,
     top_quantile_turnover,
 )
-from model2_assets.reports.canvas import svg
+from model2_assets.evaluation.distribution import (
+    Values,
+    ic_distribution,
+    monthly_mean_ic,
+    normal_quantiles,
+)
+from model2_assets.evaluation.ic import fold_rank_ic
+from model2_assets.evaluation.metrics import number
+from model2_assets.evaluation.scores import LAG_OVERLAPS, has_several_paths, overall_scores
+from model2_assets.evaluation.stability import (
+    importance_stability,
+    importances_by_fold,
+    main_importance_kind,
+)
 from model2_assets.reports.data_charts import (
     draw_heatmap,
     draw_importances,
@@ -40,8 +44,6 @@ from model2_assets.reports.data_charts import (
     importances_height,
 )
 from model2_assets.reports.document import (
-    FULL_PX,
-    HALF_PX,
     Chart,
     Column,
     KeyFigure,
@@ -49,12 +51,13 @@ from model2_assets.reports.document import (
     Row,
     Section,
     Table,
-    number,
     period,
     render,
+    texts,
 )
-from model2_assets.reports.galleries import TOP_FEATURES
 from model2_assets.reports.score_charts import (
+    DAILY_RANK_IC,
+    RANK_IC,
     draw_calibration,
     draw_cumulative_spread,
     draw_fold_rank_ic,
@@ -68,7 +71,6 @@ from model2_assets.reports.score_charts import (
 from model2_assets.reports.tables import (
     caveats,
     fold_table,
-    overall_scores,
     path_table,
     provenance_section,
     split_table,
@@ -78,428 +80,78 @@ from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of,
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest
 
+TOP_FEATURES = 20
+REGION_REPORT = "../../../region_report/report.html"
+"""From a tear sheet's folder."""
 
 _AGREES = 1e-9
-_SHORT_LAGS = (1, 5)
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 
 @dataclass(frozen=True, eq=False)
 class PartitionStatistics:
-    """Daily statistics of the out-of-fold predictions of one horizon and model.
+    """Daily statistics of the out-of-fold predictions of one horizon and model, as asked for.
 
-    Attributes
-    ----------
-    horizon_days, overlap_days : int
-        Dates after which a label is over, and over which labels overlap.
-    prediction, label : ndarray of shape (n_rows,), float64
-        In the order of the out-of-fold table, bps.
-    rank_ic, spread : Series of shape (n_dates,)
-        Daily rank IC, and what the top quantile earned over the bottom one, bps.
-    names : Series of shape (n_dates,)
-        Instruments of every date.
-    quantiles : DataFrame of shape (n_dates, n_quantiles)
-        As `quantile_returns`, bps.
-    turnover, autocorrelation : mapping of int to Series of shape (n_dates,)
-        Of the top quantile and of the ranks, by distance in dates.
+    `oof` and `labels` are tables as stored; spreads and quantiles are in bps.
     """
 
-    horizon_days: int
-    overlap_days: int
-    prediction: NDArray[np.float64]
-    label: NDArray[np.float64]
-    rank_ic: pd.Series
-    spread: pd.Series
-    names: pd.Series
-    quantiles: pd.DataFrame
-    turnover: Mapping[int, pd.Series]
-    autocorrelation: Mapping[int, pd.Series]
+    oof: pd.DataFrame
+    labels: pd.DataFrame
+    horizon: str
+    execution_lag_days: int
 
     @property
-    def dates(self) -> pd.DatetimeIndex:
-        """The dates with predictions, ascending."""
-        return pd.DatetimeIndex(self.rank_ic.index)
+    def days(self) -> int:
+        """Dates after which a label is over."""
+        return horizon_days(self.horizon)
 
+    @property
+    def lag(self) -> int:
+        """Lag of standard errors, in dates."""
+        overlap = label_overlap_days(self.horizon, execution_lag_days=self.execution_lag_days)
+        return LAG_OVERLAPS * overlap
 
-def partition_statistics(
-    oof: pd.DataFrame, labels: pd.DataFrame, *, horizon: str, execution_lag_days: int
-) -> PartitionStatistics:
-    """Compute the daily statistics of one horizon and model.
+    @property
+    def index(self) -> pd.MultiIndex:
+        index = self.oof.index
+        assert isinstance(index, pd.MultiIndex)
+        return index
 
-    Parameters
-    ----------
-    oof : DataFrame of shape (n_rows, 2)
-        Out-of-fold predictions.
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        The labels that they were made from.
-    horizon : str
-        Such as ``21d``.
-    execution_lag_days : int
-        Trading bars from signal to entry.
+    @property
+    def prediction(self) -> pd.Series:
+        return self.oof["prediction"]
 
-    Returns
-    -------
-    PartitionStatistics
-        Over every date with predictions.
-    """
-    index = oof.index
-    assert isinstance(index, pd.MultiIndex)
-    prediction = oof["prediction"].to_numpy(dtype=np.float64)
-    label = labels_of(oof, labels, horizon)
-    daily = daily_ic(prediction, label, index)
-    days = horizon_days(horizon)
-    lags = sorted({*_SHORT_LAGS, days})
-    return PartitionStatistics(
-        horizon_days=days,
-        overlap_days=label_overlap_days(horizon, execution_lag_days=execution_lag_days),
-        prediction=prediction,
-        label=label,
-        rank_ic=daily["rank_ic"],
-        spread=decile_spread(prediction, label, index),
-        names=daily["n"],
-        quantiles=quantile_returns(prediction, label, index),
-        turnover={lag: top_quantile_turnover(prediction, index, period_dates=lag) for lag in lags},
-        autocorrelation={lag: rank_autocorrelation(prediction, index, lag=lag) for lag in lags},
-    )
+    @cached_property
+    def label(self) -> Values:
+        """The label of every out-of-fold row, shape (n_rows,)."""
+        labels = self.labels[f"label_{self.horizon}"]
+        aligned: Values = labels.reindex(self.index).to_numpy(dtype=np.float64)
+        return aligned
 
+    @cached_property
+    def rank_ic(self) -> pd.Series:
+        return daily_ic(self.prediction, self.label, self.index)["rank_ic"]
 
-def labels_of(oof: pd.DataFrame, labels: pd.DataFrame, horizon: str) -> NDArray[np.float64]:
-    """Return the label of every out-of-fold row, bps, shape (n_rows,)."""
-    aligned: NDArray[np.float64] = (
-        labels[f"label_{horizon}"].reindex(oof.index).to_numpy(dtype=np.float64)
-    )
-    return aligned
+    @cached_property
+    def spread(self) -> pd.Series:
+        return decile_spread(self.prediction, self.label, self.index)
 
+    @property
+    def folds(self) -> pd.DataFrame:
+        label = pd.Series(self.label, index=self.index)
+        return fold_rank_ic(self.oof, label, lag=self.lag)
 
-def require_scores_of(rank_ic: pd.Series, scores: pd.DataFrame) -> None:
-    """Refuse scores that are not those of the predictions at hand.
+    @cached_property
+    def quantiles(self) -> pd.DataFrame:
+        return quantile_returns(self.prediction, self.label, self.index)
 
-    Parameters
-    ----------
-    rank_ic : Series of shape (n_dates,)
-        Daily rank IC of the predictions at hand.
-    scores : DataFrame of shape (n_scores, n_columns)
-        Stored scores of the partition.
+    def turnover(self, lag: int) -> pd.Series:
+        """Turnover of the top quantile over a distance in dates."""
+        return top_quantile_turnover(self.prediction, self.index, period_dates=lag)
 
-    Raises
-    ------
-    StoreError
-        If their mean rank IC differs.
-    """
-    of_all = scores[(scores["scope"] == "all") & (scores["metric"] == "rank_ic")]["value"]
-    scored, found = float(of_all.iloc[0]), float(rank_ic.mean())
-    if not np.isclose(scored, found, rtol=0, atol=_AGREES, equal_nan=True):
-        raise StoreError(
-            f"cv_scores state a rank IC of {scored:.6f} where oof_predictions have {found:.6f}: "
-            f"they are of other predictions; materialize cv_scores again"
-        )
-
-
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-
-_YEAR_PX = 17
-
-
-def information_section(found: PartitionStatistics) -> Section:
-    """Return the daily rank IC: over time, its distribution, and month by month."""
-    shape = ic_distribution(found.rank_ic)
-    monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
-    monthly = monthly.rename_axis(index=None)
-    monthly.columns = pd.Index(_MONTHS)
-    return Section(
-        "information-coefficient",
-        "Information coefficient",
-        (
-            Chart(
-                "ic-series",
-                "Rank IC over time",
-                svg(
-                    lambda axes: draw_rank_ic(axes, found.rank_ic), width_px=FULL_PX, height_px=280
-                ),
-                note="Bars: means of the daily rank IC over calendar periods. Line: running sum "
-                "of the daily values; its slope matters, not its height.",
-            ),
-            Chart(
-                "ic-monthly",
-                "Mean rank IC by month, hundredths",
-                svg(
-                    lambda axes: draw_heatmap(axes, monthly, text="{:.0f}"),
-                    width_px=HALF_PX,
-                    height_px=60 + _YEAR_PX * max(len(monthly), 2),
-                ),
-                note="A month holds at most two independent windows of 21 days, and less than "
-                "one of longer horizons: neighbouring cells repeat each other.",
-                width="tall",
-            ),
-            Chart(
-                "ic-histogram",
-                "Distribution of the daily rank IC",
-                svg(
-                    lambda axes: draw_ic_histogram(axes, found.rank_ic),
-                    width_px=HALF_PX,
-                    height_px=280,
-                ),
-                note=f"{number(shape.n_dates, ',d')} dates, standard deviation "
-                f"{number(shape.standard_deviation, '.3f')}, "
-                f"{number(shape.positive_share, '.1%')} above zero.",
-                width="half",
-            ),
-            Chart(
-                "ic-qq",
-                "Daily rank IC against the normal distribution",
-                svg(
-                    lambda axes: draw_normal_quantiles(axes, normal_quantiles(found.rank_ic)),
-                    width_px=HALF_PX,
-                    height_px=280,
-                ),
-                note=f"Skewness {number(shape.skewness, '+.2f')}, excess kurtosis "
-                f"{number(shape.excess_kurtosis, '+.2f')}; both are 0 for a normal distribution.",
-                width="half",
-            ),
-        ),
-    )
-
-
-def importance_section(importance: pd.DataFrame) -> Section:
-    """Return the most important features, and whether the fold models agree on them."""
-    kind = main_importance_kind(importance)
-    by_fold = importances_by_fold(importance, kind)
-    top = by_fold.head(TOP_FEATURES)
-    stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
-    return Section(
-        "importances",
-        "Features",
-        (
-            Chart(
-                "top-features",
-                f"The {len(top)} most important of {len(by_fold)} features",
-                svg(
-                    lambda axes: draw_importances(axes, top, kind=kind),
-                    width_px=HALF_PX,
-                    height_px=importances_height(len(top)),
-                ),
-                width="half",
-            ),
-            Chart(
-                "importance-stability",
-                "Rank correlation of importances between fold models",
-                svg(
-                    lambda axes: draw_heatmap(axes, stability, limit=1.0),
-                    width_px=HALF_PX,
-                    height_px=heatmap_height(len(stability)),
-                ),
-                note="By split. Models of combinatorial splits share most of their train rows, "
-                "which makes them alike.",
-                width="half",
-            ),
-        ),
-    )
-
-
-def prediction_section(found: PartitionStatistics, oof: pd.DataFrame, limit_bps: float) -> Section:
-    """Return how predictions are distributed, and what came of them."""
-    index = oof.index
-    assert isinstance(index, pd.MultiIndex)
-    calibrated = calibration(
-        found.prediction, found.label, index, lag=LAG_OVERLAPS * found.overlap_days
-    )
-    return Section(
-        "predictions",
-        "Predictions",
-        (
-            Chart(
-                "calibration",
-                "Realized label against prediction",
-                svg(
-                    lambda axes: draw_calibration(axes, calibrated),
-                    width_px=FULL_PX,
-                    height_px=300,
-                ),
-            ),
-            Chart(
-                "prediction-distribution",
-                "Distribution of the predictions",
-                svg(
-                    lambda axes: draw_prediction_distribution(
-                        axes, found.prediction, limit_bps=limit_bps
-                    ),
-                    width_px=FULL_PX,
-                    height_px=240,
-                ),
-            ),
-        ),
-    )
-
-
-def quantile_section(found: PartitionStatistics) -> Section:
-    """Return what the quantiles of the predictions earned, and the spread added up."""
-    means = mean_quantile_returns(found.quantiles, lag=LAG_OVERLAPS * found.overlap_days)
-    cumulative = cumulative_quantile_spread(found.spread, horizon_days=found.horizon_days)
-    days = found.horizon_days
-    return Section(
-        "quantile-returns-section",
-        "Returns by quantile",
-        (
-            Chart(
-                "quantile-returns",
-                f"Mean {days}-day label by quantile of the prediction",
-                svg(
-                    lambda axes: draw_quantile_returns(axes, means),
-                    width_px=FULL_PX,
-                    height_px=270,
-                ),
-            ),
-            _quantile_table(means, found),
-            Chart(
-                "cumulative-spread",
-                "Top less bottom quantile, added up",
-                svg(
-                    lambda axes: draw_cumulative_spread(axes, cumulative),
-                    width_px=FULL_PX,
-                    height_px=280,
-                ),
-                note=f"No window is counted twice: {days} books, each renewed every {days} dates "
-                f"and started a date apart. The line is their mean, which equals the sum of the "
-                f"daily spreads over {days}; the band is their range. Sums of bps at the dates of "
-                f"the signals, not compounded.",
-            ),
-        ),
-        text=f"Quantiles are of one date's names. Everything is per window of {days} trading "
-        f"days, in bps, gross of costs.",
-    )
-
-
-def _quantile_table(means: pd.DataFrame, found: PartitionStatistics) -> Table:
-    n_quantiles = len(means)
-    rows = tuple(
-        Row(
-            (
-                _quantile_name(int(quantile), n_quantiles),
-                number(row["mean"], "+.1f"),
-                number(row["standard_error"], ".1f"),
-                number(row["mean"] / row["standard_error"], "+.2f"),
-                number(found.quantiles[quantile].count(), ",d"),
-            )
-        )
-        for quantile, row in zip(means.index, means.to_dict("records"), strict=True)
-    )
-    return Table(
-        "quantile-table",
-        "Mean label by quantile",
-        (
-            Column("Quantile", is_text=True),
-            Column("Mean", "bps"),
-            Column("Std. error", "bps"),
-            Column("t"),
-            Column("Dates"),
-        ),
-        rows,
-        note="Standard errors are Newey–West, over twice the dates that labels overlap."
-        if rows
-        else "With fewer than 10 names on most dates there are no quantiles.",
-    )
-
-
-def _quantile_name(quantile: int, n_quantiles: int) -> str:
-    ends = {1: "1 (lowest)", n_quantiles: f"{n_quantiles} (highest)"}
-    return ends.get(quantile, str(quantile))
-
-
-def score_section(scores: pd.DataFrame, oof: pd.DataFrame, found: PartitionStatistics) -> Section:
-    """Return the scores by fold and path, and by split where these differ from folds."""
-    label = pd.Series(found.label, index=oof.index)
-    folds = fold_rank_ic(oof, label, lag=LAG_OVERLAPS * found.overlap_days)
-    blocks: list[Table | Chart] = [
-        fold_table(scores, oof),
-        Chart(
-            "rank-ic-by-fold",
-            "Rank IC of every fold",
-            svg(lambda axes: draw_fold_rank_ic(axes, folds), width_px=FULL_PX, height_px=230),
-        ),
-        path_table(scores),
-    ]
-    if has_several_paths(scores):
-        blocks += [
-            Chart(
-                "score-distribution",
-                "Rank IC of every split and path",
-                svg(
-                    lambda axes: draw_score_distribution(axes, scores),
-                    width_px=FULL_PX,
-                    height_px=250,
-                ),
-            ),
-            split_table(scores),
-        ]
-    return Section("scores", "Scores", tuple(blocks))
-
-
-def turnover_section(found: PartitionStatistics) -> Section:
-    """Return how fast the top quantile and the ranking change."""
-    distances = {
-        lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.horizon_days)
-    }
-    turnover = {name: found.turnover[lag] for lag, name in distances.items()}
-    autocorrelation = {name: found.autocorrelation[lag] for lag, name in distances.items()}
-    return Section(
-        "turnover-section",
-        "Turnover and persistence",
-        (
-            Chart(
-                "turnover",
-                "Turnover of the top quantile",
-                svg(
-                    lambda axes: draw_period_means(
-                        axes, turnover, label="share of names replaced", percent=True
-                    ),
-                    width_px=HALF_PX,
-                    height_px=280,
-                ),
-                width="half",
-            ),
-            Chart(
-                "rank-autocorrelation",
-                "Rank autocorrelation of the predictions",
-                svg(
-                    lambda axes: draw_period_means(
-                        axes, autocorrelation, label="rank autocorrelation"
-                    ),
-                    width_px=HALF_PX,
-                    height_px=280,
-                ),
-                width="half",
-            ),
-            _persistence_table(found),
-        ),
-        text=f"A book of the top quantile, renewed every {found.horizon_days} dates, replaces "
-        f"{number(found.turnover[found.horizon_days].mean(), '.0%')} of its names each time. "
-        f"Neighbouring folds are predicted by different models, which adds some turnover at "
-        f"their borders.",
-    )
-
-
-def _persistence_table(found: PartitionStatistics) -> Table:
-    return Table(
-        "persistence-table",
-        "By distance",
-        (Column("Dates apart", is_text=True), Column("Turnover"), Column("Rank autocorrelation")),
-        tuple(
-            Row(
-                (
-                    str(lag),
-                    number(found.turnover[lag].mean(), ".1%"),
-                    number(found.autocorrelation[lag].mean(), "+.3f"),
-                )
-            )
-            for lag in found.turnover
-        ),
-        note="Means over dates. Turnover: share of the top quantile's names that were not in it "
-        "that many dates before. Rank autocorrelation: Spearman correlation of the two dates' "
-        "predictions, over the names of both.",
-    )
-
-
-REGION_REPORT = "../../../region_report/report.html"
-"""From a tear sheet's folder."""
+    def autocorrelation(self, lag: int) -> pd.Series:
+        """Rank autocorrelation of the predictions over a distance in dates."""
+        return rank_autocorrelation(self.prediction, self.index, lag=lag)
 
 
 def partition_report(
@@ -545,16 +197,11 @@ def partition_report(
     at_hand = {**data_versions_of(labels=labels), "fitted_models": manifest.data_version}
     require_made_from("oof_predictions", made_from, at_hand)
     require_made_from("feature_importance", facts_of(importance).get(INPUTS, {}), at_hand)
-    found = partition_statistics(
-        oof,
-        labels,
-        horizon=manifest.horizon,
-        execution_lag_days=config.labels.execution_lag_days,
-    )
-    require_scores_of(found.rank_ic, scores)
-    several_paths = has_several_paths(scores)
+    lag_days = config.labels.execution_lag_days
+    found = PartitionStatistics(oof, labels, manifest.horizon, lag_days)
+    _require_scores_of(found.rank_ic, scores)
     report = Report(
-        title=f"{manifest.model}, {found.horizon_days} days",
+        title=f"{manifest.model}, {found.days} days",
         subtitle=_subtitle(oof, manifest, found),
         home=(f"All models of region {manifest.region}", REGION_REPORT),
         figures=_figures(overall_scores(scores), found),
@@ -564,13 +211,13 @@ def partition_report(
                 oof_predictions=oof, cv_scores=scores, feature_importance=importance
             ),
         },
-        caveats=caveats(config, several_paths=several_paths),
+        caveats=caveats(config, several_paths=has_several_paths(scores)),
         sections=(
-            score_section(scores, oof, found),
+            score_section(scores, found),
             information_section(found),
             quantile_section(found),
             turnover_section(found),
-            prediction_section(found, oof, prediction_bps),
+            prediction_section(found, prediction_bps),
             importance_section(importance),
             provenance_section(oof, manifest, config),
         ),
@@ -578,45 +225,285 @@ def partition_report(
     return render(report)
 
 
+def _require_scores_of(rank_ic: pd.Series, scores: pd.DataFrame) -> None:
+    """Refuse scores whose mean rank IC is not that of the predictions at hand."""
+    scored, found = overall_scores(scores)["rank_ic"], float(rank_ic.mean())
+    if not np.isclose(scored, found, rtol=0, atol=_AGREES, equal_nan=True):
+        raise StoreError(
+            f"cv_scores state a rank IC of {scored:.6f} where oof_predictions have {found:.6f}: "
+            f"they are of other predictions; materialize cv_scores again"
+        )
+
+
 def _subtitle(oof: pd.DataFrame, manifest: "Manifest", found: PartitionStatistics) -> str:
     n_names = oof.index.get_level_values("instrument").nunique()
+    dates = period(pd.DatetimeIndex(found.rank_ic.index))
     return (
         f"Out-of-fold predictions of region {manifest.region}: {n_names:,} instruments, "
-        f"{period(found.dates)}, {len(oof):,} rows, {facts_of(oof)['n_folds']} folds"
+        f"{dates}, {len(oof):,} rows, {facts_of(oof)['n_folds']} folds"
     )
 
 
 def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[KeyFigure, ...]:
-    days = found.horizon_days
-    return (
-        KeyFigure(
-            "Rank IC",
-            number(overall["rank_ic"], "+.4f"),
-            f"± {number(overall['rank_ic_se'], '.4f')} standard error",
+    days = found.days
+    text = {name: METRICS[name].text(value) for name, value in overall.items()}
+    turnover = number(found.turnover(days).mean(), ".0%")
+    notes = {
+        "rank_ic": f"± {text['rank_ic_se']} standard error",
+        "rank_ic_t": f"Newey–West, {found.lag} dates",
+        "n_effective": f"of {text['dates']}",
+        "icir": "daily, not annualized",
+        "decile_spread_bps": f"top less bottom, per {days} days",
+        "top_quantile_turnover": f"of the top, per {days} days",
+        "r2": "against the mean label",
+        "deflated_sharpe": "probability of beating luck",
+    }
+    values = {**text, "top_quantile_turnover": turnover}
+    values["decile_spread_bps"] += f" {METRICS['decile_spread_bps'].unit}"
+    return tuple(
+        KeyFigure(METRICS[name].long or METRICS[name].title, values[name], note)
+        for name, note in notes.items()
+    )
+
+
+def score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
+    """Return the scores by fold and path, and by split where these differ from folds."""
+    title = f"{RANK_IC.title} of every fold"
+    blocks: list[Table | Chart] = [
+        fold_table(scores, found.oof),
+        Chart.drawn("rank-ic-by-fold", title, draw_fold_rank_ic, found.folds, height_px=230),
+        path_table(scores),
+    ]
+    if has_several_paths(scores):
+        title = f"{RANK_IC.title} of every split and path"
+        draw = draw_score_distribution
+        blocks += [
+            Chart.drawn("score-distribution", title, draw, scores, height_px=250),
+            split_table(scores),
+        ]
+    return Section("scores", "Scores", tuple(blocks))
+
+
+_BARS = (
+    f"Bars: means of the {DAILY_RANK_IC} over calendar periods. Line: running sum of the daily "
+    f"values; its slope matters, not its height."
+)
+_MONTHS_REPEAT = (
+    "A month holds at most two independent windows of 21 days, and less than one of longer "
+    "horizons: neighbouring cells repeat each other."
+)
+
+
+def information_section(found: PartitionStatistics) -> Section:
+    """Return the daily rank IC: over time, its distribution, and month by month."""
+    shape = ic_distribution(found.rank_ic)
+    spread = (
+        f"{number(shape.n_dates, ',d')} dates, standard deviation "
+        f"{number(shape.standard_deviation, '.3f')}, "
+        f"{number(shape.positive_share, '.1%')} above zero."
+    )
+    moments = (
+        f"Skewness {number(shape.skewness, '+.2f')}, excess kurtosis "
+        f"{number(shape.excess_kurtosis, '+.2f')}; both are 0 for a normal distribution."
+    )
+    monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
+    monthly = monthly.rename_axis(index=None).set_axis(pd.Index(_MONTHS), axis="columns")
+    charts = (
+        Chart.drawn(
+            "ic-series", f"{RANK_IC.title} over time", draw_rank_ic, found.rank_ic, note=_BARS
         ),
-        KeyFigure(
-            "t-statistic",
-            number(overall["rank_ic_t"], "+.2f"),
-            f"Newey–West, {LAG_OVERLAPS * found.overlap_days} dates",
+        Chart.drawn(
+            "ic-monthly",
+            f"Mean {RANK_IC.heading} by month, hundredths",
+            partial(draw_heatmap, text=".0f"),
+            monthly,
+            height_px=60 + 17 * max(len(monthly), 2),
+            note=_MONTHS_REPEAT,
+            width="tall",
         ),
-        KeyFigure(
-            "Effective dates",
-            number(overall["n_effective"], ",.0f"),
-            f"of {number(overall['dates'], ',.0f')}",
+        Chart.drawn(
+            "ic-histogram",
+            f"Distribution of the {DAILY_RANK_IC}",
+            draw_ic_histogram,
+            found.rank_ic,
+            note=spread,
+            width="half",
         ),
-        KeyFigure("ICIR", number(overall["icir"], "+.3f"), "daily, not annualized"),
-        KeyFigure(
-            "Spread",
-            f"{number(overall['decile_spread_bps'], '+.1f')} bps",
-            f"top less bottom, per {days} days",
-        ),
-        KeyFigure(
-            "Turnover", number(found.turnover[days].mean(), ".0%"), f"of the top, per {days} days"
-        ),
-        KeyFigure("R²", number(overall["r2"], "+.4f"), "against the mean label"),
-        KeyFigure(
-            "Deflated Sharpe",
-            number(overall["deflated_sharpe"], ".2f"),
-            "probability of beating luck",
+        Chart.drawn(
+            "ic-qq",
+            f"Daily {RANK_IC.heading} against the normal distribution",
+            draw_normal_quantiles,
+            normal_quantiles(found.rank_ic),
+            note=moments,
+            width="half",
         ),
     )
+    return Section("information-coefficient", "Information coefficient", charts)
+
+
+def quantile_section(found: PartitionStatistics) -> Section:
+    """Return what the quantiles of the predictions earned, and the spread added up."""
+    days = found.days
+    means = mean_quantile_returns(found.quantiles, lag=found.lag)
+    by_quantile = Chart.drawn(
+        "quantile-returns",
+        f"Mean {days}-day label by quantile of the prediction",
+        draw_quantile_returns,
+        means,
+        height_px=270,
+    )
+    added_up = Chart.drawn(
+        "cumulative-spread",
+        "Top less bottom quantile, added up",
+        draw_cumulative_spread,
+        cumulative_quantile_spread(found.spread, horizon_days=days),
+        note=f"No window is counted twice: {days} books, each renewed every {days} dates "
+        f"and started a date apart. The line is their mean, which equals the sum of the "
+        f"daily spreads over {days}; the band is their range. Sums of bps at the dates of "
+        f"the signals, not compounded.",
+    )
+    return Section(
+        "quantile-returns-section",
+        "Returns by quantile",
+        (by_quantile, _quantile_table(means, found.quantiles), added_up),
+        text=f"Quantiles are of one date's names. Everything is per window of {days} trading "
+        f"days, in bps, gross of costs.",
+    )
+
+
+def _quantile_table(means: pd.DataFrame, quantiles: pd.DataFrame) -> Table:
+    error, t = METRICS["rank_ic_se"], METRICS["rank_ic_t"]
+    ends = {1: "1 (lowest)", len(means): f"{len(means)} (highest)"}
+    rows = tuple(
+        Row(
+            (
+                ends.get(quantile, str(quantile)),
+                number(mean, "+.1f"),
+                number(deviation, ".1f"),
+                t.text(mean / deviation),
+                number(quantiles[quantile].count(), ",d"),
+            )
+        )
+        for quantile, mean, deviation in means.itertuples()
+    )
+    return Table(
+        "quantile-table",
+        "Mean label by quantile",
+        (
+            *texts("Quantile"),
+            Column("Mean", "bps"),
+            Column(error.title, "bps"),
+            Column.of(t),
+            Column.of(METRICS["dates"]),
+        ),
+        rows,
+        note="Standard errors are Newey–West, over twice the dates that labels overlap."
+        if rows
+        else "With fewer than 10 names on most dates there are no quantiles.",
+    )
+
+
+def turnover_section(found: PartitionStatistics) -> Section:
+    """Return how fast the top quantile and the ranking change."""
+    lags = sorted({1, 5, found.days})
+    turnover = {lag: found.turnover(lag) for lag in lags}
+    autocorrelation = {lag: found.autocorrelation(lag) for lag in lags}
+    distances = {
+        lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)
+    }
+    renewed = number(turnover[found.days].mean(), ".0%")
+    return Section(
+        "turnover-section",
+        "Turnover and persistence",
+        (
+            Chart.drawn(
+                "turnover",
+                "Turnover of the top quantile",
+                partial(draw_period_means, label="share of names replaced", percent=True),
+                {name: turnover[lag] for lag, name in distances.items()},
+                width="half",
+            ),
+            Chart.drawn(
+                "rank-autocorrelation",
+                "Rank autocorrelation of the predictions",
+                partial(draw_period_means, label="rank autocorrelation"),
+                {name: autocorrelation[lag] for lag, name in distances.items()},
+                width="half",
+            ),
+            Table(
+                "persistence-table",
+                "By distance",
+                (
+                    *texts("Dates apart"),
+                    Column(METRICS["top_quantile_turnover"].title),
+                    Column("Rank autocorrelation"),
+                ),
+                tuple(
+                    Row(
+                        (
+                            str(lag),
+                            number(turnover[lag].mean(), ".1%"),
+                            number(autocorrelation[lag].mean(), "+.3f"),
+                        )
+                    )
+                    for lag in lags
+                ),
+                note="Means over dates. Turnover: share of the top quantile's names that were not "
+                "in it that many dates before. Rank autocorrelation: Spearman correlation of the "
+                "two dates' predictions, over the names of both.",
+            ),
+        ),
+        text=f"A book of the top quantile, renewed every {found.days} dates, replaces {renewed} of "
+        f"its names each time. Neighbouring folds are predicted by different models, which adds "
+        f"some turnover at their borders.",
+    )
+
+
+def prediction_section(found: PartitionStatistics, limit_bps: float) -> Section:
+    """Return how predictions are distributed, and what came of them."""
+    charts = (
+        Chart.drawn(
+            "calibration",
+            "Realized label against prediction",
+            draw_calibration,
+            calibration(found.prediction, found.label, found.index, lag=found.lag),
+            height_px=300,
+        ),
+        Chart.drawn(
+            "prediction-distribution",
+            "Distribution of the predictions",
+            partial(draw_prediction_distribution, limit_bps=limit_bps),
+            found.prediction,
+            height_px=240,
+        ),
+    )
+    return Section("predictions", "Predictions", charts)
+
+
+def importance_section(importance: pd.DataFrame) -> Section:
+    """Return the most important features, and whether the fold models agree on them."""
+    kind = main_importance_kind(importance)
+    by_fold = importances_by_fold(importance, kind)
+    top = by_fold.head(TOP_FEATURES)
+    stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
+    charts = (
+        Chart.drawn(
+            "top-features",
+            f"The {len(top)} most important of {len(by_fold)} features",
+            partial(draw_importances, kind=kind),
+            top,
+            height_px=importances_height(len(top)),
+            width="half",
+        ),
+        Chart.drawn(
+            "importance-stability",
+            "Rank correlation of importances between fold models",
+            partial(draw_heatmap, limit=1.0),
+            stability,
+            height_px=heatmap_height(len(stability)),
+            note="By split. Models of combinatorial splits share most of their train rows, "
+            "which makes them alike.",
+            width="half",
+        ),
+    )
+    return Section("importances", "Features", charts)
