@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.evaluation import rank_ic_changes
 from model2_assets.evaluation.leaderboard import (
     by_model_and_horizon,
+    rank_ic_changes,
     readable_board,
     readable_changes,
 )
@@ -46,9 +46,9 @@ def test_every_column_of_the_leaderboard_is_shown_once_where_there_are_several_p
     shown = [heading for table in tables.values() for heading in table.columns[2:]]
     assert len(shown) == len(set(shown)) == SAMPLE.shape[1] - 2
     assert set(tables["details"]) - set(readable_board(SAMPLE)["details"]) == {
-        "path min",
-        "path median",
-        "path max",
+        "worst path",
+        "median path",
+        "best path",
     }
 
 

@@ -32,7 +32,7 @@ from model2_assets.checks.summary import (
     check_within_budget,
 )
 from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
-from model2_assets.config.partition import horizon_days
+from model2_assets.config.partition import Partition, horizon_days
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import table_digest
@@ -500,14 +500,13 @@ def nested_oof_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def cv_scores_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored scores: they are those of the stored predictions."""
-    from model2_assets.evaluation import score_partition
+    from model2_assets.evaluation.scores import score_partition
 
     recomputed = score_partition(
         files.own("oof_predictions"),
         files.own("oof_paths"),
         files.shared("labels"),
-        horizon=files.horizon,
-        model=files.model,
+        Partition(files.horizon, files.model),
         execution_lag_days=files.settings.labels.execution_lag_days,
         n_trials=len(files.partitions),
     )
@@ -602,7 +601,7 @@ def cv_splits_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def leaderboard_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored leaderboard and of the partitions that it compares."""
-    from model2_assets.evaluation import folds_of
+    from model2_assets.evaluation.leaderboard import folds_of
     from model2_assets.storage.provenance import data_version_of
 
     scores, oof = files.every("cv_scores"), files.every("oof_predictions")

@@ -11,7 +11,7 @@ from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks.outcome import CheckOutcome
 from model2_assets.config.partition import horizon_days
-from model2_assets.evaluation import missing_by_column
+from model2_assets.evaluation.stability import missing_by_column
 from model2_assets.market_data.history import HistoryChanges, compare_history
 from model2_assets.panel import row_chunks
 

@@ -10,7 +10,7 @@ from model2_assets.checks.inputs import exit_dates
 from model2_assets.checks.oof import check_finite, check_range
 from model2_assets.checks.outcome import CheckOutcome, check_contract
 from model2_assets.config import ChecksConfig
-from model2_assets.evaluation import population_stability, stretch_stability
+from model2_assets.evaluation.stability import population_stability, stretch_stability
 from model2_assets.panel import INDEX_NAMES
 
 if TYPE_CHECKING:

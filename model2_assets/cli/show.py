@@ -10,7 +10,7 @@ from rich.table import Table
 
 from model2_assets.config import RegionConfig
 from model2_assets.evaluation.leaderboard import has_path_range, times_of
-from model2_assets.evaluation.metrics import METRICS, MISSING, explained
+from model2_assets.evaluation.metrics import METRICS, MISSING, PBO_WITHHELD, explained
 from model2_assets.evaluation.scores import overall_scores
 from model2_assets.storage import Address, Store
 from model2_assets.storage.archive import Version
@@ -56,9 +56,10 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     }
     if board["trained_at"].notna().any():
         columns["trained UTC"] = times_of(board, "%m-%d %H:%M")
+    withheld = PBO_WITHHELD if board["pbo"].isna().any() else ""
     table = Table(
         title=f"region {region}: out-of-fold scores",
-        caption=f"{_CAPTION} {explained(metrics)}",
+        caption=f"{_CAPTION} {explained(metrics)} {withheld}".rstrip(),
         caption_justify="left",
         box=box.SIMPLE_HEAD,
         padding=0 if wide else (0, 0, 0, 1),
@@ -66,8 +67,8 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     table.add_column("model", no_wrap=wide)
     if wide:
         table.add_column("horizon", no_wrap=True)
-        for heading in columns:
-            lines = heading.replace(" ", "\n")
+        for heading, texts in columns.items():
+            lines = _narrow(heading, max(map(len, texts)))
             table.add_column(lines, justify="right", vertical="bottom", no_wrap=True)
         for row in zip(board["model"], board["horizon"], *columns.values(), strict=True):
             table.add_row(*row)
@@ -78,6 +79,14 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     for heading, texts in columns.items():
         table.add_row(heading, *texts)
     return table
+
+
+def _narrow(heading: str, width: int) -> str:
+    """Return a heading a word a line; a long word over narrow cells is hyphenated."""
+    return "\n".join(
+        f"{word[:4]}-\n{word[4:]}" if len(word) > max(width + 2, 6) else word
+        for word in heading.split()
+    )
 
 
 _ON_PAGE = {"scores", "making", "details"}
@@ -91,18 +100,8 @@ _CAPTION = (
 def versions_table(store: Store, predictions: Address) -> Table | None:
     """Return the kept versions of one model and horizon, the last published first.
 
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    predictions : Address
-        Of the out-of-fold predictions.
-
-    Returns
-    -------
-    rich.table.Table or None
-        None if no version is kept. The rank IC is that of the scores kept with a version, and
-        a dash where they are not kept or cannot be read.
+    The rank IC is that of the scores kept with a version, and a dash where they are not kept or
+    cannot be read. None if no version is kept.
     """
     versions = store.archive.versions(predictions)
     if not versions:
@@ -114,7 +113,7 @@ def versions_table(store: Store, predictions: Address) -> Table | None:
     )
     for heading in ("version", "", "published (UTC)", "first published"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("rows", "rank IC"):
+    for heading in (METRICS["samples"].heading, METRICS["rank_ic"].heading):
         table.add_column(heading, justify="right", no_wrap=True)
     for heading in _MADE_FROM:
         table.add_column(heading.replace("fitted_", ""), no_wrap=True)
@@ -122,15 +121,14 @@ def versions_table(store: Store, predictions: Address) -> Table | None:
     scores = scores_of(store, predictions, versions)
     for version in versions:
         is_current = current is not None and version.file == current.file
-        rank_ic = _rank_ic(store, predictions, scores.get(version.file))
         table.add_row(
             version.short,
             "current" if is_current else "",
             f"{version.published:%Y-%m-%d %H:%M:%S}",
             f"{version.first_published:%Y-%m-%d %H:%M:%S}",
-            "–" if version.rows is None else f"{version.rows:,}",
-            "–" if math.isnan(rank_ic) else f"{rank_ic:+.4f}",
-            *(version.inputs.get(name, "–")[:12] for name in _MADE_FROM),
+            MISSING if version.rows is None else f"{version.rows:,}",
+            METRICS["rank_ic"].numeric_text(_rank_ic(store, predictions, scores.get(version.file))),
+            *(version.inputs.get(name, MISSING)[:12] for name in _MADE_FROM),
         )
     return table
 
@@ -148,8 +146,7 @@ def _rank_ic(store: Store, predictions: Address, scores: Version | None) -> floa
         frame: pd.DataFrame = store.read_version(address, scores)
     except Model2Error:
         return math.nan
-    found = frame.loc[(frame["scope"] == "all") & (frame["metric"] == "rank_ic"), "value"]
-    return float(found.iloc[0]) if len(found) else math.nan
+    return overall_scores(frame).get("rank_ic", math.nan)
 
 
 SHOWN = 12
@@ -160,21 +157,6 @@ def labelled_dates(region: RegionConfig) -> int:
 
     Dates that no row has a label on are left out, and so are the first
     ``features.min_history_bars`` dates, on which no row has features.
-
-    Parameters
-    ----------
-    region : RegionConfig
-        The region.
-
-    Returns
-    -------
-    int
-        Distinct dates.
-
-    Raises
-    ------
-    Model2Error
-        If the market data cannot be read or labelled.
     """
     from model2_assets.cross_validation.intervals import longest_label_end
     from model2_assets.labels import make_labels
@@ -186,58 +168,32 @@ def labelled_dates(region: RegionConfig) -> int:
     return len(label_end.dropna().index.unique("datetime").difference(first_dates))
 
 
+_PROPOSAL = {
+    "n_groups": ("n_groups", ".0f"),
+    "n_test_groups": ("n_test_groups", ".0f"),
+    "n_splits": ("splits", ".0f"),
+    "n_paths": ("paths", ".0f"),
+    "test_dates": ("test", ",.0f"),
+    "ideal_train_dates": ("ideal train", ",.0f"),
+    "purged_dates": ("purged", ",.0f"),
+    "embargoed_dates": ("embargoed", ",.0f"),
+    "train_dates": ("train", ",.0f"),
+    "least_train_dates": ("least", ",.0f"),
+    "train_share": ("of all dates", ".1%"),
+    "kept_share": ("of ideal", ".1%"),
+    "shortfall": ("shortfall", ".2f"),
+}
+"""Columns of a proposal: heading and format."""
+
+
 def proposal_table(region: str, proposal: "CPCVProposal") -> Table:
-    """Return the best candidates as a table for people.
-
-    Parameters
-    ----------
-    region : str
-        Its name, for the title.
-    proposal : CPCVProposal
-        The candidates, best first.
-
-    Returns
-    -------
-    rich.table.Table
-        One row per candidate; dates are means over the splits.
-    """
+    """Return the best candidates, best first, a row each; dates are means over the splits."""
     table = Table(
         title=f"region {region}: {proposal.n_dates:,} labelled dates",
         caption="best first; dates are means over the splits, least is the split with fewest",
     )
-    for heading in _HEADINGS:
+    for heading, _ in _PROPOSAL.values():
         table.add_column(heading, justify="right")
     for row in proposal.candidates.head(SHOWN).to_dict("records"):
-        table.add_row(
-            f"{row['n_groups']:.0f}",
-            f"{row['n_test_groups']:.0f}",
-            f"{row['n_splits']:.0f}",
-            f"{row['n_paths']:.0f}",
-            f"{row['test_dates']:,.0f}",
-            f"{row['ideal_train_dates']:,.0f}",
-            f"{row['purged_dates']:,.0f}",
-            f"{row['embargoed_dates']:,.0f}",
-            f"{row['train_dates']:,.0f}",
-            f"{row['least_train_dates']:,.0f}",
-            f"{row['train_share']:.1%}",
-            f"{row['kept_share']:.1%}",
-            f"{row['shortfall']:.2f}",
-        )
+        table.add_row(*(format(row[name], spec) for name, (_, spec) in _PROPOSAL.items()))
     return table
-
-
-_HEADINGS = (
-    "n_groups",
-    "n_test_groups",
-    "splits",
-    "paths",
-    "test",
-    "ideal train",
-    "purged",
-    "embargoed",
-    "train",
-    "least",
-    "of all dates",
-    "of ideal",
-    "shortfall",
-)

@@ -116,8 +116,7 @@ class Metric:
 # fmt: off
 _METRICS = (
     Metric("rank_ic", "rank IC", "+.4f", "folds paths ranking scores",
-           "mean over dates of the Spearman correlation of predictions and labels across names",
-           "every"),
+           "mean over dates of the Spearman correlation across names", "every"),
     Metric("rank_ic_se", "std. error", ".4f", "paths scores",
            "of the mean daily rank IC, Newey–West, over twice the dates that labels overlap",
            "history"),
@@ -128,12 +127,12 @@ _METRICS = (
     Metric("n_effective", "eff. dates", ",.0f", "paths ranking details",
            "independent dates that would give the same error", "history", long="Effective dates"),
     Metric("rank_ic_path_min", "worst path", "+.4f", "ranking details",
-           "lowest rank IC of a complete history of single predictions; the rank IC of their mean "
-           "tends to flatter"),
+           "lowest rank IC of a complete history of single predictions; that of their mean tends "
+           "to flatter"),
     Metric("rank_ic_path_median", "median path", "+.4f", "details",
-           "median rank IC of those histories"),
+           "median over those histories"),
     Metric("rank_ic_path_max", "best path", "+.4f", "ranking details",
-           "highest rank IC of those histories"),
+           "highest of those histories"),
     Metric("ic", "IC", "+.4f", "folds paths",
            "mean over dates of the Pearson correlation across names", "every"),
     Metric("icir", "ICIR", "+.3f", "folds paths ranking scores",
@@ -145,8 +144,8 @@ _METRICS = (
     Metric("hit_rate", "hit rate", ".2%", "folds paths",
            "share of rows whose prediction has the label's sign, where neither is 0", "every"),
     Metric("decile_spread_bps", "spread", "+.1f", "paths ranking scores",
-           "mean label of the top quantile less that of the bottom one, per window of the "
-           "horizon, gross of costs; deciles from 50 names a date on", "history", "bps"),
+           "mean label of the top quantile less that of the bottom one, gross of costs",
+           "history", "bps"),
     Metric("top_quantile_turnover", "turnover", ".1%", "ranking scores",
            "share of the top quantile's names replaced from one date to the next", unit="a date"),
     Metric("deflated_sharpe", "DSR", ".2f", "paths ranking details",
@@ -155,8 +154,7 @@ _METRICS = (
            "history", long="Deflated Sharpe"),
     Metric("pbo", "PBO", ".2f", "ranking details",
            "probability of backtest overfitting: that the best model of a horizon on one half of "
-           "history is below the median on the other; withheld (–) below four models of a "
-           "horizon, and in too short a history"),
+           "history is below the median on the other"),
     Metric("coverage", "coverage", ".2%", "evidence making", "tested rows with a prediction"),
     Metric("largest_prediction", "largest", ",.0f", "evidence details",
            "largest absolute prediction", unit="bps"),
@@ -172,6 +170,8 @@ _METRICS = (
     Metric("dates", "dates", ",d", "folds", "with scored rows", "every"),
 )
 # fmt: on
+
+PBO_WITHHELD = "PBO is withheld (–) below four models of a horizon, and in too short a history."
 
 METRICS = {metric.name: metric for metric in _METRICS}
 """By name, in the order in which tables show them."""

@@ -19,6 +19,7 @@ from model2_assets.evaluation.inference import (
 )
 from model2_assets.evaluation.metrics import metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
+from model2_assets.panel import row_name
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
 
 LAG_OVERLAPS = 2
@@ -221,12 +222,9 @@ def _refuse(
 ) -> None:
     """Raise ContractError for the first faulty row, if there is one."""
     if faulty.any():
-        row = index[[int(np.argmax(faulty))]]
-        instrument, date = (row.get_level_values(name)[0] for name in ("instrument", "datetime"))
-        raise ContractError(
-            f"{table} row of instrument {instrument} on {date:%Y-%m-%d} {fault} (as do "
-            f"{int(faulty.sum()) - 1} others); {remedy}"
-        )
+        others = int(faulty.sum()) - 1
+        row = row_name(index, int(np.argmax(faulty)))
+        raise ContractError(f"{table} row of {row} {fault} (as do {others} others); {remedy}")
 
 
 _Record = tuple[str, int | None, int | None, int | None, str, float]

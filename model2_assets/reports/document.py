@@ -81,11 +81,11 @@ class Chart:
 
     @classmethod
     def drawn(
-        cls, id: str, title: str, draw: Draw, *data: Any, height_px: int = 280, **how: Any
+        cls, chart_id: str, title: str, draw: Draw, *data: Any, height_px: int = 280, **how: Any
     ) -> Self:
         """Draw data for a page; `how` are ``note`` and ``width``."""
         width_px = HALF_PX if how.get("width", "full") != "full" else FULL_PX
-        return cls(id, title, svg(draw, *data, width_px=width_px, height_px=height_px), **how)
+        return cls(chart_id, title, svg(draw, *data, width_px=width_px, height_px=height_px), **how)
 
 
 @dataclass(frozen=True)
@@ -177,16 +177,17 @@ def period(dates: pd.DatetimeIndex) -> str:
     return f"{date(dates[0])} to {date(dates[-1])}"
 
 
-PARTITION_PARTS = tuple(
-    "figures caveats scores scores-by-fold rank-ic-by-fold scores-by-path information-coefficient "
-    "ic-series ic-monthly ic-histogram ic-qq quantile-returns quantile-table cumulative-spread "
-    "turnover rank-autocorrelation persistence-table calibration prediction-distribution "
-    "top-features importance-stability provenance".split()
-)
+PARTITION_PARTS = (
+    "figures", "caveats", "scores", "scores-by-fold", "rank-ic-by-fold", "scores-by-path",
+    "information-coefficient", "ic-series", "ic-monthly", "ic-histogram", "ic-qq",
+    "quantile-returns", "quantile-table", "cumulative-spread", "turnover", "rank-autocorrelation",
+    "persistence-table", "calibration", "prediction-distribution", "top-features",
+    "importance-stability", "provenance",
+)  # fmt: skip
 """Ids in a tear sheet of one horizon and model."""
 
-REGION_PARTS = tuple(
-    "figures caveats leaderboard rank-ic likeness evidence history rank-ic-by-fold provenance "
-    "versions".split()
-)
+REGION_PARTS = (
+    "figures", "caveats", "leaderboard", "rank-ic", "likeness", "evidence", "history",
+    "rank-ic-by-fold", "provenance", "versions",
+)  # fmt: skip
 """Ids in a region's report."""

@@ -4,14 +4,21 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from model2_assets.config import RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.evaluation import OOFCorrelation, oof_rank_correlation
 from model2_assets.evaluation.leaderboard import has_path_range, leaderboard_version
-from model2_assets.evaluation.metrics import METRICS, MISSING, Metric, explained, metrics_of, number
+from model2_assets.evaluation.metrics import (
+    METRICS,
+    MISSING,
+    PBO_WITHHELD,
+    Metric,
+    explained,
+    metrics_of,
+    number,
+)
 from model2_assets.evaluation.quantiles import cumulative_quantile_spread
 from model2_assets.evaluation.scores import has_several_paths, rank_ics
 from model2_assets.reports.data_charts import draw_heatmap
@@ -149,7 +156,7 @@ def _leaderboard_section(
     evidence = metrics_of("evidence")
     found = tuple(_board_row(line, evidence, ()) for line in lines)
     absent = f"Not materialized, or not complete: {', '.join(missing)}." if missing else ""
-    note = f"{_BOARD_NOTE} {explained(shown)}"
+    note = f"{_BOARD_NOTE} {explained(shown)} {PBO_WITHHELD}"
     return Section(
         "leaderboard-section",
         "Leaderboard",
@@ -178,9 +185,7 @@ def _named(key: str) -> tuple[str, str]:
     return partition.model, partition.horizon
 
 
-def _board_row(
-    line: Mapping[Any, Any], shown: Sequence[Metric], reports: Collection[str]
-) -> Row:
+def _board_row(line: Mapping[Any, Any], shown: Sequence[Metric], reports: Collection[str]) -> Row:
     partition = Partition(line["horizon"], line["model"])
     link = f"../tear_sheet/{partition.horizon}/{partition.model}/report.html"
     return Row(

@@ -71,9 +71,7 @@ def draw_calibration(axes: Axes, found: Calibration) -> None:
 def _points(axes: Axes, x: Values, y: Values, errors: pd.Series, label: str) -> None:
     """Draw points with two standard errors either side; without an error, a point alone."""
     reach = 2 * errors.fillna(0).to_numpy(dtype=np.float64)
-    axes.errorbar(
-        x, y, yerr=reach, fmt="o", color=ACCENT, elinewidth=1.5, capsize=3, label=label
-    )
+    axes.errorbar(x, y, yerr=reach, fmt="o", color=ACCENT, elinewidth=1.5, capsize=3, label=label)
 
 
 def _slope_text(found: Calibration) -> str:

@@ -85,7 +85,7 @@ REGION_REPORT = "../../../region_report/report.html"
 """From a tear sheet's folder."""
 
 _AGREES = 1e-9
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
+_MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,12 +113,14 @@ class PartitionStatistics:
 
     @property
     def index(self) -> pd.MultiIndex:
+        """Instrument and datetime of every row."""
         index = self.oof.index
         assert isinstance(index, pd.MultiIndex)
         return index
 
     @property
     def prediction(self) -> pd.Series:
+        """Bps, shape (n_rows,)."""
         return self.oof["prediction"]
 
     @cached_property
@@ -130,19 +132,23 @@ class PartitionStatistics:
 
     @cached_property
     def rank_ic(self) -> pd.Series:
+        """By date."""
         return daily_ic(self.prediction, self.label, self.index)["rank_ic"]
 
     @cached_property
     def spread(self) -> pd.Series:
+        """Top less bottom quantile by date."""
         return decile_spread(self.prediction, self.label, self.index)
 
     @property
     def folds(self) -> pd.DataFrame:
+        """As `fold_rank_ic`."""
         label = pd.Series(self.label, index=self.index)
         return fold_rank_ic(self.oof, label, lag=self.lag)
 
     @cached_property
     def quantiles(self) -> pd.DataFrame:
+        """As `quantile_returns`."""
         return quantile_returns(self.prediction, self.label, self.index)
 
     def turnover(self, lag: int) -> pd.Series:

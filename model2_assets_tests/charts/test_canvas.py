@@ -96,13 +96,13 @@ def test_a_colour_of_its_own_is_refused():
         svg(lambda axes: axes.plot([1, 2], color="#abcdef"))
 
 
-def test_importing_is_light_and_no_global_state_is_touched():
+def test_no_global_state_is_touched():
     code = (
         "import sys\n"
         "import pandas as pd\n"
         "from model2_assets.reports.canvas import png\n"
         "from model2_assets.reports.data_charts import draw_heatmap\n"
-        "assert not {'matplotlib', 'PIL', 'sklearn', 'xgboost'} & set(sys.modules)\n"
+        "assert not {'sklearn', 'xgboost', 'scipy.stats'} & set(sys.modules)\n"
         "png(lambda axes: draw_heatmap(axes, pd.DataFrame([[1.0]])))\n"
         "import matplotlib\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"

@@ -23,11 +23,11 @@ POINTS = pd.DataFrame({"normal": [-1.0, 1.0], "value": [-1.1, 0.9]})
 
 CALLS = {
     "draw_cumulative_spread": lambda axes: score.draw_cumulative_spread(axes, CUMULATIVE),
-    "draw_estimates": lambda axes: score.draw_estimates(axes, QUANTILES, "rank IC"),
+    "draw_estimates": lambda axes: score.draw_estimates(axes, QUANTILES, label="rank IC"),
     "draw_ic_histogram": lambda axes: score.draw_ic_histogram(axes, DAILY),
     "draw_normal_quantiles": lambda axes: score.draw_normal_quantiles(axes, POINTS),
-    "draw_period_means": lambda axes: score.draw_period_means(axes, LINES, "turnover"),
-    "draw_running_sums": lambda axes: score.draw_running_sums(axes, LINES, "sum"),
+    "draw_period_means": lambda axes: score.draw_period_means(axes, LINES, label="turnover"),
+    "draw_running_sums": lambda axes: score.draw_running_sums(axes, LINES, label="sum"),
     "draw_calibration": lambda axes: score.draw_calibration(axes, Calibration(BINS, 0.5, 0.1)),
     "draw_feature_coverage": lambda axes: data.draw_feature_coverage(axes, COVERAGE),
     "draw_fold_rank_ic": lambda axes: score.draw_fold_rank_ic(axes, folds([0.1, 0], [0.1, 0.2])),

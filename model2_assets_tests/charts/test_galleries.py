@@ -1,6 +1,7 @@
 import pytest
 
-from model2_assets.evaluation import score_partition
+from model2_assets.config.partition import Partition
+from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports.galleries import importance_pictures, score_pictures
 from model2_assets_tests.evaluation.paths_example import example, stored
 from model2_assets_tests.evaluation.test_importance_stability import importance
@@ -15,9 +16,8 @@ PICTURES = [
 
 def scored(**settings):
     oof, paths, labels = stored(example(**settings))
-    scores = score_partition(
-        oof, paths, labels, horizon="5d", model="ridge", execution_lag_days=1, n_trials=4
-    )
+    partition = Partition("5d", "ridge")
+    scores = score_partition(oof, paths, labels, partition, execution_lag_days=1, n_trials=4)
     return score_pictures(oof, labels, scores, horizon="5d", execution_lag_days=1)
 
 

@@ -29,7 +29,7 @@ def test_hue_is_the_sign_and_opacity_the_size():
 
 
 def test_rows_run_down_with_values_and_names():
-    axes = drawn(lambda axes: draw_heatmap(axes, MATRIX, text="{:.1f}"))
+    axes = drawn(lambda axes: draw_heatmap(axes, MATRIX, text=".1f"))
     assert texts(axes) == ["1.0", "−0.5", "0.2", "–"]
     assert [text.get_position() for text in axes.texts][1:3] == [(1.5, 0.5), (0.5, 1.5)]
     assert axes.get_ylim() == (2, 0)

@@ -24,7 +24,7 @@ def test_bars_are_the_period_s_means_and_the_line_is_the_running_sum():
     assert heights_of(axes) == pytest.approx([0.2, -0.1, 0.2])
     (line,) = twin(axes).get_lines()
     np.testing.assert_allclose(line.get_ydata(), [0.2, 0.1, 0.3])
-    assert legend_texts(axes) == ["daily", "mean of all dates 0.1000", "cumulative (right)"]
+    assert legend_texts(axes) == ["daily", "mean of all dates +0.1000", "cumulative (right)"]
     assert axes.get_ylabel() == "rank IC, daily"
 
 

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from model2_assets.evaluation import has_several_paths, score_partition
+from model2_assets.config.partition import Partition
+from model2_assets.evaluation.scores import has_several_paths, score_partition
 from model2_assets.reports.score_charts import draw_score_distribution
 from model2_assets_tests.charts.axes import drawn
 from model2_assets_tests.evaluation.paths_example import example, stored
@@ -9,7 +10,8 @@ from model2_assets_tests.evaluation.paths_example import example, stored
 
 def scored(**settings):
     made = stored(example(**settings))
-    return score_partition(*made, horizon="5d", model="ridge", execution_lag_days=1, n_trials=4)
+    partition = Partition("5d", "ridge")
+    return score_partition(*made, partition, execution_lag_days=1, n_trials=4)
 
 
 def dots(axes, marker):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from model2_assets.defs import publication
-from model2_assets.evaluation import leaderboard_version
+from model2_assets.evaluation.leaderboard import leaderboard_version
 from model2_assets.reports import report_digest
 from model2_assets.storage import Address
 from model2_assets.storage.data_version import table_digest

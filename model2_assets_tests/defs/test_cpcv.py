@@ -144,9 +144,9 @@ def test_leaderboard_shows_the_range_over_paths(cpcv: Trained) -> None:
         paths = cpcv.bench.read("cv_scores", row["horizon"], row["model"])
         of_paths = paths.loc[(paths["scope"] == "path") & (paths["metric"] == "rank_ic"), "value"]
         assert len(of_paths) == 5
-        assert line["path min"] == round(of_paths.min(), 4)
-        assert line["path median"] == round(of_paths.median(), 4)
-        assert line["path max"] == round(of_paths.max(), 4)
+        assert line["worst path"] == round(of_paths.min(), 4)
+        assert line["median path"] == round(of_paths.median(), 4)
+        assert line["best path"] == round(of_paths.max(), 4)
         oof = cpcv.bench.read("oof_predictions", row["horizon"], row["model"])
         turnover = top_quantile_turnover(oof["prediction"], oof.index)
         assert row["top_quantile_turnover"] == turnover.mean()

@@ -9,6 +9,16 @@ from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.panel import panel_index
 from model2_assets.storage.provenance import with_provenance
 
+SCORE_METRICS = (
+    "rank_ic", "ic", "icir", "r2", "mse", "rmse", "mae", "hit_rate", "samples", "dates",
+)  # fmt: skip
+"""Of every scope, in the order of the table."""
+
+HISTORY_METRICS = (
+    "rank_ic_se", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"
+)  # fmt: skip
+"""Of complete histories besides."""
+
 
 @dataclass(frozen=True)
 class Example:

@@ -52,5 +52,5 @@ def test_each_book_is_the_sum_of_every_so_many_dates(values, horizon_days):
 
 
 def test_horizon_below_one_is_refused():
-    with pytest.raises(Model2Error, match="horizon_days must be 1 or more, got 0"):
+    with pytest.raises(Model2Error, match="horizon_days must be a number of dates, 1 or more"):
         cumulative_quantile_spread(daily([1.0]), horizon_days=0)

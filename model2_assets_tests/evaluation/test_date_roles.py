@@ -1,6 +1,6 @@
 import numpy as np
 
-from model2_assets.evaluation import most_frequent_roles
+from model2_assets.reports.data_charts import most_frequent_roles
 
 
 def test_a_date_has_the_role_of_most_of_its_rows():

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from model2_assets.errors import Model2Error
-from model2_assets.evaluation import deflated_sharpe_ratio, expected_maximum_sharpe
+from model2_assets.evaluation import deflated_sharpe_ratio
+from model2_assets.evaluation.inference import expected_maximum_sharpe
 
 
 def test_hand_worked_without_skewness():

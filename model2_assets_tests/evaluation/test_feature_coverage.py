@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.evaluation import feature_coverage, incomplete_features
+from model2_assets.evaluation.stability import feature_coverage, incomplete_features
 
 DATES = pd.bdate_range("2024-01-01", periods=3)
 

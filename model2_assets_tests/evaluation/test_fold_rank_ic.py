@@ -1,7 +1,8 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.evaluation import daily_ic, fold_rank_ic, mean_ic_inference
+from model2_assets.evaluation import daily_ic, mean_ic_inference
+from model2_assets.evaluation.ic import fold_rank_ic
 from model2_assets_tests.evaluation.test_decile_spread import ragged
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from model2_assets.evaluation import histogram, reach_of
+from model2_assets.evaluation.distribution import histogram, reach_of
 
 
 def test_counts_shares_and_what_lies_beyond():

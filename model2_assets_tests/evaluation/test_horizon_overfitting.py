@@ -4,11 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.evaluation import (
-    daily_ic,
-    overfitting_by_horizon,
-    probability_of_backtest_overfitting,
-)
+from model2_assets.evaluation import daily_ic, probability_of_backtest_overfitting
+from model2_assets.evaluation.overfitting import overfitting_by_horizon
 from model2_assets.panel import panel_index
 from model2_assets.storage.provenance import with_provenance
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.evaluation import ic_distribution
+from model2_assets.evaluation.distribution import ic_distribution
 
 
 def test_hand_worked_moments():

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from model2_assets.evaluation import (
+from model2_assets.evaluation.stability import (
     fold_agreement,
     importance_stability,
     importances_by_fold,

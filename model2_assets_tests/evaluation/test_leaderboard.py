@@ -5,12 +5,8 @@ import pandas as pd
 import pytest
 
 from model2_assets.contracts import load_contract
-from model2_assets.evaluation import (
-    HorizonOverfitting,
-    compare_partitions,
-    folds_of,
-    leaderboard_version,
-)
+from model2_assets.evaluation.leaderboard import compare_partitions, folds_of, leaderboard_version
+from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.models import Manifest, ModelFile, Provenance
 from model2_assets.storage.provenance import with_provenance
@@ -63,7 +59,7 @@ def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:
     rows += [("path", "rank_ic", value) for value in of_paths]
     rows += [("path", "rank_ic_t", 77.0) for _ in of_paths]
     rows += [("all", name, value) for name, value in overall.items()]
-    return pd.DataFrame(rows, columns=["scope", "metric", "value"])
+    return pd.DataFrame(rows, columns=["scope", "metric", "value"]).assign(path_id=0)
 
 
 OVERFITTING = {horizon: HorizonOverfitting(0.25, "") for horizon in ("5d", "21d", "63d", "126d")}

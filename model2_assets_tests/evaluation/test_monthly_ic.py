@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.evaluation import monthly_mean_ic
+from model2_assets.evaluation.distribution import monthly_mean_ic
 
 
 def test_hand_worked_months():

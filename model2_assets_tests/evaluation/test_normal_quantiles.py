@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model2_assets.evaluation import normal_quantiles
+from model2_assets.evaluation.distribution import normal_quantiles
 
 
 def oracle(values):

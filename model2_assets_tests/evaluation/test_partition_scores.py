@@ -4,22 +4,23 @@ import pytest
 from scipy.stats import spearmanr
 
 from model2_assets.checks import check_contract
+from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError
-from model2_assets.evaluation import (
-    describe_scores,
-    mean_ic_inference,
-    score_partition,
-    wide_scores,
-)
+from model2_assets.evaluation import mean_ic_inference, wide_scores
+from model2_assets.evaluation.scores import describe_scores, score_partition
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
 from model2_assets.storage.provenance import data_versions_of, with_provenance
-from model2_assets_tests.evaluation.paths_example import example, stored
+from model2_assets_tests.evaluation.paths_example import (
+    HISTORY_METRICS,
+    SCORE_METRICS,
+    example,
+    stored,
+)
 from model2_assets_tests.sample_tables import mark
 
-HISTORY = ["rank_ic_se", "rank_ic_t", "n_effective", "decile_spread_bps", "deflated_sharpe"]
-METRICS = ["rank_ic", "ic", "icir", "r2", "mse", "rmse", "mae", "hit_rate", "samples", "dates"]
+HISTORY, METRICS = list(HISTORY_METRICS), list(SCORE_METRICS)
 N_FOLDS, N_DATES, N_NAMES = 5, 60, 6
 
 
@@ -50,8 +51,7 @@ def score(oof, labels, paths=None, *, horizon="21d", lag=1) -> pd.DataFrame:
         oof,
         paths_of(oof) if paths is None else paths,
         labels,
-        horizon=horizon,
-        model="ridge",
+        Partition(horizon, "ridge"),
         execution_lag_days=lag,
         n_trials=4,
     )
@@ -170,7 +170,8 @@ def test_paths_of_other_models_or_labels_are_refused():
 
 def several_paths() -> pd.DataFrame:
     made = stored(example())
-    return score_partition(*made, horizon="5d", model="ridge", execution_lag_days=1, n_trials=4)
+    partition = Partition("5d", "ridge")
+    return score_partition(*made, partition, execution_lag_days=1, n_trials=4)
 
 
 def test_a_repeated_score_breaks_the_contract():
@@ -217,10 +218,11 @@ def test_scores_are_described_line_by_line(scores):
     assert [line.split(":")[0] for line in lines] == [
         *(f"fold {fold}" for fold in range(N_FOLDS)), "all folds"
     ]  # fmt: skip
-    assert "72 samples" in lines[0]
-    assert "360 samples" in lines[-1]
+    assert "rows 72" in lines[0]
+    assert "rows 360" in lines[-1]
     wide = wide_scores(scores).iloc[-1]
-    assert f"rank IC {wide['rank_ic']:.4f}, IC {wide['ic']:.4f}" in lines[-1]
+    shown = f"rank IC {wide['rank_ic']:+.4f}, IC {wide['ic']:+.4f}"
+    assert shown.replace("-", "−") in lines[-1]
     assert f"RMSE {wide['rmse']:,.0f} bps" in lines[-1]
 
 

@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 
 from model2_assets.errors import ContractError
-from model2_assets.evaluation import HISTORY_METRICS, SCORE_METRICS, score_predictions
+from model2_assets.evaluation import score_predictions
 from model2_assets.panel import panel_index
-from model2_assets_tests.evaluation.paths_example import example
+from model2_assets_tests.evaluation.paths_example import HISTORY_METRICS, SCORE_METRICS, example
 
 SETTINGS = {"horizon_days": 5, "overlap_days": 5, "n_trials": 4}
 

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.evaluation import mean_by_period
+from model2_assets.evaluation.distribution import mean_by_period
 
 
 @pytest.mark.parametrize(

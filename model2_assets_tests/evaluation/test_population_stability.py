@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import rel_entr
 
-from model2_assets.evaluation import population_stability, stretch_stability
+from model2_assets.evaluation import population_stability
+from model2_assets.evaluation.stability import stretch_stability
 from model2_assets.panel import panel_index
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 
-from model2_assets.evaluation import rank_ic_changes
+from model2_assets.evaluation.leaderboard import rank_ic_changes
 
 
 def board(rows):

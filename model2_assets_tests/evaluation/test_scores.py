@@ -8,8 +8,6 @@ from sklearn import metrics
 
 from model2_assets.errors import ContractError
 from model2_assets.evaluation import (
-    HISTORY_METRICS,
-    SCORE_METRICS,
     daily_ic,
     decile_spread,
     deflated_sharpe_ratio,
@@ -17,6 +15,7 @@ from model2_assets.evaluation import (
     score_predictions,
 )
 from model2_assets.panel import panel_index
+from model2_assets_tests.evaluation.paths_example import HISTORY_METRICS, SCORE_METRICS
 
 
 def values(scores, scope="all", unit=None):

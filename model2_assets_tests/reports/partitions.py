@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import RegionConfig, parse_config
-from model2_assets.evaluation import score_partition
+from model2_assets.config import partition as keys
+from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports import partition_report
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import Manifest, ModelFile, Provenance
@@ -62,9 +63,8 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
         **facts,
     )
     paths = with_provenance(made.paths, data_version="p", inputs=inputs, **facts)
-    scores = score_partition(
-        oof, paths, labels, horizon=HORIZON, model=model, execution_lag_days=1, n_trials=2
-    )
+    key = keys.Partition(HORIZON, model)
+    scores = score_partition(oof, paths, labels, key, execution_lag_days=1, n_trials=2)
     return Partition(oof, scores, _importance(manifest), labels, manifest)
 
 

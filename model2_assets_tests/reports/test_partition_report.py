@@ -7,7 +7,9 @@ import pytest
 from model2_assets.checks import check_report
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
+    METRICS,
     cumulative_quantile_spread,
+    decile_spread,
     mean_quantile_returns,
     quantile_returns,
     rank_autocorrelation,
@@ -15,14 +17,17 @@ from model2_assets.evaluation import (
     wide_scores,
 )
 from model2_assets.reports import PARTITION_PARTS, report_digest
-from model2_assets.reports.tables import METRICS, caveats
+from model2_assets.reports.region import daily_spread
+from model2_assets.reports.tables import caveats
+from model2_assets.reports.tear_sheet import PartitionStatistics, information_section
 from model2_assets.storage.archive import Origin, origin_of_report
 from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.reports.page import Page, digits, value
 from model2_assets_tests.reports.partitions import partition, region_config
 
-NAMES = {metric.heading: name for name, metric in METRICS.items()} | {
-    f"{metric.heading} ({metric.unit})": name for name, metric in METRICS.items() if metric.unit
+NAMES = {
+    f"{metric.title} ({metric.unit})" if metric.unit else metric.title: name
+    for name, metric in METRICS.items()
 }
 
 
@@ -117,11 +122,8 @@ def test_quantiles_turnover_and_persistence_are_those_of_the_evaluation(cpcv, pa
 
 
 def test_the_cumulative_spread_of_the_region_report_is_the_mean_of_its_books():
-    from model2_assets.evaluation import decile_spread
-    from model2_assets.reports.region import daily_histories
-
     made = partition(k=1)
-    found = daily_histories({"5d|ridge": made.oof}, made.labels)["5d|ridge"].spread
+    found = daily_spread(PartitionStatistics(made.oof, made.labels, "5d", 1))
     label = made.labels["label_5d"].reindex(made.oof.index)
     spread = decile_spread(made.oof["prediction"], label, made.oof.index)
     books = cumulative_quantile_spread(spread, horizon_days=5)
@@ -251,12 +253,9 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
     names = made.oof.index.get_level_values("instrument")
     index = pd.MultiIndex.from_arrays([names, moved], names=["instrument", "datetime"])
     label = made.labels["label_5d"].reindex(made.oof.index)
-    from model2_assets.reports.tear_sheet import information_section, partition_statistics
-
     labels = pd.DataFrame({"label_5d": label.to_numpy()}, index=index)
     oof = made.oof.set_axis(index)
-    found = partition_statistics(
-        oof, labels, horizon="5d", execution_lag_days=region_config().labels.execution_lag_days
-    )
+    lag_days = region_config().labels.execution_lag_days
+    found = PartitionStatistics(oof, labels, "5d", lag_days)
     chart = next(b for b in information_section(found).blocks if b.id == "ic-monthly")
     assert all(f">{year}<" in chart.svg for year in (2020, 2021, 2022))

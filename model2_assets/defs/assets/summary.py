@@ -83,14 +83,14 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
             check_scores_complete,
             check_within_budget,
         )
-        from model2_assets.evaluation import (
+        from model2_assets.evaluation.leaderboard import (
             compare_partitions,
             folds_of,
             leaderboard_version,
             oof_rank_correlation,
-            overfitting_by_horizon,
             rank_ic_changes,
         )
+        from model2_assets.evaluation.overfitting import overfitting_by_horizon
         from model2_assets.storage.read import previous_result
 
         with core_call(context):

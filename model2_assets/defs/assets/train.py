@@ -264,20 +264,19 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
         context: dg.AssetExecutionContext, oof_predictions: Any, oof_paths: Any, labels: Any
     ) -> Iterator[Any]:
         from model2_assets.checks import check_contract
-        from model2_assets.evaluation import describe_scores, score_partition
+        from model2_assets.evaluation.scores import describe_scores, score_partition
         from model2_assets.reports.galleries import score_pictures
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import data_versions_of, with_provenance
 
-        horizon, model = Partition.parse(context.partition_key)
+        partition = Partition.parse(context.partition_key)
         lag = region.settings.labels.execution_lag_days
         with core_call(context):
             scores = score_partition(
                 oof_predictions,
                 oof_paths,
                 labels,
-                horizon=horizon,
-                model=model,
+                partition,
                 execution_lag_days=lag,
                 n_trials=len(region.partition_keys),
             )
@@ -299,7 +298,11 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
                     **overall_scores(scores),
                 },
                 pictures=lambda: score_pictures(
-                    oof_predictions, labels, scores, horizon=horizon, execution_lag_days=lag
+                    oof_predictions,
+                    labels,
+                    scores,
+                    horizon=partition.horizon,
+                    execution_lag_days=lag,
                 ),
             )
 
@@ -330,8 +333,9 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
     )
     def feature_importance(context: dg.AssetExecutionContext, fitted_models: Any) -> Iterator[Any]:
         from model2_assets.checks import check_contract, check_every_feature
-        from model2_assets.evaluation import fold_agreement
-        from model2_assets.reports.galleries import TOP_FEATURES, importance_pictures
+        from model2_assets.evaluation.stability import fold_agreement
+        from model2_assets.reports.galleries import importance_pictures
+        from model2_assets.reports.tear_sheet import TOP_FEATURES
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import with_provenance
         from model2_assets.training import aggregate_importances, load_models, top_importances
