@@ -75,21 +75,7 @@ class ModelRegistry:
         return tuple(self._models)
 
     def register(self, name: str, model: ModelConfig) -> None:
-        """Add a model.
-
-        Parameters
-        ----------
-        name : str
-            Lower-case letters, digits and underscores: it becomes a partition key and
-            a folder.
-        model : ModelConfig
-            Trainer, parameters, seed and overrides.
-
-        Raises
-        ------
-        ConfigError
-            If the name is taken or not usable.
-        """
+        """Add a model under a name that can be a partition key and a folder, and is not taken."""
         if not is_name(name):
             raise ConfigError(f"{self._key}.{name}: a model name is {NAME_RULE}")
         if name in self._models:
@@ -104,14 +90,7 @@ class ModelRegistry:
         return self._models[name]
 
     def trainer_class(self, name: str) -> type[BaseModelTrainer]:
-        """Import the trainer class of a model.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such model, its import path leads nowhere, or to something
-            that is not a ``BaseModelTrainer``.
-        """
+        """Import the trainer class of a model: one derived from `BaseModelTrainer`."""
         path, key = self.model(name).trainer, f"{self._key}.{name}.trainer"
         found = load_object(path, key=key)
         if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
@@ -127,7 +106,10 @@ class ModelRegistry:
         return dict(self.trainer(name, horizon).params)
 
     def trainer(self, name: str, horizon: str) -> BaseModelTrainer:
-        """Return a new, unfitted trainer.
+        """Return a new, unfitted trainer, another object each time.
+
+        Its parameters are the trainer's defaults, under what the training profile sets, under
+        the model's ``params``, under its ``overrides`` for the horizon.
 
         Parameters
         ----------
@@ -135,13 +117,6 @@ class ModelRegistry:
             The model.
         horizon : str
             Such as ``21d``.
-
-        Returns
-        -------
-        BaseModelTrainer
-            Another object each time. Its parameters are the trainer's defaults, under what the
-            training profile sets, under the model's ``params``, under its ``overrides`` for
-            the horizon.
 
         Raises
         ------

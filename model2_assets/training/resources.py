@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 from threadpoolctl import threadpool_info
 
 from model2_assets.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 logger = logging.getLogger(__name__)
 
@@ -237,16 +240,10 @@ _lock = threading.Lock()
 
 @dataclass
 class ResourceUsage:
-    """What a block of code cost; complete once the block is left.
+    """What a block of code cost: wall time, and the process's largest resident memory meanwhile.
 
-    Attributes
-    ----------
-    seconds : float
-        Wall time.
-    peak_rss_bytes : int
-        Largest resident memory of the whole process while the block ran, bytes. Where
-        the system cannot reset its mark (not Linux), the largest since the process
-        started.
+    Complete once the block is left. Where the system cannot reset its mark (not Linux), the
+    memory is the largest since the process started.
     """
 
     seconds: float = 0.0
@@ -257,10 +254,7 @@ class ResourceUsage:
 def measure_resources() -> Iterator[ResourceUsage]:
     """Measure wall time and peak resident memory of a block; blocks may nest.
 
-    Yields
-    ------
-    ResourceUsage
-        Filled when the block is left, also by an exception.
+    What is yielded is filled when the block is left, also by an exception.
 
     References
     ----------
@@ -339,14 +333,14 @@ class RegionCosts:
     unknown: tuple[str, ...]
 
 
-def total_costs(costs: pd.DataFrame) -> RegionCosts:
+def total_costs(costs: "pd.DataFrame") -> RegionCosts:
     """Add up a table of costs, see `COLUMNS`: those that are known, 0 where none is."""
     seconds = costs[["load_seconds", "seconds", "write_seconds"]].sum().sum()
     peak = costs["peak_rss_mb"].max()
     missing = costs[costs["seconds"].isna()]
     return RegionCosts(
         hours=float(seconds) / 3600,
-        peak_rss_gb=0.0 if pd.isna(peak) else float(peak) / 1e3,
+        peak_rss_gb=0.0 if math.isnan(peak) else float(peak) / 1e3,
         unknown=tuple(
             f"{asset} ({len(rows)} partitions)" if (rows["partition"] != "").all() else str(asset)
             for asset, rows in missing.groupby("asset", sort=False)
