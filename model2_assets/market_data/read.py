@@ -53,7 +53,7 @@ _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", 
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ColumnsToRead:
     """Columns to read of a file, by our names."""
 
     required: Sequence[str]
@@ -111,7 +111,7 @@ def _likely(ours: str, found: Sequence[str]) -> str:
     return "<its name in the file>"
 
 
-def read_table(file: InputFile, wanted: Wanted, *, source: str) -> pd.DataFrame:
+def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.DataFrame:
     """Read the columns that are wanted of one file, under our names.
 
     Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument, ``NA``
@@ -135,7 +135,7 @@ def read_table(file: InputFile, wanted: Wanted, *, source: str) -> pd.DataFrame:
     return frame
 
 
-def _read_csv(file: InputFile, wanted: Wanted) -> pd.DataFrame:
+def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         columns = wanted.names_in(_header(handle.read(_LONGEST_HEADER), file), origin=file.name)
     numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
@@ -188,7 +188,7 @@ def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
             )
 
 
-def _read_parquet(file: InputFile, wanted: Wanted) -> pd.DataFrame:
+def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         parquet = pq.ParquetFile(handle)
         columns = wanted.names_in(parquet.schema_arrow.names, origin=file.name)
@@ -236,7 +236,7 @@ def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFr
     if config.instrument_from_filename:
         names.remove("instrument")
     required = [name for name in REQUIRED_COLUMNS if name in names]
-    wanted = Wanted(required=required, optional=names, mapping=config.columns)
+    wanted = ColumnsToRead(required=required, optional=names, mapping=config.columns)
     tables: list[pd.DataFrame] = []
     for file in files:
         table = read_table(file, wanted, source=config.source)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row, instrument_names
 from model2_assets.market_data.files import SUFFIXES, list_universe_files
-from model2_assets.market_data.read import Wanted, read_table
+from model2_assets.market_data.read import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
-_STINTS = Wanted(
+_STINTS = ColumnsToRead(
     required=("instrument", "from", "to"), dates=("from", "to"), empty_dates=("to",), mapping=None
 )
 
