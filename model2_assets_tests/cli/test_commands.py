@@ -65,7 +65,7 @@ def test_retrain_tells_every_fold_and_ends_with_the_scores(environment: dict[str
 
     assert len(oof(environment, "63d|xgboost"))
     assert "6 of 6 runs succeeded" in first.stdout
-    assert "fold 4 fitted in" in first.stderr
+    assert "split 4 fitted in" in first.stderr
     assert "remaining" in first.stderr
     headings = ("rank", "ICIR", "R²", "MSE", "coverage", "refit", "models", "time", "RSS MB")
     for text in (*headings, "xgboost", "100.00"):
