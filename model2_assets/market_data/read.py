@@ -119,7 +119,7 @@ def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.Dat
     """
     try:
         frame = _read_parquet(file, wanted) if source == "parquet" else _read_csv(file, wanted)
-    except MarketDataError:
+    except (MarketDataError, MemoryError):
         raise
     except Exception as error:  # each decompressor and file system has errors of its own
         kind = "Parquet" if source == "parquet" else "comma-separated UTF-8 text"

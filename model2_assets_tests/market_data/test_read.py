@@ -189,3 +189,17 @@ def test_parquet_text_prices_and_time_zones_name_the_file(tmp_path):
 def test_refused_bars_name_their_file(tmp_path):
     path = write(tmp_path, "instrument,datetime,close\nA,2024-01-02,-1\n")
     assert_refused(rf"{path}: column 'close' is -1 for A on 2024-01-02", "csv", path)
+
+
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_a_lack_of_memory_is_no_damaged_file(tmp_path, monkeypatch, source):
+    BARS.to_csv(tmp_path / "bars.csv", index=False)
+    BARS.to_parquet(tmp_path / "bars.parquet")
+
+    def refuse(*_, **__):
+        raise pa.ArrowMemoryError("malloc of size 64 failed")
+
+    monkeypatch.setattr("pyarrow.csv.read_csv", refuse)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile.read", refuse)
+    with pytest.raises(MemoryError):
+        load(source, tmp_path / f"bars.{source}")
