@@ -81,7 +81,17 @@ def recombine_paths(
             f"rows go from {positions.min()} to {positions.max()}, but group_ids has "
             f"{len(groups)} rows; pass the groups of all rows"
         )
-    paths = cv.path_of(splits, groups[positions])
+    tested = groups[positions]
+    known = (splits >= 0) & (splits < cv.n_splits) & (tested >= 0) & (tested < cv.n_groups)
+    paths = np.full(len(tested), -1, dtype=np.int64)
+    paths[known] = cv.path_table()[splits[known], tested[known]]
+    strange = np.flatnonzero(paths < 0)
+    if len(strange):
+        split_id, group_id = splits[strange[0]], tested[strange[0]]
+        raise CrossValidationError(
+            f"there is no split {split_id} that tests group {group_id} (and {len(strange) - 1} "
+            f"more such predictions); pass the splitter that made them, of {cv.n_splits} splits"
+        )
     shape = (len(groups), cv.n_paths)
     n_tests = np.zeros(shape, dtype=np.int64)
     np.add.at(n_tests, (positions, paths), 1)

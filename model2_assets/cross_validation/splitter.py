@@ -56,8 +56,8 @@ class DateGroupsSplit(ABC):
         """Number of recombined histories: how often each tested group is tested."""
         return int(self.path_ids().max()) + 1
 
-    def path_ids(self) -> IntArray:
-        """Return the path that each tested group of each split belongs to.
+    def path_table(self) -> IntArray:
+        """Return the path that each split gives a part of, for each group that it tests.
 
         The n-th split that tests a group gives that group's part of path n, so with all
         combinations each of the ``C(n_groups - 1, n_test_groups - 1)`` paths has every group
@@ -65,8 +65,8 @@ class DateGroupsSplit(ABC):
 
         Returns
         -------
-        ndarray of shape (n_splits, n_test_groups), int64
-            In the order of `test_groups`.
+        ndarray of shape (n_splits, n_groups), int64
+            Path ids; -1 where a split does not test a group.
 
         References
         ----------
@@ -75,34 +75,16 @@ class DateGroupsSplit(ABC):
 
         Examples
         --------
-        >>> PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2).path_ids().tolist()
-        [[0, 0], [1, 0], [1, 1]]
+        >>> PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2).path_table().tolist()
+        [[0, 0, -1], [1, -1, 0], [-1, 1, 1]]
         """
-        tested = self.test_groups
-        is_tested = np.zeros((len(tested), self.n_groups), dtype=np.int64)
-        np.put_along_axis(is_tested, tested, 1, axis=1)
-        paths: IntArray = np.take_along_axis(is_tested.cumsum(axis=0), tested, axis=1) - 1
-        return paths
+        is_tested = np.zeros((self.n_splits, self.n_groups), dtype=np.int64)
+        np.put_along_axis(is_tested, self.test_groups, 1, axis=1)
+        return np.where(is_tested > 0, is_tested.cumsum(axis=0) - 1, -1)
 
-    def path_of(self, split_ids: ArrayLike, group_ids: ArrayLike) -> IntArray:
-        """Return the path that predictions of these splits for these groups belong to.
-
-        Takes and returns integers of shape (n_predictions,). Raises CrossValidationError if
-        there is no such split, or it does not test that group.
-        """
-        splits, groups = np.asarray(split_ids, np.int64), np.asarray(group_ids, np.int64)
-        path_of = np.full((self.n_splits, self.n_groups), -1, dtype=np.int64)
-        np.put_along_axis(path_of, self.test_groups, self.path_ids(), axis=1)
-        known = (splits >= 0) & (splits < self.n_splits) & (groups >= 0) & (groups < self.n_groups)
-        paths = np.full(splits.shape, -1, dtype=np.int64)
-        paths[known] = path_of[splits[known], groups[known]]
-        strange = np.flatnonzero(paths < 0)
-        if len(strange):
-            raise CrossValidationError(
-                f"there is no split {splits[strange[0]]} that tests group {groups[strange[0]]} "
-                f"(and {len(strange) - 1} more such predictions); pass the splitter that made "
-                f"them, of {self.n_splits} splits"
-            )
+    def path_ids(self) -> IntArray:
+        """Return the path of each of the `test_groups`: ndarray of shape (n_splits, n_tested)."""
+        paths: IntArray = np.take_along_axis(self.path_table(), self.test_groups, axis=1)
         return paths
 
     def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:

@@ -396,9 +396,7 @@ class PathPlan:
         splitter = PurgedEmbargoedTimeSeriesSplit(
             config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
         )
-        path_of = np.full((splitter.n_splits, splitter.n_groups), -1, dtype=np.int64)
-        np.put_along_axis(path_of, splitter.test_groups, splitter.path_ids(), axis=1)
-        return cls(n_paths=splitter.n_paths, path_of=path_of)
+        return cls(n_paths=splitter.n_paths, path_of=splitter.path_table())
 
 
 @dataclass(frozen=True, eq=False)

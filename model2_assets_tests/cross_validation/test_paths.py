@@ -94,7 +94,7 @@ def test_every_path_has_every_row_once_and_the_mean_over_paths_is_that_over_spli
 
 def test_path_of_every_prediction():
     cv = PurgedEmbargoedTimeSeriesSplit(4, n_test_groups=2)
-    assert cv.path_of([0, 1, 3, 5, 5], [1, 0, 2, 2, 3]).tolist() == [0, 1, 1, 2, 2]
+    assert cv.path_table()[[0, 1, 3, 5, 5], [1, 0, 2, 2, 3]].tolist() == [0, 1, 1, 2, 2]
 
 
 def test_a_walk_forward_has_one_path_that_begins_with_the_first_tested_group():
