@@ -12,6 +12,7 @@ from typing import Protocol, Self
 import joblib
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from model2_assets.training.data import RUN_ROWS, RowBlocks, TrainingData, compact, role_mark
 
@@ -248,7 +249,7 @@ def add_up_blocks(
     weights : ndarray of shape (n_rows,), float64, optional
         What every product of a row is multiplied by.
     n_threads : int, default 1
-        Runs worked on at once, each on the BLAS threads that the caller allows.
+        Runs worked on at once, each on one BLAS thread.
 
     Returns
     -------
@@ -275,9 +276,11 @@ def add_up_blocks(
 
     totals: dict[int, ColumnSums] = {}
     parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
-    for run in parallel(joblib.delayed(add_up)(rows) for rows in _run_slices(blocks.runs)):
-        for block, sums in run:
-            totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
+    # On several threads, BLAS adds up in another order.
+    with threadpool_limits(limits=1, user_api="blas"):
+        for run in parallel(joblib.delayed(add_up)(rows) for rows in _run_slices(blocks.runs)):
+            for block, sums in run:
+                totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
     return dict(sorted(totals.items()))
 
 

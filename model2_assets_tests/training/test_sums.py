@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import (
@@ -13,7 +14,7 @@ from model2_assets.training import (
 )
 from model2_assets.training import data as row_blocks
 from model2_assets.training.fit import fit_splits
-from model2_assets.training.sums import add_up_splits
+from model2_assets.training.sums import ColumnSums, add_up_splits
 from model2_assets_tests.training.panels import make_data, make_tables
 
 
@@ -103,6 +104,20 @@ def test_the_number_of_threads_does_not_change_a_bit_of_any_sum():
     for block, sums in one.items():
         for name in ("gram", "moments", "squares"):
             assert getattr(sums, name).tobytes() == getattr(three[block], name).tobytes()
+
+
+def test_rows_are_added_up_on_one_blas_thread_whoever_asks(monkeypatch):
+    own, seen = ColumnSums.of.__func__, set()
+
+    def of(cls, *arguments):
+        pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+        seen.update(pool["num_threads"] for pool in pools)
+        return own(cls, *arguments)
+
+    monkeypatch.setattr(ColumnSums, "of", classmethod(of))
+    with threadpool_limits(limits=2, user_api="blas"):
+        two_horizons().add_up(n_threads=1)
+    assert seen == {1}
 
 
 @pytest.mark.parametrize("value", [1e9, np.nan])
