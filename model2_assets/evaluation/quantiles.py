@@ -50,9 +50,8 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABCDEFGHIJ"), ["2024-01-02"] * 10)
     >>> decile_spread(range(10), [0.0] * 5 + [30.0] * 5, index).tolist()
     [30.0]
     """
@@ -111,9 +110,7 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
 
     Parameters
     ----------
-    prediction, label : array-like of shape (n_rows,), float
-        As for `decile_spread`.
-    index : MultiIndex of shape (n_rows,)
+    prediction, label, index
         As for `decile_spread`.
 
     Returns
@@ -125,9 +122,8 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABCDEFGHIJ"), ["2024-01-02"] * 10)
     >>> quantile_returns(range(10), [0.0] * 5 + [30.0] * 5, index).to_numpy().tolist()
     [[0.0, 30.0]]
     """
@@ -185,13 +181,12 @@ def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
     returns : DataFrame of shape (n_dates, n_quantiles), float
         As `quantile_returns` returns it, bps.
     lag : int
-        Dates over which neighbouring labels are correlated; see `mean_ic_inference`.
+        That of `mean_ic_inference`.
 
     Returns
     -------
     DataFrame of shape (n_quantiles, 2), float64
-        ``mean`` and its Newey-West ``standard_error``, bps, indexed by ``quantile``; NaN
-        where undefined.
+        ``mean`` and its Newey-West ``standard_error``, bps, NaN where undefined.
     """
     found = [mean_ic_inference(returns[name], lag=lag) for name in returns.columns]
     rows = [(each.mean, each.standard_error) for each in found]
@@ -203,11 +198,12 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
     """Add up a daily spread whose windows of `horizon_days` dates overlap.
 
     Adding up every date's spread would count each day's return `horizon_days` times. Instead
-    there are `horizon_days` books [1]_: each is renewed every `horizon_days`-th date, so that
-    its windows follow one another, and they start one date apart. Their mean is the sum of the
-    daily spreads over `horizon_days`; their range says how much is owed to the date to start
-    from. Sums are not compounded. A spread counts on the date of its signal, before it is
-    earned, and no costs are deducted.
+    there are `horizon_days` books, as N. Jegadeesh and S. Titman hold them ("Returns to Buying
+    Winners and Selling Losers", Journal of Finance 48(1), 1993): each is renewed every
+    `horizon_days`-th date, so that its windows follow one another, and they start one date apart.
+    Their mean is the sum of the daily spreads over `horizon_days`; their range says how much is
+    owed to the date to start from. Sums are not compounded. A spread counts on the date of its
+    signal, before it is earned, and no costs are deducted.
 
     Parameters
     ----------
@@ -221,12 +217,6 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
     -------
     DataFrame of shape (n_dates, 3), float64
         Indexed as `spread`: ``mean``, ``low`` and ``high`` of the books' sums, bps.
-
-    References
-    ----------
-    .. [1] N. Jegadeesh and S. Titman, "Returns to Buying Winners and Selling Losers:
-       Implications for Stock Market Efficiency", Journal of Finance 48(1), 1993: portfolios
-       of overlapping holding periods.
 
     Examples
     --------
@@ -281,10 +271,8 @@ def calibration(
 
     Parameters
     ----------
-    prediction, label : array-like of shape (n_rows,), float
-        In the order of `index`, bps. Rows where either is not finite are left out.
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
+    prediction, label, index
+        As for `decile_spread`, bps.
     lag : int
         Dates over which neighbouring labels are correlated; see `mean_ic_inference`.
     n_bins : int, default 10
@@ -298,9 +286,8 @@ def calibration(
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [list("ABCD"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABCD"), ["2024-01-02"] * 4)
     >>> found = calibration([-1, -1, 1, 1], [-4, -2, 2, 4], index, lag=0, n_bins=2)
     >>> found.slope, found.bins["label"].tolist()
     (3.0, [-3.0, 3.0])
@@ -349,15 +336,12 @@ def top_quantile_turnover(
 
     Quantiles are those of `decile_spread`: a date of n names has q = min(10, n // 5), and the
     top one has n // q names. A name that the earlier date did not have counts as new. The
-    definition is that of alphalens' ``quantile_turnover`` for the highest quantile [1]_.
+    definition is that of ``alphalens.performance.quantile_turnover`` for the highest quantile.
 
     Parameters
     ----------
-    prediction : array-like of shape (n_rows,), float
-        In the order of `index`, in any unit. Rows that are not finite are left out.
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order, no row twice. Equal predictions of
-        a date rank in the order of their instruments' names.
+    prediction, index
+        As for `decile_spread`, in any unit; no row twice.
     period_dates : int, default 1
         Dates of the index between the two quantiles compared, 1 or more, else Model2Error is
         raised.
@@ -369,19 +353,12 @@ def top_quantile_turnover(
         NaN on the first `period_dates` dates, and where either date has fewer than 10 names or
         equal predictions only: there, names alone would rank.
 
-    References
-    ----------
-    .. [1] Quantopian Inc., alphalens, ``alphalens.performance.quantile_turnover``.
-
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [list("ABCDEFGHIJ"), pd.to_datetime(["2024-01-02", "2024-01-03"])],
-    ...     names=["instrument", "datetime"],
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index([*"ABCDEFGHIJ"] * 2, ["2024-01-02"] * 10 + ["2024-01-03"] * 10)
     >>> first, second = range(10), [9, 1, 2, 3, 4, 5, 6, 7, 8, 0]
-    >>> prediction = [value for pair in zip(first, second) for value in pair]
-    >>> top_quantile_turnover(prediction, index).tolist()
+    >>> top_quantile_turnover([*first, *second], index).tolist()
     [nan, 0.2]
     """
     require_count("period_dates", period_dates)
@@ -429,11 +406,8 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
 
     Parameters
     ----------
-    prediction : array-like of shape (n_rows,), float
-        In the order of `index`; rows that are not finite are left out.
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order; an instrument is there at most
-        once a date.
+    prediction, index
+        As for `decile_spread`, in any unit; no row twice.
     lag : int
         Distance in dates of `index`, 1 or more, else Model2Error is raised.
 
@@ -445,11 +419,9 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [["A", "B", "C"], pd.to_datetime(["2024-01-02", "2024-01-03"])],
-    ...     names=["instrument", "datetime"],
-    ... )
-    >>> rank_autocorrelation([1.0, 3.0, 2.0, 2.0, 3.0, 1.0], index, lag=1).tolist()
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index([*"ABC"] * 2, ["2024-01-02"] * 3 + ["2024-01-03"] * 3)
+    >>> rank_autocorrelation([1.0, 2.0, 3.0, 3.0, 2.0, 1.0], index, lag=1).tolist()
     [nan, -1.0]
     """
     require_count("lag", lag)

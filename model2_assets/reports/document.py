@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from model2_assets.evaluation.metrics import MISSING, Metric
-from model2_assets.reports.canvas import Draw, svg
+from model2_assets.reports.canvas import Draw, png, svg
 from model2_assets.storage.archive import inputs_element
 
 FULL_PX = 1080
@@ -68,24 +68,32 @@ class Table:
     kind: ClassVar[str] = "table"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Chart:
-    """A drawing with a title above it and a note below; a tall one has two others beside it."""
+    """Data and how to draw them, with a title above and a note below.
+
+    A page takes it as SVG, an asset's page in Dagster as PNG. A tall one has two others beside it.
+    """
 
     id: str
     title: str
-    svg: str
+    draw: Draw
+    data: Any
     note: str = ""
     width: Literal["full", "half", "tall"] = "full"
+    height_px: int = 280
     kind: ClassVar[str] = "chart"
 
-    @classmethod
-    def drawn(
-        cls, chart_id: str, title: str, draw: Draw, *data: Any, height_px: int = 280, **how: Any
-    ) -> Self:
-        """Draw data for a page; `how` are ``note`` and ``width``."""
-        width_px = HALF_PX if how.get("width", "full") != "full" else FULL_PX
-        return cls(chart_id, title, svg(draw, *data, width_px=width_px, height_px=height_px), **how)
+    @property
+    def svg(self) -> str:
+        """The drawing as an element of a page."""
+        width_px = FULL_PX if self.width == "full" else HALF_PX
+        return svg(self.draw, self.data, width_px=width_px, height_px=self.height_px)
+
+    @property
+    def png(self) -> bytes:
+        """The drawing as a picture."""
+        return png(self.draw, self.data, height_px=self.height_px)
 
 
 @dataclass(frozen=True)

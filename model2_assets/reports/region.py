@@ -21,6 +21,7 @@ from model2_assets.evaluation.metrics import (
 )
 from model2_assets.evaluation.quantiles import cumulative_quantile_spread
 from model2_assets.evaluation.scores import has_several_paths, rank_ics
+from model2_assets.reports import score_charts
 from model2_assets.reports.data_charts import draw_heatmap
 from model2_assets.reports.document import (
     Chart,
@@ -35,13 +36,7 @@ from model2_assets.reports.document import (
     render,
     texts,
 )
-from model2_assets.reports.score_charts import (
-    DAILY_RANK_IC,
-    MEAN_DAILY_RANK_IC,
-    RANK_IC,
-    draw_estimates,
-    draw_running_sums,
-)
+from model2_assets.reports.score_charts import DAILY_RANK_IC, MEAN_DAILY_RANK_IC, RANK_IC
 from model2_assets.reports.tables import caveats, cells, region_settings
 from model2_assets.reports.tear_sheet import PartitionStatistics
 from model2_assets.storage.provenance import INPUTS, data_version_of, data_versions_of, facts_of
@@ -195,19 +190,18 @@ def _board_row(line: Mapping[Any, Any], shown: Sequence[Metric], reports: Collec
 
 
 def _estimates(board: pd.DataFrame) -> Chart:
-    names = board["horizon"] + " " + board["model"]
     columns = {"rank_ic": "mean", "rank_ic_se": "standard_error"}
-    estimates = board[list(columns)].rename(columns=columns).set_axis(names)
-    return Chart.drawn(
+    estimates = board[list(columns)].rename(columns=columns)
+    return Chart(
         "rank-ic",
         f"Mean {DAILY_RANK_IC}",
-        partial(draw_estimates, label=MEAN_DAILY_RANK_IC),
-        estimates,
-        height_px=60 + 34 * max(len(board), 2),
-        note="Standard errors are Newey–West, over twice the dates that labels overlap. Models of "
-        "one region share its data and dates, so their errors are alike: intervals that overlap do "
-        "not show that two models are equal, nor intervals apart that they differ.",
+        partial(score_charts.draw_estimates, label=MEAN_DAILY_RANK_IC),
+        estimates.set_axis(board["horizon"] + " " + board["model"]),
+        "Standard errors are Newey–West, over twice the dates that labels overlap. Models of one "
+        "region share its data and dates, so their errors are alike: intervals that overlap do not "
+        "show that two models are equal, nor intervals apart that they differ.",
         width="half",
+        height_px=60 + 34 * max(len(board), 2),
     )
 
 
@@ -216,16 +210,16 @@ def _likeness(correlation: OOFCorrelation) -> Chart:
         index=lambda key: " ".join(Partition.parse(key)),
         columns=lambda key: "\n".join(Partition.parse(key)),
     )
-    return Chart.drawn(
+    return Chart(
         "likeness",
         "Rank correlation of the predictions",
         partial(draw_heatmap, limit=1.0),
         matrix,
-        height_px=60 + 34 * max(len(matrix), 2),
-        note=f"Mean over dates of the Spearman correlation across names, on the "
+        f"Mean over dates of the Spearman correlation across names, on the "
         f"{correlation.n_rows:,} rows of {correlation.n_dates:,} dates that all have. What a stack "
         f"can gain lies in the differences.",
         width="half",
+        height_px=60 + 34 * max(len(matrix), 2),
     )
 
 
@@ -253,16 +247,25 @@ def _history_section(
 ) -> Section:
     """Return the running sums of rank IC and spread, the models of a horizon in one chart."""
     charts: list[Chart] = []
+    draw = score_charts.draw_running_sums
     for horizon in horizons:
         models = {key.model: found for key, found in statistics.items() if key.horizon == horizon}
         rank_ic = {model: found.rank_ic for model, found in models.items()}
         spread = {model: daily_spread(found) for model, found in models.items()}
-        sums = partial(draw_running_sums, label=f"sum of {DAILY_RANK_IC}s")
-        title = f"{RANK_IC.title}, {horizon}"
-        charts.append(Chart.drawn(f"rank-ic-{horizon}", title, sums, rank_ic, width="half"))
-        sums = partial(draw_running_sums, label="sum of spreads, bps")
-        title = f"Top less bottom quantile, {horizon}"
-        charts.append(Chart.drawn(f"spread-{horizon}", title, sums, spread, width="half"))
+        sums = {
+            ("rank-ic", RANK_IC.title, f"sum of {DAILY_RANK_IC}s"): rank_ic,
+            ("spread", "Top less bottom quantile", "sum of spreads, bps"): spread,
+        }
+        charts += [
+            Chart(
+                f"{name}-{horizon}",
+                f"{title}, {horizon}",
+                partial(draw, label=label),
+                series,
+                width="half",
+            )
+            for (name, title, label), series in sums.items()
+        ]
     return Section(
         "history",
         "Over time",

@@ -36,13 +36,7 @@ from model2_assets.evaluation.stability import (
     importances_by_fold,
     main_importance_kind,
 )
-from model2_assets.reports.data_charts import (
-    draw_heatmap,
-    draw_importances,
-    draw_prediction_distribution,
-    heatmap_height,
-    importances_height,
-)
+from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.document import (
     Chart,
     Column,
@@ -55,19 +49,7 @@ from model2_assets.reports.document import (
     render,
     texts,
 )
-from model2_assets.reports.score_charts import (
-    DAILY_RANK_IC,
-    RANK_IC,
-    draw_calibration,
-    draw_cumulative_spread,
-    draw_fold_rank_ic,
-    draw_ic_histogram,
-    draw_normal_quantiles,
-    draw_period_means,
-    draw_quantile_returns,
-    draw_rank_ic,
-    draw_score_distribution,
-)
+from model2_assets.reports.score_charts import DAILY_RANK_IC, RANK_IC
 from model2_assets.reports.tables import (
     caveats,
     fold_table,
@@ -151,6 +133,11 @@ class PartitionStatistics:
         """As `quantile_returns`."""
         return quantile_returns(self.prediction, self.label, self.index)
 
+    @cached_property
+    def mean_quantiles(self) -> pd.DataFrame:
+        """As `mean_quantile_returns`."""
+        return mean_quantile_returns(self.quantiles, lag=self.lag)
+
     def turnover(self, lag: int) -> pd.Series:
         """Turnover of the top quantile over a distance in dates."""
         return top_quantile_turnover(self.prediction, self.index, period_dates=lag)
@@ -223,8 +210,12 @@ def partition_report(
             information_section(found),
             quantile_section(found),
             turnover_section(found),
-            prediction_section(found, prediction_bps),
-            importance_section(importance),
+            Section(
+                "predictions",
+                "Predictions",
+                (calibration_chart(found), prediction_chart(oof, prediction_bps)),
+            ),
+            Section("importances", "Features", importance_charts(importance)),
             provenance_section(oof, manifest, config),
         ),
     )
@@ -274,242 +265,212 @@ def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[Key
 
 def score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
     """Return the scores by fold and path, and by split where these differ from folds."""
-    title = f"{RANK_IC.title} of every fold"
     blocks: list[Table | Chart] = [
         fold_table(scores, found.oof),
-        Chart.drawn("rank-ic-by-fold", title, draw_fold_rank_ic, found.folds, height_px=230),
+        fold_chart(found),
         path_table(scores),
     ]
     if has_several_paths(scores):
-        title = f"{RANK_IC.title} of every split and path"
-        draw = draw_score_distribution
-        blocks += [
-            Chart.drawn("score-distribution", title, draw, scores, height_px=250),
-            split_table(scores),
-        ]
+        blocks += [score_distribution_chart(scores), split_table(scores)]
     return Section("scores", "Scores", tuple(blocks))
 
 
-_BARS = (
-    f"Bars: means of the {DAILY_RANK_IC} over calendar periods. Line: running sum of the daily "
-    f"values; its slope matters, not its height."
-)
-_MONTHS_REPEAT = (
-    "A month holds at most two independent windows of 21 days, and less than one of longer "
-    "horizons: neighbouring cells repeat each other."
-)
+def fold_chart(found: PartitionStatistics) -> Chart:
+    """Return the rank IC of every fold."""
+    title, draw = f"{RANK_IC.title} of every fold", score_charts.draw_fold_rank_ic
+    return Chart("rank-ic-by-fold", title, draw, found.folds, height_px=230)
+
+
+def score_distribution_chart(scores: pd.DataFrame) -> Chart:
+    """Return how the rank IC scatters over splits and paths."""
+    title, draw = f"{RANK_IC.title} of every split and path", score_charts.draw_score_distribution
+    return Chart("score-distribution", title, draw, scores, height_px=250)
+
+
+def rank_ic_chart(found: PartitionStatistics) -> Chart:
+    """Return the daily rank IC over time."""
+    return Chart(
+        "ic-series",
+        f"{RANK_IC.title} over time",
+        score_charts.draw_rank_ic,
+        found.rank_ic,
+        f"Bars: means of the {DAILY_RANK_IC} over calendar periods. Line: running sum of the "
+        f"daily values; its slope matters, not its height.",
+    )
 
 
 def information_section(found: PartitionStatistics) -> Section:
-    """Return the daily rank IC: over time, its distribution, and month by month."""
+    """Return the daily rank IC: over time, month by month, and its distribution."""
     shape = ic_distribution(found.rank_ic)
-    spread = (
-        f"{number(shape.n_dates, ',d')} dates, standard deviation "
-        f"{number(shape.standard_deviation, '.3f')}, "
-        f"{number(shape.positive_share, '.1%')} above zero."
-    )
-    moments = (
-        f"Skewness {number(shape.skewness, '+.2f')}, excess kurtosis "
-        f"{number(shape.excess_kurtosis, '+.2f')}; both are 0 for a normal distribution."
-    )
     monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
     monthly = monthly.rename_axis(index=None).set_axis(pd.Index(_MONTHS), axis="columns")
-    charts = (
-        Chart.drawn(
-            "ic-series", f"{RANK_IC.title} over time", draw_rank_ic, found.rank_ic, note=_BARS
-        ),
-        Chart.drawn(
-            "ic-monthly",
-            f"Mean {RANK_IC.heading} by month, hundredths",
-            partial(draw_heatmap, text=".0f"),
-            monthly,
-            height_px=60 + 17 * max(len(monthly), 2),
-            note=_MONTHS_REPEAT,
-            width="tall",
-        ),
-        Chart.drawn(
-            "ic-histogram",
-            f"Distribution of the {DAILY_RANK_IC}",
-            draw_ic_histogram,
-            found.rank_ic,
-            note=spread,
-            width="half",
-        ),
-        Chart.drawn(
-            "ic-qq",
-            f"Daily {RANK_IC.heading} against the normal distribution",
-            draw_normal_quantiles,
-            normal_quantiles(found.rank_ic),
-            note=moments,
-            width="half",
-        ),
+    by_month = Chart(
+        "ic-monthly",
+        f"Mean {RANK_IC.heading} by month, hundredths",
+        partial(data_charts.draw_heatmap, text=".0f"),
+        monthly,
+        "A month holds at most two independent windows of 21 days, and less than one of longer "
+        "horizons: neighbouring cells repeat each other.",
+        width="tall",
+        height_px=60 + 17 * max(len(monthly), 2),
     )
+    histogram = Chart(
+        "ic-histogram",
+        f"Distribution of the {DAILY_RANK_IC}",
+        score_charts.draw_ic_histogram,
+        found.rank_ic,
+        f"{number(shape.n_dates, ',d')} dates, standard deviation "
+        f"{number(shape.standard_deviation, '.3f')}, "
+        f"{number(shape.positive_share, '.1%')} above zero.",
+        width="half",
+    )
+    against_normal = Chart(
+        "ic-qq",
+        f"Daily {RANK_IC.heading} against the normal distribution",
+        score_charts.draw_normal_quantiles,
+        normal_quantiles(found.rank_ic),
+        f"Skewness {number(shape.skewness, '+.2f')}, excess kurtosis "
+        f"{number(shape.excess_kurtosis, '+.2f')}; both are 0 for a normal distribution.",
+        width="half",
+    )
+    charts = (rank_ic_chart(found), by_month, histogram, against_normal)
     return Section("information-coefficient", "Information coefficient", charts)
+
+
+def quantile_chart(found: PartitionStatistics) -> Chart:
+    """Return what the quantiles of the predictions earned."""
+    title = f"Mean {found.days}-day label by quantile of the prediction"
+    draw, means = score_charts.draw_quantile_returns, found.mean_quantiles
+    return Chart("quantile-returns", title, draw, means, height_px=270)
 
 
 def quantile_section(found: PartitionStatistics) -> Section:
     """Return what the quantiles of the predictions earned, and the spread added up."""
     days = found.days
-    means = mean_quantile_returns(found.quantiles, lag=found.lag)
-    by_quantile = Chart.drawn(
-        "quantile-returns",
-        f"Mean {days}-day label by quantile of the prediction",
-        draw_quantile_returns,
-        means,
-        height_px=270,
-    )
-    added_up = Chart.drawn(
+    added_up = Chart(
         "cumulative-spread",
         "Top less bottom quantile, added up",
-        draw_cumulative_spread,
+        score_charts.draw_cumulative_spread,
         cumulative_quantile_spread(found.spread, horizon_days=days),
-        note=f"No window is counted twice: {days} books, each renewed every {days} dates "
-        f"and started a date apart. The line is their mean, which equals the sum of the "
-        f"daily spreads over {days}; the band is their range. Sums of bps at the dates of "
-        f"the signals, not compounded.",
+        f"No window is counted twice: {days} books, each renewed every {days} dates and started "
+        f"a date apart. The line is their mean, which equals the sum of the daily spreads over "
+        f"{days}; the band is their range. Sums of bps at the dates of the signals, not "
+        f"compounded.",
     )
-    return Section(
-        "quantile-returns-section",
-        "Returns by quantile",
-        (by_quantile, _quantile_table(means, found.quantiles), added_up),
-        text=f"Quantiles are of one date's names. Everything is per window of {days} trading "
-        f"days, in bps, gross of costs.",
+    text = (
+        f"Quantiles are of one date's names. Everything is per window of {days} trading days, in "
+        f"bps, gross of costs."
     )
+    blocks = (quantile_chart(found), _quantile_table(found), added_up)
+    return Section("quantile-returns-section", "Returns by quantile", blocks, text)
 
 
-def _quantile_table(means: pd.DataFrame, quantiles: pd.DataFrame) -> Table:
-    error, t = METRICS["rank_ic_se"], METRICS["rank_ic_t"]
+def _quantile_table(found: PartitionStatistics) -> Table:
+    means, error, t = found.mean_quantiles, METRICS["rank_ic_se"], METRICS["rank_ic_t"]
     ends = {1: "1 (lowest)", len(means): f"{len(means)} (highest)"}
-    rows = tuple(
-        Row(
-            (
-                ends.get(quantile, str(quantile)),
-                number(mean, "+.1f"),
-                number(deviation, ".1f"),
-                t.text(mean / deviation),
-                number(quantiles[quantile].count(), ",d"),
-            )
-        )
-        for quantile, mean, deviation in means.itertuples()
+    rows = []
+    for quantile, mean, deviation in means.itertuples():
+        dates = number(found.quantiles[quantile].count(), ",d")
+        values = (number(mean, "+.1f"), number(deviation, ".1f"), t.text(mean / deviation), dates)
+        rows.append(Row((ends.get(quantile, str(quantile)), *values)))
+    columns = (
+        *texts("Quantile"),
+        Column("Mean", "bps"),
+        Column(error.title, "bps"),
+        Column.of(t),
+        Column.of(METRICS["dates"]),
     )
-    return Table(
-        "quantile-table",
-        "Mean label by quantile",
-        (
-            *texts("Quantile"),
-            Column("Mean", "bps"),
-            Column(error.title, "bps"),
-            Column.of(t),
-            Column.of(METRICS["dates"]),
-        ),
-        rows,
-        note="Standard errors are Newey–West, over twice the dates that labels overlap."
+    note = (
+        "Standard errors are Newey–West, over twice the dates that labels overlap."
         if rows
-        else "With fewer than 10 names on most dates there are no quantiles.",
+        else "With fewer than 10 names on most dates there are no quantiles."
     )
+    return Table("quantile-table", "Mean label by quantile", columns, tuple(rows), note)
 
 
 def turnover_section(found: PartitionStatistics) -> Section:
     """Return how fast the top quantile and the ranking change."""
     lags = sorted({1, 5, found.days})
     turnover = {lag: found.turnover(lag) for lag in lags}
-    autocorrelation = {lag: found.autocorrelation(lag) for lag in lags}
-    distances = {
-        lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)
-    }
-    renewed = number(turnover[found.days].mean(), ".0%")
-    return Section(
-        "turnover-section",
-        "Turnover and persistence",
+    correlation = {lag: found.autocorrelation(lag) for lag in lags}
+    names = {1: "", found.days: f"{found.days} dates apart"} | {1: "1 date apart"}
+    draw = score_charts.draw_period_means
+    over_time = Chart(
+        "turnover",
+        "Turnover of the top quantile",
+        partial(draw, label="share of names replaced", percent=True),
+        {name: turnover[lag] for lag, name in names.items()},
+        width="half",
+    )
+    persistence = Chart(
+        "rank-autocorrelation",
+        "Rank autocorrelation of the predictions",
+        partial(draw, label="rank autocorrelation"),
+        {name: correlation[lag] for lag, name in names.items()},
+        width="half",
+    )
+    means = {lag: (turnover[lag].mean(), correlation[lag].mean()) for lag in lags}
+    table = Table(
+        "persistence-table",
+        "By distance",
         (
-            Chart.drawn(
-                "turnover",
-                "Turnover of the top quantile",
-                partial(draw_period_means, label="share of names replaced", percent=True),
-                {name: turnover[lag] for lag, name in distances.items()},
-                width="half",
-            ),
-            Chart.drawn(
-                "rank-autocorrelation",
-                "Rank autocorrelation of the predictions",
-                partial(draw_period_means, label="rank autocorrelation"),
-                {name: autocorrelation[lag] for lag, name in distances.items()},
-                width="half",
-            ),
-            Table(
-                "persistence-table",
-                "By distance",
-                (
-                    *texts("Dates apart"),
-                    Column(METRICS["top_quantile_turnover"].title),
-                    Column("Rank autocorrelation"),
-                ),
-                tuple(
-                    Row(
-                        (
-                            str(lag),
-                            number(turnover[lag].mean(), ".1%"),
-                            number(autocorrelation[lag].mean(), "+.3f"),
-                        )
-                    )
-                    for lag in lags
-                ),
-                note="Means over dates. Turnover: share of the top quantile's names that were not "
-                "in it that many dates before. Rank autocorrelation: Spearman correlation of the "
-                "two dates' predictions, over the names of both.",
-            ),
+            *texts("Dates apart"),
+            Column(METRICS["top_quantile_turnover"].title),
+            Column("Rank autocorrelation"),
         ),
-        text=f"A book of the top quantile, renewed every {found.days} dates, replaces {renewed} of "
-        f"its names each time. Neighbouring folds are predicted by different models, which adds "
-        f"some turnover at their borders.",
+        tuple(
+            Row((str(lag), number(replaced, ".1%"), number(held, "+.3f")))
+            for lag, (replaced, held) in means.items()
+        ),
+        "Means over dates. Turnover: share of the top quantile's names that were not in it that "
+        "many dates before. Rank autocorrelation: Spearman correlation of the two dates' "
+        "predictions, over the names of both.",
     )
-
-
-def prediction_section(found: PartitionStatistics, limit_bps: float) -> Section:
-    """Return how predictions are distributed, and what came of them."""
-    charts = (
-        Chart.drawn(
-            "calibration",
-            "Realized label against prediction",
-            draw_calibration,
-            calibration(found.prediction, found.label, found.index, lag=found.lag),
-            height_px=300,
-        ),
-        Chart.drawn(
-            "prediction-distribution",
-            "Distribution of the predictions",
-            partial(draw_prediction_distribution, limit_bps=limit_bps),
-            found.prediction,
-            height_px=240,
-        ),
+    text = (
+        f"A book of the top quantile, renewed every {found.days} dates, replaces "
+        f"{number(means[found.days][0], '.0%')} of its names each time. Neighbouring folds are "
+        f"predicted by different models, which adds some turnover at their borders."
     )
-    return Section("predictions", "Predictions", charts)
+    blocks = (over_time, persistence, table)
+    return Section("turnover-section", "Turnover and persistence", blocks, text)
 
 
-def importance_section(importance: pd.DataFrame) -> Section:
+def calibration_chart(found: PartitionStatistics) -> Chart:
+    """Return what came of the predictions."""
+    title, draw = "Realized label against prediction", score_charts.draw_calibration
+    data = calibration(found.prediction, found.label, found.index, lag=found.lag)
+    return Chart("calibration", title, draw, data, height_px=300)
+
+
+def prediction_chart(oof: pd.DataFrame, limit_bps: float) -> Chart:
+    """Return how predictions are distributed against their limits."""
+    draw = partial(data_charts.draw_prediction_distribution, limit_bps=limit_bps)
+    title, data = "Distribution of the predictions", oof["prediction"]
+    return Chart("prediction-distribution", title, draw, data, height_px=240)
+
+
+def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
     """Return the most important features, and whether the fold models agree on them."""
     kind = main_importance_kind(importance)
     by_fold = importances_by_fold(importance, kind)
     top = by_fold.head(TOP_FEATURES)
-    stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
-    charts = (
-        Chart.drawn(
-            "top-features",
-            f"The {len(top)} most important of {len(by_fold)} features",
-            partial(draw_importances, kind=kind),
-            top,
-            height_px=importances_height(len(top)),
-            width="half",
-        ),
-        Chart.drawn(
-            "importance-stability",
-            "Rank correlation of importances between fold models",
-            partial(draw_heatmap, limit=1.0),
-            stability,
-            height_px=heatmap_height(len(stability)),
-            note="By split. Models of combinatorial splits share most of their train rows, "
-            "which makes them alike.",
-            width="half",
-        ),
+    features = Chart(
+        "top-features",
+        f"The {len(top)} most important of {len(by_fold)} features",
+        partial(data_charts.draw_importances, kind=kind),
+        top,
+        width="half",
+        height_px=data_charts.importances_height(len(top)),
     )
-    return Section("importances", "Features", charts)
+    stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
+    agreement = Chart(
+        "importance-stability",
+        "Rank correlation of importances between fold models",
+        partial(data_charts.draw_heatmap, limit=1.0),
+        stability,
+        "By split. Models of combinatorial splits share most of their train rows, which makes "
+        "them alike.",
+        width="half",
+        height_px=data_charts.heatmap_height(len(stability)),
+    )
+    return features, agreement
