@@ -3,17 +3,26 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial, wraps
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
 import dagster as dg
 from upath import UPath
 
+from model2_assets.cli.context import (
+    Choice,
+    choice_options,
+    dagster_home,
+    end_dead_runs,
+    open_instance,
+    read_config,
+    refusal,
+)
 from model2_assets.cli.gate import (
     GateSummary,
     StoredPartition,
@@ -22,10 +31,8 @@ from model2_assets.cli.gate import (
     problem_lines,
     write_report,
 )
-from model2_assets.cli.instance import dagster_home, end_dead_runs, open_instance, refusal
-from model2_assets.config import CONFIG_VARIABLE, Model2Config, load_config
+from model2_assets.config import CONFIG_VARIABLE, Model2Config
 from model2_assets.config.load import load_object
-from model2_assets.config.partition import Partition
 from model2_assets.defs.assets import SUMMARY, training_assets
 from model2_assets.defs.build import build_definitions, configured_store
 from model2_assets.defs.checks import check_stored
@@ -53,7 +60,6 @@ from model2_assets.errors import (
     tells_secret,
     without_secrets,
 )
-from model2_assets.logging import setup_logging
 from model2_assets.storage import Address, Store, default_base, default_store
 from model2_assets.storage.lock import hold_region, share_region
 from model2_assets.storage.rollback import Rollback, plan_rollback, restore, verify_rollback
@@ -79,58 +85,6 @@ class _Command(click.Group):
             text = f"error: {refused}" if refused else traceback.format_exc()
             click.echo(without_secrets(text), err=True)
             ctx.exit(1)
-
-
-class Choice(NamedTuple):
-    """The region, horizon and model that options name; None: all that there are."""
-
-    region: str | None = None
-    horizon: str | None = None
-    model: str | None = None
-
-    def regions(self, config: Model2Config) -> list[str]:
-        """Return the names of the chosen regions."""
-        return _chosen(self.region, config.regions, "region")
-
-    def horizons(self, config: Model2Config, region: str) -> list[str]:
-        """Return the chosen horizons of a region."""
-        return _chosen(self.horizon, config.region(region).labels.horizon_keys, "horizon")
-
-    def models(self, config: Model2Config, region: str) -> list[str]:
-        """Return the chosen models of a region."""
-        return _chosen(self.model, config.models_of(region), "model")
-
-    def partitions(self, config: Model2Config, region: str) -> list[Partition]:
-        """Return the chosen partitions of a region."""
-        models = self.models(config, region)
-        return [Partition(h, m) for h in self.horizons(config, region) for m in models]
-
-
-def _chosen(value: str | None, known: Iterable[str], what: str) -> list[str]:
-    known = list(known)
-    if value is None:
-        return known
-    if value not in known:
-        raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
-    return [value]
-
-
-def choice_options(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add ``--region``, ``--horizon`` and ``--model`` to a command, which gets a `Choice`."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--region", help=f"{verb} this region only.")
-        @click.option("--horizon", help=f"{verb} this horizon only, such as 21d.")
-        @click.option("--model", help=f"{verb} this model only, such as ridge.")
-        @wraps(command)
-        def with_choice(
-            region: str | None, horizon: str | None, model: str | None, **options: Any
-        ) -> None:
-            command(Choice(region, horizon, model), **options)
-
-        return with_choice
-
-    return decorate
 
 
 gate_option = click.option(
@@ -164,7 +118,7 @@ class _Work:
         started = datetime.now(UTC)
         if fits:
             require_address_space()
-        config = _load_config()
+        config = read_config()
         for name in choice.regions(config):
             choice.partitions(config, name)
         if fits:
@@ -274,7 +228,7 @@ def check(choice: Choice, gate: bool, report_dir: str | None) -> None:
 @click.option("--region", help="Show this region only.")
 def scores(region: str | None) -> None:
     """Show the leaderboard of the last retrain."""
-    if not _print_scores(Choice(region).regions(_load_config())):
+    if not _print_scores(Choice(region).regions(read_config())):
         raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
 
 
@@ -284,7 +238,7 @@ def versions(choice: Choice) -> None:
     """Show the kept versions of the out-of-fold predictions, with scores and origin."""
     from model2_assets.cli.show import versions_table
 
-    config, store, console = _load_config(), default_store(), _console()
+    config, store, console = read_config(), default_store(), _console()
     tables = [
         versions_table(store, Address(name, "oof_predictions", *partition))
         for name in choice.regions(config)
@@ -312,7 +266,7 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     Everything that belongs to these predictions is restored with them: models, paths,
     importances, scores. All of it is verified before anything is replaced.
     """
-    config = _load_config()
+    config = read_config()
     choice = Choice(region, horizon, model)
     (region,) = choice.regions(config)
     (partition,) = choice.partitions(config, region)
@@ -383,7 +337,7 @@ def _say_what_is_left(store: Store, rollback: Rollback, moved: Sequence[str]) ->
 @click.option("--no-data", is_flag=True, help="Do not read the market data.")
 def validate_config(no_data: bool) -> None:
     """Say whether the configuration is understood and its market data can be used."""
-    config = _load_config()
+    config = read_config()
     _validate_imports(config)
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
@@ -430,7 +384,7 @@ def propose_splits(
     from model2_assets.cli.show import labelled_dates, proposal_table
     from model2_assets.cross_validation import propose_cpcv
 
-    config = _load_config()
+    config = read_config()
     for name in Choice(region).regions(config):
         settings = config.regions[name]
         proposal = propose_cpcv(
@@ -470,7 +424,7 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
 
     Results are not touched, and neither is any run that made a current or a kept version.
     """
-    keep = max(_load_config().storage.keep_versions, 1)
+    keep = max(read_config().storage.keep_versions, 1)
     before = datetime.now(UTC) - timedelta(days=keep_days)
     old = f"runs older than {keep_days} days"
     with open_instance() as instance:
@@ -496,12 +450,6 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
                 f"repeat",
                 err=True,
             )
-
-
-def _load_config() -> Model2Config:
-    config = load_config()
-    setup_logging(config.logging.level, config.logging.format)
-    return config
 
 
 def _validate_imports(config: Model2Config) -> None:

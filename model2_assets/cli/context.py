@@ -1,22 +1,86 @@
-"""The Dagster instance that a command opens, and what the system refuses it."""
+"""What a command works on: configuration, chosen partitions, Dagster instance; refusals."""
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import click
 import dagster as dg
 
+from model2_assets.config import Model2Config, load_config
+from model2_assets.config.partition import Partition
 from model2_assets.defs.retrain import close_dead_runs
 from model2_assets.defs.run_result import one_line
 from model2_assets.errors import ConfigError, lack_of_memory, without_secrets
+from model2_assets.logging import setup_logging
 from model2_assets.storage import repository_root
 
 HOME_VARIABLE = "DAGSTER_HOME"
 
 _AFTER = "results on disk are whole, and the next retrain closes what this one left open"
+
+
+def read_config() -> Model2Config:
+    """Read the configuration, and set up the log as it says."""
+    config = load_config()
+    setup_logging(config.logging.level, config.logging.format)
+    return config
+
+
+class Choice(NamedTuple):
+    """The region, horizon and model that options name; None: all that there are."""
+
+    region: str | None = None
+    horizon: str | None = None
+    model: str | None = None
+
+    def regions(self, config: Model2Config) -> list[str]:
+        """Return the names of the chosen regions."""
+        return _chosen(self.region, config.regions, "region")
+
+    def horizons(self, config: Model2Config, region: str) -> list[str]:
+        """Return the chosen horizons of a region."""
+        return _chosen(self.horizon, config.region(region).labels.horizon_keys, "horizon")
+
+    def models(self, config: Model2Config, region: str) -> list[str]:
+        """Return the chosen models of a region."""
+        return _chosen(self.model, config.models_of(region), "model")
+
+    def partitions(self, config: Model2Config, region: str) -> list[Partition]:
+        """Return the chosen partitions of a region."""
+        models = self.models(config, region)
+        return [Partition(h, m) for h in self.horizons(config, region) for m in models]
+
+
+def _chosen(value: str | None, known: Iterable[str], what: str) -> list[str]:
+    known = list(known)
+    if value is None:
+        return known
+    if value not in known:
+        raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
+    return [value]
+
+
+def choice_options(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add ``--region``, ``--horizon`` and ``--model`` to a command, which gets a `Choice`."""
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option("--region", help=f"{verb} this region only.")
+        @click.option("--horizon", help=f"{verb} this horizon only, such as 21d.")
+        @click.option("--model", help=f"{verb} this model only, such as ridge.")
+        @wraps(command)
+        def with_choice(
+            region: str | None, horizon: str | None, model: str | None, **options: Any
+        ) -> None:
+            command(Choice(region, horizon, model), **options)
+
+        return with_choice
+
+    return decorate
 
 
 def dagster_home() -> Path:
