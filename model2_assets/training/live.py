@@ -9,7 +9,6 @@ import pandas as pd
 from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
-from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
 from model2_assets.storage.provenance import (
     INPUTS,
@@ -17,7 +16,6 @@ from model2_assets.storage.provenance import (
     data_versions_of,
     facts_of,
     require_made_from,
-    with_provenance,
 )
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.data import (
@@ -232,13 +230,9 @@ def make_live(
     prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))
     live = pd.DataFrame({"prediction": prediction}, index=rows)
     dates = rows.get_level_values("datetime")
-    marked = with_provenance(
+    marked = task.mark(
         live,
-        data_version=table_digest(live),
-        inputs={**versions, "final_models": manifest.data_version},
-        region=task.region,
-        horizon=task.partition.horizon,
-        model=task.partition.model,
+        {**versions, "final_models": manifest.data_version},
         oldest_date=f"{dates.min():%Y-%m-%d}" if len(rows) else "",
         newest_date=f"{dates.max():%Y-%m-%d}" if len(rows) else "",
     )

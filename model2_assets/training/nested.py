@@ -12,8 +12,7 @@ from model2_assets.cross_validation import OverlapProof, build_cv_splits, prove_
 from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_version_of, with_provenance
+from model2_assets.storage.provenance import data_version_of
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData
@@ -75,17 +74,8 @@ def make_nested(
         kept = kept_folds_of(checkpoints, task, tables, pair_data)
         models = fit_every_split(task, pair_data, execution, kept=kept)
         nested = predict_nested(models, data, pair_data)
-    marked = with_provenance(
-        nested,
-        data_version=table_digest(nested),
-        inputs=tables.versions,
-        region=task.region,
-        horizon=task.partition.horizon,
-        model=task.partition.model,
-        **task.settings,
-    )
     return NestedOutOfFold(
-        nested=marked,
+        nested=task.mark(nested, tables.versions, **task.settings),
         expected=expected,
         proof=proof,
         n_models=len(models),

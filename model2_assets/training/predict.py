@@ -12,7 +12,6 @@ from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
-from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.provenance import (
     INPUTS,
@@ -20,7 +19,6 @@ from model2_assets.storage.provenance import (
     data_versions_of,
     facts_of,
     require_made_from,
-    with_provenance,
 )
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.data import (
@@ -335,13 +333,9 @@ def make_out_of_fold(
         split_id=split_id,
         n_threads=n_threads or usable_cores(),
     )
-    marked = with_provenance(
+    marked = task.mark(
         oof,
-        data_version=table_digest(oof),
-        inputs={**tables.versions, "fitted_models": manifest.data_version},
-        region=task.region,
-        horizon=task.partition.horizon,
-        model=task.partition.model,
+        {**tables.versions, "fitted_models": manifest.data_version},
         rows_with_label=len(label) + never_tested,
         rows_tested=len(label),
         n_folds=oof["fold_id"].nunique(),
@@ -419,24 +413,23 @@ class OutOfFoldPaths:
 
 
 def make_paths(
-    stored: StoredFoldModels, oof: pd.DataFrame, tables: Tables, config: CrossValidationConfig
+    task: Task,
+    stored: StoredFoldModels,
+    oof: pd.DataFrame,
+    tables: Tables,
+    config: CrossValidationConfig,
 ) -> OutOfFoldPaths:
     """Predict every row by every stored model that tests it.
 
     Models of other tables are refused, and so is an `oof` of other models.
     """
-    manifest = stored.manifest
-    of_models = {"fitted_models": manifest.data_version}
+    of_models = {"fitted_models": stored.manifest.data_version}
     require_made_from("oof_predictions", facts_of(oof).get(INPUTS, {}), of_models)
     predictions, data = predict_stored(stored, tables)
     paths = recombine_predictions(predictions, data)
-    marked = with_provenance(
+    marked = task.mark(
         paths,
-        data_version=table_digest(paths),
-        inputs={**tables.versions, **data_versions_of(oof_predictions=oof), **of_models},
-        region=manifest.region,
-        horizon=manifest.horizon,
-        model=manifest.model,
+        {**tables.versions, **data_versions_of(oof_predictions=oof), **of_models},
         n_splits=data.n_splits,
         n_paths=int(paths["path_id"].max()) + 1,
     )

@@ -13,9 +13,15 @@ from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.cache import working_files_of
-from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.data_version import document_digest, table_digest
 from model2_assets.storage.models import Manifest
-from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
+from model2_assets.storage.provenance import (
+    INPUTS,
+    data_versions_of,
+    facts_of,
+    require_made_from,
+    with_provenance,
+)
 from model2_assets.training.base_models import BaseModelTrainer
 from model2_assets.training.data import (
     TrainingData,
@@ -214,6 +220,18 @@ class Task:
             "seed": self.seed,
             "sample_weights": self.sample_weights,
         }
+
+    def mark(self, frame: pd.DataFrame, inputs: Mapping[str, str], **facts: Any) -> pd.DataFrame:
+        """Return a table of the partition with its provenance, for the store."""
+        return with_provenance(
+            frame,
+            data_version=table_digest(frame),
+            inputs=inputs,
+            region=self.region,
+            horizon=self.partition.horizon,
+            model=self.partition.model,
+            **facts,
+        )
 
     @property
     def n_threads(self) -> int:

@@ -215,6 +215,7 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
 
         with core_call(context):
             made = make_paths(
+                region.task(context),
                 fitted_models,
                 oof_predictions,
                 Tables(features, labels, cv_splits),
