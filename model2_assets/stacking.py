@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -10,6 +9,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import nnls
 
+from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import Role
 from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
@@ -27,40 +27,15 @@ PURGE = "purge"
 _BASE_COLUMN = re.compile(r"oof_([1-9][0-9]*d)_([a-z][a-z0-9_]*)")
 
 
-@dataclass(frozen=True)
-class BaseColumn:
-    """One column of out-of-fold predictions.
-
-    Attributes
-    ----------
-    horizon, model : str
-        Such as ``21d`` and ``ridge``.
-    """
-
-    horizon: str
-    model: str
-
-    @classmethod
-    def of_partition(cls, key: str) -> "BaseColumn":
-        """Return the column of a partition such as ``21d|ridge``."""
-        horizon, _, model = key.partition("|")
-        return cls(horizon, model)
-
-    @property
-    def name(self) -> str:
-        """Name of the column, such as ``oof_21d_ridge``."""
-        return f"oof_{self.horizon}_{self.model}"
-
-    @property
-    def partition(self) -> str:
-        """Key of the partition that it comes from, such as ``21d|ridge``."""
-        return f"{self.horizon}|{self.model}"
+def column_of(partition: Partition) -> str:
+    """Return the column of a partition's predictions, such as ``oof_21d_ridge``."""
+    return f"oof_{partition.horizon}_{partition.model}"
 
 
-def base_columns(frame: pd.DataFrame) -> tuple[BaseColumn, ...]:
-    """Return the columns of predictions that a stacking frame has, in their order."""
+def base_columns(frame: pd.DataFrame) -> dict[str, Partition]:
+    """Return the columns of predictions that a stacking frame has, and where each is from."""
     matches = [_BASE_COLUMN.fullmatch(str(name)) for name in frame.columns]
-    return tuple(BaseColumn(match[1], match[2]) for match in matches if match)
+    return {match[0]: Partition(match[1], match[2]) for match in matches if match}
 
 
 def stackable_columns(frame: pd.DataFrame, horizon: str) -> tuple[str, ...]:
@@ -79,10 +54,9 @@ def stackable_columns(frame: pd.DataFrame, horizon: str) -> tuple[str, ...]:
         All columns of predictions where the file states ``purge: longest_horizon``; else
         those of the horizon alone.
     """
-    columns = base_columns(frame)
-    if facts_of(frame).get(PURGE) == "longest_horizon":
-        return tuple(column.name for column in columns)
-    return tuple(column.name for column in columns if column.horizon == horizon)
+    every = facts_of(frame).get(PURGE) == "longest_horizon"
+    columns = base_columns(frame).items()
+    return tuple(name for name, partition in columns if every or partition.horizon == horizon)
 
 
 PURGE_GUARANTEES: Mapping[str, str] = {
@@ -151,11 +125,11 @@ def make_stacking_frame(
             f"region {region} has no out-of-fold predictions to stack; materialize "
             f"oof_predictions of at least one of {', '.join(partitions)}"
         )
-    columns = {key: BaseColumn.of_partition(key) for key in partitions}
+    columns = {key: column_of(Partition.parse(key)) for key in partitions}
     index = _union([oof[key].index for key in present])
     frame = pd.DataFrame({"fold_id": _fold_ids([oof[key] for key in present], index)}, index=index)
     for key in present:
-        frame[columns[key].name] = oof[key]["prediction"].reindex(index).to_numpy()
+        frame[columns[key]] = oof[key]["prediction"].reindex(index).to_numpy()
     known = labels.reindex(index)
     for column in labels.columns:
         if str(column).startswith("label_"):
@@ -166,8 +140,8 @@ def make_stacking_frame(
         data_version=table_digest(frame),
         inputs=data_versions_of(labels=labels, cv_splits=cv_splits),
         region=region,
-        columns={columns[key].name: data_version_of(oof[key]) for key in present},
-        missing_columns=[columns[key].name for key in partitions if key not in oof],
+        columns={columns[key]: data_version_of(oof[key]) for key in present},
+        missing_columns=[columns[key] for key in partitions if key not in oof],
         **{PURGE: purge},
         guarantee=PURGE_GUARANTEES[purge],
         not_guaranteed=NOT_GUARANTEED,
@@ -212,30 +186,21 @@ def nonnegative_weights(columns: ArrayLike, label: ArrayLike) -> NDArray[np.floa
 
         \min_{w \ge 0} \; \lVert (y - \bar y) - (P - \bar P) w \rVert_2
 
-    as Breiman [1]_ stacks regressions. Non-negative weights keep nearly equal columns from
-    being played against each other.
+    as L. Breiman stacks regressions ("Stacked Regressions", Machine Learning 24, 1996).
+    Non-negative weights keep nearly equal columns from being played against each other.
 
     Parameters
     ----------
     columns : array-like of shape (n_rows, n_columns), float
         Out-of-fold predictions, bps.
     label : array-like of shape (n_rows,), float
-        Labels, bps.
+        Labels, bps. TrainingError is raised where there is no row, or a value is not finite.
 
     Returns
     -------
     ndarray of shape (n_columns,), float64
         All zero where no column has a positive part in the best fit: such a stack predicts
         nothing.
-
-    Raises
-    ------
-    TrainingError
-        If there is no row, or a value is not finite.
-
-    References
-    ----------
-    .. [1] L. Breiman, "Stacked Regressions", Machine Learning 24, 1996.
 
     Examples
     --------

@@ -8,8 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.checks.outcome import CheckOutcome, check_contract
+from model2_assets.config.partition import Partition
 from model2_assets.panel import date_codes, instrument_codes
-from model2_assets.stacking import PURGE_GUARANTEES, BaseColumn, base_columns
+from model2_assets.stacking import PURGE_GUARANTEES, base_columns, column_of
 from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of
 from model2_assets.training.resources import total_costs
 
@@ -276,7 +277,7 @@ def check_join_complete(
     assert isinstance(frame.index, pd.MultiIndex)
     problems = []
     for key, table in oof.items():
-        column = BaseColumn.of_partition(key).name
+        column = column_of(Partition.parse(key))
         problems += _differences(frame, table, column)
     rows_of_labels = _rows_by_cell(frame, labels)
     for name in map(str, labels.columns):
@@ -358,10 +359,9 @@ def check_columns(frame: pd.DataFrame, *, partitions: Collection[str]) -> CheckO
     CheckOutcome
         Named ``columns``, of severity ``warn``.
     """
-    expected = [BaseColumn.of_partition(key) for key in partitions]
-    missing = [column for column in expected if column.name not in frame.columns]
-    names = ", ".join(column.name for column in missing)
-    keys = ", ".join(column.partition for column in missing)
+    expected = {key: column_of(Partition.parse(key)) for key in partitions}
+    missing = {key: name for key, name in expected.items() if name not in frame.columns}
+    names, keys = ", ".join(missing.values()), ", ".join(missing)
     return CheckOutcome(
         "columns",
         passed=not missing,
@@ -388,7 +388,7 @@ def check_side_by_side(frame: pd.DataFrame) -> CheckOutcome:
         Named ``side_by_side``, of severity ``warn``.
     """
     purge = str(facts_of(frame).get("purge", "unknown"))
-    horizons = dict.fromkeys(column.horizon for column in base_columns(frame))
+    horizons = dict.fromkeys(column.horizon for column in base_columns(frame).values())
     passed = purge == "longest_horizon" or len(horizons) < 2
     description = PURGE_GUARANTEES.get(purge, f"purge {purge}: nothing is known of its guarantee")
     remedy = "" if passed else ", or set cross_validation.purge to longest_horizon and retrain"
