@@ -10,15 +10,9 @@ from benchmarks.inputs import CPCV, FIVE_FOLDS, HORIZONS, Inputs
 from benchmarks.outcome import Outcome, as_predictions, prediction_name
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.config.partition import Partition
-from model2_assets.training import (
-    FoldModel,
-    ModelRegistry,
-    Tables,
-    Task,
-    TrainingData,
-    predict_splits,
-)
+from model2_assets.training import FoldModel, ModelRegistry, Tables, Task, TrainingData
 from model2_assets.training.fit import fit_every_split
+from model2_assets.training.predict import predict_splits
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}
 """What differs from the trainer's defaults, so that both sides have the same."""

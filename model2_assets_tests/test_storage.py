@@ -21,7 +21,7 @@ from model2_assets.storage import (
     address as _base,
 )
 from model2_assets.storage.data_version import table_digest
-from model2_assets.training import load_models
+from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 

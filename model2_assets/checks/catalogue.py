@@ -427,7 +427,8 @@ def final_models_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored out-of-fold predictions; nothing is refitted."""
-    from model2_assets.training import Tables, rows_to_predict
+    from model2_assets.training import Tables
+    from model2_assets.training.predict import rows_to_predict
 
     oof, labels, features = (
         files.own("oof_predictions"),
@@ -457,7 +458,8 @@ def oof_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def oof_paths_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored predictions of every path."""
-    from model2_assets.training import OutOfFoldPaths, PathPlan, Tables
+    from model2_assets.training import Tables
+    from model2_assets.training.predict import OutOfFoldPaths, PathPlan
 
     paths, oof = files.own("oof_paths"), files.own("oof_predictions")
     labels, features = files.shared("labels"), files.shared("features")
@@ -486,7 +488,8 @@ def oof_paths_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def nested_oof_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored nested predictions; their splits are proved again."""
-    from model2_assets.training import Tables, stored_nested
+    from model2_assets.training import Tables
+    from model2_assets.training.nested import stored_nested
 
     nested = files.own("nested_oof")
     labels, features = files.shared("labels"), files.shared("features")
@@ -515,7 +518,7 @@ def cv_scores_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
 
 def live_predictions_outcomes(files: StoredFiles) -> Iterator[CheckOutcome]:
     """Yield what holds of the stored live predictions."""
-    from model2_assets.training import LivePredictions
+    from model2_assets.training.live import LivePredictions
 
     live, paths = files.own("live_predictions"), files.own("oof_paths")
     panel, labels = files.shared("market_data"), files.shared("labels")
@@ -731,7 +734,8 @@ def reproduce_stored(files: StoredFiles) -> CheckOutcome:
         Named ``stored_models_reproduce_oof``; a file that is missing or damaged fails it.
     """
     from model2_assets.checks.oof import check_reproduced
-    from model2_assets.training import Tables, average_splits, predict_stored
+    from model2_assets.training import Tables
+    from model2_assets.training.predict import average_splits, predict_stored
 
     try:
         tables = Tables(*map(files.shared, ("features", "labels", "cv_splits")))

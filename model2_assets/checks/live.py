@@ -14,7 +14,7 @@ from model2_assets.evaluation.stability import population_stability, stretch_sta
 from model2_assets.panel import INDEX_NAMES
 
 if TYPE_CHECKING:
-    from model2_assets.training import LivePredictions
+    from model2_assets.training.live import LivePredictions
 
 
 USUAL_QUANTILE = 0.95

@@ -98,7 +98,7 @@ def _final_complete(
     features: pd.DataFrame,
     labels: pd.DataFrame,
 ) -> CheckOutcome:
-    from model2_assets.training import hash_row_order
+    from model2_assets.training.data import hash_row_order
 
     joined = labels[[f"label_{horizon}"]].join(features[[]], how="inner").dropna()
     expected = joined.sort_index(level=["datetime", "instrument"]).index

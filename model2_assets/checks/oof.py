@@ -11,7 +11,7 @@ from model2_assets.config import ChecksConfig
 from model2_assets.evaluation import daily_ic
 
 if TYPE_CHECKING:
-    from model2_assets.training import OutOfFold
+    from model2_assets.training.predict import OutOfFold
 
 
 OTHER_KERNEL_BPS = 1e-5
@@ -228,7 +228,7 @@ def check_repeatable(oof: pd.DataFrame, again: pd.DataFrame) -> CheckOutcome:
     CheckOutcome
         Named ``repeatable``.
     """
-    from model2_assets.training import largest_difference
+    from model2_assets.training.predict import largest_difference
 
     difference = (
         largest_difference(oof["prediction"].to_numpy(), again["prediction"].to_numpy())
@@ -263,7 +263,7 @@ def check_reproduced(oof: pd.DataFrame, predicted: pd.DataFrame) -> CheckOutcome
     CheckOutcome
         Named ``stored_models_reproduce_oof``.
     """
-    from model2_assets.training import largest_difference
+    from model2_assets.training.predict import largest_difference
 
     same_rows = oof.index.equals(predicted.index)
     difference = (

@@ -13,7 +13,8 @@ from model2_assets.checks.splits import check_no_label_overlap
 from model2_assets.config import ChecksConfig
 
 if TYPE_CHECKING:
-    from model2_assets.training import NestedOutOfFold, OutOfFoldPaths, PathPlan
+    from model2_assets.training.nested import NestedOutOfFold
+    from model2_assets.training.predict import OutOfFoldPaths, PathPlan
 
 
 def check_paths(candidate: "OutOfFoldPaths", *, limits: ChecksConfig) -> list[CheckOutcome]:
@@ -164,7 +165,7 @@ def check_mean_is_oof(
     CheckOutcome
         Named ``mean_is_oof``.
     """
-    from model2_assets.training import largest_difference, mean_by_row
+    from model2_assets.training.predict import largest_difference, mean_by_row
 
     known = rows >= 0
     prediction = paths["prediction"].to_numpy()

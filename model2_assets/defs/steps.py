@@ -175,8 +175,7 @@ def measured(body: Body) -> Body:
 
     @wraps(body)
     def measuring(*args: Any, **inputs: Any) -> Iterator[Any]:
-        from model2_assets.training import measure_resources
-        from model2_assets.training.resources import release_unused_memory
+        from model2_assets.training.resources import measure_resources, release_unused_memory
 
         release_unused_memory()
         with ExitStack() as stack:
@@ -226,7 +225,7 @@ class TransferCosts:
 
     @contextmanager
     def _measuring(self, step: tuple[str, str], kind: str) -> Iterator[None]:
-        from model2_assets.training import measure_resources
+        from model2_assets.training.resources import measure_resources
 
         costs = self._by_step[step]
         with measure_resources() as usage:

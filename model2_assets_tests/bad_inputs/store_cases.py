@@ -12,7 +12,8 @@ from model2_assets.storage.files import TEMPORARY_PREFIX
 from model2_assets.storage.lock import hold_region
 from model2_assets.storage.models import Provenance, open_fold_models
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import cross_validate, hash_row_order, load_model
+from model2_assets.training import cross_validate, load_model
+from model2_assets.training.data import hash_row_order
 from model2_assets_tests.bad_inputs.bars import market
 from model2_assets_tests.bad_inputs.case import Case, Handled, Refused
 from model2_assets_tests.sample_models import save_fold_models

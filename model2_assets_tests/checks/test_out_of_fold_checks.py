@@ -17,7 +17,7 @@ from model2_assets.checks import (
     mean_rank_ic,
 )
 from model2_assets.config import ChecksConfig
-from model2_assets.training import OutOfFold
+from model2_assets.training.predict import OutOfFold
 from model2_assets_tests.sample_tables import oof_predictions, panel_rows
 
 ROWS = (("A", "2024-01-03"), ("B", "2024-01-02"), ("B", "2024-01-03"))

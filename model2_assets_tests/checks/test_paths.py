@@ -12,7 +12,7 @@ from model2_assets.checks import (
     check_paths,
 )
 from model2_assets.config import ChecksConfig, CrossValidationConfig
-from model2_assets.training import (
+from model2_assets.training.predict import (
     OutOfFold,
     OutOfFoldPaths,
     PathPlan,

@@ -13,7 +13,7 @@ from typing import Any
 from model2_assets.storage import Address, Store
 from model2_assets.storage.read import load_oof
 from model2_assets.storage.record import Attestation, with_checksum
-from model2_assets.training import load_models
+from model2_assets.training.models import load_models
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.corruption.damage import replace_file
 from model2_assets_tests.corruption.stored import address_of, models_of, table_of, value_of

@@ -13,14 +13,8 @@ from model2_assets.storage.archive import Version
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import TrainedRows
 from model2_assets.storage.provenance import facts_of
-from model2_assets.training import (
-    FittedModels,
-    FoldModel,
-    RidgeTrainer,
-    Tables,
-    XGBoostTrainer,
-    load_models,
-)
+from model2_assets.training import FittedModels, FoldModel, RidgeTrainer, Tables, XGBoostTrainer
+from model2_assets.training.models import load_models
 from model2_assets.training.sums import read_sums, write_sums
 from model2_assets_tests import sample_models
 from model2_assets_tests.sample_tables import mark, sample_table

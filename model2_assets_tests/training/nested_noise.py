@@ -16,11 +16,10 @@ from model2_assets.training import (
     RidgeTrainer,
     TrainingData,
     assemble_training_data,
-    build_nested_splits,
     cross_validate,
-    predict_nested,
     predict_out_of_fold,
 )
+from model2_assets.training.nested import build_nested_splits, predict_nested
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,8 @@ from hypothesis import strategies as st
 
 from model2_assets.errors import TrainingError
 from model2_assets.panel import is_canonical, panel_index
-from model2_assets.training import (
-    SelectedRows,
-    TrainingData,
-    assemble_training_data,
-    hash_row_order,
-)
-from model2_assets.training.data import _date_runs, as_slice
+from model2_assets.training import TrainingData, assemble_training_data
+from model2_assets.training.data import SelectedRows, _date_runs, as_slice, hash_row_order
 from model2_assets_tests.training.panels import make_data, make_tables
 
 

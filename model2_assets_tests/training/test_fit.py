@@ -20,14 +20,12 @@ from model2_assets.training import (
     XGBoostTrainer,
     assemble_training_data,
     cross_validate,
-    estimate_training_bytes,
     fit_models,
-    fit_split,
-    hash_row_order,
     predict_out_of_fold,
 )
-from model2_assets.training.fit import fit_all_rows, fit_splits
-from model2_assets.training.resources import blas_kernel
+from model2_assets.training.data import hash_row_order
+from model2_assets.training.fit import fit_all_rows, fit_split, fit_splits
+from model2_assets.training.resources import blas_kernel, estimate_training_bytes
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import PURGED_BEFORE, make_data
 from model2_assets_tests.training.stored_tables import (

@@ -9,9 +9,9 @@ from model2_assets.training import (
     XGBoostTrainer,
     aggregate_importances,
     cross_validate,
-    top_importances,
 )
 from model2_assets.training.base_models import importance_frame
+from model2_assets.training.importances import top_importances
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import ConstantTrainer
 

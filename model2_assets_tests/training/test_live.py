@@ -24,17 +24,10 @@ from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.models import Manifest, StoredFoldModels
 from model2_assets.storage.provenance import data_versions_of, facts_of
-from model2_assets.training import (
-    LivePredictions,
-    RidgeTrainer,
-    XGBoostTrainer,
-    assemble_labelled_rows,
-    find_live_rows,
-    hash_row_order,
-    label_spans,
-    load_model,
-    make_live,
-)
+from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model, make_live
+from model2_assets.training.data import hash_row_order
+from model2_assets.training.live import LivePredictions, assemble_labelled_rows, find_live_rows
+from model2_assets.training.weights import label_spans
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.live_tables import (
     HORIZON,

@@ -26,11 +26,10 @@ from model2_assets.training import (
     Tables,
     XGBoostTrainer,
     assemble_training_data,
-    build_nested_splits,
     cross_validate,
     make_nested,
-    predict_nested,
 )
+from model2_assets.training.nested import build_nested_splits, predict_nested
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_and_error
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables

@@ -17,11 +17,11 @@ from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,
     cross_validate,
-    hash_row_order,
     load_model,
-    load_models,
     predict_out_of_fold,
 )
+from model2_assets.training.data import hash_row_order
+from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer

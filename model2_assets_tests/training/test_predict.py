@@ -19,23 +19,25 @@ from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.provenance import facts_of
 from model2_assets.training import (
-    PathPlan,
     RidgeTrainer,
     XGBoostTrainer,
     assemble_training_data,
-    average_splits,
     cross_validate,
-    largest_difference,
     load_model,
     make_out_of_fold,
-    mean_by_row,
     predict_out_of_fold,
+)
+from model2_assets.training.predict import (
+    PathPlan,
+    average_splits,
+    largest_difference,
+    mean_by_row,
     predict_splits,
     predict_stored,
     recombine_predictions,
     refit_difference,
-    usable_cores,
 )
+from model2_assets.training.resources import usable_cores
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import (

@@ -13,23 +13,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model2_assets.errors import ConfigError, TrainingError
-from model2_assets.training import (
-    RidgeTrainer,
-    XGBoostTrainer,
-    estimate_training_bytes,
-    fit_n_jobs_to_memory,
-    fit_split,
-    measure_resources,
-    usable_cores,
-)
+from model2_assets.training import RidgeTrainer, XGBoostTrainer
 from model2_assets.training import resources as module
+from model2_assets.training.fit import fit_split
 from model2_assets.training.resources import (
     COLUMNS,
     LEAST_BYTES,
     cgroup_cpu_quota,
     cgroup_memory_limit,
+    estimate_training_bytes,
+    fit_n_jobs_to_memory,
+    measure_resources,
     require_address_space,
     total_costs,
+    usable_cores,
     usable_memory,
 )
 from model2_assets_tests.training.panels import make_data
@@ -270,8 +267,7 @@ def test_a_system_that_does_not_tell_has_no_known_memory(monkeypatch):
 
 PROGRAM = """
 import numpy as np, pyarrow as pa
-from model2_assets.training.resources import release_unused_memory
-from model2_assets.training import measure_resources
+from model2_assets.training.resources import measure_resources, release_unused_memory
 
 def resident():
     return int(open("/proc/self/statm").read().split()[1]) * 4096

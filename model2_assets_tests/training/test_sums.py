@@ -6,14 +6,9 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from model2_assets.storage.cache import WorkingFiles, note_working_files
-from model2_assets.training import (
-    RidgeTrainer,
-    Tables,
-    cross_validate,
-    fit_split,
-)
+from model2_assets.training import RidgeTrainer, Tables, cross_validate
 from model2_assets.training import data as row_blocks
-from model2_assets.training.fit import fit_splits
+from model2_assets.training.fit import fit_split, fit_splits
 from model2_assets.training.sums import ColumnSums, add_up_splits
 from model2_assets_tests.training.panels import make_data, make_tables
 

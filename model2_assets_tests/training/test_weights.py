@@ -14,15 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from model2_assets.config import parse_config
 from model2_assets.errors import ConfigError, TrainingError
 from model2_assets.panel import panel_index, to_canonical
-from model2_assets.training import (
-    ModelRegistry,
-    RidgeTrainer,
-    XGBoostTrainer,
-    cross_validate,
-    fit_split,
-    label_spans,
-    refit_difference,
-)
+from model2_assets.training import ModelRegistry, RidgeTrainer, XGBoostTrainer, cross_validate
+from model2_assets.training.fit import fit_split
+from model2_assets.training.predict import refit_difference
+from model2_assets.training.weights import label_spans
 from model2_assets_tests.training.panels import make_data
 
 DAYS = pd.date_range("2024-01-01", periods=40)

@@ -24,8 +24,8 @@ from model2_assets.storage import (
 )
 from model2_assets.storage.archive import inputs_element, origin_of_report
 from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import load_models
 from model2_assets.training import models as persistence
+from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
 

@@ -16,7 +16,7 @@ from model2_assets.storage.rollback import (
     scores_of,
     verify_rollback,
 )
-from model2_assets.training import load_models
+from model2_assets.training.models import load_models
 from model2_assets_tests.sample_tables import sample_table
 from model2_assets_tests.versions.nights import (
     OOF,

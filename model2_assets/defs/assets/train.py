@@ -339,7 +339,9 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.reports.tear_sheet import TOP_FEATURES
         from model2_assets.storage.data_version import table_digest
         from model2_assets.storage.provenance import with_provenance
-        from model2_assets.training import aggregate_importances, load_models, top_importances
+        from model2_assets.training import aggregate_importances
+        from model2_assets.training.importances import top_importances
+        from model2_assets.training.models import load_models
 
         horizon, model = Partition.parse(context.partition_key)
         with core_call(context):
