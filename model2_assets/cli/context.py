@@ -13,8 +13,8 @@ import dagster as dg
 
 from model2_assets.config import Model2Config, load_config
 from model2_assets.config.partition import Partition
-from model2_assets.defs.retrain import close_dead_runs
-from model2_assets.defs.run_result import one_line
+from model2_assets.defs.maintenance import close_dead_runs
+from model2_assets.defs.retrain import one_line
 from model2_assets.errors import ConfigError, lack_of_memory, without_secrets
 from model2_assets.logging import setup_logging
 from model2_assets.storage import repository_root

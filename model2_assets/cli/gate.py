@@ -12,7 +12,7 @@ from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from upath import UPath
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.run_result import CheckResult, RunResult, StepResult, one_line
+from model2_assets.defs.retrain import CheckResult, RunResult, StepResult, one_line
 from model2_assets.errors import ConfigError, Model2Error
 from model2_assets.storage import Address, Store
 from model2_assets.storage.files import is_local, write_atomically

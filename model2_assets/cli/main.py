@@ -36,22 +36,16 @@ from model2_assets.config.load import load_object
 from model2_assets.defs.assets import SUMMARY, training_assets
 from model2_assets.defs.build import build_definitions, configured_store
 from model2_assets.defs.checks import check_stored
-from model2_assets.defs.maintenance import (
-    compact,
-    delete_runs,
-    find_prunable,
-    forget_abandoned,
-    log_bytes,
-)
-from model2_assets.defs.region import Region
-from model2_assets.defs.retrain import execute_plan, not_started, plan_region
+from model2_assets.defs.maintenance import delete_runs, find_prunable
+from model2_assets.defs.nightly import check_cron
+from model2_assets.defs.region import Region, job_names
+from model2_assets.defs.retrain import RunResult, execute_plan, plan_region
 from model2_assets.defs.rollback import (
     inputs_that_moved_on,
     record_rollback,
     refuse_unrecorded_pickles,
     refuse_while_running,
 )
-from model2_assets.defs.run_result import RunResult
 from model2_assets.errors import (
     ConfigError,
     Model2Error,
@@ -186,9 +180,9 @@ def retrain(choice: Choice, gate: bool, report_dir: str | None) -> None:
     hold = partial(hold_region, configured_store(work.config, work.store))
     with open_instance() as instance:
         end_dead_runs(instance)
-        finished = list(execute_plan(definitions, instance, plan, hold=hold))
-    _print_scores([run.planned.region for run in finished if run.is_summary and run.success])
-    results = [*(run.result for run in finished), *not_started(plan, finished)]
+        results = list(execute_plan(definitions, instance, plan, hold=hold))
+    summarized = [run for run in results if run.job == job_names(run.region).summary]
+    _print_scores([run.region for run in summarized if run.success])
     seconds = sum(run.seconds for run in results)
     good = sum(run.status == "passed" for run in results)
     click.echo(f"{good} of {len(results)} runs succeeded in {seconds:.0f} s")
@@ -338,6 +332,7 @@ def _say_what_is_left(store: Store, rollback: Rollback, moved: Sequence[str]) ->
 def validate_config(no_data: bool) -> None:
     """Say whether the configuration is understood and its market data can be used."""
     config = read_config()
+    check_cron(config.schedule)
     _validate_imports(config)
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
@@ -433,23 +428,8 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
         if dry_run:
             click.echo(f"{old}: {len(found.runs)} would be deleted, {stay}")
             return
-        size_before = log_bytes(instance)
         delete_runs(instance, found.runs)
-        left = forget_abandoned(instance, before=before)
-        busy = compact(instance)
         click.echo(f"{old}: {len(found.runs)} deleted, {stay}")
-        if left:
-            click.echo(f"left of runs whose deletion was interrupted: {left}, deleted")
-        size_after = log_bytes(instance)
-        if size_before is not None and size_after is not None:
-            sizes = f"{size_before / 1e6:,.1f} MB before, {size_after / 1e6:,.1f} MB now"
-            click.echo(f"event log: {sizes}")
-        for database in busy:
-            click.echo(
-                f"warning: {database}: in use, not compacted; stop the daemon and the UI, and "
-                f"repeat",
-                err=True,
-            )
 
 
 def _validate_imports(config: Model2Config) -> None:

@@ -1,36 +1,31 @@
 """All definitions of a configuration."""
 
+from typing import Any
+
 import dagster as dg
 
 from model2_assets.config import Model2Config
 from model2_assets.defs.alerts import lost_runs_sensor, open_channels
-from model2_assets.defs.assets import region_assets
+from model2_assets.defs.assets import (
+    PREPARATION,
+    region_assets,
+    summary_assets,
+    training_assets,
+)
 from model2_assets.defs.checks import region_checks
-from model2_assets.defs.dead_runs import dead_runs_sensor
 from model2_assets.defs.io_manager import StoreIOManager
-from model2_assets.defs.jobs import region_jobs
-from model2_assets.defs.partitions import accepted_previews
-from model2_assets.defs.region import IO_MANAGER_KEY, Region
-from model2_assets.defs.schedules import data_watch, has_input_files, nightly_sensor
-from model2_assets.defs.steps import console_logger, region_turn, turn_key
+from model2_assets.defs.maintenance import dead_runs_sensor
+from model2_assets.defs.nightly import data_watch, has_input_files, nightly_schedule, stages_sensor
+from model2_assets.defs.region import IO_MANAGER_KEY, Region, accepted_previews, job_names
+from model2_assets.defs.steps import console_logger, lock_key, region_lock
 from model2_assets.storage import Store
 
 
 def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
-    """Build the assets, checks, jobs and sensors of every region.
+    """Build the assets, checks, jobs, schedules and sensors of every region.
 
-    Parameters
-    ----------
-    config : Model2Config
-        The configuration.
-    store : Store
-        Where results are.
-
-    Returns
-    -------
-    Definitions
-        One asset group per region. Runs execute their steps in one process: starting a
-        process costs seconds, and training uses every core by itself.
+    Runs execute their steps in one process: starting a process costs seconds, and training
+    uses every core by itself.
     """
     store = configured_store(config, store)
     open_channels(config.alerts)
@@ -38,23 +33,44 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
     assets = [asset for region in regions for asset in region_assets(region)]
     with accepted_previews():
         checks = [check for region in regions for check in region_checks(region)]
+    jobs = {region.name: region_jobs(region) for region in regions}
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[job for region in regions for job in region_jobs(region)],
+        jobs=[job for of_region in jobs.values() for job in of_region],
+        schedules=[nightly_schedule(region) for region in regions],
         sensors=[
-            *(nightly_sensor(region) for region in regions),
+            *(stages_sensor(region, jobs[region.name]) for region in regions),
             *(data_watch(region) for region in regions if has_input_files(region)),
             dead_runs_sensor,
             lost_runs_sensor(config.alerts),
         ],
         resources={
             IO_MANAGER_KEY: StoreIOManager(store),
-            **{turn_key(region.name): region_turn(store, region.name) for region in regions},
+            **{lock_key(region.name): region_lock(store, region.name) for region in regions},
         },
         loggers={"console": console_logger(config.logging)},
         executor=dg.in_process_executor,
     )
+
+
+def region_jobs(region: Region) -> list[Any]:
+    """Return a region's three jobs: prepare once, train each partition, summarize once.
+
+    A run of a partition would execute unpartitioned assets again, so they have their own.
+    """
+    names, of_region = job_names(region.name), f"of region {region.name}"
+    jobs = (
+        (names.preparation, PREPARATION, f"Market data, labels, features and splits {of_region}."),
+        (names.training, training_assets(region), f"One model and horizon {of_region}."),
+        (names.summary, summary_assets(region), f"The comparison of all models {of_region}."),
+    )
+    return [
+        dg.define_asset_job(
+            name, selection=[region.key(asset) for asset in assets], description=description
+        )
+        for name, assets, description in jobs
+    ]
 
 
 def configured_store(config: Model2Config, store: Store) -> Store:

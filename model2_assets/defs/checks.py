@@ -1,23 +1,18 @@
 """Checks of what is on disk: they read it again and evaluate it afresh."""
 
 import logging
-import time
-import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.alerts import alert_hook
+from model2_assets.defs.alerts import alert_hooks
 from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
-from model2_assets.defs.maintenance import INDEX, held_open
-from model2_assets.defs.materializations import EventLog
 from model2_assets.defs.metadata import outcomes_table
-from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG
 from model2_assets.defs.publication import check_result
-from model2_assets.defs.region import STORED, Region
-from model2_assets.defs.retrain import PROCESS_TAG, this_process
-from model2_assets.defs.run_result import RunResult, run_result
+from model2_assets.defs.recorded import PARTITION_TAG, EventLog
+from model2_assets.defs.region import HORIZON, MODEL, STORED, Region
+from model2_assets.defs.retrain import PlannedRun, RunResult, execute
 from model2_assets.defs.steps import core_call
 
 STORED_MODELS = "stored_models_reproduce_oof"
@@ -25,7 +20,7 @@ STORED_MODELS = "stored_models_reproduce_oof"
 
 def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
     """Return all checks of a region that look at what is on disk; what fails is told."""
-    hooks = {alert_hook(region.config.alerts)}
+    hooks = alert_hooks(region.config.alerts)
     checks = [
         stored_models_check(region),
         _stored_check(region, shared_assets(region), name=f"{region.name}_stored"),
@@ -40,7 +35,7 @@ def region_checks(region: Region) -> list[dg.AssetChecksDefinition]:
 
 
 def with_hooks(
-    check: dg.AssetChecksDefinition, hooks: set[dg.HookDefinition]
+    check: dg.AssetChecksDefinition, hooks: Set[dg.HookDefinition]
 ) -> dg.AssetChecksDefinition:
     """Return a check with hooks; Dagster's own method returns a definition of assets."""
     return dg.AssetChecksDefinition(**check.with_hooks(hooks).get_attributes_dict())
@@ -196,30 +191,14 @@ def check_stored(
     """
     every = definitions.resolve_implicit_global_asset_job_def()
     for partition in (None, *partitions):
-        run_id = str(uuid.uuid4())
         title = partition or "shared assets"
         logger.info("checking %s %s", region.name, title)
-        started = time.monotonic()
         chosen = every.get_subset(
             asset_selection=frozenset(),
             asset_check_selection=check_keys(region, partitioned=partition is not None),
         )
-        with held_open(instance, INDEX, run_id):
-            result = chosen.execute_in_process(
-                instance=instance,
-                raise_on_error=False,
-                run_config={"loggers": {"console": {}}},
-                tags={PROCESS_TAG: this_process(), **_partition_tags(partition)},
-                run_id=run_id,
-            )
-        yield run_result(
-            result,
-            instance,
-            region=region.name,
-            partition=partition,
-            seconds=time.monotonic() - started,
-            title=title,
-        )
+        planned = PlannedRun(region.name, chosen.name, partition, title)
+        yield execute(chosen, instance, planned, tags=_partition_tags(partition))
 
 
 def _partition_tags(partition: str | None) -> dict[str, str]:

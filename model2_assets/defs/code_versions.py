@@ -60,22 +60,7 @@ _FITTING = ("fitted_models", "nested_oof", "final_models")
 
 
 def code_version(asset: str, config: Model2Config, region: str) -> str:
-    """Return the code version of an asset.
-
-    Parameters
-    ----------
-    asset : str
-        Its name.
-    config : Model2Config
-        The configuration.
-    region : str
-        Name of its region.
-
-    Returns
-    -------
-    str
-        12 hexadecimal digits.
-    """
+    """Return the code version of an asset of a region: 12 hexadecimal digits."""
     settings = config.region(region).model_dump(mode="json")
     parts: dict[str, object] = {name: settings[name] for name in _SETTINGS.get(asset, ())}
     for section, without_effect in _WITHOUT_EFFECT.items():

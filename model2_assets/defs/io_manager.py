@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.materializations import MANIFEST_SHA256, EventLog
+from model2_assets.defs.recorded import MANIFEST_SHA256, EventLog
 from model2_assets.defs.steps import TransferCosts, core_call
 from model2_assets.storage import Address, Store
 

@@ -1,103 +1,117 @@
-"""Runs that nobody looks at any more, and their events, leave the Dagster instance."""
+"""Runs that nobody ends are closed, and runs that nobody looks at any more are deleted."""
 
-import sqlite3
+import os
+import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import dagster as dg
 
-INDEX = "index"
-"""Database of the events of assets and checks, of all runs."""
+PROCESS_TAG = "model2/process"
+"""Tag of the runs of a command: the process that executes them."""
 
+OPEN = (
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+)
+"""A run that has not ended."""
 
-@contextmanager
-def held_open(instance: dg.DagsterInstance, *databases: str) -> Iterator[None]:
-    """Hold databases of the event log open while the block runs.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        Whose event log it is. Nothing is done where that is not kept in SQLite.
-    *databases : str
-        `INDEX`, or the id of a run, which need not be there yet.
-    """
-    path_of: Callable[[str], str] | None = getattr(
-        instance.event_log_storage, "path_for_shard", None
-    )
-    paths = [path_of(database) for database in databases] if path_of is not None else []
-    with ExitStack() as stack:
-        for path in paths:
-            with suppress(sqlite3.Error):  # slower, and no worse
-                connection = stack.enter_context(closing(sqlite3.connect(path)))
-                connection.execute("PRAGMA journal_mode=WAL").fetchone()
-                # A connection counts as open once it has read.
-                connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        yield
-
-
-FINISHED = (
+ENDED = (
     dg.DagsterRunStatus.SUCCESS,
     dg.DagsterRunStatus.FAILURE,
     dg.DagsterRunStatus.CANCELED,
 )
+
 _BACKFILL_TAG = "dagster/backfill"
 _SQLITE_SUFFIXES = ("", "-wal", "-shm")
-_PATIENCE_S = 30.0
+
+
+def this_process() -> str:
+    """Return host, process id and start time of this process, as a run tag."""
+    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
+
+
+def close_dead_runs(instance: dg.DagsterInstance) -> int:
+    """Mark runs of commands whose process is gone as failed, and return how many.
+
+    A process that was killed cannot say so itself; its run would show as started for
+    ever and hold a slot of the run queue, and of the pool of training steps.
+    """
+    closed = 0
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(OPEN))):
+        tag = run.tags.get(PROCESS_TAG)
+        if tag is not None and not _is_alive(tag):
+            # The slot first: once the run has ended, nobody looks for it here again.
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
+            closed += 1
+    return closed
+
+
+@dg.sensor(
+    name="dead_runs",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    minimum_interval_seconds=30,
+    description="Marks runs of `model2 retrain` as failed whose process is gone.",
+)
+def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
+    """Close the runs of killed commands; the daemon watches over its own runs alone."""
+    closed = close_dead_runs(context.instance)
+    return dg.SkipReason(f"{closed} runs of killed commands closed" if closed else "none is dead")
+
+
+def _is_alive(tag: str) -> bool:
+    host, pid, start_time = tag.rsplit(":", 2)
+    return host != socket.gethostname() or _start_time(int(pid)) == start_time
+
+
+def _start_time(pid: int) -> str:
+    """Return when a process started, in clock ticks since boot; empty if there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            return file.read().rpartition(")")[2].split()[19]
+    except OSError:
+        return _alive_without_proc(pid)
+
+
+def _alive_without_proc(pid: int) -> str:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return ""
+    except PermissionError:
+        return "unknown"
+    return "unknown"
 
 
 @dataclass(frozen=True)
 class Prunable:
-    """What may be deleted of an instance.
-
-    Attributes
-    ----------
-    runs : tuple of str
-        Ids of finished runs that are old enough and that nothing builds on.
-    needed : tuple of str
-        Ids of those that are old enough, and stay.
-    """
+    """Ids of finished runs that are old enough: to be deleted, and needed; oldest first."""
 
     runs: tuple[str, ...]
     needed: tuple[str, ...]
 
 
 def find_prunable(instance: dg.DagsterInstance, *, before: datetime, keep: int) -> Prunable:
-    """Find the runs that can be deleted.
+    """Find the runs that can be deleted, of those that have not changed since a moment.
 
     Stay: unfinished runs, runs of unfinished backfills, those with one of the latest `keep`
     materializations of an asset or of one of its partitions, the last run that was to make
     an asset, and the run that was created last and the one that ended last: SQLite would
     give their numbers in the log to later events.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        The instance.
-    before : datetime
-        With a time zone; what has changed since stays.
-    keep : int
-        Materializations of each asset or partition to keep, at least 1.
-
-    Returns
-    -------
-    Prunable
-        Oldest first.
     """
-    filters = dg.RunsFilter(statuses=list(FINISHED), updated_before=before)
-    old = instance.get_run_records(filters=filters, ascending=True)
+    filters = dg.RunsFilter(statuses=list(ENDED), updated_before=before)
+    old = [r.dagster_run for r in instance.get_run_records(filters=filters, ascending=True)]
     needed = {*_runs_of_materializations(instance, keep), *_newest_runs(instance)}
-    in_use = {
-        record.dagster_run.run_id
-        for record in old
-        if record.dagster_run.run_id in needed or _is_of_open_backfill(instance, record.dagster_run)
-    }
-    ids = [record.dagster_run.run_id for record in old]
+    stay = {r.run_id for r in old if r.run_id in needed or _is_of_open_backfill(instance, r)}
     return Prunable(
-        runs=tuple(run_id for run_id in ids if run_id not in in_use),
-        needed=tuple(run_id for run_id in ids if run_id in in_use),
+        runs=tuple(run.run_id for run in old if run.run_id not in stay),
+        needed=tuple(run.run_id for run in old if run.run_id in stay),
     )
 
 
@@ -128,16 +142,9 @@ def _is_of_open_backfill(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bo
 
 
 def delete_runs(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> None:
-    """Delete runs with their events, captured output and, under SQLite, databases.
+    """Delete finished runs with their events, captured output and, under SQLite, databases.
 
     Evaluations of checks outlive their runs.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        The instance.
-    run_ids : iterable of str
-        Of finished runs.
     """
     for run_id in run_ids:
         instance.compute_log_manager.delete_logs(prefix=[run_id])
@@ -146,76 +153,9 @@ def delete_runs(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> None:
             path.unlink(missing_ok=True)
 
 
-def forget_abandoned(instance: dg.DagsterInstance, *, before: datetime) -> int:
-    """Delete what is left of runs whose deletion was interrupted.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        Nothing is done where its event log is not kept in SQLite.
-    before : datetime
-        With a time zone; databases that have changed since stay.
-
-    Returns
-    -------
-    int
-        Runs of which something was left.
-    """
-    index = _database(instance, INDEX)
-    if index is None:
-        return 0
-    old = [path for path in index.parent.glob("*.db") if path != index]
-    old = [path for path in old if path.stat().st_mtime < before.timestamp()]
-    left = [path.stem for path in old if not instance.has_run(path.stem)]
-    delete_runs(instance, left)
-    return len(left)
-
-
-def compact(instance: dg.DagsterInstance) -> tuple[Path, ...]:
-    """Give the space of deleted rows back to the disk (VACUUM), where SQLite keeps them.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        The instance.
-
-    Returns
-    -------
-    tuple of Path
-        Databases that another process kept busy, which are as large as before.
-    """
-    index = _database(instance, INDEX)
-    if index is None:
-        return ()
-    databases = [index, index.parent.parent / "runs.db"]
-    return tuple(path for path in databases if path.exists() and not _vacuum(path))
-
-
-def _vacuum(database: Path) -> bool:
-    try:
-        with closing(sqlite3.connect(database, timeout=_PATIENCE_S)) as connection:
-            connection.execute("VACUUM")
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except sqlite3.OperationalError:
-        return False
-    return True
-
-
-def log_bytes(instance: dg.DagsterInstance) -> int | None:
-    """Return the size of the databases of runs and events; None where SQLite keeps none."""
-    index = _database(instance, INDEX)
-    if index is None:
-        return None
-    files = [*index.parent.iterdir(), *index.parent.parent.glob("runs.db*")]
-    return sum(path.stat().st_size for path in files)
-
-
-def _database(instance: dg.DagsterInstance, name: str) -> Path | None:
-    storage = instance.event_log_storage
-    path_of: Callable[[str], str] | None = getattr(storage, "path_for_shard", None)
-    return Path(path_of(name)) if path_of is not None else None
-
-
 def _database_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:
-    path = _database(instance, run_id)
-    return [path.with_name(path.name + suffix) for suffix in _SQLITE_SUFFIXES] if path else []
+    """Return the files of a run's own database; `delete_run` empties it and leaves it there."""
+    path_of: Callable[[str], str] | None = getattr(
+        instance.event_log_storage, "path_for_shard", None
+    )
+    return [Path(path_of(run_id) + suffix) for suffix in _SQLITE_SUFFIXES] if path_of else []

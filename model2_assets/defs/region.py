@@ -1,7 +1,10 @@
-"""One region of the configuration, as the asset builders see it."""
+"""One region of the configuration: its partitions, and the policy that all its assets share."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -10,22 +13,58 @@ import dagster as dg
 from model2_assets.config import Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
-from model2_assets.defs.alerts import alert_hook
+from model2_assets.defs.alerts import alert_hooks
 from model2_assets.defs.code_versions import code_version
 from model2_assets.defs.io_manager import address_of
-from model2_assets.defs.nightly import nightly_condition
-from model2_assets.defs.partitions import column_schema, model_partitions
-from model2_assets.defs.steps import Body, measured, turn_key
+from model2_assets.defs.recorded import Results
+from model2_assets.defs.steps import Body, lock_key, measured
 from model2_assets.storage import PRODUCTS, Address, Store
 
 if TYPE_CHECKING:
     from model2_assets.training import FoldCheckpoints, Task
 
+HORIZON, MODEL = "horizon", "model"
+"""Dimensions of the partitions; Dagster orders them by name, so keys read ``21d|ridge``."""
 
 OWNERS = ("team:model2",)
 IO_MANAGER_KEY = "store"
 STORED = "stored"
 """Name of the check that reads an asset again from disk."""
+
+ACCEPTED_PREVIEWS = {
+    "Specifying a partitions_def on an AssetCheckSpec is currently in preview": dg.PreviewWarning,
+    "Parameter `execution_type` of function `AssetsDefinition.__init__`": dg.BetaWarning,
+}
+"""Starts of the warnings' messages, and their kinds.
+
+Check results per partition need the first: without, the result of the last partition
+overwrites the others'. The second is Dagster's own doing where a check is given a hook.
+"""
+
+_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
+
+
+@contextmanager
+def accepted_previews() -> Iterator[None]:
+    """Silence the warnings of the accepted previews, and no others."""
+    with warnings.catch_warnings():
+        for message, category in ACCEPTED_PREVIEWS.items():
+            warnings.filterwarnings("ignore", message=message, category=category)
+        yield
+
+
+@dataclass(frozen=True)
+class JobNames:
+    """Names of a region's jobs."""
+
+    preparation: str
+    training: str
+    summary: str
+
+
+def job_names(region: str) -> JobNames:
+    """Return the names of a region's jobs."""
+    return JobNames(f"{region}_preparation", f"{region}_training", f"{region}_summary")
 
 
 @dataclass(frozen=True)
@@ -38,21 +77,15 @@ class CheckText:
 
 @dataclass(frozen=True)
 class Region:
-    """A region's name, settings and store.
+    """A region's name, which prefixes the keys of its assets, the whole configuration, the store.
 
-    Attributes
-    ----------
-    name : str
-        The key prefix of its assets.
-    config : Model2Config
-        The whole configuration.
-    store : Store
-        Where results are.
+    `specs` are its assets as declared, in the order of the graph; they come in as they are built.
     """
 
     name: str
     config: Model2Config
     store: Store
+    specs: dict[dg.AssetKey, dg.AssetSpec] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def settings(self) -> RegionConfig:
@@ -64,27 +97,25 @@ class Region:
         """Names of its models."""
         return tuple(self.config.models_of(self.name))
 
+    @property
+    def horizons(self) -> tuple[str, ...]:
+        """Its horizons, such as ``21d``."""
+        return tuple(self.settings.labels.horizon_keys)
+
     @cached_property
     def partitions(self) -> dg.MultiPartitionsDefinition:
         """Its horizon × model partitions."""
-        return model_partitions(self.settings.labels.horizon_keys, self.models)
+        return dg.MultiPartitionsDefinition(
+            {
+                HORIZON: dg.StaticPartitionsDefinition(list(self.horizons)),
+                MODEL: dg.StaticPartitionsDefinition(list(self.models)),
+            }
+        )
 
     @property
     def partition_keys(self) -> tuple[str, ...]:
         """Keys of its partitions, horizon by horizon."""
-        return tuple(
-            Partition(horizon, model).key
-            for horizon in self.settings.labels.horizon_keys
-            for model in self.models
-        )
-
-    @cached_property
-    def specs(self) -> dict[dg.AssetKey, dg.AssetSpec]:
-        """Its assets as declared, in the order of the graph."""
-        from model2_assets.defs.assets import region_assets
-
-        specs = [spec for asset in region_assets(self) for spec in asset.specs]
-        return {spec.key: spec for spec in specs}
+        return tuple(Partition(h, model).key for h in self.horizons for model in self.models)
 
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of one of its assets."""
@@ -94,15 +125,15 @@ class Region:
         """Return the key of the check that reads one of its assets again from disk."""
         return dg.AssetCheckKey(self.key(asset), STORED)
 
-    def inputs(self, *assets: str) -> dict[str, dg.AssetIn]:
-        """Return the inputs of an asset body, by parameter name."""
-        return {asset: dg.AssetIn(key=self.key(asset)) for asset in assets}
+    def results(self, instance: dg.DagsterInstance) -> Results:
+        """Return what an instance recorded of its assets, which have to be built."""
+        return Results(instance, self.specs, self.partition_keys)
 
     def asset(
         self,
         name: str,
         *,
-        description: str | None,
+        description: str | None = None,
         inputs: tuple[str, ...] = (),
         checks: Mapping[str, CheckText],
         partitioned: bool = False,
@@ -111,56 +142,42 @@ class Region:
     ) -> Callable[[Body], dg.AssetsDefinition]:
         """Return ``dagster.asset`` with the policy that all assets of a region share.
 
-        Parameters
-        ----------
-        name : str
-            Name of the asset.
-        description : str or None
-            What it is: the docstring of its module.
-        inputs : tuple of str
-            Assets that its body takes, by parameter name.
-        checks : mapping of str to CheckText
-            Checks that its body evaluates before it publishes.
-        partitioned : bool, default False
-            Whether it has horizon × model partitions.
-        kinds : tuple of str
-            Kinds shown in the UI, besides that of the file.
-        pool : str, optional
-            Concurrency pool of the step.
-
-        Returns
-        -------
-        callable
-            Decorator of the asset's body, whose costs are measured.
+        The body's docstring describes the asset where there is no other description, its
+        costs are measured, and it evaluates the checks before it publishes. `kinds` are shown
+        in the UI besides that of the file; `pool` is the step's concurrency pool.
         """
         partitions = self.partitions if partitioned else None
-        decorate: Callable[[Body], dg.AssetsDefinition] = dg.asset(
-            key=self.key(name),
-            ins=self.inputs(*inputs),
-            group_name=self.name,
-            description=description,
-            owners=list(OWNERS),
-            kinds={*kinds, _FILE_KINDS[PRODUCTS[name].format]},
-            code_version=code_version(name, self.config, self.name),
-            metadata=self._definition_metadata(name),
-            io_manager_key=IO_MANAGER_KEY,
-            required_resource_keys={turn_key(self.name)},
-            automation_condition=nightly_condition(self, first=not inputs),
-            partitions_def=partitions,
-            pool=pool,
-            hooks={alert_hook(self.config.alerts)},
-            check_specs=[
-                dg.AssetCheckSpec(
-                    check,
-                    asset=self.key(name),
-                    description=text.description,
-                    blocking=text.blocking,
-                    partitions_def=partitions,
-                )
-                for check, text in checks.items()
-            ],
-        )
-        return lambda body: decorate(measured(body))
+
+        def decorate(body: Body) -> dg.AssetsDefinition:
+            asset: dg.AssetsDefinition = dg.asset(
+                key=self.key(name),
+                ins={source: dg.AssetIn(key=self.key(source)) for source in inputs},
+                group_name=self.name,
+                description=description or inspect.getdoc(body),
+                owners=list(OWNERS),
+                kinds={*kinds, _FILE_KINDS[PRODUCTS[name].format]},
+                code_version=code_version(name, self.config, self.name),
+                metadata=self._definition_metadata(name),
+                io_manager_key=IO_MANAGER_KEY,
+                required_resource_keys={lock_key(self.name)},
+                partitions_def=partitions,
+                pool=pool,
+                hooks=alert_hooks(self.config.alerts),
+                check_specs=[
+                    dg.AssetCheckSpec(
+                        check,
+                        asset=self.key(name),
+                        description=text.description,
+                        blocking=text.blocking,
+                        partitions_def=partitions,
+                    )
+                    for check, text in checks.items()
+                ],
+            )(measured(body))
+            self.specs[self.key(name)] = asset.get_asset_spec(self.key(name))
+            return asset
+
+        return decorate
 
     def address(self, context: dg.AssetExecutionContext) -> Address:
         """Return where the result of the running step belongs."""
@@ -175,7 +192,7 @@ class Region:
         return FoldCheckpoints(
             root=working / "fold_checkpoints" if working else None,
             partition=self.address(context).parts[1:],
-            code_version=context.assets_def.code_versions_by_key[context.asset_key] or "",
+            code_version=self.specs[context.asset_key].code_version or "",
         )
 
     def task(self, context: dg.AssetExecutionContext) -> "Task":
@@ -190,33 +207,40 @@ class Region:
         )
 
     def _definition_metadata(self, asset: str) -> dict[str, Any]:
-        contract_name = PRODUCTS[asset].contract
-        if contract_name is None:
+        contract = PRODUCTS[asset].contract
+        if contract is None:
             return {}
-        names = self._known_columns(asset)
-        return {
-            "dagster/column_schema": column_schema(load_contract(contract_name), names),
-            "contract": contract_name,
-        }
+        columns = column_schema(contract, self._known_columns(asset))
+        return {"dagster/column_schema": columns, "contract": contract}
 
     def _known_columns(self, asset: str) -> tuple[str, ...]:
         """Return columns whose names follow from the configuration."""
         if asset == "labels":
-            return tuple(
-                f"{column}_{horizon}"
-                for horizon in self.settings.labels.horizon_keys
-                for column in ("forward_return", "label", "label_end")
-            )
+            return _columns(("forward_return", "label", "label_end"), self.horizons)
         if asset == "stacking_frame":
-            horizons = self.settings.labels.horizon_keys
-            columns = (f"oof_{h}_{model}" for h in horizons for model in self.models)
-            labels = (f"{name}_{h}" for h in horizons for name in ("label", "label_end"))
-            return (*columns, *labels)
+            predictions = (f"oof_{h}_{model}" for h in self.horizons for model in self.models)
+            return (*predictions, *_columns(("label", "label_end"), self.horizons))
         if asset == "cv_splits":
-            return self.settings.cross_validation.role_column_names(
-                self.settings.labels.horizon_keys
-            )
+            return self.settings.cross_validation.role_column_names(self.horizons)
         return ()
 
 
-_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
+def _columns(names: tuple[str, ...], horizons: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{name}_{horizon}" for horizon in horizons for name in names)
+
+
+def column_schema(contract_name: str, names: tuple[str, ...] = ()) -> dg.TableSchema:
+    """Return a contract's fixed columns, and those of some names, as Dagster shows them."""
+    contract = load_contract(contract_name)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=column.arrow_type,
+                description=f"{column.description} Unit: {column.unit}.",
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for name, column in contract.described(names)
+            if column.required or column.name in contract.schema["properties"] or name in names
+        ],
+    )

@@ -1,111 +1,134 @@
-"""The whole graph in one process: prepare, train every partition, summarize."""
+"""The whole graph in one process: prepare, train every partition, summarize; what came of it."""
 
 import logging
-import os
-import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
+from typing import Any, Literal
 
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.jobs import job_names
-from model2_assets.defs.maintenance import INDEX, held_open
-from model2_assets.defs.run_result import RunResult, run_result
+from model2_assets.defs.maintenance import PROCESS_TAG, close_dead_runs, this_process
+from model2_assets.defs.region import job_names
+from model2_assets.defs.steps import failure_reason
 
 logger = logging.getLogger(__name__)
 
-PROCESS_TAG = "model2/process"
+Status = Literal["passed", "failed", "skipped"]
+"""``skipped``: it never started, since something before it failed."""
 
-_UNFINISHED = (
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of one step of a run, such as ``us/fitted_models``; wall time in seconds."""
+
+    step: str
+    status: Status
+    seconds: float = 0.0
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """One evaluation of an asset check: ``error`` fails the gate, ``warn`` is only told."""
+
+    asset: str
+    name: str
+    passed: bool
+    severity: Literal["error", "warn"]
+    description: str
+    partition: str | None = None
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether it fails the gate."""
+        return not self.passed and self.severity == "error"
+
+    @property
+    def is_warning(self) -> bool:
+        """Whether it does not hold, and is only told."""
+        return not self.passed and self.severity == "warn"
+
+    def __str__(self) -> str:
+        """Return its name in a message."""
+        return f"check {self.name} of {self.asset}{_of_partition(self.partition)}"
 
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run to execute.
-
-    Attributes
-    ----------
-    region, job : str
-        Such as ``us`` and ``us_training``.
-    partition : str or None
-        Such as ``21d|ridge``.
-    """
+    """One run to execute; it has a title where partition and job do not say what it does."""
 
     region: str
     job: str
     partition: str | None = None
+    title: str = ""
 
-    def __str__(self) -> str:
-        """Return what the run does, in words."""
-        return f"{self.region} {self.partition or self.job.removeprefix(f'{self.region}_')}"
+    @property
+    def name(self) -> str:
+        """What the run does, such as ``us 21d|ridge`` or ``us preparation``."""
+        job = self.job.removeprefix(f"{self.region}_")
+        return f"{self.region} {self.title or self.partition or job}"
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """What became of a run.
+@dataclass(frozen=True, kw_only=True)
+class RunResult(PlannedRun):
+    """What became of one run; wall time in seconds, no id where it was skipped.
 
-    Attributes
-    ----------
-    planned : PlannedRun
-        The run.
-    result : RunResult
-        Its steps and checks.
+    `reason` says why it was skipped, or why it failed where no step and no check says so.
     """
 
-    planned: PlannedRun
-    result: RunResult
+    status: Status
+    seconds: float = 0.0
+    reason: str = ""
+    run_id: str = ""
+    steps: tuple[StepResult, ...] = ()
+    checks: tuple[CheckResult, ...] = ()
 
     @property
     def success(self) -> bool:
         """Whether all its steps succeeded and no error-level check failed."""
-        return self.result.status == "passed"
+        return self.status == "passed"
 
     @property
     def failures(self) -> tuple[str, ...]:
-        """One sentence per failed step or error-level check."""
-        return self.result.failures
+        """One sentence for each failed step, error-level check, or for the run itself."""
+        where = _of_partition(self.partition)
+        found = [
+            f"step {step.step}{where}: {one_line(step.reason)}"
+            for step in self.steps
+            if step.status == "failed"
+        ]
+        found += [f"{c}: {one_line(c.description)}" for c in self.checks if c.is_failure]
+        if self.status == "failed" and not found:
+            found.append(f"run {self.name}: {one_line(self.reason) or 'failed'}")
+        return tuple(found)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One sentence per failed check of level warn."""
-        return self.result.warnings
+        """One sentence for each check of level warn that does not hold."""
+        return tuple(f"{c}: {one_line(c.description)}" for c in self.checks if c.is_warning)
 
-    @property
-    def seconds(self) -> float:
-        """Wall time."""
-        return self.result.seconds
+    def document(self) -> dict[str, Any]:
+        """Return everything as JSON can hold it."""
+        values = {name: value for name, value in asdict(self).items() if name != "title"}
+        return {"name": self.name, **values}
 
-    @property
-    def is_summary(self) -> bool:
-        """Whether the run made the leaderboard."""
-        return self.planned.job == job_names(self.planned.region).summary
+
+def one_line(text: str) -> str:
+    """Return a text with every run of white space, line breaks among them, as one blank."""
+    return " ".join(text.split())
+
+
+def _of_partition(partition: str | None) -> str:
+    return "" if partition is None else f" {partition}"
 
 
 def plan_region(region: str, *, horizons: Sequence[str], models: Sequence[str]) -> list[PlannedRun]:
-    """Return the runs that retrain a region, in order.
-
-    Parameters
-    ----------
-    region : str
-        Its name.
-    horizons, models : sequence of str
-        Partitions to train.
-
-    Returns
-    -------
-    list of PlannedRun
-        Preparation, each partition, summary.
-    """
+    """Return the runs that retrain a region, in order: preparation, each partition, summary."""
     names = job_names(region)
     training = [
         PlannedRun(region, names.training, Partition(horizon, model).key)
@@ -121,134 +144,102 @@ def execute_plan(
     plan: Sequence[PlannedRun],
     *,
     hold: Callable[[str], AbstractContextManager[object]] = nullcontext,
-) -> Iterator[FinishedRun]:
-    """Execute planned runs one after another.
+) -> Iterator[RunResult]:
+    """Execute planned runs one after another, region by region; yield each as it has ended.
 
-    A failed partition does not stop the others. After a failed preparation the rest of
-    its region is skipped: it would train on yesterday's data.
-
-    Parameters
-    ----------
-    definitions : Definitions
-        The code location.
-    instance : DagsterInstance
-        Where runs are recorded.
-    plan : sequence of PlannedRun
-        What to execute, region by region.
-    hold : callable, optional
-        Given a region, returns what is held from its first run to its last, such as the
-        region itself: see `model2_assets.region_lock.hold_region`.
-
-    Yields
-    ------
-    FinishedRun
-        As each run ends.
+    A failed partition does not stop the others. After a failed preparation the rest of its
+    region is skipped: it would train on yesterday's data. `hold`, given a region, returns what
+    is held from its first run to its last: see `model2_assets.storage.lock.hold_region`.
     """
     numbered = enumerate(plan, start=1)
     for region, runs in groupby(numbered, key=lambda item: item[1].region):
+        prepared = True
         with hold(region):
             close_dead_runs(instance)  # of whoever was killed while this process waited
             for number, planned in runs:
-                logger.info("[%d/%d] %s", number, len(plan), planned)
-                finished = _execute(definitions, instance, planned)
+                if not prepared:
+                    reason = f"the preparation of {region} failed"
+                    yield RunResult(**asdict(planned), status="skipped", reason=reason)
+                    continue
+                logger.info("[%d/%d] %s", number, len(plan), planned.name)
+                job = definitions.resolve_job_def(planned.job)
+                finished = execute(job, instance, planned, partition_key=planned.partition)
                 yield finished
-                if not finished.success and planned.job == job_names(region).preparation:
-                    break
+                prepared = finished.success or planned.job != job_names(region).preparation
 
 
-def _execute(
-    definitions: dg.Definitions, instance: dg.DagsterInstance, planned: PlannedRun
-) -> FinishedRun:
+def execute(
+    job: dg.JobDefinition,
+    instance: dg.DagsterInstance,
+    planned: PlannedRun,
+    *,
+    partition_key: str | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> RunResult:
+    """Execute a job in this process; a key of its own partitions where it has some."""
     started = time.monotonic()
-    run_id = str(uuid.uuid4())
-    with held_open(instance, INDEX, run_id):
-        result = definitions.resolve_job_def(planned.job).execute_in_process(
-            instance=instance,
-            partition_key=planned.partition,
-            raise_on_error=False,
-            run_config={"loggers": {"console": {}}},
-            tags={PROCESS_TAG: this_process()},
-            run_id=run_id,
-        )
-    ended = run_result(
-        result,
-        instance,
-        region=planned.region,
-        partition=planned.partition,
-        seconds=time.monotonic() - started,
+    result = job.execute_in_process(
+        instance=instance,
+        partition_key=partition_key,
+        raise_on_error=False,
+        run_config={"loggers": {"console": {}}},
+        tags={PROCESS_TAG: this_process(), **(tags or {})},
+        run_id=str(uuid.uuid4()),
     )
-    return FinishedRun(planned, ended)
+    return run_result(result, instance, planned, seconds=time.monotonic() - started)
 
 
-def not_started(plan: Sequence[PlannedRun], finished: Sequence[FinishedRun]) -> list[RunResult]:
-    """Return what became of the planned runs that `execute_plan` skipped."""
-    started = {run.planned for run in finished}
-    return [
-        RunResult(
-            region=planned.region,
-            job=planned.job,
-            partition=planned.partition,
-            status="skipped",
-            reason=f"the preparation of {planned.region} failed",
-        )
-        for planned in plan
-        if planned not in started
-    ]
+def run_result(
+    result: dg.ExecuteInProcessResult,
+    instance: dg.DagsterInstance,
+    planned: PlannedRun,
+    *,
+    seconds: float,
+) -> RunResult:
+    """Return what became of an executed run; it failed if a step or an error-level check did."""
+    checks = tuple(_check(found) for found in result.get_asset_check_evaluations())
+    failed = not result.success or any(check.is_failure for check in checks)
+    event = next((e for e in result.all_events if e.is_job_failure), None)
+    return RunResult(
+        **asdict(planned),
+        status="failed" if failed else "passed",
+        seconds=seconds,
+        reason=(event.message or "") if event is not None else "",
+        run_id=result.run_id,
+        steps=tuple(_steps(planned.region, result, instance)),
+        checks=checks,
+    )
 
 
-def this_process() -> str:
-    """Return host, process id and start time of this process, as a run tag."""
-    return f"{socket.gethostname()}:{os.getpid()}:{_start_time(os.getpid())}"
+def _check(found: dg.AssetCheckEvaluation) -> CheckResult:
+    is_error = found.severity == dg.AssetCheckSeverity.ERROR
+    return CheckResult(
+        asset=found.asset_key.to_user_string(),
+        name=found.check_name,
+        passed=found.passed,
+        severity="error" if is_error else "warn",
+        description=found.description or "",
+        partition=found.partition,
+    )
 
 
-def close_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Mark runs of this command whose process is gone as failed.
-
-    A process that was killed cannot say so itself; its run would show as started for
-    ever and hold a slot of the run queue, and of the pool of training steps.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        The instance to look through.
-
-    Returns
-    -------
-    int
-        Runs closed.
-    """
-    closed = 0
-    for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNFINISHED))):
-        tag = run.tags.get(PROCESS_TAG)
-        if tag is not None and not _is_alive(tag):
-            # The place first: once the run has ended, nobody looks for it here again.
-            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
-            closed += 1
-    return closed
-
-
-def _is_alive(tag: str) -> bool:
-    host, pid, start_time = tag.rsplit(":", 2)
-    if host != socket.gethostname():
-        return True
-    return _start_time(int(pid)) == start_time
-
-
-def _start_time(pid: int) -> str:
-    """Return when a process started, in clock ticks since boot; empty if there is none."""
-    try:
-        with open(f"/proc/{pid}/stat", encoding="ascii", errors="replace") as file:  # noqa: PTH123
-            return file.read().rpartition(")")[2].split()[19]
-    except OSError:
-        return _alive_without_proc(pid)
-
-
-def _alive_without_proc(pid: int) -> str:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return ""
-    except PermissionError:
-        return "unknown"
-    return "unknown"
+def _steps(
+    region: str, result: dg.ExecuteInProcessResult, instance: dg.DagsterInstance
+) -> Iterator[StepResult]:
+    """Yield every step of the job; Dagster has no event of one whose inputs failed."""
+    events = (e for e in result.all_events if e.is_step_success or e.is_step_failure)
+    ended = {event.step_key: event for event in events}
+    seconds = {
+        stats.step_key: stats.end_time - stats.start_time
+        for stats in instance.get_run_step_stats(result.run_id)
+        if stats.start_time is not None and stats.end_time is not None
+    }
+    for node in result.job_def.nodes_in_topological_order:
+        name = node.name.replace(f"{region}__", f"{region}/", 1)
+        event = ended.get(node.name)
+        if event is None:
+            yield StepResult(name, "skipped", reason="not executed, since a step before it failed")
+        elif event.is_step_failure:
+            yield StepResult(name, "failed", seconds.get(node.name, 0.0), failure_reason(event))
+        else:
+            yield StepResult(name, "passed", seconds.get(node.name, 0.0))

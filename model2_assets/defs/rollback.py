@@ -4,14 +4,15 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.materializations import (
+from model2_assets.defs.recorded import (
     DATA_VERSION,
     MANIFEST_SHA256,
+    PARTITION_TAG,
     SEARCHED,
     EventLog,
     attestation_of,
 )
-from model2_assets.defs.partitions import HORIZON, MODEL, PARTITION_TAG
+from model2_assets.defs.region import HORIZON, MODEL
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Store
 from model2_assets.storage.archive import Version

@@ -1,26 +1,21 @@
-"""How a step calls the core: turns, log lines, errors and costs."""
+"""How a step calls the core: its log lines, its errors, what it costs, and its region's lock."""
 
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import wraps
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import dagster as dg
 
 from model2_assets.config.sections import LoggingConfig
 from model2_assets.defs.metadata import readable
-from model2_assets.defs.partitions import PARTITION_TAG
+from model2_assets.defs.recorded import PARTITION_TAG
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
 from model2_assets.storage import Store
 from model2_assets.storage.lock import hold_region
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from model2_assets.defs.materializations import RecordedResults
 
 
 class _Forward(logging.Handler):
@@ -34,13 +29,7 @@ class _Forward(logging.Handler):
 
 @contextmanager
 def core_logs_to(log: logging.Logger) -> Iterator[None]:
-    """Send the package's log lines to a run's log while the block runs.
-
-    Parameters
-    ----------
-    log : logging.Logger
-        ``context.log`` of the run.
-    """
+    """Send the package's log lines to a run's log while the block runs."""
     logger = logging.getLogger(PACKAGE_LOGGER)
     before = (logger.handlers, logger.level, logger.propagate)
     logger.handlers, logger.propagate = [_Forward(log)], False
@@ -95,11 +84,6 @@ def core_call(
 ) -> Iterator[None]:
     """Send the core's log lines to the run's log, and end the step on a user's mistake.
 
-    Parameters
-    ----------
-    context : AssetExecutionContext, AssetCheckExecutionContext, InputContext or OutputContext
-        The running step.
-
     Raises
     ------
     dagster.Failure
@@ -116,11 +100,6 @@ def stored_errors() -> Iterator[None]:
 
     Dagster stores the errors that an error came from, with their texts: where one of them
     tells a secret, it is left out.
-
-    Raises
-    ------
-    dagster.Failure
-        As `core_call` says.
     """
     try:
         yield
@@ -155,23 +134,23 @@ def _sentence(error: Exception) -> str | None:
     return None
 
 
+def failure_reason(event: dg.DagsterEvent) -> str:
+    """Return why a step failed: the failure's own sentence, or the innermost error."""
+    data = event.step_failure_data
+    if data.user_failure_data and data.user_failure_data.description:
+        return data.user_failure_data.description
+    error = data.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return str(error.message).strip() if error is not None else "failed"
+
+
 Body = Callable[..., Iterator[Any]]
+"""An asset's body: yields one `MaterializeResult`, and check results."""
 
 
 def measured(body: Body) -> Body:
-    """Return an asset's body that says what it cost where it hands its result on.
-
-    Parameters
-    ----------
-    body : callable
-        Yields one `MaterializeResult`, and check results.
-
-    Returns
-    -------
-    callable
-        With the same parameters. Its result has ``seconds``, wall time, and ``peak_rss_mb``
-        among its metadata.
-    """
+    """Return an asset's body whose result says what it cost: ``seconds`` and ``peak_rss_mb``."""
 
     @wraps(body)
     def measuring(*args: Any, **inputs: Any) -> Iterator[Any]:
@@ -234,63 +213,20 @@ class TransferCosts:
         costs["io_peak_rss_mb"] = max(costs["io_peak_rss_mb"], usage.peak_rss_bytes / 1e6)
 
 
-def recorded_costs(results: "RecordedResults") -> "pd.DataFrame":
-    """Return what the latest materialization of every asset and partition cost.
-
-    Parameters
-    ----------
-    results : RecordedResults
-        Of the region.
-
-    Returns
-    -------
-    DataFrame of shape (n_results, 6)
-        Columns of `model2_assets.costs.COLUMNS`, assets in the order of the graph. Costs are
-        NaN where the event log does not know them; partitions that were never made have a
-        row all the same.
-    """
-    import pandas as pd
-
-    from model2_assets.training.resources import COLUMNS
-
-    rows = []
-    for key in results.specs:
-        made = results.latest(key)
-        for partition in results.partition_keys if key in results.partitioned else (None,):
-            costs = made[partition].numbers if partition in made else {}
-            peaks = [costs[name] for name in ("peak_rss_mb", "io_peak_rss_mb") if name in costs]
-            rows.append(
-                {
-                    "asset": key.path[-1],
-                    "partition": partition or "",
-                    **{name: costs.get(name) for name in COLUMNS if name.endswith("seconds")},
-                    "peak_rss_mb": max(peaks, default=None),
-                }
-            )
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], "float64"))
-
-
-def turn_key(region: str) -> str:
+def lock_key(region: str) -> str:
     """Return the key of the resource that all assets of a region require."""
-    return f"{region}_turn"
+    return f"{region}_lock"
 
 
-def region_turn(store: Store, region: str) -> dg.ResourceDefinition:
-    """Return the resource that a run holds its region by.
+def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
+    """Return the resource by which a run holds its region, or its partition of it.
 
     Dagster makes a run's resources before its first step, so a run that waits for its turn
     has no place in a pool that others wait for. Of several regions it makes them in the order
     of their names, so no two runs wait for each other.
-
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    region : str
-        Its name.
     """
 
-    def turn(context: dg.InitResourceContext) -> Iterator[None]:
+    def lock(context: dg.InitResourceContext) -> Iterator[None]:
         run = context.run
         partition = run.tags.get(PARTITION_TAG) if run is not None else None
         with ExitStack() as stack:
@@ -300,4 +236,4 @@ def region_turn(store: Store, region: str) -> dg.ResourceDefinition:
                 stack.enter_context(hold_region(store, region, partition=partition))
             yield
 
-    return dg.ResourceDefinition(turn, description=f"One writer of region {region} at a time.")
+    return dg.ResourceDefinition(lock, description=f"One writer of region {region} at a time.")

@@ -3,14 +3,14 @@
 from datetime import UTC, datetime
 
 from model2_assets.cli.gate import GateSummary, StoredPartition
-from model2_assets.defs.run_result import CheckResult, RunResult, StepResult
+from model2_assets.defs.retrain import CheckResult, RunResult, StepResult
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 PREPARATION = RunResult(
     "us",
     "us_preparation",
-    "passed",
+    status="passed",
     seconds=1.25,
     run_id="r1",
     steps=(StepResult("us/market_data", "passed", 0.5), StepResult("us/labels", "passed", 0.25)),
@@ -19,7 +19,7 @@ PREPARATION = RunResult(
 TRAINING = RunResult(
     "us",
     "us_training",
-    "failed",
+    status="failed",
     partition="21d|ridge",
     seconds=3.5,
     run_id="r2",
@@ -34,8 +34,10 @@ TRAINING = RunResult(
         CheckResult("us/oof_predictions", "rank_ic", False, "warn", "0.2 > 0.1", "21d|ridge"),
     ),
 )
-SKIPPED = RunResult("eu", "eu_summary", "skipped", reason="the preparation of eu failed")
-CRASHED = RunResult("eu", "eu_preparation", "failed", reason="no\nsuch resource", run_id="r3")
+SKIPPED = RunResult("eu", "eu_summary", status="skipped", reason="the preparation of eu failed")
+CRASHED = RunResult(
+    "eu", "eu_preparation", status="failed", reason="no\nsuch resource", run_id="r3"
+)
 PRESENT = StoredPartition("us", "21d|ridge")
 MISSING = StoredPartition(
     "us", "63d|xgboost", ("oof_paths: not there", "cv_scores: damaged", "tear_sheet: /x: not there")

@@ -14,7 +14,7 @@ from model2_assets.cli.gate import (
 )
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import document_schema
-from model2_assets.defs.run_result import RunResult
+from model2_assets.defs.retrain import RunResult
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Address, Store
 from model2_assets_tests.cli.summaries import (
@@ -66,7 +66,7 @@ def test_exit_status_is_one_where_anything_failed_is_skipped_or_missing(
 
 def test_warnings_do_not_fail_the_gate() -> None:
     check = TRAINING.checks[2]
-    warned = summary(RunResult("us", "us_training", "passed", "21d|ridge", checks=(check,)))
+    warned = summary(RunResult("us", "us_training", "21d|ridge", status="passed", checks=(check,)))
 
     assert warned.exit_status == 0
     assert warned.counts["warnings"] == 1

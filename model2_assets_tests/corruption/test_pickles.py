@@ -11,7 +11,7 @@ import dagster as dg
 import pytest
 
 from model2_assets.cli.main import roll_back
-from model2_assets.defs.materializations import EventLog
+from model2_assets.defs.recorded import EventLog
 from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store
 from model2_assets.storage.archive import Version

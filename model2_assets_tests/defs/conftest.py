@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from model2_assets.defs.retrain import FinishedRun
+from model2_assets.defs.retrain import RunResult
 from model2_assets_tests.defs.gate_bench import GateBench, Good, messages
 from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
 
@@ -14,7 +14,7 @@ class Trained:
     """A workbench after one retrain; tests only look at it."""
 
     bench: Workbench
-    runs: list[FinishedRun]
+    runs: list[RunResult]
 
 
 @pytest.fixture(scope="session")

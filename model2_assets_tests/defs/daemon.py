@@ -56,14 +56,15 @@ class DaemonHome:
         return (self.folder / "daemon.log").read_text(encoding="utf-8")
 
     def switch_everything_on(self) -> None:
-        subprocess.run(
-            [sys.executable, "-m", "dagster", "sensor", "start", "--start-all", *self.definitions],
-            env=self.environment,
-            cwd=self.folder,
-            check=True,
-            capture_output=True,
-            timeout=120,
-        )
+        for kind in ("sensor", "schedule"):
+            subprocess.run(
+                [sys.executable, "-m", "dagster", kind, "start", "--start-all", *self.definitions],
+                env=self.environment,
+                cwd=self.folder,
+                check=True,
+                capture_output=True,
+                timeout=120,
+            )
 
     @contextmanager
     def daemon(self) -> Iterator[int]:

@@ -7,12 +7,11 @@ import dagster as dg
 from dagster._core.events import StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_RUN_ID
 
-from model2_assets.defs.materializations import (
+from model2_assets.defs.recorded import (
     CODE_VERSION,
     DATA_VERSION,
     INPUT_DATA_VERSION,
-    INPUT_PLACE,
-    digest_of_versions,
+    INPUT_POINTER,
 )
 from model2_assets.defs.region import Region
 
@@ -64,10 +63,8 @@ class RecordedEvents:
         name = key.path[-1]
         if self.specs[name].partitions_def is None:
             version = self.versions[name, None]
-        elif partition is not None:
-            version = digest_of_versions([self.versions[name, partition]])
         else:
-            version = "of all partitions"
+            version = "a digest of versions"
         (record,) = self.instance.fetch_materializations(key, limit=1).records
-        place = {f"{INPUT_PLACE}/{key.to_user_string()}": str(record.storage_id)}
+        place = {f"{INPUT_POINTER}/{key.to_user_string()}": str(record.storage_id)}
         return {f"{INPUT_DATA_VERSION}/{key.to_user_string()}": version, **place}

@@ -8,8 +8,10 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config import Model2Config, parse_config
+from model2_assets.defs.assets import region_assets
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.retrain import FinishedRun, execute_plan, plan_region
+from model2_assets.defs.region import Region
+from model2_assets.defs.retrain import RunResult, execute_plan, plan_region
 from model2_assets.storage import Address, Store
 
 SMALL_REGION: dict[str, Any] = {
@@ -61,13 +63,14 @@ class Workbench:
         region: str = "us",
         horizons: tuple[str, ...] | None = None,
         models: tuple[str, ...] | None = None,
-    ) -> list[FinishedRun]:
+    ) -> list[RunResult]:
         plan = plan_region(
             region,
             horizons=horizons or self.config.region(region).labels.horizon_keys,
             models=models or tuple(self.config.models_of(region)),
         )
-        return list(execute_plan(self.definitions, self.instance, plan))
+        runs = execute_plan(self.definitions, self.instance, plan)
+        return [run for run in runs if run.status != "skipped"]
 
     def read(self, asset: str, horizon: str | None = None, model: str | None = None) -> Any:
         return self.store.load(Address("us", asset, horizon, model))
@@ -79,6 +82,13 @@ class Workbench:
         key = dg.AssetCheckKey(dg.AssetKey(["us", asset]), check)
         storage = self.instance.event_log_storage
         return list(storage.get_asset_check_execution_history(key, limit=20))
+
+
+def built_region(name: str, config: Model2Config, store: Store) -> Region:
+    """Return a region whose assets are built, so that it knows their specs."""
+    region = Region(name, config, store)
+    region_assets(region)
+    return region
 
 
 def workbench(folder: Path, config: Model2Config) -> Workbench:

@@ -12,12 +12,12 @@ import pytest
 from model2_assets.config import parse_config
 from model2_assets.defs.assets import summary_assets
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.materializations import RecordedResults, partition_problems
-from model2_assets.defs.region import Region
+from model2_assets.defs.recorded import partition_problems
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
 from model2_assets_tests.defs.gate_bench import HERE, QUICK_CONFIG
 from model2_assets_tests.defs.graphql import launch_backfill, reexecute_failed
+from model2_assets_tests.defs.small_region import built_region
 from model2_assets_tests.ui.server import served
 
 pytestmark = pytest.mark.end_to_end
@@ -60,7 +60,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
     home.configure(config(broken))
     parsed, store = parse_config(config(broken)), Store(str(home.data))
     definitions = build_definitions(parsed, store)
-    region = Region("us", parsed, store)
+    region = built_region("us", parsed, store)
     assets = [key.path for key in definitions.resolve_asset_graph().get_all_asset_keys()]
 
     with served(home) as url, home.instance() as instance:
@@ -75,7 +75,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
 
         first_id = launch_backfill(url, [list(path) for path in assets], PARTITIONS)
         first = finish(first_id)
-        problems = partition_problems(RecordedResults(instance, region))
+        problems = partition_problems(region.results(instance))
         good = store.path(Address("us", "oof_predictions", "5d", "ridge"))
         before = good.stat()
         summary = definitions.resolve_job_def("us_summary").execute_in_process(instance=instance)
@@ -94,7 +94,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
             warnings=warnings,
             board=board,
             untouched=good.stat() == before,
-            problems_after=partition_problems(RecordedResults(instance, region)),
+            problems_after=partition_problems(region.results(instance)),
             board_after=board_of(store),
             limit=instance.get_concurrency_config().run_queue_config.max_concurrent_runs,
             summary=summary_assets(region),

@@ -1,7 +1,5 @@
 """The controls as blocking checks: they run in every retrain and stop a leak."""
 
-import warnings
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -45,7 +43,7 @@ def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: W
 
     runs = bench.with_config(config).retrain(horizons=("21d",))
 
-    assert [str(run.planned) for run in runs] == ["us preparation"]
+    assert [run.name for run in runs] == ["us preparation"]
     assert not runs[0].success
     failure = runs[0].failures[-1]
     assert "check lookahead_control of us/features: feature 'leak' of S000 on 20" in failure
@@ -53,50 +51,14 @@ def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: W
     assert not (Path(str(bench.store.base)) / "us" / "features.parquet").exists()
 
 
-def test_controls_follow_the_configuration_and_let_the_nightly_retrain_train(
-    bench: Workbench,
-) -> None:
+def test_controls_follow_the_configuration(bench: Workbench) -> None:
     checks = {"lookahead_control_dates": 1, "controls_seed": 3}
-    config = small_config(checks=checks, models={"xgboost": None}, schedule=_Nightly.schedule())
-    configured = bench.with_config(config)
-    nightly = _Nightly(configured)
+    configured = bench.with_config(small_config(checks=checks, models={"xgboost": None}))
     preparation = plan_region("us", horizons=(), models=())[:1]
 
     (run,) = execute_plan(configured.definitions, bench.instance, preparation)
 
     assert run.success
-    assert "us/fitted_models" in nightly.requests_after_the_run()
     (lookahead,) = bench.check_records("features", "lookahead_control")
     assert lookahead.evaluation.metadata["seed"].value == 3
     assert "," not in lookahead.evaluation.metadata["dates"].value
-
-
-class _Nightly:
-    """The nightly switch, due twelve hours ago, about to look at what ran just now."""
-
-    def __init__(self, bench: Workbench) -> None:
-        self._bench = bench
-        self._now = datetime.now(UTC)
-        self._cursor = None
-        self._evaluate(timedelta(hours=-20))
-        assert "us/market_data" in self._evaluate(timedelta(hours=-1))
-
-    @staticmethod
-    def schedule() -> dict[str, str]:
-        due = datetime.now(UTC) - timedelta(hours=12)
-        return {"cron": f"{due.minute} {due.hour} * * *", "timezone": "UTC"}
-
-    def requests_after_the_run(self) -> set[str]:
-        return self._evaluate(timedelta(minutes=5))
-
-    def _evaluate(self, moment: timedelta) -> set[str]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.BetaWarning)
-            found = dg.evaluate_automation_conditions(
-                defs=self._bench.definitions,
-                instance=self._bench.instance,
-                evaluation_time=self._now + moment,
-                cursor=self._cursor,
-            )
-        self._cursor = found.cursor
-        return {result.key.to_user_string() for result in found.results if result.true_subset.size}

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 import dagster as dg
 import numpy as np
 
-from model2_assets.defs.materializations import RecordedResults
-from model2_assets.defs.region import Region
-from model2_assets.defs.steps import measured, recorded_costs
+from model2_assets.defs.recorded import recorded_costs
+from model2_assets.defs.steps import measured
 from model2_assets.storage import Store
 from model2_assets.training.resources import total_costs
 from model2_assets_tests.defs.recorded_events import RecordedEvents
-from model2_assets_tests.defs.small_region import small_config
+from model2_assets_tests.defs.small_region import built_region, small_config
 
 MEGABYTES = 300
 
@@ -39,7 +38,7 @@ def test_a_body_says_what_it_cost_until_it_hands_its_result_on() -> None:
 
 
 def test_costs_are_those_of_the_latest_materialization_of_every_partition() -> None:
-    region = Region("us", small_config(), Store("memory://costs"))
+    region = built_region("us", small_config(), Store("memory://costs"))
     with dg.DagsterInstance.ephemeral() as instance:
         events = RecordedEvents(instance, region)
         events.make_all()
@@ -49,7 +48,7 @@ def test_costs_are_those_of_the_latest_materialization_of_every_partition() -> N
         events.make("fitted_models", "21d|ridge", metadata=newer)
         events.make("features", metadata={**newer, "io_peak_rss_mb": 500.0, "left_out": "none"})
 
-        found = recorded_costs(RecordedResults(instance, region))
+        found = recorded_costs(region.results(instance))
 
     assert len(found) == 4 + 2 + 4 * 7
     known = found.dropna(subset="seconds").set_index(["asset", "partition"])

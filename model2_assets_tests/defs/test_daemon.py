@@ -14,7 +14,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets.defs.nightly import STARTED_BY
+from model2_assets.defs.nightly import NIGHT, NIGHTLY
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
 from model2_assets_tests.defs.small_region import NO_DRAWINGS
@@ -22,6 +22,7 @@ from model2_assets_tests.defs.small_region import NO_DRAWINGS
 pytestmark = pytest.mark.end_to_end
 
 PREPARATION = ("cv_splits", "features", "labels")
+SKIPPED = "is over; current and skipped: labels, features, cv_splits; 21d|ridge; leaderboard"
 PATIENCE = 400.0  # seconds, for a machine that is busy
 
 
@@ -76,7 +77,7 @@ def nights(tmp_path: Path) -> Iterator[Nights]:
 def test_nights_of_a_real_daemon(nights: Nights) -> None:
     with nights.home.daemon():
         wait_until(
-            lambda: "us/leaderboard is current: skipped" in nights.home.log,
+            lambda: SKIPPED in nights.home.log,
             seconds=PATIENCE,
             what="a night makes everything, and a later one skips it",
         )
@@ -85,12 +86,12 @@ def test_nights_of_a_real_daemon(nights: Nights) -> None:
 
 
 def check_night_begun_by_the_file(nights: Nights) -> None:
-    """Look at a night that other market data begin, with runs killed before and in it."""
+    """Look at a night that other market data begin, with what is killed before, in and after it."""
     nights.configure(cron="0 0 1 1 *")
     killed = kill_a_retrain(nights)
     before = len(nights.runs())
     looked = nights.home.log.count("unchanged")
-    with nights.home.daemon():
+    with nights.home.daemon() as daemon:
         wait_until(
             lambda: nights.home.log.count("unchanged") > looked,
             seconds=PATIENCE,
@@ -114,13 +115,40 @@ def check_night_begun_by_the_file(nights: Nights) -> None:
             seconds=PATIENCE,
             what="a killed run of the daemon is found",
         )
+        wait_until(
+            lambda: "what follows preparation is held back" in nights.home.log,
+            seconds=PATIENCE,
+            what="a tick says that nothing follows the killed run",
+        )
+        os.kill(daemon, signal.SIGKILL)
     started, followed = nights.runs()[before:]
     assert started.assets == ("market_data",)
     assert started.status == dg.DagsterRunStatus.SUCCESS
-    assert STARTED_BY in started.tags
+    assert started.tags[NIGHTLY] == "us"
     assert followed.assets == PREPARATION
+    assert followed.tags[NIGHT] == started.tags[NIGHT]
     # The run of the killed command held the only slot until the daemon closed it.
     assert status_of(nights.instance, killed) == dg.DagsterRunStatus.FAILURE
+    check_next_night_makes_what_was_lost(nights)
+
+
+def check_next_night_makes_what_was_lost(nights: Nights) -> None:
+    """Look at the night after, begun by a file that changed while no daemon was there."""
+    nights.write_bars(seed=13)
+    before, said = len(nights.runs()), nights.home.log.count("is over")
+    with nights.home.daemon():
+        wait_until(
+            lambda: nights.home.log.count("is over") > said,
+            seconds=PATIENCE,
+            what="the night after makes everything",
+        )
+    runs = nights.runs()[before:]
+    assert {run.status for run in runs} == {dg.DagsterRunStatus.SUCCESS}
+    first, prepared, trained, compared = runs
+    assert (first.assets, prepared.assets) == (("market_data",), PREPARATION)
+    assert trained.partition == "21d|ridge"
+    assert "leaderboard" in compared.assets
+    assert len({run.tags[NIGHT] for run in runs}) == 1
 
 
 def kill_a_retrain(nights: Nights) -> str:
@@ -184,16 +212,6 @@ def check_nights_by_the_schedule(nights: Nights) -> None:
     assert all(one.ended <= other.started for one, other in pairwise(in_turn))
     for path in ("market_data.parquet", "oof_predictions/21d/ridge.parquet", "leaderboard.parquet"):
         assert (nights.home.data / "us" / path).is_file()
-    for skipped in ("us/labels", "us/oof_predictions of 21d|ridge"):
-        assert f"{skipped} is current: skipped" in nights.home.log
-    assert {"night_is_open", "inputs_are_settled", "outdated"} <= shown(nights.instance)
-
-
-def shown(instance: dg.DagsterInstance) -> set[str]:
-    """Return the parts of the leaderboard's condition that the UI shows, without settings."""
-    storage = instance.schedule_storage
-    assert storage is not None
-    key = dg.AssetKey(["us", "leaderboard"])
-    (record,) = storage.get_auto_materialize_asset_evaluations(key, limit=1)
-    evaluation = record.get_evaluation_with_run_ids().evaluation
-    return {node.condition_snapshot.name.partition("(")[0] for node in evaluation.iter_nodes()}
+    stored = dg.AssetCheckKey(dg.AssetKey(["us", "leaderboard"]), "stored")
+    storage = nights.instance.event_log_storage
+    assert storage.get_asset_check_execution_history(stored, limit=1)

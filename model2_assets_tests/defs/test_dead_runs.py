@@ -1,7 +1,7 @@
 import dagster as dg
 import pytest
 
-from model2_assets.defs.retrain import PROCESS_TAG, close_dead_runs, this_process
+from model2_assets.defs.maintenance import PROCESS_TAG, close_dead_runs, this_process
 from model2_assets_tests.defs.small_region import Workbench
 
 

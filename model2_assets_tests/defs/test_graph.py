@@ -143,16 +143,20 @@ def test_every_region_is_a_group_with_its_own_prefix_jobs_and_switch() -> None:
 
     assert groups == {("us", "us"), ("eu", "eu")}
     assert {"us_preparation", "eu_training", "eu_summary"} <= set(repository.job_names)
-    switches = {sensor.name for sensor in repository.sensor_defs} - {"dead_runs", "lost_runs"}
-    assert switches == {"us_nightly", "eu_nightly"}
+    assert {schedule.name for schedule in repository.schedule_defs} == {"us_nightly", "eu_nightly"}
+    sensors = {sensor.name for sensor in repository.sensor_defs} - {"dead_runs", "lost_runs"}
+    assert sensors == {"us_nightly_stages", "eu_nightly_stages"}
 
 
 def test_nightly_retrain_is_off_until_switched_on() -> None:
     definitions = build_definitions(full_config(), Store("memory://graph"))
 
-    sensor = definitions.resolve_sensor_def("us_nightly")
+    schedule = definitions.resolve_schedule_def("us_nightly")
+    sensor = definitions.resolve_sensor_def("us_nightly_stages")
 
-    assert sensor.default_status == dg.DefaultSensorStatus.STOPPED
+    assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
+    # It only goes on with what the schedule or the watch has begun.
+    assert sensor.default_status == dg.DefaultSensorStatus.RUNNING
 
 
 def test_every_asset_has_a_check_of_what_is_on_disk_and_the_jobs_evaluate_every_check() -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from model2_assets.defs.assets import PREPARATION, training_assets
+from model2_assets.defs.recorded import EventLog
 from model2_assets.defs.region import Region
 from model2_assets.evaluation import oof_rank_correlation
 from model2_assets.storage import Address
@@ -229,12 +230,14 @@ def test_mornings_after(bench: Workbench) -> None:
 def test_times_of_models_that_the_instance_does_not_know_are_those_of_their_files(
     trained: Trained,
 ) -> None:
-    from model2_assets.defs.trained_at import trained_at
-
-    region = Region("us", trained.bench.config, trained.bench.store)
+    store = trained.bench.store
+    addresses = {key: Address("us", "fitted_models", *key.split("|")) for key in KEYS}
     manifests = {key: trained.bench.read("fitted_models", *key.split("|")).manifest for key in KEYS}
     with dg.DagsterInstance.ephemeral() as other:
-        found = trained_at(other, region, manifests)
+        found = {
+            key: EventLog(other).made_at(store, address, manifests[key].data_version)
+            for key, address in addresses.items()
+        }
 
     for key, moment in found.items():
         path = trained.bench.store.path(Address("us", "fitted_models", *key.split("|")))

@@ -70,7 +70,7 @@ def test_leaking_splitter_is_refused_by_the_proof(bench: Workbench) -> None:
         cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 20}},
     )
 
-    assert [str(run.planned) for run in runs] == ["us preparation"]
+    assert [run.name for run in runs] == ["us preparation"]
     assert any("check no_label_overlap" in failure for failure in runs[0].failures)
     assert not (bench.store.base / "us" / "cv_splits.parquet").exists()
 

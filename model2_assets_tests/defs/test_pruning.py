@@ -1,15 +1,13 @@
 """Old runs are deleted; whatever an asset's state is read from stays."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from model2_assets.defs.maintenance import compact, delete_runs, find_prunable, forget_abandoned
+from model2_assets.defs.maintenance import delete_runs, find_prunable
 
 HOME = "dagster_home"
 
@@ -128,33 +126,3 @@ def test_nothing_is_left_of_a_deleted_run_but_its_evaluations(
     )
     assert [record.run_id for record in checks] == [second, first]
     assert all(record.event is not None for record in checks)
-
-
-def test_what_an_interrupted_deletion_left_is_deleted(
-    instance: dg.DagsterInstance, tmp_path: Path
-) -> None:
-    first, second = (materialize(instance, plain) for _ in range(2))
-    instance.run_storage.delete_run(first)  # and killed here
-    shards = tmp_path / HOME / "history" / "runs"
-
-    assert forget_abandoned(instance, before=now() - timedelta(hours=1)) == 0
-    assert forget_abandoned(instance, before=now()) == 1
-    assert {path.stem for path in shards.glob("*.db")} == {"index", second}
-    assert len(instance.fetch_materializations(plain.key, limit=5).records) == 1
-
-
-def test_compacting_gives_space_back_and_names_what_is_in_use(
-    instance: dg.DagsterInstance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("model2_assets.defs.maintenance._PATIENCE_S", 0.1)
-    runs = [materialize(instance, plain) for _ in range(5)]
-    index = tmp_path / HOME / "history" / "runs" / "index.db"
-    delete_runs(instance, runs[:-1])
-
-    with closing(sqlite3.connect(index)) as other:
-        other.execute("BEGIN IMMEDIATE")
-        assert compact(instance) == (index,)
-    before = index.stat().st_size
-    assert compact(instance) == ()
-
-    assert index.stat().st_size < before

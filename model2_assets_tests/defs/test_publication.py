@@ -8,7 +8,7 @@ import dagster as dg
 import pytest
 
 from model2_assets import checks
-from model2_assets.defs.run_result import run_result
+from model2_assets.defs.retrain import PlannedRun, run_result
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import SMALL_REGION, Workbench, small_config
 
@@ -79,7 +79,7 @@ def test_a_check_of_level_warn_is_counted_and_keeps_nothing_back(bench: Workbenc
 
     result = load_bars(bench.with_config(with_bars(seed=2)))
 
-    run = run_result(result, bench.instance, region="us", partition=None, seconds=0.0)
+    run = run_result(result, bench.instance, PlannedRun("us", "preparation"), seconds=0.0)
     (warning,) = run.warnings
     assert warning.startswith("check history_unchanged of us/market_data: ")
     assert (run.status, result.success) == ("passed", True)

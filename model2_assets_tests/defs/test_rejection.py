@@ -84,7 +84,7 @@ def test_failed_partition_does_not_stop_the_others(bench: Workbench) -> None:
 
     runs = bench.with_config(config).retrain(horizons=("21d",))
 
-    assert [(str(run.planned), run.success) for run in runs] == [
+    assert [(run.name, run.success) for run in runs] == [
         ("us preparation", True),
         ("us 21d|ridge", False),
         ("us 21d|xgboost", True),
@@ -97,7 +97,7 @@ def test_too_small_folds_fail_before_any_training(bench: Workbench) -> None:
 
     runs = bench.with_config(small_config(regions={"us": region})).retrain()
 
-    assert [str(run.planned) for run in runs] == ["us preparation"]
+    assert [run.name for run in runs] == ["us preparation"]
     (failure, *_) = runs[0].failures
     assert "check minimum_samples" in failure
     assert "split 0" in failure or "fold 0" in failure

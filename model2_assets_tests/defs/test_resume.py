@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from model2_assets import checks
-from model2_assets.defs.jobs import job_names
+from model2_assets.defs.region import job_names
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
 from model2_assets_tests.sample_tables import mark

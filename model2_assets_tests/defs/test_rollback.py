@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from model2_assets import load_oof
 from model2_assets.cli.main import main
-from model2_assets.defs.jobs import job_names
+from model2_assets.defs.region import job_names
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import (

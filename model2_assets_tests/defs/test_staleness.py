@@ -6,27 +6,27 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from model2_assets.defs.materializations import CODE_VERSION, RecordedResults, partition_problems
-from model2_assets.defs.region import Region
+from model2_assets.defs.assets import summary_assets
+from model2_assets.defs.recorded import CODE_VERSION, outdated, partition_problems
 from model2_assets.storage import Store
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.recorded_events import RecordedEvents
-from model2_assets_tests.defs.small_region import small_config
+from model2_assets_tests.defs.small_region import built_region, small_config
 
 RIDGE, XGBOOST = "21d|ridge", "21d|xgboost"
 
 
 class Events(RecordedEvents):
     def problems(self) -> dict[str, str]:
-        return partition_problems(RecordedResults(self.instance, self.region))
+        return partition_problems(self.region.results(self.instance))
 
     def problem(self, name: str) -> str | None:
-        return RecordedResults(self.instance, self.region).problem(self.region.key(name))
+        return self.region.results(self.instance).problem(self.region.key(name))
 
 
 @pytest.fixture
 def events() -> Iterator[Events]:
-    region = Region("us", small_config(), Store("memory://staleness"))
+    region = built_region("us", small_config(), Store("memory://staleness"))
     with dg.DagsterInstance.ephemeral() as instance:
         yield Events(instance, region)
 
@@ -99,10 +99,13 @@ def test_other_code_is_named(events: Events) -> None:
     assert events.problems() == {XGBOOST: "fitted_models was made by other code or settings"}
 
 
-def test_leaderboard_is_outdated_once_any_partition_was_made_again(events: Events) -> None:
+def test_leaderboard_is_outdated_once_any_partition_has_other_scores(events: Events) -> None:
     events.make_all()
 
     events.make("cv_scores", XGBOOST, version="1")
+    assert events.problem("leaderboard") is None  # the same scores once more
+    events.make("cv_scores", XGBOOST, version="2")
+    events.make("cv_scores", RIDGE, version="1")
 
     assert events.problems() == {}
     assert events.problem("leaderboard") == (
@@ -115,15 +118,15 @@ def test_leaderboard_is_outdated_once_any_partition_was_made_again(events: Event
 @pytest.mark.end_to_end
 def test_what_dagster_records_of_a_retrain_is_current(trained: Trained, tmp_path: Path) -> None:
     bench = trained.bench
-    region = Region("us", bench.config, bench.store)
+    region = built_region("us", bench.config, bench.store)
 
-    results = RecordedResults(bench.instance, region)
+    results = region.results(bench.instance)
     assert partition_problems(results) == {}
-    for asset in results.after_partitions:
-        assert results.problem(asset) is None
+    summary = [region.key(name) for name in summary_assets(region)]
+    assert outdated(results, summary, None) == {}
 
     models = {"xgboost": {"params": {"n_estimators": 3}}}
-    other = Region("us", small_config(models=models), bench.store)
-    assert set(partition_problems(RecordedResults(bench.instance, other)).values()) == {
+    other = built_region("us", small_config(models=models), bench.store)
+    assert set(partition_problems(other.results(bench.instance)).values()) == {
         "fitted_models was made by other code or settings"
     }

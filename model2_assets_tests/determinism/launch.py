@@ -12,7 +12,7 @@ from model2_assets.defs.region import Region
 from model2_assets.storage import Store
 from model2_assets_tests.defs.daemon import DaemonHome, wait_until
 from model2_assets_tests.defs.graphql import launch_backfill
-from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_XGBOOST
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_XGBOOST, built_region
 from model2_assets_tests.determinism.digests import digests_of
 from model2_assets_tests.determinism.factors import THREADS, Factor
 from model2_assets_tests.determinism.market import write_market
@@ -45,7 +45,7 @@ def retrained(folder: Path, factor: Factor) -> dict[str, str]:
     home = MatrixHome(folder / "home", factor)
     config = _config(folder, factor)
     home.configure(config)
-    region = Region("us", parse_config(config), Store(str(home.data)))
+    region = built_region("us", parse_config(config), Store(str(home.data)))
     _LAUNCHERS[factor.launcher](home, region)
     return digests_of(region.store, [(HORIZON, model) for model in MODELS])
 

@@ -12,10 +12,12 @@ from click.testing import CliRunner
 
 from model2_assets.cli.main import main
 from model2_assets.config import load_config
+from model2_assets.defs.assets import summary_assets
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.materializations import RecordedResults, partition_problems
+from model2_assets.defs.recorded import outdated, partition_problems
 from model2_assets.defs.region import Region
 from model2_assets.storage import Address, Store
+from model2_assets_tests.defs.small_region import built_region
 from model2_assets_tests.long_run.figures import NAMES, Figures
 from model2_assets_tests.long_run.growth import TOLERANCES, all_growths, growth_of, table_of
 from model2_assets_tests.long_run.region import FIRST_NIGHT_DATES, GrowingRegion
@@ -32,7 +34,7 @@ class Retrained:
     @property
     def region(self) -> Region:
         config = load_config(self.growing.environment["MODEL2_CONFIG"])
-        return Region("us", config, Store(self.growing.environment["MODEL2_STORAGE"]))
+        return built_region("us", config, Store(self.growing.environment["MODEL2_STORAGE"]))
 
     def prune(self, *options: str) -> str:
         environment = self.growing.environment
@@ -79,9 +81,9 @@ def test_a_pruned_region_is_current_and_goes_on(retrained: Retrained) -> None:
         assert "runs older than 90 days: 6 deleted, 3 stay" in printed
         assert len(instance.get_runs()) == 3
         assert latest_of(instance, region) == before
-        results = RecordedResults(instance, region)
+        results = region.results(instance)
         assert partition_problems(results) == {}
-        assert results.first_problem(results.after_partitions, None) is None
+        assert outdated(results, [region.key(name) for name in summary_assets(region)], None) == {}
         jobs = build_definitions(region.config, region.store)
         preparation = jobs.resolve_job_def("us_preparation")
         assert preparation.execute_in_process(instance=instance).success
@@ -90,9 +92,13 @@ def test_a_pruned_region_is_current_and_goes_on(retrained: Retrained) -> None:
         assert len(instance.get_runs()) == 4
 
 
-def latest_of(instance: dg.DagsterInstance, region: Region) -> dict[dg.AssetKey, Any]:
-    results = RecordedResults(instance, region)
-    return {key: results.latest(key) for key in region.specs}
+def latest_of(instance: dg.DagsterInstance, region: Region) -> dict[Any, Any]:
+    results = region.results(instance)
+    return {
+        (key, partition): results.latest(key, partition)
+        for key in region.specs
+        for partition in results.partitions_of(key)
+    }
 
 
 def grow_old(instance: dg.DagsterInstance) -> None:

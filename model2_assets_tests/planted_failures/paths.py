@@ -12,11 +12,11 @@ import dagster as dg
 
 from model2_assets.config import Model2Config, load_config
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Store
 from model2_assets_tests.defs.daemon import DaemonHome, wait_until
 from model2_assets_tests.defs.graphql import launch_run
+from model2_assets_tests.defs.small_region import built_region
 from model2_assets_tests.planted_failures.catalogue import Case
 from model2_assets_tests.planted_failures.field import HORIZON, configuration, packed
 from model2_assets_tests.planted_failures.planting import PLANTED_VARIABLE, Plot, write_plots
@@ -188,7 +188,7 @@ def _judged(home: PlantedHome, plots: list[Plot], before: Files) -> list[Verdict
     after = published_files(home.data)
     with home.instance() as instance:
         return [
-            judge(plot, Region(plot.region, config, store), instance, before, after)
+            judge(plot, built_region(plot.region, config, store), instance, before, after)
             for plot in plots
         ]
 

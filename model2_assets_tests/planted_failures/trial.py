@@ -18,6 +18,7 @@ from model2_assets.defs.build import build_definitions
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import PRODUCTS, Store
+from model2_assets_tests.defs.small_region import built_region
 from model2_assets_tests.planted_failures.catalogue import Case
 from model2_assets_tests.planted_failures.field import (
     HORIZON,
@@ -93,7 +94,7 @@ class Trial:
 
     def region(self, plot: Plot) -> Region:
         """Return the region of a plot."""
-        return Region(plot.region, self.config, self.store)
+        return built_region(plot.region, self.config, self.store)
 
     def selections(self) -> Iterator[Selection]:
         """Yield what the runs make: what models share, one partition, what compares models.
@@ -110,7 +111,7 @@ class Trial:
             for plot in self.plots:
                 if plot.case.asset not in scope:
                     continue
-                region = Region(plot.region, config, store)
+                region = built_region(plot.region, config, store)
                 follows = [name for name in kept(plot, region) if name in scope][:2]
                 keys += [region.key(name) for name in {plot.case.first_asset, *follows}]
             if keys:
@@ -134,7 +135,7 @@ class Trial:
         """Look at what the runs left."""
         after, config, store = published_files(self.base), self.config, self.store
         return [
-            judge(plot, Region(plot.region, config, store), instance, before, after)
+            judge(plot, built_region(plot.region, config, store), instance, before, after)
             for plot in self.plots
         ]
 

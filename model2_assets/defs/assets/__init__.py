@@ -24,8 +24,7 @@ from model2_assets.defs.assets.train import (
     oof_predictions_asset,
     tear_sheet_asset,
 )
-from model2_assets.defs.partitions import accepted_previews
-from model2_assets.defs.region import Region
+from model2_assets.defs.region import Region, accepted_previews
 
 ASSET_BUILDERS = {
     "market_data": market_data_asset,

@@ -5,12 +5,12 @@ from typing import Any
 
 import dagster as dg
 
-from model2_assets.defs.materializations import RecordedResults, partition_problems
+from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.metadata import leaderboard_metadata
 from model2_assets.defs.publication import REPORT_CHECKS, publish, report_links
+from model2_assets.defs.recorded import EventLog, Results, partition_problems, recorded_costs
 from model2_assets.defs.region import CheckText, Region
-from model2_assets.defs.steps import core_call, recorded_costs
-from model2_assets.defs.trained_at import trained_at
+from model2_assets.defs.steps import core_call
 
 _LEADERBOARD = """\
 Every model and horizon of the region, side by side.
@@ -110,11 +110,18 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
                 oof=oof_predictions,
                 manifests=manifests,
                 overfitting=overfitting,
-                trained_at=trained_at(context.instance, region, manifests),
+                trained_at={
+                    key: EventLog(context.instance).made_at(
+                        region.store,
+                        address_of(region.key("fitted_models"), key),
+                        manifest.data_version,
+                    )
+                    for key, manifest in manifests.items()
+                },
                 previous=previous.table,
             )
             changes = rank_ic_changes(board, previous.table)
-            recorded = RecordedResults(context.instance, region)
+            recorded = region.results(context.instance)
             costs = recorded_costs(recorded)
             problems = _problems(
                 recorded,
@@ -162,7 +169,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     return leaderboard
 
 
-def _problems(results: RecordedResults, stored: Mapping[str, Collection[str]]) -> dict[str, str]:
+def _problems(results: Results, stored: Mapping[str, Collection[str]]) -> dict[str, str]:
     """Return what is wrong with partitions: not in the store, else outdated by the event log.
 
     `stored` names the partitions that the store has of each asset, in the order of the graph.
