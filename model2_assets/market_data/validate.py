@@ -2,7 +2,6 @@
 
 import logging
 import unicodedata
-from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -280,18 +279,18 @@ def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -
 
 def _spelled_alike(names: pd.Index) -> int:
     """Count and tell the names that differ in case or Unicode form alone."""
-    by_form: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        by_form[unicodedata.normalize("NFKC", name).casefold()].append(name)
-    groups = [group for group in by_form.values() if len(group) > 1]
-    if groups:
+    forms = pd.Series(
+        [unicodedata.normalize("NFKC", name).casefold() for name in names], index=names
+    )
+    alike = forms[forms.duplicated(keep=False)]
+    if len(alike):
         logger.warning(
             "%d instruments differ from another in case or Unicode form alone, first %s; they are "
             "kept apart: give an instrument one name in the source",
-            sum(map(len, groups)),
-            " and ".join(groups[0]),
+            len(alike),
+            " and ".join(alike.index[alike == alike.iloc[0]]),
         )
-    return sum(map(len, groups))
+    return len(alike)
 
 
 def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> int:
@@ -301,23 +300,25 @@ def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> i
     owner = instruments.codes[by_instrument]
     factor = price[1:] / price[:-1]
     is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
-    moves = np.flatnonzero(is_large & (owner[1:] == owner[:-1]))
-    if not len(moves):
+    is_large &= owner[1:] == owner[:-1]
+    moves = pd.Series(factor[is_large], index=panel.index[by_instrument[1:][is_large]])
+    if moves.empty:
         return 0
-    sizes = np.abs(np.log(factor[moves]))
+    sizes = np.abs(np.log(factor[is_large]))
     if sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
-        wildest = moves[int(np.argmax(sizes))]
-        instrument, date = panel.index[by_instrument[wildest + 1]]
+        wildest = int(np.argmax(sizes))
+        instrument, date = moves.index[wildest]
         kind = "adjusted close" if "adjusted_close" in panel else "close"
         raise MarketDataError(
-            f"{origin}: the {kind} of {instrument} moves by a factor {factor[wildest]:.3g} from "
-            f"its bar before to {date:%Y-%m-%d}; no price does, so mend its split adjustment or "
-            f"its unit, or leave the instrument out"
+            f"{origin}: the {kind} of {instrument} moves by a factor {moves.iloc[wildest]:.3g} "
+            f"from its bar before to {date:%Y-%m-%d}; no price does, so mend its split adjustment "
+            f"or its unit, or leave the instrument out"
         )
-    named = []
-    for move in moves[:_NAMED_MOVES]:
-        instrument, date = panel.index[by_instrument[move + 1]]
-        named.append(f"{instrument} on {date:%Y-%m-%d} (factor {factor[move]:.3g})")
+    first = moves.iloc[:_NAMED_MOVES]
+    named = [
+        f"{instrument} on {date:%Y-%m-%d} (factor {size:.3g})"
+        for (instrument, date), size in zip(first.index, first, strict=True)
+    ]
     logger.warning(
         "%d closes move by more than a factor %g from one bar to the next; look for a missing "
         "split adjustment: %s%s",
