@@ -130,7 +130,9 @@ def propose_cpcv(
         for k in range(1, n_groups)
         if comb(n_groups, k) <= max_splits
     ]
-    candidates = pd.DataFrame([_cost(cv, n_dates, label_window) for cv in splitters])
+    calendar = pd.date_range("2000-01-01", periods=n_dates + label_window)
+    index = panel_index(["A"] * n_dates, calendar[:n_dates])
+    candidates = pd.DataFrame([_cost(cv, index, calendar[label_window:]) for cv in splitters])
     too_few_dates = (1 - candidates["train_share"] / train_share).clip(lower=0)
     too_few_paths = (1 - candidates["n_paths"] / n_paths).clip(lower=0)
     candidates["shortfall"] = too_few_dates + too_few_paths
@@ -144,12 +146,10 @@ def propose_cpcv(
 
 
 def _cost(
-    cv: PurgedEmbargoedTimeSeriesSplit, n_dates: int, label_window: int
+    cv: PurgedEmbargoedTimeSeriesSplit, index: pd.MultiIndex, label_end: pd.DatetimeIndex
 ) -> dict[str, int | float]:
     """Count what every date does in every split, on a single series."""
-    calendar = pd.date_range("2000-01-01", periods=n_dates + label_window)
-    index = panel_index(["A"] * n_dates, calendar[:n_dates])
-    roles = cv.roles(index, label_end=calendar[label_window:])
+    roles, n_dates = cv.roles(index, label_end=label_end), len(index)
     train = (roles == Role.TRAIN).sum(axis=0)
     counts = {name: count / cv.n_splits for name, count in count_roles(roles).items()}
     ideal = n_dates - counts["test"]
