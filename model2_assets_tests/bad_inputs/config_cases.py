@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from model2_assets.config import load_config
-from model2_assets.defs.build import build_definitions
-from model2_assets.storage import Store
+from model2_assets.defs.nightly import check_cron
 from model2_assets_tests.bad_inputs.case import Case, Refused
 
 _FILE = "{folder}/config.yaml"
@@ -31,19 +30,23 @@ def _us(section: str) -> str:
 
 
 def _cron(identifier: str, planted: str, cron: str) -> Case:
-    """Dagster has the grammar, so the code location refuses it, with all of its definitions."""
     return Case(
-        id=f"config-cron-of-{identifier}",
+        id=f"config-cron-{identifier}",
         planted=planted,
         enters="configuration",
         config=f"schedule: {{cron: {cron}}}\n",
-        act=_load_code_location,
-        outcome=Refused(f"schedule.cron: {cron!r} is not a cron expression"),
+        act=_check_cron,
+        outcome=Refused(
+            f"schedule.cron: {cron!r} is not a cron expression of five fields (minute, hour, day "
+            f"of month, month, day of week) such as 0 2 * * 2-6"
+        ),
+        until="config",
     )
 
 
-def _load_code_location(folder: Path) -> dict[str, int]:
-    build_definitions(load_config(folder / "config.yaml"), Store(str(folder / "data")))
+def _check_cron(folder: Path) -> dict[str, int]:
+    """Dagster has the grammar, so what has definitions refuses it: the location, the command."""
+    check_cron(load_config(folder / "config.yaml").schedule)
     return {}
 
 
@@ -226,15 +229,9 @@ CASES = (
         _us("models: [ridg]"),
         "regions.us.models: unknown model 'ridg'; known: ridge, xgboost",
     ),
-    _key(
-        "cron-of-four-fields",
-        "a schedule without its weekdays",
-        "schedule: {cron: 0 2 * *}\n",
-        "schedule.cron: not five fields (minute, hour, day of month, month, day of week) such as 0 "
-        "2 * * 2-6, got '0 2 * *'",
-    ),
-    _cron("words", "a schedule in words", "at two every night please"),
-    _cron("31-february", "a schedule on a day that there is not", "0 2 31 2 *"),
+    _cron("of-four-fields", "a schedule without its weekdays", "0 2 * *"),
+    _cron("of-words", "a schedule in words", "at two every night please"),
+    _cron("on-31-february", "a schedule on a day that there is not", "0 2 31 2 *"),
     _key(
         "time-zone",
         "a time zone that there is not",
