@@ -36,7 +36,7 @@ USE_TRAINED = (
     "test_reports.py",
     "test_rollback.py",
     "test_stacking_example.py",
-    "test_staleness.py",
+    "test_recorded.py",
 )
 """Files of `defs` that use its dearest fixture; one process runs them all, and makes it once."""
 

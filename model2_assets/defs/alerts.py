@@ -10,7 +10,6 @@ import os
 import smtplib
 import ssl
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from functools import cache, partial
@@ -32,12 +31,8 @@ _LEVELS = {
 }
 
 
-@dataclass(frozen=True)
-class Alert:
-    """One thing that failed: its level, and a sentence with asset, partition and figures."""
-
-    level: int
-    text: str
+Alert = tuple[int, str]
+"""A logging level, and a sentence with asset, partition and figures."""
 
 
 @cache
@@ -51,8 +46,8 @@ def alert_hooks(config: AlertsConfig) -> frozenset[dg.HookDefinition]:
 
     def tell(context: dg.HookContext) -> None:
         found = list(_alerts_of(context))
-        for alert in found:
-            context.log.log(alert.level, alert.text)
+        for level, text in found:
+            context.log.log(level, text)
         if found:
             send_everywhere(config, found, run_id=context.run_id, log=context.log)
 
@@ -76,12 +71,12 @@ def _alerts_of(context: dg.HookContext) -> Iterator[Alert]:
             continue
         if event.is_step_failure:
             if not rejected:
-                yield Alert(logging.ERROR, f"step {event.step_key} failed: {failure_reason(event)}")
+                yield logging.ERROR, f"step {event.step_key} failed: {failure_reason(event)}"
             continue
         check = event.asset_check_evaluation_data
         if not check.passed:
             rejected |= check.severity == dg.AssetCheckSeverity.ERROR
-            yield Alert(_LEVELS[check.severity], _check_text(check))
+            yield _LEVELS[check.severity], _check_text(check)
 
 
 _TOLD = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}
@@ -110,8 +105,7 @@ def lost_runs_sensor(config: AlertsConfig) -> dg.SensorDefinition:
         where = f" of {partition}" if partition else ""
         text = f"run of {assets or run.job_name}{where} was lost: {context.failure_event.message}"
         context.log.error(text)
-        alerts = [Alert(logging.ERROR, text)]
-        send_everywhere(config, alerts, run_id=run.run_id, log=context.log)
+        send_everywhere(config, [(logging.ERROR, text)], run_id=run.run_id, log=context.log)
 
     return lost_runs
 
@@ -133,19 +127,15 @@ def send_everywhere(
     config: AlertsConfig, alerts: Sequence[Alert], *, run_id: str, log: logging.Logger
 ) -> None:
     """Send alerts as one message to every channel; what cannot be sent is logged, not raised."""
-    lines = [f"[{logging.getLevelName(alert.level)}] {alert.text}" for alert in alerts]
+    lines = [f"[{logging.getLevelName(level)}] {text}" for level, text in alerts]
     text = "\n".join([*lines, f"run {run_id}"])
     slack, email = config.slack, config.email
     if slack is not None:
         _attempt("slack", slack.token_variable, log, lambda: _send_slack(slack, text))
     if email is not None:
-        subject = _subject_of(alerts)
+        failed = any(level >= logging.ERROR for level, _ in alerts)
+        subject = f"model2 {'failed' if failed else 'warning'}: {alerts[0][1]}"[:150]
         _attempt("email", email.password_variable, log, lambda: _send_email(email, subject, text))
-
-
-def _subject_of(alerts: Sequence[Alert]) -> str:
-    failed = any(alert.level >= logging.ERROR for alert in alerts)
-    return f"model2 {'failed' if failed else 'warning'}: {alerts[0].text}"[:150]
 
 
 def _send_slack(config: SlackConfig, text: str) -> None:

@@ -84,8 +84,8 @@ def _alive_without_proc(pid: int) -> str:
         os.kill(pid, 0)
     except ProcessLookupError:
         return ""
-    except PermissionError:
-        return "unknown"
+    except PermissionError:  # somebody else's, and alive
+        pass
     return "unknown"
 
 

@@ -7,7 +7,7 @@ the stage before have ended. What was made by hand carries no tag, so nothing fo
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,14 +80,6 @@ def check_cron(settings: ScheduleConfig) -> None:
         ) from error
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Fingerprints of the files: that which a night was begun for, and that of the last look."""
-
-    used: str
-    last: str
-
-
 def has_input_files(region: Region) -> bool:
     """Tell whether a region's market data come from files that can change."""
     source = region.settings.market_data
@@ -95,7 +87,10 @@ def has_input_files(region: Region) -> bool:
 
 
 def data_watch(region: Region) -> dg.SensorDefinition:
-    """Return the watch of a region's files, ``<region>_market_data_changed``; it is off."""
+    """Return the watch of a region's files, ``<region>_market_data_changed``; it is off.
+
+    Its cursor holds the fingerprint that a night was begun for, and that of the last look.
+    """
 
     @dg.sensor(
         name=f"{region.name}_market_data_changed",
@@ -115,25 +110,26 @@ def data_watch(region: Region) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
         assert found is not None
         files = f"{found.n_files:,} file{'s' if found.n_files > 1 else ''}"
-        seen = Seen(**json.loads(context.cursor)) if context.cursor else None
-        if seen is None:
-            return _wait(f"{files}; waits for a change", Seen(found.digest, found.digest))
-        seen_now = Seen(seen.used, found.digest)
-        if found.digest == seen.used:
-            return _wait(f"{files}, unchanged", seen_now)
-        if found.digest != seen.last:
-            return _wait(f"{files}, changed; waits until two looks agree", seen_now)
-        begun = begin(context.instance, region, datetime.now(UTC))
+        used, last = json.loads(context.cursor) if context.cursor else (None, None)
+        begun: dg.RunRequest | dg.SkipReason
+        if used is None:
+            used, begun = found.digest, dg.SkipReason(f"{files}; waits for a change")
+        elif found.digest == used:
+            begun = dg.SkipReason(f"{files}, unchanged")
+        elif found.digest != last:
+            begun = dg.SkipReason(f"{files}, changed; waits until two looks agree")
+        else:
+            begun = begin(context.instance, region, datetime.now(UTC))
+            if isinstance(begun, dg.SkipReason):
+                begun = dg.SkipReason(f"{files}, changed; {begun.skip_message}")
+            else:
+                used = found.digest
+        cursor = json.dumps([used, found.digest])
         if isinstance(begun, dg.SkipReason):
-            return _wait(f"{files}, changed; {begun.skip_message}", seen_now)
-        used = Seen(found.digest, found.digest)
-        return dg.SensorResult([begun], cursor=json.dumps(asdict(used)))
+            return dg.SensorResult(skip_reason=begun, cursor=cursor)
+        return dg.SensorResult([begun], cursor=cursor)
 
     return market_data_changed
-
-
-def _wait(reason: str, seen: Seen) -> dg.SensorResult:
-    return dg.SensorResult(skip_reason=reason, cursor=json.dumps(asdict(seen)))
 
 
 def stages_sensor(region: Region, jobs: Sequence[Any]) -> dg.SensorDefinition:

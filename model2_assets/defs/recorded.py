@@ -1,6 +1,6 @@
 """What Dagster recorded of results, and which of them are missing or outdated."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -44,7 +44,8 @@ class Results:
     def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
         """Return the latest materialization; None where there is none."""
         if (asset, partition) not in self._found:
-            self._found[asset, partition] = self._look_up(asset, partition)
+            records = _materializations(self.instance, asset, partition)
+            self._found[asset, partition] = next(iter(records), None)
         return self._found[asset, partition]
 
     def problem(
@@ -95,19 +96,23 @@ class Results:
         current = self.latest(source, partition)
         if current is None or current.storage_id <= read_up_to:
             return True
-        before = self._look_up(source, partition, before=read_up_to + 1)
+        before = _materializations(self.instance, source, partition, before=read_up_to + 1)
         version = _tags(current).get(DATA_VERSION)
-        return before is not None and _tags(before).get(DATA_VERSION) == version
+        return [_tags(record).get(DATA_VERSION) for record in before] == [version]
 
-    def _look_up(
-        self, asset: dg.AssetKey, partition: str | None, before: int | None = None
-    ) -> dg.EventLogRecord | None:
-        wanted = dg.AssetRecordsFilter(
-            asset,
-            asset_partitions=None if partition is None else [partition],
-            before_storage_id=before,
-        )
-        return next(iter(self.instance.fetch_materializations(wanted, limit=1).records), None)
+
+def _materializations(
+    instance: dg.DagsterInstance,
+    asset: dg.AssetKey,
+    partition: str | None,
+    *,
+    limit: int = 1,
+    before: int | None = None,
+) -> Sequence[dg.EventLogRecord]:
+    """Return materializations, the latest first."""
+    partitions = None if partition is None else [partition]
+    wanted = dg.AssetRecordsFilter(asset, asset_partitions=partitions, before_storage_id=before)
+    return instance.fetch_materializations(wanted, limit=limit).records
 
 
 def outdated(
@@ -200,7 +205,8 @@ class EventLog:
 
     def materializations(self, address: Address, *, limit: int) -> list[dg.AssetMaterialization]:
         """Return the materializations of a result, the latest first."""
-        return [made for _, made in self._records(address, limit)]
+        records = self._records(address, limit)
+        return [made for record in records if (made := record.asset_materialization) is not None]
 
     def made_at(self, store: Store, address: Address, version: str) -> datetime | None:
         """Return when this very version of stored models was made, or a rollback brought it back.
@@ -208,22 +214,17 @@ class EventLog:
         Where the instance does not know it, the time of its manifest; None where the file
         system keeps none.
         """
-        for timestamp, made in self._records(address, limit=20):
-            if (made.tags or {}).get(DATA_VERSION) == version:
-                return datetime.fromtimestamp(timestamp, tz=UTC)
+        for record in self._records(address, limit=20):
+            if _tags(record).get(DATA_VERSION) == version:
+                return datetime.fromtimestamp(record.timestamp, tz=UTC)
         return _time_of_manifest(store, address)
 
-    def _records(
-        self, address: Address, limit: int
-    ) -> Iterator[tuple[float, dg.AssetMaterialization]]:
-        partitions = None
+    def _records(self, address: Address, limit: int) -> Sequence[dg.EventLogRecord]:
+        partition = None
         if address.horizon is not None and address.model is not None:
-            partitions = [Partition(address.horizon, address.model).key]
+            partition = Partition(address.horizon, address.model).key
         key = dg.AssetKey([address.region, address.asset])
-        wanted = dg.AssetRecordsFilter(key, asset_partitions=partitions)
-        for record in self.instance.fetch_materializations(wanted, limit=limit).records:
-            if record.asset_materialization is not None:
-                yield record.timestamp, record.asset_materialization
+        return _materializations(self.instance, key, partition, limit=limit)
 
 
 def attestation_of(made: dg.AssetMaterialization) -> Attestation:

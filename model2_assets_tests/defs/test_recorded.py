@@ -1,4 +1,4 @@
-"""Problems of partitions, on recorded events alone; the real graph follows at the end."""
+"""What is missing or outdated, and what it cost, on recorded events; the real graph at the end."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +7,9 @@ import dagster as dg
 import pytest
 
 from model2_assets.defs.assets import summary_assets
-from model2_assets.defs.recorded import CODE_VERSION, outdated, partition_problems
+from model2_assets.defs.recorded import CODE_VERSION, outdated, partition_problems, recorded_costs
 from model2_assets.storage import Store
+from model2_assets.training.resources import total_costs
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.recorded_events import RecordedEvents
 from model2_assets_tests.defs.small_region import built_region, small_config
@@ -130,3 +131,27 @@ def test_what_dagster_records_of_a_retrain_is_current(trained: Trained, tmp_path
     assert set(partition_problems(other.results(bench.instance)).values()) == {
         "fitted_models was made by other code or settings"
     }
+
+
+def test_costs_are_those_of_the_latest_materialization_of_every_partition() -> None:
+    region = built_region("us", small_config(), Store("memory://costs"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        events = RecordedEvents(instance, region)
+        events.make_all()
+        older = {"load_seconds": 9.0, "seconds": 9.0, "write_seconds": 9.0, "peak_rss_mb": 900.0}
+        newer = {"load_seconds": 1.0, "seconds": 2.0, "write_seconds": 4.0, "peak_rss_mb": 300.0}
+        events.make("fitted_models", "21d|ridge", metadata=older)
+        events.make("fitted_models", "21d|ridge", metadata=newer)
+        events.make("features", metadata={**newer, "io_peak_rss_mb": 500.0, "left_out": "none"})
+
+        found = recorded_costs(region.results(instance))
+
+    assert len(found) == 4 + 2 + 4 * 7
+    known = found.dropna(subset="seconds").set_index(["asset", "partition"])
+    assert known.loc[("features", "")].tolist() == [1, 2, 4, 500]
+    assert known.loc[("fitted_models", "21d|ridge")].tolist() == [1, 2, 4, 300]
+    assert len(known) == 2
+    total = total_costs(found)
+    assert (total.hours, total.peak_rss_gb) == (14 / 3600, 0.5)
+    assert "fitted_models (3 partitions)" in total.unknown
+    assert "market_data" in total.unknown

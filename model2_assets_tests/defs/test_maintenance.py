@@ -1,5 +1,6 @@
-"""Old runs are deleted; whatever an asset's state is read from stays."""
+"""Dead runs are closed, old ones deleted; whatever an asset's state is read from stays."""
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -7,7 +8,59 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from model2_assets.defs.maintenance import delete_runs, find_prunable
+from model2_assets.defs.maintenance import (
+    PROCESS_TAG,
+    close_dead_runs,
+    delete_runs,
+    find_prunable,
+    this_process,
+)
+from model2_assets_tests.defs.small_region import Workbench
+
+
+@pytest.mark.parametrize(
+    ("process", "status"),
+    [
+        ("gone", dg.DagsterRunStatus.FAILURE),
+        ("alive", dg.DagsterRunStatus.STARTED),
+        ("elsewhere", dg.DagsterRunStatus.STARTED),
+    ],
+)
+def test_runs_of_killed_processes_are_closed_and_no_others(
+    bench: Workbench, process: str, status: dg.DagsterRunStatus
+) -> None:
+    tag = {
+        "gone": this_process().rpartition(":")[0] + ":1",
+        "alive": this_process(),
+        "elsewhere": "another-host:1:1",
+    }[process]
+    job = bench.definitions.resolve_job_def("us_preparation")
+    run = bench.instance.create_run_for_job(
+        job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: tag}
+    )
+
+    closed = close_dead_runs(bench.instance)
+
+    assert closed == (status == dg.DagsterRunStatus.FAILURE)
+    after = bench.instance.get_run_by_id(run.run_id)
+    assert after is not None
+    assert after.status == status
+
+
+def test_a_run_that_was_killed_before_it_began_is_closed_too(bench: Workbench) -> None:
+    job = bench.definitions.resolve_job_def("us_preparation")
+    gone = {PROCESS_TAG: this_process().rpartition(":")[0] + ":1"}
+    bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.NOT_STARTED, tags=gone)
+    assert close_dead_runs(bench.instance) == 1
+    assert close_dead_runs(bench.instance) == 0
+
+
+def test_runs_of_the_daemon_are_left_to_the_daemon(bench: Workbench) -> None:
+    job = bench.definitions.resolve_job_def("us_preparation")
+    bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
+
+    assert close_dead_runs(bench.instance) == 0
+
 
 HOME = "dagster_home"
 
@@ -126,3 +179,43 @@ def test_nothing_is_left_of_a_deleted_run_but_its_evaluations(
     )
     assert [record.run_id for record in checks] == [second, first]
     assert all(record.event is not None for record in checks)
+
+
+REPOSITORY = Path(__file__).parents[2]
+POOL = "training"
+
+
+@pytest.fixture
+def repository_instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
+    shutil.copy(REPOSITORY / "dagster.yaml", tmp_path)
+    with dg.DagsterInstance.from_config(str(tmp_path)) as instance:
+        yield instance
+
+
+def test_training_steps_of_all_runs_take_turns(
+    repository_instance: dg.DagsterInstance, bench: Workbench
+) -> None:
+    graph = bench.definitions.resolve_asset_graph()
+    pooled = {
+        key.path[-1] for key in graph.materializable_asset_keys if POOL in graph.get(key).pools
+    }
+    assert {"fitted_models", "oof_predictions", "final_models"} <= pooled
+    storage = repository_instance.event_log_storage
+    assert storage.initialize_concurrency_limit_to_default(POOL)
+    assert storage.claim_concurrency_slot(POOL, "one", "step").is_claimed
+    assert not storage.claim_concurrency_slot(POOL, "two", "step").is_claimed
+    storage.free_concurrency_slots_for_run("one")
+    assert storage.claim_concurrency_slot(POOL, "two", "step").is_claimed
+
+
+def test_a_killed_command_gives_its_place_back(
+    repository_instance: dg.DagsterInstance, bench: Workbench
+) -> None:
+    job = bench.definitions.resolve_job_def("us_preparation")
+    gone = {PROCESS_TAG: this_process().rpartition(":")[0] + ":1"}
+    run = repository_instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags=gone)
+    storage = repository_instance.event_log_storage
+    storage.initialize_concurrency_limit_to_default(POOL)
+    assert storage.claim_concurrency_slot(POOL, run.run_id, "step").is_claimed
+    assert close_dead_runs(repository_instance) == 1
+    assert storage.claim_concurrency_slot(POOL, "next", "step").is_claimed
