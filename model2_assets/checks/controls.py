@@ -9,64 +9,93 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.config import FeaturesConfig
 from model2_assets.errors import FeatureError, Model2Error
 from model2_assets.features.build import make_features
 from model2_assets.panel import CHUNK_ROWS, row_chunks
 
+logger = logging.getLogger(__name__)
 
-def check_lookahead_control(control: "LookaheadControl") -> CheckOutcome:
-    """Check that features stay the same, to the bit, when the future is unknown.
 
-    Parameters
-    ----------
-    control : LookaheadControl
-        What changed when history was cut.
+def lookahead_control(
+    features: pd.DataFrame,
+    panel: pd.DataFrame,
+    config: FeaturesConfig,
+    *,
+    n_dates: int = 3,
+    seed: int = 7,
+) -> Finding:
+    """Recompute features on history that ends at sampled dates, and compare to the bit.
 
-    Returns
-    -------
-    CheckOutcome
-        Named ``lookahead_control``; a failure names the first feature, instrument and
-        date that differ. Warns if no date with features has later bars to cut off.
+    Notes
+    -----
+    A feature that looks k dates ahead changes in the k dates before the end, so the last
+    date shows it whatever k is. Earlier rows cost nothing more, and show what the last date
+    may miss, such as a gap that was filled from the future. The start of history stays where
+    it is: a builder may look back as far as it likes.
     """
-    dates = ", ".join(f"{date:%Y-%m-%d}" for date in control.dates)
-    if control.first_difference:
-        description = (
-            f"{control.first_difference}; {control.n_different:,} of {control.n_values:,} values "
-            f"differ: let the feature builder use nothing after a row's own date"
+    ends = _sample_dates(features, panel, n_dates=n_dates, seed=seed)
+    bar_dates = panel.index.get_level_values("datetime")
+    feature_dates = features.index.get_level_values("datetime")
+    n_values = n_different = 0
+    first = ""
+    for end in ends:
+        stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
+        # Not by a name: the next one is made only once this one is out of memory.
+        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, end))
+        n_values += found.n_values
+        n_different += found.n_different
+        if found.first_difference and not first:
+            first = f"{found.first_difference} when history ends on {end:%Y-%m-%d}"
+        what = f"{found.n_different:,} of {found.n_values:,} values differ"
+        logger.info("look-ahead control: history up to %s, %s", f"{end:%Y-%m-%d}", what)
+    dates = ", ".join(f"{end:%Y-%m-%d}" for end in ends)
+    if first:
+        text = (
+            f"{first}; {n_different:,} of {n_values:,} values differ: let the feature builder use "
+            f"nothing after a row's own date"
         )
-    elif control.dates:
-        description = f"{control.n_values:,} values are the same when history ends on {dates}"
+    elif ends:
+        text = f"{n_values:,} values are the same when history ends on {dates}"
     else:
-        description = "no date that has features has later bars, so nothing could be cut off"
-    return CheckOutcome(
-        "lookahead_control",
-        passed=bool(control.dates) and not control.first_difference,
-        severity="error" if control.dates else "warn",
-        description=description,
-        values={
-            "dates": dates,
-            "values": control.n_values,
-            "different_values": control.n_different,
-            "seed": control.seed,
-        },
-    )
+        text = "no date that has features has later bars, so nothing could be cut off"
+    values: Values = {
+        "dates": dates,
+        "values": n_values,
+        "different_values": n_different,
+        "seed": seed,
+    }
+    return Finding(bool(ends) and not first, text, values, only_warns=not ends)
+
+
+def _sample_dates(
+    features: pd.DataFrame, panel: pd.DataFrame, *, n_dates: int, seed: int
+) -> tuple[pd.Timestamp, ...]:
+    dates = features.index.get_level_values("datetime").unique()
+    candidates = dates[dates < panel.index.get_level_values("datetime").max()].sort_values()
+    size = min(n_dates, len(candidates))
+    chosen = np.random.default_rng(seed).choice(len(candidates), size=size, replace=False)
+    return tuple(candidates[np.sort(chosen)])
+
+
+def _recompute(history: pd.DataFrame, config: FeaturesConfig, end: pd.Timestamp) -> pd.DataFrame:
+    try:
+        return make_features(history, config)
+    except Exception as error:
+        where = config.builder or "the feature builder"
+        kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "
+        raise FeatureError(
+            f"features.builder: {where} fails on history that ends on {end:%Y-%m-%d} ({kind}"
+            f"{error}); it must work on history up to any date that has features"
+        ) from error
 
 
 @dataclass(frozen=True)
 class TableDifference:
-    """How far two tables agree.
+    """How far two tables agree: values of both, those that differ, and a name for the first.
 
-    Attributes
-    ----------
-    n_values : int
-        Values that both have.
-    n_different : int
-        Of these, values that differ.
-    first_difference : str
-        Names the first value that differs by feature, instrument and date; failing that,
-        a row or a feature that one table lacks. Empty where there is none.
+    Failing a value that differs, the first is a row or a feature that one table lacks.
     """
 
     n_values: int
@@ -75,18 +104,10 @@ class TableDifference:
 
 
 def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDifference:
-    """Compare two tables value by value.
+    """Compare two tables of floats in canonical order value by value.
 
-    Parameters
-    ----------
-    stored, recomputed : DataFrame of shape (n_rows, n_features)
-        Floats, indexed by ``(instrument, datetime)``, in canonical order.
-
-    Returns
-    -------
-    TableDifference
-        Values are equal if their bits are, or if both are missing. The first is that of
-        the earliest row, and among its features the leftmost.
+    Values are equal if their bits are, or if both are missing. The first is that of the earliest
+    row, and among its features the leftmost.
     """
     one_sided = [*_one_sided_rows(stored, recomputed), *_one_sided_features(stored, recomputed)]
     if not stored.index.equals(recomputed.index):
@@ -160,123 +181,3 @@ def _same_bits(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArr
     if not same.all():
         same |= np.isnan(left) & np.isnan(right)
     return same
-
-
-logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class LookaheadControl:
-    """What changed when history was cut.
-
-    Attributes
-    ----------
-    dates : tuple of Timestamp
-        Dates that history was made to end at, ascending.
-    n_values : int
-        Feature values compared.
-    n_different : int
-        Of these, values that differ.
-    first_difference : str
-        Names the first difference: feature, instrument, date, and where history ended. A
-        row or a feature that one side lacks is a difference too. Empty where there is none.
-    seed : int
-        Seed of the choice of dates.
-    """
-
-    dates: tuple[pd.Timestamp, ...]
-    n_values: int
-    n_different: int
-    first_difference: str
-    seed: int
-
-
-def lookahead_control(
-    features: pd.DataFrame,
-    panel: pd.DataFrame,
-    config: FeaturesConfig,
-    *,
-    n_dates: int = 3,
-    seed: int = 7,
-) -> LookaheadControl:
-    """Recompute features on history that ends at sampled dates, and compare to the bit.
-
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features)
-        What was computed on the whole history, in canonical order.
-    panel : DataFrame of shape (n_bars, n_columns)
-        The market data that it was computed from.
-    config : FeaturesConfig
-        Settings; names the builder, ours or a team's own.
-    n_dates : int, default 3
-        How many dates to sample, of those that have features and later bars.
-    seed : int, default 7
-        Seed of the choice.
-
-    Returns
-    -------
-    LookaheadControl
-        Rows of the date that history ends at and all earlier rows are compared, every
-        feature of them. A missing value equals a missing value.
-
-    Raises
-    ------
-    FeatureError
-        If the builder fails on a shorter history; names the date that it ended at.
-
-    Notes
-    -----
-    A feature that looks k dates ahead changes in the k dates before the end, so the last
-    date shows it whatever k is. Earlier rows cost nothing more, and show what the last date
-    may miss, such as a gap that was filled from the future. The start of history stays where
-    it is: a builder may look back as far as it likes.
-    """
-    ends = _sample_dates(features, panel, n_dates=n_dates, seed=seed)
-    bar_dates = panel.index.get_level_values("datetime")
-    feature_dates = features.index.get_level_values("datetime")
-    n_values = n_different = 0
-    first_difference = ""
-    for end in ends:
-        stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
-        # Not by a name: the next one is made only once this one is out of memory.
-        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, end))
-        n_values += found.n_values
-        n_different += found.n_different
-        if found.first_difference and not first_difference:
-            first_difference = f"{found.first_difference} when history ends on {end:%Y-%m-%d}"
-        logger.info(
-            "look-ahead control: history up to %s, %s of %s values differ",
-            f"{end:%Y-%m-%d}",
-            f"{found.n_different:,}",
-            f"{found.n_values:,}",
-        )
-    return LookaheadControl(
-        dates=ends,
-        n_values=n_values,
-        n_different=n_different,
-        first_difference=first_difference,
-        seed=seed,
-    )
-
-
-def _sample_dates(
-    features: pd.DataFrame, panel: pd.DataFrame, *, n_dates: int, seed: int
-) -> tuple[pd.Timestamp, ...]:
-    dates = features.index.get_level_values("datetime").unique()
-    candidates = dates[dates < panel.index.get_level_values("datetime").max()].sort_values()
-    size = min(n_dates, len(candidates))
-    chosen = np.random.default_rng(seed).choice(len(candidates), size=size, replace=False)
-    return tuple(candidates[np.sort(chosen)])
-
-
-def _recompute(history: pd.DataFrame, config: FeaturesConfig, end: pd.Timestamp) -> pd.DataFrame:
-    try:
-        return make_features(history, config)
-    except Exception as error:
-        where = config.builder or "the feature builder"
-        kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "
-        raise FeatureError(
-            f"features.builder: {where} fails on history that ends on {end:%Y-%m-%d} ({kind}"
-            f"{error}); it must work on history up to any date that has features"
-        ) from error

@@ -1,7 +1,9 @@
-"""Checks of what models are trained on: market data, labels and features."""
+"""Checks of what models are trained on: market data, labels, features and splits."""
 
-from collections.abc import Iterable, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -9,128 +11,268 @@ import pandas as pd
 from numpy.typing import NDArray
 from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
-from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.checks.catalogue import Finding
+from model2_assets.checks.controls import lookahead_control
+from model2_assets.checks.tables import TableChecks, row_name
+from model2_assets.config import ChecksConfig, FeaturesConfig, LabelsConfig
 from model2_assets.config.partition import horizon_days
+from model2_assets.cross_validation import OverlapProof, prove_no_overlap
+from model2_assets.cross_validation.table import check_min_samples, count_samples, coverage_text
+from model2_assets.errors import CrossValidationError
 from model2_assets.evaluation.stability import missing_by_column
 from model2_assets.market_data.history import HistoryChanges, compare_history
 from model2_assets.panel import row_chunks
+from model2_assets.storage.read import PreviousResult
+
+_ONE_DAY = timedelta(days=1)
+_LISTED = 5
 
 
-def check_labels_consistent(
-    labels: pd.DataFrame,
-    panel: pd.DataFrame,
-    *,
-    horizons: Sequence[str],
-    execution_lag_days: int,
-) -> CheckOutcome:
-    """Check that labels cover every horizon and say how far each looks ahead.
+@dataclass(frozen=True, eq=False)
+class MarketDataChecks(TableChecks):
+    """Market data."""
 
-    Parameters
-    ----------
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        The candidate.
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market data that it was made from.
-    horizons : sequence of str
-        Such as ``("21d", "63d")``.
-    execution_lag_days : int
-        Own bars from signal to entry.
+    contract_name = "MarketData"
 
-    Returns
-    -------
-    CheckOutcome
-        Named ``consistent``: all columns of all horizons, rows of the universe only, a
-        label end exactly where there is a label, and no earlier than the instrument's
-        own bar at which the position is left. An end that is too early would let train
-        rows through the purge.
-    """
-    problems = _foreign_rows(labels, panel)
-    for horizon in horizons:
-        names = [f"forward_return_{horizon}", f"label_{horizon}", f"label_end_{horizon}"]
-        absent = [name for name in names if name not in labels.columns]
-        if absent:
-            problems.append(f"column {absent[0]!r} is missing")
-            continue
-        label, end = labels[names[1]], labels[names[2]]
-        problems += _first(
-            labels.index,
-            np.asarray(label.notna() != end.notna()),
-            f"{names[1]} and {names[2]} are not missing together",
-        )
-        if is_datetime64_dtype(end.dtype):
-            exits = exit_dates(panel, labels.index, horizon_days(horizon) + execution_lag_days)
-            early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
-            problems += _first(
-                labels.index, early, f"{names[2]} is before the own bar at which the position ends"
-            )
+    timezone: str
+    max_age_weekdays: int | None
+    previous: PreviousResult | None = None
+    now: datetime | None = None
+
+    def fresh(self) -> Finding:
+        """Count the Mondays to Fridays after the last session up to today.
+
+        On Saturday Friday's session is 0 weekdays old, on Tuesday Monday's is 1. Holidays are not
+        known, and count. A session of the future fails where an age is demanded; one day ahead
+        is that of a market across the date line.
+        """
+        limit = self.max_age_weekdays
+        last = self.table.index.get_level_values("datetime").max().date()
+        today = (self.now or datetime.now(UTC)).astimezone(ZoneInfo(self.timezone)).date()
+        age = max(int(np.busday_count(last + _ONE_DAY, today + _ONE_DAY)), 0)
+        is_ahead = last > today + _ONE_DAY
+        passed = limit is None or not (is_ahead or age > limit)
+        text = f"last session {last:%Y-%m-%d}, {age:,} weekdays old on {today:%Y-%m-%d}"
+        if is_ahead:
+            text = f"last session {last:%Y-%m-%d} lies in the future: today is {today:%Y-%m-%d}"
+        if limit is None:
+            text += "; no age is demanded (market_data.max_age_weekdays)"
+        elif passed:
+            text += f", allowed are {limit}"
+        elif is_ahead:
+            text += "; correct the dates of the source"
         else:
-            problems.append(f"{names[2]} is {end.dtype}, not a date without time zone")
-        problems += _first(labels.index, _infinite(label), f"{names[1]} is infinite")
+            text += f", allowed are {limit}: update the source, or raise max_age_weekdays"
+        return Finding(passed, text, {"age_weekdays": age, "today": f"{today}"})
+
+    def history_unchanged(self) -> Finding:
+        """Compare past closes with those of the last run.
+
+        Closes that were all multiplied by one factor are a split, and are named with it. Adjusted
+        closes whose factor is constant on stretches of dates were adjusted for later dividends or
+        splits. Neither is counted as restated: returns within a stretch stay what they were.
+        """
+        assert self.previous is not None
+        before = self.previous.table
+        if before is None or not len(before):
+            return Finding(True, self.previous.problem or "there is no panel of an earlier run")
+        changes = compare_history(self.table, before)
+        problems = list(_history_problems(changes))
+        text = "; ".join(problems) or f"all {changes.compared_rows:,} past rows are as they were"
+        if problems:
+            text += (
+                ": ask the source why, and compare with the last run's results, which are kept as "
+                "versions"
+            )
+        return Finding(
+            passed=not problems,
+            description="; ".join([text, *_history_notes(changes)]),
+            values={
+                "compared_rows": changes.compared_rows,
+                "restated_values": changes.restated_values,
+                "restated_instruments": changes.restated_instruments,
+                "splits": len(changes.splits),
+                "readjusted_instruments": len(changes.readjusted),
+                "vanished_rows": len(changes.vanished),
+                "inserted_rows": len(changes.inserted),
+            },
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LabelsChecks(TableChecks):
+    """Labels, the market data that they were made from, and their settings."""
+
+    contract_name = "Labels"
+
+    market_data: pd.DataFrame
+    config: LabelsConfig
+
+    def consistent(self) -> Finding:
+        """Compare every horizon with the market data, and label with label end."""
+        horizons = self.config.horizon_keys
+        problems = [
+            *_foreign_rows(self.table, self.market_data),
+            *(problem for horizon in horizons for problem in self._problems(horizon)),
+        ]
+        labels = {h: f"label_{h}" for h in horizons if f"label_{h}" in self.table.columns}
+        return Finding.of(
+            problems,
+            f"{len(horizons)} horizons, {len(self.table):,} rows",
+            {f"labelled_{h}": int(self.table[name].notna().sum()) for h, name in labels.items()},
+        )
+
+    def _problems(self, horizon: str) -> Iterator[str]:
+        names = [f"{kind}_{horizon}" for kind in ("forward_return", "label", "label_end")]
+        for name in names:
+            if name not in self.table.columns:
+                yield f"column {name!r} is missing"
+                return
+        index, label, end = self.table.index, self.table[names[1]], self.table[names[2]]
+        apart = np.asarray(label.notna() != end.notna())
+        yield from _first(index, apart, f"{names[1]} and {names[2]} are not missing together")
+        if is_datetime64_dtype(end.dtype):
+            # An end that is too early would let train rows through the purge.
+            bars = horizon_days(horizon) + self.config.execution_lag_days
+            exits = exit_dates(self.market_data, index, bars)
+            early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
+            text = f"{names[2]} is before the own bar at which the position ends"
+            yield from _first(index, early, text)
+        else:
+            yield f"{names[2]} is {end.dtype}, not a date without time zone"
+        yield from _first(index, _infinite(label), f"{names[1]} is infinite")
         if not label.notna().any():
-            problems.append(f"{names[1]} has no value at all; shorten the horizon")
-    return CheckOutcome(
-        "consistent",
-        passed=not problems,
-        description="; ".join(problems) or f"{len(horizons)} horizons, {len(labels):,} rows",
+            yield f"{names[1]} has no value at all; shorten the horizon"
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturesChecks(TableChecks):
+    """Features, the market data that they were made from, their settings, and the limits."""
+
+    contract_name = "Features"
+
+    market_data: pd.DataFrame
+    config: FeaturesConfig
+    limits: ChecksConfig
+
+    def consistent(self) -> Finding:
+        """Compare the rows with the market data, and look for what is infinite."""
+        features, (n_rows, n_features) = self.table, self.table.shape
+        problems = _foreign_rows(features, self.market_data)
+        if features.empty:
+            problems.append(f"there are {n_rows} rows and {n_features} features")
+        for name in _columns_with_infinity(features)[:1]:
+            text = f"feature {name!r} is infinite"
+            problems += _first(features.index, _infinite(features[name]), text)
+        missing = 1.0 if features.empty else float(np.mean(missing_by_column(features) / n_rows))
+        return Finding.of(
+            problems,
+            f"{n_features} features, {n_rows:,} rows, {missing:.2%} missing",
+            {"features": n_features, "rows": n_rows, "missing_share": missing},
+        )
+
+    def lookahead_control(self) -> Finding:
+        """Make them again on history that was cut."""
+        return lookahead_control(
+            self.table,
+            self.market_data,
+            self.config,
+            n_dates=self.limits.lookahead_control_dates,
+            seed=self.limits.controls_seed,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class SplitsChecks(TableChecks):
+    """Splits, the labels that purge them, and the rows that train and test of a split need."""
+
+    contract_name = "CVSplits"
+
+    labels: pd.DataFrame
+    min_samples: int
+
+    @cached_property
+    def proof(self) -> OverlapProof:
+        """The independent count, made from the labels and not by the splitter."""
+        return prove_no_overlap(self.table, self.labels)
+
+    def no_label_overlap(self) -> Finding:
+        """Look at the proof."""
+        return check_no_label_overlap(self.proof)
+
+    def minimum_samples(self) -> Finding:
+        """Count the labelled rows of every split and horizon."""
+        needed = self.min_samples
+        counts = count_samples(self.table, self.labels)[["train", "test"]].to_numpy()
+        smallest = int(counts.min(initial=0 if not counts.size else 2**62))
+        problems = []
+        try:
+            check_min_samples(self.table, self.labels, min_samples=needed)
+        except CrossValidationError as error:
+            problems = [str(error)]
+        return Finding.of(
+            problems,
+            f"the smallest fold has {smallest:,} rows, needed {needed:,}; "
+            f"{coverage_text(self.table)}",
+            {"smallest": smallest, "needed": needed},
+        )
+
+
+def check_no_label_overlap(proof: OverlapProof) -> Finding:
+    """Check that no train row's label interval touches a test row's.
+
+    Where every horizon has splits of its own, the intervals are those of its own labels. Then
+    the description adds how many train rows touch the longest window of a test row, which is no
+    fault but forbids stacking.
+    """
+    splits = len(proof.per_split)
+    text = proof.first_overlap or f"0 overlapping rows in {splits} splits"
+    if proof.n_overlaps_longest > proof.n_overlaps:
+        text += (
+            f"; purged per horizon, {proof.n_overlaps_longest:,} train rows overlap the longest "
+            f"window of a test row: do not put predictions of different horizons side by side"
+        )
+    return Finding(
+        passed=proof.n_overlaps == 0,
+        description=text,
         values={
-            f"labelled_{h}": int(labels[f"label_{h}"].notna().sum())
-            for h in horizons
-            if f"label_{h}" in labels.columns
+            "overlaps": proof.n_overlaps,
+            "overlaps_of_longest_window": proof.n_overlaps_longest,
+            "splits": splits,
         },
     )
 
 
-def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> CheckOutcome:
-    """Check that features belong to rows of the universe and are numbers.
+def _history_problems(changes: HistoryChanges) -> Iterator[str]:
+    if changes.restated_values:
+        yield (
+            f"{changes.restated_values:,} past closes of {changes.restated_instruments:,} "
+            f"instruments were restated, first {changes.first_restated}"
+        )
+    for rows, verb in ((changes.vanished, "vanished"), (changes.inserted, "were inserted")):
+        if len(rows):
+            names = rows.get_level_values("instrument").nunique()
+            yield f"{len(rows):,} past rows of {names:,} instruments {verb}, first {row_name(rows)}"
 
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features)
-        The candidate.
-    panel : DataFrame of shape (n_bars, n_columns)
-        The market data that it was made from.
 
-    Returns
-    -------
-    CheckOutcome
-        Named ``consistent``: at least one feature and one row, rows of the universe
-        only, nothing infinite.
-    """
-    problems = _foreign_rows(features, panel)
-    if features.empty:
-        problems.append(f"there are {len(features)} rows and {features.shape[1]} features")
-    infinite = _columns_with_infinity(features)
-    if infinite:
-        bad = _infinite(features[infinite[0]])
-        problems += _first(features.index, bad, f"feature {infinite[0]!r} is infinite")
-    counts = missing_by_column(features)
-    missing = 1.0 if features.empty else float(np.mean(counts / len(features)))
-    return CheckOutcome(
-        "consistent",
-        passed=not problems,
-        description="; ".join(problems)
-        or f"{features.shape[1]} features, {len(features):,} rows, {missing:.2%} missing",
-        values={"features": features.shape[1], "rows": len(features), "missing_share": missing},
-    )
+def _history_notes(changes: HistoryChanges) -> Iterator[str]:
+    for split in changes.splits[:_LISTED]:
+        volume = f", volume × {split.volume_factor:.6g}" if split.volume_factor else ""
+        yield (
+            f"split of {split.instrument}: closes × {split.factor:.6g} up to "
+            f"{split.until:%Y-%m-%d}{volume}"
+        )
+    if len(changes.splits) > _LISTED:
+        yield f"{len(changes.splits) - _LISTED:,} further splits"
+    if changes.readjusted:
+        yield (
+            f"adjusted closes of {len(changes.readjusted):,} instruments were adjusted anew by "
+            f"factors constant on stretches, first {changes.readjusted[0]}"
+        )
 
 
 def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
-    """Return the date of each instrument's own bar so many bars later; NaT where none is.
-
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_bars, n_columns)
-        The market data, in canonical order.
-    index : MultiIndex of shape (n_rows,)
-        Rows to look from.
-    bars : int
-        Own bars from a row to its exit.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), datetime64[us]
-        Exit dates.
-    """
+    """Return the date of each instrument's own bar so many bars later; NaT where none is."""
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
     exits = dates.groupby(level="instrument").shift(-bars)
     return exits.reindex(index).to_numpy(dtype="datetime64[us]")
@@ -161,150 +303,4 @@ def _infinite(values: pd.Series) -> NDArray[np.bool_]:
 def _first(index: pd.Index, rows: NDArray[np.bool_], text: str) -> list[str]:
     if not rows.any():
         return []
-    instrument, date = index[int(np.argmax(rows))]
-    return [f"{text}: {int(rows.sum()):,} rows, first {instrument} {date:%Y-%m-%d}"]
-
-
-_NAME = "history_unchanged"
-_LISTED = 5
-
-
-def check_history_unchanged(
-    panel: pd.DataFrame, previous: pd.DataFrame | None, *, problem: str = ""
-) -> CheckOutcome:
-    """Warn where past closes differ from those of the last run.
-
-    Closes that were all multiplied by one factor are a split, and are named with it. Adjusted
-    closes whose factor is constant on stretches of dates were adjusted for later dividends or
-    splits. Neither is counted as restated: returns within a stretch stay what they were.
-
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The candidate.
-    previous : DataFrame of shape (n_previous_rows, n_previous_columns) or None
-        The panel of the last run; None if there is none.
-    problem : str, default ""
-        Why there is nothing to compare with, where `previous` is None.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``history_unchanged``, of severity ``warn``. Rows that vanished from the dates of
-        the last run, or were inserted among them, fail it too.
-    """
-    if previous is None or not len(previous):
-        description = problem or "there is no panel of an earlier run"
-        return CheckOutcome(_NAME, passed=True, severity="warn", description=description)
-    changes = compare_history(panel, previous)
-    problems = _problems(changes)
-    text = "; ".join(problems) or f"all {changes.compared_rows:,} past rows are as they were"
-    if problems:
-        text += (
-            ": ask the source why, and compare with the last run's results, which are kept as "
-            "versions"
-        )
-    notes = [*_split_notes(changes), *_adjustment_notes(changes)]
-    return CheckOutcome(
-        _NAME,
-        passed=not problems,
-        severity="warn",
-        description="; ".join([text, *notes]),
-        values={
-            "compared_rows": changes.compared_rows,
-            "restated_values": changes.restated_values,
-            "restated_instruments": changes.restated_instruments,
-            "splits": len(changes.splits),
-            "readjusted_instruments": len(changes.readjusted),
-            "vanished_rows": len(changes.vanished),
-            "inserted_rows": len(changes.inserted),
-        },
-    )
-
-
-def _problems(changes: HistoryChanges) -> list[str]:
-    problems = []
-    if changes.restated_values:
-        problems.append(
-            f"{changes.restated_values:,} past closes of {changes.restated_instruments:,} "
-            f"instruments were restated, first {changes.first_restated}"
-        )
-    for rows, verb in ((changes.vanished, "vanished"), (changes.inserted, "were inserted")):
-        if len(rows):
-            instrument, date = rows[0]
-            names = rows.get_level_values("instrument").nunique()
-            problems.append(
-                f"{len(rows):,} past rows of {names:,} instruments {verb}, first {instrument} "
-                f"{date:%Y-%m-%d}"
-            )
-    return problems
-
-
-def _split_notes(changes: HistoryChanges) -> Iterable[str]:
-    for split in changes.splits[:_LISTED]:
-        volume = f", volume × {split.volume_factor:.6g}" if split.volume_factor else ""
-        yield (
-            f"split of {split.instrument}: closes × {split.factor:.6g} up to "
-            f"{split.until:%Y-%m-%d}{volume}"
-        )
-    if len(changes.splits) > _LISTED:
-        yield f"{len(changes.splits) - _LISTED:,} further splits"
-
-
-def _adjustment_notes(changes: HistoryChanges) -> Iterable[str]:
-    if changes.readjusted:
-        yield (
-            f"adjusted closes of {len(changes.readjusted):,} instruments were adjusted anew by "
-            f"factors constant on stretches, first {changes.readjusted[0]}"
-        )
-
-
-_ACROSS_THE_DATE_LINE = timedelta(days=1)
-"""A session may be dated a day ahead of the configured time zone."""
-
-
-def check_fresh(
-    last_session: date, *, now: datetime, timezone: str, max_age_weekdays: int | None
-) -> CheckOutcome:
-    """Check that the last session is not too old.
-
-    Parameters
-    ----------
-    last_session : date
-        The newest date of the panel.
-    now : datetime
-        The time, with a time zone.
-    timezone : str
-        IANA time zone that says which day it is, such as ``America/New_York``.
-    max_age_weekdays : int or None
-        Largest age allowed; None: any.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``fresh``. The age is the number of Mondays to Fridays after the last session up
-        to today: on Saturday Friday's session is 0 weekdays old, on Tuesday Monday's is 1.
-        Holidays are not known, and count. A session of the future fails where an age is
-        demanded.
-    """
-    today = now.astimezone(ZoneInfo(timezone)).date()
-    age = max(int(np.busday_count(last_session + _ONE_DAY, today + _ONE_DAY)), 0)
-    is_ahead = last_session > today + _ACROSS_THE_DATE_LINE
-    text = f"last session {last_session:%Y-%m-%d}, {age:,} weekdays old on {today:%Y-%m-%d}"
-    if is_ahead:
-        text = f"last session {last_session:%Y-%m-%d} lies in the future: today is {today:%Y-%m-%d}"
-    passed = max_age_weekdays is None or not (is_ahead or age > max_age_weekdays)
-    if max_age_weekdays is None:
-        text += "; no age is demanded (market_data.max_age_weekdays)"
-    elif passed:
-        text += f", allowed are {max_age_weekdays}"
-    elif is_ahead:
-        text += "; correct the dates of the source"
-    else:
-        text += f", allowed are {max_age_weekdays}: update the source, or raise max_age_weekdays"
-    return CheckOutcome(
-        "fresh", passed=passed, description=text, values={"age_weekdays": age, "today": f"{today}"}
-    )
-
-
-_ONE_DAY = timedelta(days=1)
+    return [f"{text}: {int(rows.sum()):,} rows, first {row_name(index, int(np.argmax(rows)))}"]

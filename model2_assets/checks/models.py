@@ -1,149 +1,276 @@
-"""Checks of fold models and what is derived from them."""
+"""Checks of models, of what is read off them, and of what they predict live."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.checks.catalogue import Finding, Values
+from model2_assets.checks.inputs import exit_dates
+from model2_assets.checks.tables import PredictionChecks, TableChecks, each_once
+from model2_assets.evaluation.stability import population_stability, stretch_stability
+from model2_assets.panel import INDEX_NAMES
+from model2_assets.storage.models import Manifest
+from model2_assets.training import FittedModels
+from model2_assets.training.data import hash_row_order
 
-if TYPE_CHECKING:
-    from model2_assets.storage.models import Manifest
-    from model2_assets.training import FittedModels
-
-
-def check_models_complete(fitted: "FittedModels") -> CheckOutcome:
-    """Check that every split has exactly one model.
-
-    Parameters
-    ----------
-    fitted : FittedModels
-        The candidate.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``complete``.
-    """
-    found = sorted(model.split_id for model in fitted.models)
-    expected = list(range(fitted.n_splits))
-    return CheckOutcome(
-        "complete",
-        passed=found == expected,
-        description=f"models of splits {found}, expected {expected}",
-        values={"models": len(found), "splits": fitted.n_splits},
-    )
+USUAL_QUANTILE = 0.95
+"""Of the out-of-fold predictions' own stretches, the share that counts as usual."""
 
 
-def check_final_complete(
-    fitted: "FittedModels", *, features: pd.DataFrame, labels: pd.DataFrame
-) -> CheckOutcome:
-    """Check that there is one model, and that it was trained on every labelled row.
+@dataclass(frozen=True)
+class FoldModelsChecks:
+    """Fold models: the splits that have one, and the splits that there are."""
 
-    The rows are found once more, by a join of the two tables, and compared in number and,
-    by their hash, one by one and in canonical order.
+    found: Sequence[int]
+    expected: Sequence[int]
 
-    Parameters
-    ----------
-    fitted : FittedModels
-        The candidate, with its provenance.
-    features, labels : DataFrame
-        The tables that it was made from.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``complete``.
-    """
-    return _final_complete(
-        [model.n_train for model in fitted.models],
-        horizon=fitted.provenance.horizon,
-        row_order_hash=fitted.provenance.row_order_hash,
-        features=features,
-        labels=labels,
-    )
+    def complete(self) -> Finding:
+        """Compare the two."""
+        models, splits = sorted(self.found), sorted(self.expected)
+        text = f"models of splits {models}, expected {splits}"
+        return Finding(models == splits, text, {"models": len(models), "splits": len(splits)})
 
 
-def check_stored_final_complete(
-    manifest: "Manifest", *, features: pd.DataFrame, labels: pd.DataFrame
-) -> CheckOutcome:
-    """Check what `check_final_complete` does of the model that a manifest describes.
+@dataclass(frozen=True, eq=False)
+class FinalModelChecks:
+    """A final model."""
 
-    Parameters
-    ----------
-    manifest : Manifest
-        Of the stored final model.
-    features, labels : DataFrame
-        The stored tables.
+    n_train: Sequence[int]
+    horizon: str
+    row_order_hash: str
+    features: pd.DataFrame
+    labels: pd.DataFrame
 
-    Returns
-    -------
-    CheckOutcome
-        Named ``complete``.
-    """
-    return _final_complete(
-        [fold.n_train for fold in manifest.folds],
-        horizon=manifest.horizon,
-        row_order_hash=manifest.row_order_hash,
-        features=features,
-        labels=labels,
-    )
+    @classmethod
+    def of(
+        cls, fitted: FittedModels, *, features: pd.DataFrame, labels: pd.DataFrame
+    ) -> "FinalModelChecks":
+        """Return those of a candidate."""
+        made = fitted.provenance
+        n_train = [model.n_train for model in fitted.models]
+        return cls(n_train, made.horizon, made.row_order_hash, features, labels)
 
+    @classmethod
+    def of_stored(
+        cls, manifest: Manifest, *, features: pd.DataFrame, labels: pd.DataFrame
+    ) -> "FinalModelChecks":
+        """Return those of the model that a manifest describes."""
+        n_train = [fold.n_train for fold in manifest.folds]
+        return cls(n_train, manifest.horizon, manifest.row_order_hash, features, labels)
 
-def _final_complete(
-    n_train: Sequence[int],
-    *,
-    horizon: str,
-    row_order_hash: str,
-    features: pd.DataFrame,
-    labels: pd.DataFrame,
-) -> CheckOutcome:
-    from model2_assets.training.data import hash_row_order
-
-    joined = labels[[f"label_{horizon}"]].join(features[[]], how="inner").dropna()
-    expected = joined.sort_index(level=["datetime", "instrument"]).index
-    assert isinstance(expected, pd.MultiIndex)
-    trained = sum(n_train)
-    same_rows = row_order_hash == hash_row_order(expected)
-    problems = [] if len(n_train) == 1 else [f"{len(n_train)} models, expected one"]
-    if trained != len(expected) or not same_rows:
-        problems.append(
-            f"trained on {trained:,} rows, which are not the {len(expected):,} that have features "
-            f"and a label of {horizon}, in canonical order; materialize final_models again"
+    def complete(self) -> Finding:
+        """Find the rows once more, by a join of the two tables, and compare number and hash."""
+        label = self.labels[[f"label_{self.horizon}"]]
+        joined = label.join(self.features[[]], how="inner").dropna()
+        expected = joined.sort_index(level=["datetime", "instrument"]).index
+        assert isinstance(expected, pd.MultiIndex)
+        trained, models = sum(self.n_train), len(self.n_train)
+        problems = [] if models == 1 else [f"{models} models, expected one"]
+        if trained != len(expected) or self.row_order_hash != hash_row_order(expected):
+            problems.append(
+                f"trained on {trained:,} rows, which are not the {len(expected):,} that have "
+                f"features and a label of {self.horizon}, in canonical order; materialize "
+                f"final_models again"
+            )
+        return Finding(
+            passed=not problems,
+            description="; ".join(problems)
+            or f"one model, trained on all {trained:,} labelled rows",
+            values={
+                "models": models,
+                "trained_rows": trained,
+                "labelled_rows": len(expected),
+            },
         )
-    return CheckOutcome(
-        "complete",
-        passed=not problems,
-        description="; ".join(problems) or f"one model, trained on all {trained:,} labelled rows",
-        values={
-            "models": len(n_train),
-            "trained_rows": trained,
-            "labelled_rows": len(expected),
-        },
-    )
 
 
-def check_every_feature(importance: pd.DataFrame, feature_names: Sequence[str]) -> CheckOutcome:
-    """Check that importances have a row for every feature.
+@dataclass(frozen=True, eq=False)
+class ImportanceChecks(TableChecks):
+    """Importances, and the features that the models were given."""
 
-    Parameters
-    ----------
-    importance : DataFrame of shape (n_features, n_columns)
-        With the column ``feature``.
-    feature_names : sequence of str
-        What the models were given.
+    contract_name = "FeatureImportance"
 
-    Returns
-    -------
-    CheckOutcome
-        Named ``every_feature``.
+    feature_names: Sequence[str]
+
+    def every_feature(self) -> Finding:
+        """Compare the two."""
+        names = self.feature_names
+        missing = sorted(set(names) - set(self.table["feature"]))
+        return Finding(
+            passed=not missing and len(self.table) == len(names),
+            description=f"features without a row: {', '.join(missing)}"
+            if missing
+            else f"{len(self.table)} rows for {len(names)} features",
+            values={"features": len(names), "missing": len(missing)},
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class ScoresChecks(TableChecks):
+    """Scores; where they are read from disk, with those of the stored predictions."""
+
+    contract_name = "CVScores"
+
+    recomputed: pd.DataFrame | None = None
+
+    def scores_current(self) -> Finding:
+        """Compare the two, to a billionth: other processors round otherwise."""
+        assert self.recomputed is not None
+        keys = ["scope", "fold_id", "split_id", "path_id", "metric"]
+        old, new = (
+            frame.set_index(keys)["value"].sort_index() for frame in (self.table, self.recomputed)
+        )
+        wrong: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
+        text = f"{len(old):,} scores are those of the stored predictions"
+        same_rows = old.index.equals(new.index)
+        if not same_rows:
+            text = (
+                f"{len(old):,} scores are stored, of others than the {len(new):,} that the stored "
+                f"predictions have; materialize cv_scores again"
+            )
+        else:
+            wrong = np.flatnonzero(~np.isclose(old, new, rtol=1e-9, atol=1e-12, equal_nan=True))
+        if wrong.size:
+            scope, *_, metric = old.index[wrong[0]]
+            text = (
+                f"{wrong.size:,} of {len(old):,} scores are not those of the stored predictions, "
+                f"first {metric} of scope {scope}; materialize cv_scores again"
+            )
+        values = {"scores": len(old), "wrong_scores": wrong.size}
+        return Finding(same_rows and not wrong.size, text, values)
+
+
+@dataclass(frozen=True, eq=False)
+class LiveChecks(PredictionChecks):
+    """Live predictions."""
+
+    contract_name = "LivePredictions"
+
+    market_data: pd.DataFrame
+    features: pd.DataFrame
+    label: pd.Series
+    oof_paths: pd.DataFrame
+    bars: int
+    psi_warn: float
+
+    def coverage(self) -> Finding:
+        """Find the live rows once more, and compare."""
+        live = self.table.index
+        expected = expected_live_rows(self.market_data, self.label, self.features, bars=self.bars)
+        surplus = (
+            "rows are not live: they have a label, their horizon has ended, or their instrument "
+            "does not trade on the last date"
+        )
+        problems, counts = each_once(live, expected, surplus)
+        values = {"live_rows": len(expected), **counts}
+        return Finding.of(problems, f"{len(live):,} live rows, each once", values)
+
+    def newest_date(self) -> Finding:
+        """Look for the last date of the market data, or say why it is missing."""
+        last = _last_date(self.market_data)
+        today = self.market_data.index.isin([last], level="datetime")
+        members = self.market_data["in_universe"].to_numpy(dtype=bool)
+        tradable = int(np.count_nonzero(today & members))
+        predicted = int(np.count_nonzero(self.table.index.isin([last], level="datetime")))
+        if predicted:
+            text = f"{predicted:,} of {tradable:,} instruments that trade on {last:%Y-%m-%d}"
+        elif not tradable:
+            text = (
+                f"no instrument is in the universe on {last:%Y-%m-%d}, the last date of the market "
+                f"data; extend market_data.universe, or remove that date"
+            )
+        else:
+            text = (
+                f"none of the {tradable:,} instruments that trade on {last:%Y-%m-%d}, the last "
+                f"date of the market data, has features there; give it complete bars, or remove "
+                f"that date"
+            )
+        values: Values = {
+            "last_date": f"{last:%Y-%m-%d}",
+            "instruments": predicted,
+            "tradable_instruments": tradable,
+        }
+        return Finding(predicted > 0, text, values)
+
+    def resembles_oof(self) -> Finding:
+        """Compare the distribution of live with that of out-of-fold predictions of single models.
+
+        All live predictions are compared with all out-of-fold predictions, in bps and pooled over
+        dates, by the population stability index on deciles of the latter. Live rows are few dates
+        whose predictions move together, so a short history differs from itself by more than a
+        convention for independent values allows. So what fails is above the limit (by convention
+        0.25) and also above what 95% of the out-of-fold predictions' own stretches of as many
+        dates show.
+        """
+        now, before = _finite(self.table), _finite(self.oof_paths.set_index(list(INDEX_NAMES)))
+        found = population_stability(before, now).index
+        n_dates = now.index.get_level_values("datetime").nunique()
+        assert isinstance(before.index, pd.MultiIndex)
+        stretches = stretch_stability(before, before.index, n_dates=max(n_dates, 1))
+        usual = float(np.quantile(stretches, USUAL_QUANTILE)) if stretches.size else 0.0
+        moments = {
+            f"{name}_{moment}_bps": float(getattr(values, moment)())
+            for name, values in (("live", now), ("oof", before))
+            for moment in ("mean", "std")
+        }
+        values = {
+            "psi": found,
+            "psi_warn": self.psi_warn,
+            "psi_of_oof_stretches": usual,
+            "live_rows": len(self.table),
+            "live_dates": n_dates,
+            **moments,
+        }
+        return Finding(
+            passed=bool(found <= max(self.psi_warn, usual)),
+            description=_resemblance(found, usual, self.psi_warn, moments),
+            values=values,
+        )
+
+
+def expected_live_rows(
+    market_data: pd.DataFrame, label: pd.Series, features: pd.DataFrame, *, bars: int
+) -> pd.MultiIndex:
+    """Find the live rows once more, from the labels and the exit date of every row.
+
+    These are rows with features, no label and no exit bar, of the members of the universe that
+    have a bar on the last date.
     """
-    missing = sorted(set(feature_names) - set(importance["feature"]))
-    return CheckOutcome(
-        "every_feature",
-        passed=not missing and len(importance) == len(feature_names),
-        description=f"features without a row: {', '.join(missing)}"
-        if missing
-        else f"{len(importance)} rows for {len(feature_names)} features",
-        values={"features": len(feature_names), "missing": len(missing)},
+    known = label.dropna().index
+    unlabelled = features.index[~features.index.isin(known)]
+    open_rows = unlabelled[np.isnat(exit_dates(market_data, unlabelled, bars))]
+    today = market_data.loc[market_data.index.isin([_last_date(market_data)], level="datetime")]
+    members = today.index.get_level_values("instrument")[today["in_universe"].to_numpy(dtype=bool)]
+    expected = open_rows[open_rows.isin(members, level="instrument")]
+    assert isinstance(expected, pd.MultiIndex)
+    return expected
+
+
+def _resemblance(index: float, usual: float, limit: float, moments: Mapping[str, float]) -> str:
+    if np.isnan(index):
+        return "no predictions to compare; materialize oof_predictions and live_predictions again"
+    found = (
+        f"population stability index {index:.3f} of live against out-of-fold predictions; "
+        f"95% of the latter's own stretches of as many dates stay below {usual:.3f}"
     )
+    if index <= max(limit, usual):
+        return found
+    return (
+        f"{found}, and the limit is {limit:g}: live {moments['live_mean_bps']:.1f} ± "
+        f"{moments['live_std_bps']:.1f} bps, out-of-fold {moments['oof_mean_bps']:.1f} ± "
+        f"{moments['oof_std_bps']:.1f} bps; look at the newest bars and features before trading"
+    )
+
+
+def _finite(frame: pd.DataFrame) -> pd.Series:
+    values: pd.Series = frame["prediction"][np.isfinite(frame["prediction"].to_numpy())]
+    return values
+
+
+def _last_date(market_data: pd.DataFrame) -> pd.Timestamp:
+    last = market_data.index.get_level_values("datetime").max()
+    assert isinstance(last, pd.Timestamp)
+    return last

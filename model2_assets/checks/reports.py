@@ -2,9 +2,11 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from html.parser import HTMLParser
 
-from model2_assets.checks.outcome import CheckOutcome
+from model2_assets.checks.catalogue import Finding
 
 REPORT_MB = 5
 """Largest report, 10^6 bytes: what any mail system takes."""
@@ -13,7 +15,7 @@ _FETCHED = frozenset(
     {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "background"}
 )
 _FETCHING_TAGS = frozenset(
-    {
+    [
         "script",
         "link",
         "iframe",
@@ -25,111 +27,10 @@ _FETCHING_TAGS = frozenset(
         "audio",
         "video",
         "form",
-    }
+    ]
 )
 _STYLE_REFERENCE = re.compile(r"@import|url\(\s*['\"]?(?!#)", re.IGNORECASE)
 _SCHEME = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
-
-
-def check_report_complete(html: str, parts: Sequence[str]) -> CheckOutcome:
-    """Check that every part of a report is there, once.
-
-    Parameters
-    ----------
-    html : str
-        The report.
-    parts : sequence of str
-        Ids of its sections, tables and charts.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``complete``.
-    """
-    found = _read(html).ids
-    missing = [part for part in parts if part not in found]
-    repeated = sorted({part for part in found if found.count(part) > 1})
-    problems = [f"{part} is missing" for part in missing]
-    problems += [f"{part} is there more than once" for part in repeated]
-    return CheckOutcome(
-        "complete",
-        passed=not problems,
-        description="; ".join(problems) + "; correct the report's template"
-        if problems
-        else f"all {len(parts)} parts",
-        values={"parts": len(parts), "missing": len(missing), "repeated": len(repeated)},
-    )
-
-
-def check_self_contained(html: str) -> CheckOutcome:
-    """Check that a report opens offline: it fetches nothing and runs nothing.
-
-    Parameters
-    ----------
-    html : str
-        The report.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``self_contained``. Links between reports are relative and no fetches.
-    """
-    problems = _read(html).problems
-    return CheckOutcome(
-        "self_contained",
-        passed=not problems,
-        description=f"it would fetch or run {problems[0]} and {len(problems) - 1} others; correct "
-        f"the report's template"
-        if problems
-        else "fetches nothing, runs nothing",
-        values={"external_references": len(problems)},
-    )
-
-
-def check_report_size(html: str, *, limit_mb: float = REPORT_MB) -> CheckOutcome:
-    """Check that a report is small enough to be sent.
-
-    Parameters
-    ----------
-    html : str
-        The report.
-    limit_mb : float, default 5
-        Limit in 10^6 bytes of UTF-8, exclusive.
-
-    Returns
-    -------
-    CheckOutcome
-        Named ``size``.
-    """
-    megabytes = len(html.encode()) / 1e6
-    return CheckOutcome(
-        "size",
-        passed=megabytes < limit_mb,
-        description=f"{megabytes:.2f} MB, limit {limit_mb:g} MB",
-        values={"size_mb": megabytes, "limit_mb": limit_mb},
-    )
-
-
-def check_report(html: str, parts: Sequence[str]) -> list[CheckOutcome]:
-    """Return all checks of a report.
-
-    Parameters
-    ----------
-    html : str
-        The report.
-    parts : sequence of str
-        Ids of its sections, tables and charts.
-
-    Returns
-    -------
-    list of CheckOutcome
-        ``complete``, ``self_contained`` and ``size``.
-    """
-    return [
-        check_report_complete(html, parts),
-        check_self_contained(html),
-        check_report_size(html),
-    ]
 
 
 class _Reader(HTMLParser):
@@ -170,8 +71,53 @@ class _Reader(HTMLParser):
             self.problems.append(f"{name}={value!r} of <{tag}>")
 
 
-def _read(html: str) -> _Reader:
-    reader = _Reader()
-    reader.feed(html)
-    reader.close()
-    return reader
+@dataclass(frozen=True)
+class ReportChecks:
+    """A report, and the ids of the sections, tables and charts that it has to have."""
+
+    html: str
+    parts: Sequence[str]
+    limit_mb: float = REPORT_MB
+
+    @cached_property
+    def _read(self) -> _Reader:
+        reader = _Reader()
+        reader.feed(self.html)
+        reader.close()
+        return reader
+
+    def complete(self) -> Finding:
+        """Look for every part, once."""
+        found = self._read.ids
+        missing = [part for part in self.parts if part not in found]
+        repeated = sorted({part for part in found if found.count(part) > 1})
+        problems = [f"{part} is missing" for part in missing]
+        problems += [f"{part} is there more than once" for part in repeated]
+        return Finding(
+            passed=not problems,
+            description="; ".join(problems) + "; correct the report's template"
+            if problems
+            else f"all {len(self.parts)} parts",
+            values={"parts": len(self.parts), "missing": len(missing), "repeated": len(repeated)},
+        )
+
+    def self_contained(self) -> Finding:
+        """Look for what it would fetch or run; links between reports are relative, no fetches."""
+        problems = self._read.problems
+        return Finding(
+            passed=not problems,
+            description=f"it would fetch or run {problems[0]} and {len(problems) - 1} others; "
+            f"correct the report's template"
+            if problems
+            else "fetches nothing, runs nothing",
+            values={"external_references": len(problems)},
+        )
+
+    def size(self) -> Finding:
+        """Compare its size in 10^6 bytes of UTF-8 with the limit, which is exclusive."""
+        megabytes = len(self.html.encode()) / 1e6
+        return Finding(
+            passed=megabytes < self.limit_mb,
+            description=f"{megabytes:.2f} MB, limit {self.limit_mb:g} MB",
+            values={"size_mb": megabytes, "limit_mb": self.limit_mb},
+        )

@@ -7,23 +7,34 @@ import dagster as dg
 
 from model2_assets.defs.io_manager import Handover
 from model2_assets.defs.metadata import finite, gallery, readable
-from model2_assets.defs.region import CheckText, Region
+from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from model2_assets.checks import CheckOutcome
+
+
+def stamped(table: "pd.DataFrame", *, inputs: Mapping[str, str], **facts: Any) -> "pd.DataFrame":
+    """Return a table that states its data version, those of its inputs, and further facts."""
+    from model2_assets.storage.data_version import table_digest
+    from model2_assets.storage.provenance import with_provenance
+
+    return with_provenance(table, data_version=table_digest(table), inputs=inputs, **facts)
 
 
 def publish(
     context: dg.AssetExecutionContext,
     region: Region,
     value: Any,
-    outcomes: "Sequence[CheckOutcome]",
+    checks: object,
     *,
-    data_version: str,
     metadata: Mapping[str, Any],
+    data_version: str | None = None,
+    figures: Sequence[str] = (),
     pictures: Callable[[], Mapping[str, bytes]] | None = None,
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
-    """Report the checks of a candidate, then hand it on, or reject it.
+    """Evaluate the checks of a candidate, then hand it on, or reject it.
 
     Parameters
     ----------
@@ -31,14 +42,16 @@ def publish(
         The running step.
     region : Region
         Its region.
-    value : DataFrame or FittedModels
+    value : DataFrame, FittedModels or str
         The candidate.
-    outcomes : sequence of CheckOutcome
-        What the checks found.
-    data_version : str
-        Digest of the candidate's values.
+    checks : object
+        What its checks look at, with a method for each of them.
     metadata : mapping
         Shown on the asset's page.
+    data_version : str, optional
+        Digest of the candidate's values; by default what the table states.
+    figures : sequence of str
+        Names of figures that the checks find, shown there as well.
     pictures : callable, optional
         Returns PNGs by title, shown there as well. Called for a candidate that passed; what
         goes wrong in it is logged as a warning, since no picture is worth a result.
@@ -48,15 +61,17 @@ def publish(
     MaterializeResult
         The candidate, if no check failed that rejects it.
     AssetCheckResult
-        One per outcome.
+        One for each check.
 
     Raises
     ------
     dagster.Failure
         If one did. It names the checks and says where the candidate was put.
     """
-    from model2_assets.checks import rejections
+    from model2_assets.checks import evaluate, rejections
+    from model2_assets.storage.provenance import data_version_of
 
+    outcomes = list(evaluate(region.address(context).asset, checks))
     failed = rejections(outcomes)
     if failed:
         where = _put_aside(context, region, value)
@@ -68,11 +83,15 @@ def publish(
             metadata=where,
             allow_retries=False,
         )
+    found: dict[str, Any] = {}
+    for outcome in outcomes:
+        found |= dict(outcome.values)
+    shown = {**metadata, **{name: found[name] for name in figures}}
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=Handover(value),
-        metadata={**_drawn(context, region, pictures), **readable(metadata)},
-        data_version=dg.DataVersion(data_version),
+        metadata={**_drawn(context, region, pictures), **readable(shown)},
+        data_version=dg.DataVersion(data_version or data_version_of(value)),
     )
     for outcome in outcomes:
         yield check_result(outcome)
@@ -120,29 +139,12 @@ def _drawn(
 
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
-REPORT_CHECKS = {
-    "complete": CheckText("Every section, table and chart is there, once."),
-    "self_contained": CheckText("The file opens offline: it fetches nothing and runs nothing."),
-    "size": CheckText("The file stays below 5 MB."),
-}
-"""Checks of every report, by name."""
-
 
 def report_links(context: dg.AssetExecutionContext, region: Region) -> dict[str, Any]:
-    """Return the link to the running step's report, as metadata.
+    """Return the link to the running step's report, as metadata: its path and its URL.
 
-    Parameters
-    ----------
-    context : AssetExecutionContext
-        The running step.
-    region : Region
-        Its region.
-
-    Returns
-    -------
-    dict of str to metadata value
-        ``report``: its path, and on a local disk ``open_report``: its ``file://`` URL, to be
-        copied into the address bar, since browsers follow no such link from a page of a server.
+    On a local disk there is a ``file://`` URL, to be copied into the address bar, since browsers
+    follow no such link from a page of a server.
     """
     from pathlib import Path
 

@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from model2_assets.checks.catalogue import STORED, checks_of
 from model2_assets.config import Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
@@ -28,9 +29,6 @@ HORIZON, MODEL = "horizon", "model"
 
 OWNERS = ("team:model2",)
 IO_MANAGER_KEY = "store"
-STORED = "stored"
-"""Name of the check that reads an asset again from disk."""
-
 ACCEPTED_PREVIEWS = {
     "Specifying a partitions_def on an AssetCheckSpec is currently in preview": dg.PreviewWarning,
     "Parameter `execution_type` of function `AssetsDefinition.__init__`": dg.BetaWarning,
@@ -65,14 +63,6 @@ class JobNames:
 def job_names(region: str) -> JobNames:
     """Return the names of a region's jobs."""
     return JobNames(f"{region}_preparation", f"{region}_training", f"{region}_summary")
-
-
-@dataclass(frozen=True)
-class CheckText:
-    """What a check promises, for the UI, and whether its failure stops what follows."""
-
-    description: str
-    blocking: bool = True
 
 
 @dataclass(frozen=True)
@@ -123,7 +113,7 @@ class Region:
 
     def stored_check(self, asset: str) -> dg.AssetCheckKey:
         """Return the key of the check that reads one of its assets again from disk."""
-        return dg.AssetCheckKey(self.key(asset), STORED)
+        return dg.AssetCheckKey(self.key(asset), STORED.name)
 
     def results(self, instance: dg.DagsterInstance) -> Results:
         """Return what an instance recorded of its assets, which have to be built."""
@@ -133,18 +123,16 @@ class Region:
         self,
         name: str,
         *,
-        description: str | None = None,
         inputs: tuple[str, ...] = (),
-        checks: Mapping[str, CheckText],
         partitioned: bool = False,
         kinds: tuple[str, ...] = (),
         pool: str | None = None,
     ) -> Callable[[Body], dg.AssetsDefinition]:
         """Return ``dagster.asset`` with the policy that all assets of a region share.
 
-        The body's docstring describes the asset where there is no other description, its
-        costs are measured, and it evaluates the checks before it publishes. `kinds` are shown
-        in the UI besides that of the file; `pool` is the step's concurrency pool.
+        The body's docstring describes the asset, its costs are measured, and it evaluates the
+        checks of the catalogue before it publishes. `kinds` are shown in the UI besides that of
+        the file; `pool` is the step's concurrency pool.
         """
         partitions = self.partitions if partitioned else None
 
@@ -153,7 +141,7 @@ class Region:
                 key=self.key(name),
                 ins={source: dg.AssetIn(key=self.key(source)) for source in inputs},
                 group_name=self.name,
-                description=description or inspect.getdoc(body),
+                description=inspect.getdoc(body),
                 owners=list(OWNERS),
                 kinds={*kinds, _FILE_KINDS[PRODUCTS[name].format]},
                 code_version=code_version(name, self.config, self.name),
@@ -165,13 +153,13 @@ class Region:
                 hooks=alert_hooks(self.config.alerts),
                 check_specs=[
                     dg.AssetCheckSpec(
-                        check,
+                        check.name,
                         asset=self.key(name),
-                        description=text.description,
-                        blocking=text.blocking,
+                        description=check.promise,
+                        blocking=check.blocking,
                         partitions_def=partitions,
                     )
-                    for check, text in checks.items()
+                    for check in checks_of(name, self.config, self.name)
                 ],
             )(measured(body))
             self.specs[self.key(name)] = asset.get_asset_spec(self.key(name))

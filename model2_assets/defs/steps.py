@@ -153,13 +153,13 @@ def measured(body: Body) -> Body:
     """Return an asset's body whose result says what it cost: ``seconds`` and ``peak_rss_mb``."""
 
     @wraps(body)
-    def measuring(*args: Any, **inputs: Any) -> Iterator[Any]:
+    def measuring(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
         from model2_assets.training.resources import measure_resources, release_unused_memory
 
         release_unused_memory()
-        with ExitStack() as stack:
+        with core_call(context), ExitStack() as stack:
             usage = stack.enter_context(measure_resources())
-            for event in body(*args, **inputs):
+            for event in body(context, **inputs):
                 if isinstance(event, dg.MaterializeResult):
                     stack.close()
                     costs = {

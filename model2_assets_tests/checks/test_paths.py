@@ -1,17 +1,14 @@
-"""Checks of paths: the good ones pass, and every planted fault is named."""
+# ruff: noqa: PD011 -- an outcome's values are a mapping
+"""Checks of paths and nested predictions: every planted fault is named."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from model2_assets.checks import (
-    check_coverage,
-    check_finite,
-    check_out_of_fold,
-    check_paths,
-)
 from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.panel import panel_index
 from model2_assets.training.predict import (
     OutOfFold,
     OutOfFoldPaths,
@@ -20,8 +17,15 @@ from model2_assets.training.predict import (
     predict_splits,
     recombine_predictions,
 )
-from model2_assets_tests.training.panels import hand_made, make_data
-from model2_assets_tests.training.trainers import constant
+from model2_assets_tests.checks.builders import (
+    check_coverage,
+    check_finite,
+    check_nested_coverage,
+    check_out_of_fold,
+    check_paths,
+)
+from model2_assets_tests.training.panels import make_data
+from model2_assets_tests.training.test_predict import constant, hand_made
 
 LIMITS = ChecksConfig()
 CONFIG = CrossValidationConfig(n_groups=4, n_test_groups=2)
@@ -169,3 +173,39 @@ def test_a_candidate_is_held_to_the_rows_that_it_has_to_predict():
     whole = replace(candidate, label=oof["prediction"].reindex(data.index), rows_never_tested=0)
     outcomes = {o.name: o for o in check_out_of_fold(whole, limits=LIMITS)}
     assert "2 rows lack a prediction, first S00 2020-01-01" in outcomes["coverage"].description
+
+
+ROWS = panel_index(["A", "B"], ["2024-01-02", "2024-01-02"])
+EXPECTED = {0: ROWS, 1: ROWS[:1]}
+
+
+def lines(*rows):
+    columns = ["outer_fold_id", "instrument", "fold_id"]
+    table = pd.DataFrame(rows, columns=columns).astype({"instrument": "str"})
+    return table.assign(datetime=ROWS.get_level_values("datetime")[0], prediction=0.0)
+
+
+GOOD = [(0, "A", 1), (0, "B", 1), (1, "A", 0)]
+
+
+def test_every_train_row_of_every_outer_fold_once_passes():
+    outcome = check_nested_coverage(lines(*GOOD), EXPECTED)
+    assert outcome.passed
+    assert outcome.description == "2 outer folds, 3 train rows, each once"
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (GOOD[1:], "outer fold 0: 1 of 2 train rows are not predicted exactly once, first A 2024"),
+        ([*GOOD, GOOD[0]], "outer fold 0: 1 of 2 train rows are not predicted exactly once"),
+        ([*GOOD, (1, "B", 0)], "outer fold 1: 1 rows are none of its train rows"),
+        ([*GOOD, (7, "B", 0)], "outer fold 7 is not one of the folds"),
+        ([(0, "A", 0), *GOOD[1:]], "1 rows belong to their own outer fold"),
+        ([], "outer fold 1: 1 of 1 train rows are not predicted exactly once"),
+    ],
+)
+def test_faults_are_named(rows, message):
+    outcome = check_nested_coverage(lines(*rows), EXPECTED)
+    assert not outcome.passed
+    assert message in outcome.description

@@ -1,10 +1,9 @@
+"""Checks of reports."""
+
 import pytest
 
-from model2_assets.checks import (
+from model2_assets_tests.checks.builders import (
     check_report,
-    check_report_complete,
-    check_report_size,
-    check_self_contained,
 )
 
 GOOD = """<!DOCTYPE html><html><head><style>p { color: var(--ink); mask: url(#m) }</style></head>
@@ -41,7 +40,7 @@ def test_a_good_report_passes_all():
     ],
 )
 def test_whatever_would_be_fetched_or_run_is_found(fault, named):
-    outcome = check_self_contained(GOOD.replace("</body>", f"{fault}</body>"))
+    outcome = check_report(GOOD.replace("</body>", f"{fault}</body>"), ["a", "b"])[1]
     assert not outcome.passed
     assert outcome.severity == "error"
     assert named in outcome.description
@@ -49,14 +48,14 @@ def test_whatever_would_be_fetched_or_run_is_found(fault, named):
 
 
 def test_missing_and_repeated_parts_are_named():
-    outcome = check_report_complete(GOOD.replace('id="b"', 'id="a"'), ["a", "b"])
+    outcome = check_report(GOOD.replace('id="b"', 'id="a"'), ["a", "b"])[0]
     assert not outcome.passed
     assert outcome.description.startswith("b is missing; a is there more than once; ")
     assert outcome.values == {"parts": 2, "missing": 1, "repeated": 1}
 
 
 def test_size_is_that_of_the_encoded_text():
-    assert not check_report_size("−" * 10, limit_mb=30e-6).passed
-    outcome = check_report_size("−" * 10, limit_mb=31e-6)
+    assert not check_report("−" * 10, [], limit_mb=30e-6)[2].passed
+    outcome = check_report("−" * 10, [], limit_mb=31e-6)[2]
     assert outcome.passed
     assert outcome.values["size_mb"] == pytest.approx(30e-6)

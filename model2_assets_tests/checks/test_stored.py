@@ -1,24 +1,45 @@
+"""What is on disk, read again and checked."""
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
 import pytest
 
-from model2_assets.checks import (
-    check_board_current,
+from model2_assets.checks import CheckOutcome
+from model2_assets.checks import stored as evaluating
+from model2_assets.checks.catalogue import Severity
+from model2_assets.checks.stored import (
+    StoredFiles,
     check_made_from,
-    check_models_current,
-    check_scores_current,
-    check_splits_complete,
     check_unaltered,
+    evaluate_stored,
+    verdict_of,
 )
+from model2_assets.errors import StoreError
+from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.storage.data_version import table_digest
-from model2_assets_tests.sample_tables import cv_scores, labels, leaderboard, mark, oof_predictions
+from model2_assets.storage.provenance import with_provenance
+from model2_assets_tests.defs.small_region import small_config
+from model2_assets_tests.sample_tables import feature_importance, labels, oof_predictions
+from model2_assets_tests.test_storage import fitted
+
+HOLDS = CheckOutcome("readable", passed=True, description="3 rows keep Labels")
+WARNS = CheckOutcome("same_inputs", passed=False, description="two vintages", severity="warn")
+FAILS = CheckOutcome("range", passed=False, description="too large")
+
+
+def marked(frame: pd.DataFrame, **inputs: str) -> pd.DataFrame:
+    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs)
 
 
 def test_a_table_with_the_digest_that_it_states_is_unaltered() -> None:
-    assert check_unaltered(mark(oof_predictions())).passed
+    assert check_unaltered(marked(oof_predictions())).passed
 
 
 def test_one_other_value_is_an_alteration() -> None:
     frame = oof_predictions(prediction=(1.5, -2.5, 3.5))
-    frame.attrs = mark(oof_predictions()).attrs
+    frame.attrs = marked(oof_predictions()).attrs
 
     outcome = check_unaltered(frame)
 
@@ -45,9 +66,8 @@ def test_a_table_that_states_no_version_is_not_trusted() -> None:
 def test_a_table_is_compared_with_what_lies_beside_it(inputs: dict[str, str], message: str) -> None:
     outcome = check_made_from(
         "oof_predictions",
-        mark(oof_predictions(), **inputs),
-        labels=mark(labels()),
-        versions={"fitted_models": "m1"},
+        inputs,
+        {"labels": table_digest(labels()), "fitted_models": "m1"},
     )
 
     assert outcome.passed == (not message)
@@ -57,66 +77,112 @@ def test_a_table_is_compared_with_what_lies_beside_it(inputs: dict[str, str], me
 def test_models_of_other_splits_are_not_current() -> None:
     current = {"labels": "l1", "features": "f1", "cv_splits": "s2"}
 
-    assert check_models_current("fitted_models", current, current).passed
-    outcome = check_models_current("fitted_models", {**current, "cv_splits": "s1"}, current)
+    assert check_made_from("fitted_models", current, current).passed
+    outcome = check_made_from("fitted_models", {**current, "cv_splits": "s1"}, current)
     assert not outcome.passed
     assert "fitted_models was made from cv_splits of version s1" in outcome.description
 
 
+def files(folder: Path, horizon: str | None = None, model: str | None = None) -> StoredFiles:
+    return StoredFiles(Store(folder), small_config(), "us", horizon, model)
+
+
 @pytest.mark.parametrize(
-    ("found", "passed"), [([0, 1, 2], True), ([2, 0, 1], True), ([0, 1], False), ([0, 1, 1], False)]
+    ("outcomes", "passed", "severity", "description"),
+    [
+        ([HOLDS], True, "error", "3 rows keep Labels; hold: readable"),
+        ([HOLDS, WARNS], False, "warn", "same_inputs: two vintages"),
+        ([HOLDS, WARNS, FAILS], False, "error", "same_inputs: two vintages; range: too large"),
+    ],
 )
-def test_every_split_has_one_model(found: list[int], passed: bool) -> None:
-    outcome = check_splits_complete(found, (0, 1, 2))
+def test_verdict_names_what_fails_and_is_as_severe_as_the_worst(
+    outcomes: list[CheckOutcome], passed: bool, severity: Severity, description: str
+) -> None:
+    failed = sum(not found.passed for found in outcomes)
 
-    assert (outcome.name, outcome.passed) == ("complete", passed)
-
-
-def test_scores_are_those_of_the_predictions_whatever_their_order() -> None:
-    scores = cv_scores()
-
-    assert check_scores_current(scores, scores.iloc[::-1].reset_index(drop=True)).passed
-
-
-def test_rounding_of_another_processor_is_no_difference() -> None:
-    scores = cv_scores()
-
-    assert check_scores_current(scores, scores.assign(value=scores["value"] * (1 + 1e-12))).passed
-
-
-def test_another_score_is_named() -> None:
-    scores = cv_scores()
-    other = scores.copy()
-    other.loc[(other["scope"] == "all") & (other["metric"] == "r2"), "value"] += 1e-6
-
-    outcome = check_scores_current(scores, other)
-
-    assert not outcome.passed
-    assert outcome.description == (
-        "1 of 6 scores are not those of the stored predictions, first r2 of scope all; "
-        "materialize cv_scores again"
+    assert verdict_of(outcomes) == CheckOutcome(
+        "stored",
+        passed=passed,
+        description=description,
+        severity=severity,
+        values={"predicates": len(outcomes), "failed_predicates": failed},
     )
 
 
-def test_scores_of_other_folds_are_not_current() -> None:
-    outcome = check_scores_current(cv_scores(folds=(0, 1)), cv_scores(folds=(0, 1, 2)))
+def test_predicates_are_of_assets_that_are_stored() -> None:
+    assert set(evaluating.SUBJECTS) <= set(PRODUCTS)
+
+
+@pytest.mark.parametrize("asset", PRODUCTS)
+def test_whatever_is_not_there_is_a_failure_that_names_the_file(tmp_path: Path, asset: str) -> None:
+    (outcome,) = evaluate_stored(files(tmp_path), asset)
+
+    assert outcome.name == "readable"
+    assert not outcome.passed
+    assert str(tmp_path / "us" / asset) in outcome.description
+
+
+def test_an_asset_without_predicates_has_to_be_readable(tmp_path: Path) -> None:
+    Store(tmp_path).write(Address("us", "tear_sheet", "21d", "ridge"), "<html></html>")
+
+    (outcome,) = evaluate_stored(files(tmp_path, "21d", "ridge"), "tear_sheet")
+
+    text = "us/tear_sheet/21d/ridge/report.html can be read"
+    assert outcome == CheckOutcome("readable", passed=True, description=text)
+
+
+def test_fold_models_are_compared_with_their_manifest(tmp_path: Path) -> None:
+    Store(tmp_path).write(Address("us", "fitted_models", "21d", "ridge"), fitted())
+
+    outcomes = evaluate_stored(files(tmp_path, "21d", "ridge"), "fitted_models")
+
+    assert outcomes[0].passed
+    assert outcomes[0].description.startswith("2 models, 0.0")
+    assert outcomes[1].name == "evaluated"
+    assert "labels.parquet: not there" in outcomes[1].description
+
+
+def test_a_predicate_that_breaks_is_a_failure_and_keeps_what_was_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_: object) -> Any:
+        yield FAILS
+        raise ZeroDivisionError("no rows")
+
+    monkeypatch.setattr(evaluating, "_outcomes", breaks)
+    Store(tmp_path).write(Address("us", "labels"), labels())
+
+    outcomes = evaluate_stored(files(tmp_path), "labels")
+
+    assert [found.name for found in outcomes] == ["readable", "range", "evaluated"]
+    assert outcomes[2].description == "cannot be evaluated: ZeroDivisionError: no rows"
+
+
+def test_a_file_that_memory_does_not_suffice_to_read_is_not_called_damaged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: object) -> Any:
+        raise StoreError("labels.parquet: not a readable Parquet file") from MemoryError("8 GiB")
+
+    Store(tmp_path).write(Address("us", "labels"), labels())
+    monkeypatch.setattr(Store, "load", load)
+
+    (outcome,) = evaluate_stored(files(tmp_path), "labels")
 
     assert not outcome.passed
-    assert "6 scores are stored, of others than the 8" in outcome.description
+    assert outcome.description == "no verdict, for lack of memory (8 GiB)"
 
 
-@pytest.mark.parametrize(
-    ("stored", "message"),
-    [
-        ({"21d|ridge": "a1", "63d|ridge": "b2"}, ""),
-        ({"21d|ridge": "a1", "63d|ridge": "b3"}, "of 63d|ridge; materialize leaderboard again"),
-        ({"21d|ridge": "a1"}, "of 63d|ridge;"),
-        ({"21d|ridge": "a1", "63d|ridge": "b2", "21d|xgboost": "c3"}, "of 21d|xgboost;"),
-    ],
-)
-def test_leaderboard_shows_the_stored_predictions(stored: dict[str, str], message: str) -> None:
-    outcome = check_board_current(leaderboard(), stored)
+def test_every_file_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path)
+    store.write(Address("us", "labels"), labels())
+    store.write(Address("us", "feature_importance", "21d", "ridge"), feature_importance())
+    found = files(tmp_path, "21d", "ridge")
+    first = found.table("labels"), found.table("feature_importance")
 
-    assert outcome.severity == "warn"
-    assert outcome.passed == (not message)
-    assert message in outcome.description
+    monkeypatch.setattr(Store, "load", lambda *_: pytest.fail("read again"))
+
+    pd.testing.assert_frame_equal(found.table("labels"), first[0])
+    pd.testing.assert_frame_equal(found.table("feature_importance"), first[1])
+    assert found.every("cv_scores") == {}
+    assert found.partition_keys == ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks import check_minimum_samples, check_no_label_overlap
 from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
@@ -21,6 +20,7 @@ from model2_assets.cross_validation.table import (
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
 from model2_assets.training import TrainingData, assemble_training_data
+from model2_assets_tests.checks.builders import check_minimum_samples, check_no_label_overlap
 from model2_assets_tests.cross_validation._panels import (
     dates_of,
     full_panel,
@@ -210,7 +210,7 @@ def test_the_checks_say_what_per_horizon_purging_does_not_give_and_how_much_is_t
         "on; 45 are never tested, and scores and coverage do not speak of them"
     )
     cpcv = build_cv_splits(labels.index, labels, CrossValidationConfig(n_groups=4, **PER_HORIZON))
-    found = check_no_label_overlap(prove_no_overlap(cpcv, labels))
+    found = check_no_label_overlap(cpcv, labels)
     assert found.passed
     assert found.description == (
         "0 overlapping rows in 8 splits; purged per horizon, 45 train rows overlap the longest "

@@ -3,9 +3,9 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from model2_assets.checks.catalogue import STORED
 from model2_assets.config import Model2Config
 from model2_assets.defs.build import build_definitions
-from model2_assets.defs.region import STORED
 from model2_assets.storage import PRODUCTS, Store
 from model2_assets_tests.defs.small_region import (
     SMALL_REGION,
@@ -165,7 +165,7 @@ def test_every_asset_has_a_check_of_what_is_on_disk_and_the_jobs_evaluate_every_
     )
     graph = definitions.resolve_asset_graph()
 
-    stored = {key.asset_key for key in graph.asset_check_keys if key.name == STORED}
+    stored = {key.asset_key for key in graph.asset_check_keys if key.name == STORED.name}
     in_the_jobs = {
         key
         for job in ("us_preparation", "us_training", "us_summary")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from model2_assets.checks.catalogue import StoredFiles, evaluate_stored
+from model2_assets.checks.stored import StoredFiles, evaluate_stored
 from model2_assets.market_data import synthetic_panel
 from model2_assets.storage import Address
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region, workbench

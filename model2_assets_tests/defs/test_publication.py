@@ -7,7 +7,8 @@ from typing import Any
 import dagster as dg
 import pytest
 
-from model2_assets import checks
+from model2_assets.checks import Finding
+from model2_assets.checks.inputs import MarketDataChecks
 from model2_assets.defs.retrain import PlannedRun, run_result
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import SMALL_REGION, Workbench, small_config
@@ -60,10 +61,10 @@ def test_a_check_that_raises_publishes_nothing_and_lets_no_check_pass(
 ) -> None:
     before = bench.store.path(PANEL).read_bytes()
 
-    def broken(*_: Any, **__: Any) -> checks.CheckOutcome:
+    def broken(_: Any) -> Finding:
         raise ZeroDivisionError("a fault in the check")
 
-    monkeypatch.setattr(checks, "check_fresh", broken)
+    monkeypatch.setattr(MarketDataChecks, "fresh", broken)
 
     result = load_bars(bench.with_config(with_bars(seed=2)))
 

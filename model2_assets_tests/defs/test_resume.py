@@ -9,7 +9,7 @@ import dagster as dg
 import pandas as pd
 import pytest
 
-from model2_assets import checks
+from model2_assets.checks.models import FoldModelsChecks
 from model2_assets.defs.region import job_names
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
@@ -113,11 +113,11 @@ def test_result_that_could_not_be_written_leaves_its_folds_to_the_next_run(
 def test_rejected_candidate_leaves_nothing(
     prepared: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    complete = checks.check_models_complete
+    complete = FoldModelsChecks.complete
     monkeypatch.setattr(
-        checks,
-        "check_models_complete",
-        lambda fitted: replace(complete(fitted), passed=False, description="planted"),
+        FoldModelsChecks,
+        "complete",
+        lambda subject: replace(complete(subject), passed=False, description="planted"),
     )
     with interrupted_after(2):
         run(prepared)

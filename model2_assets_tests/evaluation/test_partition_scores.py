@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from model2_assets.checks import check_contract
+from model2_assets.checks.tables import check_contract
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError

@@ -132,7 +132,9 @@ CASES: tuple[Case, ...] = (
         contract=s.table(s.with_a_stranger),
         every_feature=s.table(s.without_a_row),
     ),
-    *_spoiled("evaluation:score_partition", "cv_scores", contract=s.table(s.with_a_stranger)),
+    *_spoiled(
+        "evaluation.scores:score_partition", "cv_scores", contract=s.table(s.with_a_stranger)
+    ),
     *_spoiled(
         "training:fit_final_model",
         "final_models",
@@ -154,8 +156,12 @@ CASES: tuple[Case, ...] = (
         self_contained=s.with_a_script,
         size=s.with_six_megabytes,
     ),
-    *_spoiled("evaluation:compare_partitions", "leaderboard", contract=s.table(s.with_a_stranger)),
-    *_spoiled("evaluation:folds_of", "leaderboard", scores_complete=s.one_fold_more),
+    *_spoiled(
+        "evaluation.leaderboard:compare_partitions",
+        "leaderboard",
+        contract=s.table(s.with_a_stranger),
+    ),
+    *_spoiled("checks.summary:folds_of", "leaderboard", scores_complete=s.one_fold_more),
     *_spoiled(
         "stacking:make_stacking_frame",
         "stacking_frame",

@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks import check_report
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
     METRICS,
@@ -22,6 +21,7 @@ from model2_assets.reports.tables import caveats
 from model2_assets.reports.tear_sheet import PartitionStatistics, information_section
 from model2_assets.storage.archive import Origin, origin_of_report
 from model2_assets.storage.data_version import table_digest
+from model2_assets_tests.checks.builders import check_report
 from model2_assets_tests.reports.page import Page, digits, value
 from model2_assets_tests.reports.partitions import partition, region_config
 

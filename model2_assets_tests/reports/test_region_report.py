@@ -3,11 +3,11 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from model2_assets.checks import check_report
 from model2_assets.evaluation import wide_scores
 from model2_assets.evaluation.leaderboard import compare_partitions
 from model2_assets.evaluation.overfitting import overfitting_by_horizon
 from model2_assets.reports import REGION_PARTS, region_report
+from model2_assets_tests.checks.builders import check_report
 from model2_assets_tests.reports.page import Page
 from model2_assets_tests.reports.partitions import partition, region_config
 

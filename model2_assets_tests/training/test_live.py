@@ -13,7 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from model2_assets.checks import check_final_complete, check_live, expected_live_rows
+from model2_assets.checks.models import expected_live_rows
 from model2_assets.config import ChecksConfig
 from model2_assets.contracts import load_contract
 from model2_assets.errors import LabelError, StoreError, TrainingError
@@ -28,6 +28,7 @@ from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model, mak
 from model2_assets.training.data import hash_row_order
 from model2_assets.training.live import LivePredictions, assemble_labelled_rows, find_live_rows
 from model2_assets.training.weights import label_spans
+from model2_assets_tests.checks.builders import check_final_complete, check_live
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.live_tables import (
     HORIZON,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model2_assets.checks import check_out_of_fold, check_reproduced
+from model2_assets.checks.predictions import check_reproduced
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.contracts import load_contract
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, build_cv_splits
@@ -38,6 +38,7 @@ from model2_assets.training.predict import (
     refit_difference,
 )
 from model2_assets.training.resources import usable_cores
+from model2_assets_tests.checks.builders import check_out_of_fold
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import (

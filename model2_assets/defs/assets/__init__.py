@@ -1,8 +1,7 @@
-"""The assets of a region, one module each; a module's docstring describes its asset."""
+"""The assets of a region; the docstring of an asset's body describes it."""
 
 import dagster as dg
 
-from model2_assets.defs.assets.nested import nested_oof_asset
 from model2_assets.defs.assets.prepare import (
     cv_splits_asset,
     features_asset,
@@ -20,6 +19,7 @@ from model2_assets.defs.assets.train import (
     final_models_asset,
     fitted_models_asset,
     live_predictions_asset,
+    nested_oof_asset,
     oof_paths_asset,
     oof_predictions_asset,
     tear_sheet_asset,

@@ -1,15 +1,99 @@
 # ruff: noqa: PD011 -- an outcome's values are a mapping
-"""Checks of live predictions: every planted fault is named."""
+"""Checks of models, scores and live predictions: every planted fault is named."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks import check_live_coverage, check_newest_date, check_resembles_oof
 from model2_assets.panel import panel_index
+from model2_assets_tests.checks.builders import (
+    check_every_feature,
+    check_live_coverage,
+    check_models_complete,
+    check_newest_date,
+    check_resembles_oof,
+    check_scores_current,
+)
+from model2_assets_tests.sample_tables import cv_scores, feature_importance
 
 DATES = ["2024-01-02", "2024-01-03"]
 LIVE = panel_index(["A", "A", "B"], [*DATES, DATES[1]])
+
+
+@pytest.mark.parametrize(
+    ("found", "passed"),
+    [
+        ([0, 1, 2], True),
+        ([2, 0, 1], True),
+        ([], False),
+        ([0, 2], False),
+        ([0, 1], False),
+        ([0, 1, 1], False),
+        ([0, 1, 3], False),
+        ([0, 1, 2, 2], False),
+    ],
+)
+def test_every_split_has_one_model(found: list[int], passed: bool) -> None:
+    outcome = check_models_complete(found, (0, 1, 2))
+
+    assert (outcome.name, outcome.passed, outcome.severity) == ("complete", passed, "error")
+    assert outcome.description == f"models of splits {sorted(found)}, expected [0, 1, 2]"
+    assert outcome.values == {"models": len(found), "splits": 3}
+
+
+def test_importance_of_every_feature_passes():
+    outcome = check_every_feature(feature_importance(), ["ROC5", "KMID"])
+    assert (outcome.name, outcome.passed, outcome.severity) == ("every_feature", True, "error")
+    assert outcome.description == "2 rows for 2 features"
+    assert outcome.values == {"features": 2, "missing": 0}
+
+
+@pytest.mark.parametrize(
+    ("rows", "names", "description"),
+    [
+        ([0], ["KMID", "ROC5"], "features without a row: ROC5"),
+        ([0, 1], ["KMID", "ROC5", "B", "A"], "features without a row: A, B"),
+        ([0, 1, 1], ["KMID", "ROC5"], "3 rows for 2 features"),
+        ([0, 1], ["KMID"], "2 rows for 1 features"),
+    ],
+)
+def test_features_without_importance_are_named(rows, names, description):
+    outcome = check_every_feature(feature_importance().iloc[rows], names)
+    assert not outcome.passed
+    assert outcome.description == description
+
+
+def test_scores_are_those_of_the_predictions_whatever_their_order() -> None:
+    scores = cv_scores()
+
+    assert check_scores_current(scores, scores.iloc[::-1].reset_index(drop=True)).passed
+
+
+def test_rounding_of_another_processor_is_no_difference() -> None:
+    scores = cv_scores()
+
+    assert check_scores_current(scores, scores.assign(value=scores["value"] * (1 + 1e-12))).passed
+
+
+def test_another_score_is_named() -> None:
+    scores = cv_scores()
+    other = scores.copy()
+    other.loc[(other["scope"] == "all") & (other["metric"] == "r2"), "value"] += 1e-6
+
+    outcome = check_scores_current(scores, other)
+
+    assert not outcome.passed
+    assert outcome.description == (
+        "1 of 6 scores are not those of the stored predictions, first r2 of scope all; "
+        "materialize cv_scores again"
+    )
+
+
+def test_scores_of_other_folds_are_not_current() -> None:
+    outcome = check_scores_current(cv_scores(folds=(0, 1)), cv_scores(folds=(0, 1, 2)))
+
+    assert not outcome.passed
+    assert "6 scores are stored, of others than the 8" in outcome.description
 
 
 def predictions(rows: pd.MultiIndex, values=0.0) -> pd.DataFrame:
@@ -21,7 +105,7 @@ def panel(in_universe=(True, True, True)) -> pd.DataFrame:
 
 
 def test_every_live_row_once_passes():
-    outcome = check_live_coverage(predictions(LIVE), LIVE)
+    outcome = check_live_coverage(predictions(LIVE), LIVE, panel())
     assert outcome.passed
     assert outcome.description == "3 live rows, each once"
 
@@ -35,7 +119,7 @@ def test_every_live_row_once_passes():
     ],
 )
 def test_missing_foreign_and_repeated_rows_are_named(rows, message):
-    outcome = check_live_coverage(predictions(rows), LIVE)
+    outcome = check_live_coverage(predictions(rows), LIVE, panel())
     assert not outcome.passed
     assert outcome.severity == "error"
     assert message in outcome.description

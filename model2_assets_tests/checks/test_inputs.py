@@ -1,4 +1,7 @@
 # ruff: noqa: PD011 -- an outcome's values are a mapping
+"""Checks of market data, labels, features and splits: every planted fault is named."""
+
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -6,22 +9,18 @@ import pytest
 
 from model2_assets.checks import (
     CheckOutcome,
-    check_every_feature,
+)
+from model2_assets.panel import panel_index
+from model2_assets_tests.checks.builders import (
     check_features_consistent,
+    check_fresh,
+    check_history_unchanged,
     check_labels_consistent,
     check_minimum_samples,
-    check_models_complete,
     check_no_label_overlap,
-    check_same_inputs,
-    check_scores_complete,
-    failed_errors,
 )
-from model2_assets.cross_validation import prove_no_overlap
-from model2_assets.panel import panel_index
-from model2_assets.storage.models import Provenance
-from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import FittedModels, FoldModel, RidgeTrainer
-from model2_assets_tests.sample_tables import cv_scores, feature_importance, oof_predictions
+from model2_assets_tests.market_data.test_history import DATES, changed
+from model2_assets_tests.market_data.test_history import panel as past_panel
 
 DAYS = pd.bdate_range("2024-01-01", periods=8).as_unit("us")
 MEMBERS = ("A", "B")
@@ -190,164 +189,6 @@ def test_features_that_are_no_numbers_are_left_to_the_contract():
     assert check_features_consistent(features().assign(ROC5="high"), panel()).passed
 
 
-def fitted(split_ids, n_splits: int) -> FittedModels:
-    trainer = RidgeTrainer(params={}, seed=7)
-    models = tuple(
-        FoldModel(split_id=split_id, trainer=trainer, n_train=1, n_test=1, seconds=0.0)
-        for split_id in split_ids
-    )
-    provenance = Provenance(
-        region="us",
-        horizon="21d",
-        model="ridge",
-        trainer="model2_assets.training:RidgeTrainer",
-        params={},
-        seed=7,
-        feature_names=(),
-        data_versions={},
-        row_order_hash="",
-        seconds=0.0,
-        peak_rss_bytes=0,
-    )
-    return FittedModels(models=models, n_splits=n_splits, provenance=provenance)
-
-
-@pytest.mark.parametrize("split_ids", [(0, 1, 2), (2, 0, 1)])
-def test_one_model_a_split_is_complete(split_ids):
-    outcome = check_models_complete(fitted(split_ids, 3))
-    assert (outcome.name, outcome.passed, outcome.severity) == ("complete", True, "error")
-    assert outcome.values == {"models": 3, "splits": 3}
-
-
-@pytest.mark.parametrize("split_ids", [(), (0, 2), (0, 1, 2, 2), (0, 1, 3), (0, 1, 1)])
-def test_missing_or_surplus_models_are_named(split_ids):
-    outcome = check_models_complete(fitted(split_ids, 3))
-    assert not outcome.passed
-    expected = f"models of splits {sorted(split_ids)}, expected [0, 1, 2]"
-    assert outcome.description == expected
-
-
-def test_importance_of_every_feature_passes():
-    outcome = check_every_feature(feature_importance(), ["ROC5", "KMID"])
-    assert (outcome.name, outcome.passed, outcome.severity) == ("every_feature", True, "error")
-    assert outcome.description == "2 rows for 2 features"
-    assert outcome.values == {"features": 2, "missing": 0}
-
-
-@pytest.mark.parametrize(
-    ("rows", "names", "description"),
-    [
-        ([0], ["KMID", "ROC5"], "features without a row: ROC5"),
-        ([0, 1], ["KMID", "ROC5", "B", "A"], "features without a row: A, B"),
-        ([0, 1, 1], ["KMID", "ROC5"], "3 rows for 2 features"),
-        ([0, 1], ["KMID"], "2 rows for 1 features"),
-    ],
-)
-def test_features_without_importance_are_named(rows, names, description):
-    outcome = check_every_feature(feature_importance().iloc[rows], names)
-    assert not outcome.passed
-    assert outcome.description == description
-
-
-PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
-
-
-def completeness(folds: dict[str, int], partitions=PARTITIONS, n_folds: int = 5) -> CheckOutcome:
-    return check_scores_complete(
-        {key: cv_scores(range(count)) for key, count in folds.items()},
-        partitions=partitions,
-        n_folds=dict.fromkeys(folds, n_folds),
-    )
-
-
-def test_twenty_fold_scores_are_complete():
-    outcome = completeness(dict.fromkeys(PARTITIONS, 5))
-    assert (outcome.name, outcome.passed) == ("scores_complete", True)
-    assert outcome.description == "20 of 20 fold scores"
-    assert outcome.values == {"fold_scores": 20, "expected": 20, "missing_partitions": 0}
-
-
-def test_missing_partition_is_counted():
-    outcome = completeness(dict.fromkeys(PARTITIONS[:3], 5))
-    assert outcome.passed
-    assert outcome.description == "15 of 20 fold scores; partitions missing: 1"
-    assert outcome.values == {"fold_scores": 15, "expected": 20, "missing_partitions": 1}
-
-
-def test_missing_fold_is_an_error_even_beside_a_missing_partition():
-    outcome = completeness({"21d|ridge": 5, "21d|xgboost": 4, "63d|ridge": 5})
-    assert not outcome.passed
-    assert outcome.severity == "error"
-    assert outcome.description == "partition 21d|xgboost has 4 of 5 folds"
-
-
-def test_surplus_fold_is_an_error():
-    outcome = completeness(dict.fromkeys(PARTITIONS, 5) | {"63d|ridge": 6})
-    assert outcome.severity == "error"
-    assert "partition 63d|ridge has 6 of 5 folds" in outcome.description
-
-
-def test_partition_without_known_folds_is_an_error():
-    scores = {key: cv_scores(range(5)) for key in PARTITIONS}
-    outcome = check_scores_complete(
-        scores, partitions=PARTITIONS, n_folds=dict.fromkeys(PARTITIONS[1:], 5)
-    )
-    assert outcome.severity == "error"
-    assert outcome.description == "partition 21d|ridge has 5 of 0 folds"
-
-
-def test_score_over_all_rows_is_no_fold():
-    outcome = check_scores_complete(
-        {"21d|ridge": cv_scores(())}, partitions=["21d|ridge"], n_folds={"21d|ridge": 5}
-    )
-    assert outcome.severity == "error"
-    assert outcome.values["fold_scores"] == 0
-
-
-def test_no_partition_at_all_is_counted():
-    outcome = completeness({})
-    assert outcome.passed
-    assert outcome.values["missing_partitions"] == 4
-
-
-def made_from(**versions: str) -> pd.DataFrame:
-    inputs = {"labels": "L", "features": "F", "cv_splits": "S", "fitted_models": "M"} | versions
-    return with_provenance(oof_predictions(), data_version="v", inputs=inputs)
-
-
-def same_inputs(oof, **models: str) -> CheckOutcome:
-    return check_same_inputs(oof, models=dict.fromkeys(oof, "M") | models)
-
-
-def test_partitions_of_the_same_inputs_compare():
-    outcome = same_inputs({key: made_from() for key in PARTITIONS})
-    assert (outcome.name, outcome.passed, outcome.severity) == ("same_inputs", True, "warn")
-    assert outcome.description.startswith("4 partitions share labels, features and splits")
-    assert outcome.values == {"vintages": 1, "replaced_models": 0}
-
-
-@pytest.mark.parametrize("table", ["labels", "features", "cv_splits"])
-def test_partitions_of_other_inputs_warn_with_their_groups(table):
-    oof = {key: made_from() for key in PARTITIONS} | {"63d|ridge": made_from(**{table: "other"})}
-    outcome = same_inputs(oof)
-    assert not outcome.passed
-    assert outcome.severity == "warn"
-    assert "(21d|ridge, 21d|xgboost, 63d|xgboost) and (63d|ridge)" in outcome.description
-    assert outcome.values == {"vintages": 2, "replaced_models": 0}
-
-
-def test_predictions_of_models_that_were_replaced_warn():
-    outcome = same_inputs({key: made_from() for key in PARTITIONS}, **{"63d|xgboost": "newer"})
-    assert not outcome.passed
-    assert outcome.severity == "warn"
-    assert outcome.description.startswith("63d|xgboost: its models were replaced")
-    assert outcome.values == {"vintages": 1, "replaced_models": 1}
-
-
-def test_nothing_to_compare_is_no_difference():
-    assert same_inputs({}).passed
-
-
 def splits(roles_by_day: list[str]) -> pd.DataFrame:
     """One split over the labelled days of `labels`, a letter a day: t(e)st or t(r)ain."""
     index = labels().dropna().index
@@ -362,7 +203,7 @@ def splits(roles_by_day: list[str]) -> pd.DataFrame:
 
 
 def test_splits_without_overlap_pass():
-    outcome = check_no_label_overlap(prove_no_overlap(splits(["rbbbe", "ebbbr"]), labels()))
+    outcome = check_no_label_overlap(splits(["rbbbe", "ebbbr"]), labels())
     assert (outcome.name, outcome.passed, outcome.severity) == ("no_label_overlap", True, "error")
     assert outcome.description == "0 overlapping rows in 2 splits"
     assert outcome.values == {
@@ -373,7 +214,7 @@ def test_splits_without_overlap_pass():
 
 
 def test_overlapping_train_row_is_named():
-    outcome = check_no_label_overlap(prove_no_overlap(splits(["rbbbe", "erbbb"]), labels()))
+    outcome = check_no_label_overlap(splits(["rbbbe", "erbbb"]), labels())
     assert not outcome.passed
     assert outcome.description.startswith("split 1: train row A 2024-01-02 (label to 2024-01-05)")
     assert outcome.values == {
@@ -402,13 +243,112 @@ def test_fold_without_train_rows_is_too_small():
     assert outcome.values["smallest"] == 0
 
 
-def test_failed_errors_are_those_that_forbid_publication():
-    outcomes = [
-        CheckOutcome("a", passed=True, description=""),
-        CheckOutcome("b", passed=False, description=""),
-        CheckOutcome("c", passed=False, description="", severity="warn"),
-        CheckOutcome("d", passed=True, description="", severity="warn"),
-        CheckOutcome("e", passed=False, description="", severity="error"),
-    ]
-    assert [outcome.name for outcome in failed_errors(outcomes)] == ["b", "e"]
-    assert failed_errors([]) == ()
+def test_unchanged_history_passes() -> None:
+    outcome = check_history_unchanged(past_panel(12), past_panel())
+
+    assert outcome.passed
+    assert outcome.description == "all 30 past rows are as they were"
+    assert set(outcome.values.values()) == {0, 30}
+
+
+def test_restated_vanished_and_inserted_rows_warn_with_the_first_of_each() -> None:
+    after = past_panel(12).drop([("A", DATES[4])])
+    after.loc[("B", DATES[3]), "close"] = 11.5
+    before = past_panel().drop([("C", DATES[0])])
+
+    outcome = check_history_unchanged(after, before)
+
+    assert (outcome.passed, outcome.severity) == (False, "warn")
+    for text in (
+        "1 past closes of 1 instruments were restated, first B 2024-01-04: close ",
+        "1 past rows of 1 instruments vanished, first A 2024-01-05",
+        "1 past rows of 1 instruments were inserted, first C 2024-01-01",
+    ):
+        assert text in outcome.description
+    assert outcome.values["restated_values"] == 1
+
+
+def test_splits_and_new_adjustments_are_named_and_pass() -> None:
+    after = changed(past_panel(12), "close", "B", 0.25)
+    after = changed(after, "volume", "B", 4.0)
+    after = changed(after, "adjusted_close", "C", 0.99)
+
+    outcome = check_history_unchanged(after, past_panel())
+
+    assert outcome.passed
+    assert outcome.description == (
+        "all 30 past rows are as they were; split of B: closes × 0.25 up to 2024-01-12, "
+        "volume × 4; adjusted closes of 1 instruments were adjusted anew by factors constant on "
+        "stretches, first C"
+    )
+
+
+def test_history_without_an_earlier_panel_passes_and_says_so() -> None:
+    first = check_history_unchanged(past_panel(), None)
+    damaged = check_history_unchanged(past_panel(), None, problem="torn")
+
+    assert first.passed
+    assert first.description == "there is no panel of an earlier run"
+    assert damaged.passed
+    assert damaged.description == "torn"
+
+
+FRIDAY = date(2024, 3, 8)
+
+
+@pytest.mark.parametrize(
+    ("now", "age"),
+    [
+        ("2024-03-08T23:00", 0),
+        ("2024-03-09T12:00", 0),
+        ("2024-03-10T12:00", 0),
+        ("2024-03-11T03:59", 0),  # still Sunday in New York
+        ("2024-03-11T04:01", 1),
+        ("2024-03-12T12:00", 2),
+        ("2024-03-15T12:00", 5),
+        ("2024-03-18T12:00", 6),
+    ],
+)
+def test_age_counts_the_weekdays_after_the_last_session(now: str, age: int) -> None:
+    time = datetime.fromisoformat(now).replace(tzinfo=UTC)
+
+    for limit in (age, age - 1):
+        if limit < 0:
+            continue
+        outcome = check_fresh(FRIDAY, now=time, timezone="America/New_York", max_age_weekdays=limit)
+        assert outcome.values["age_weekdays"] == age
+        assert outcome.passed == (limit >= age)
+        assert outcome.severity == "error"
+
+
+def test_old_data_are_named_with_the_remedy() -> None:
+    now = datetime(2024, 3, 13, 12, tzinfo=UTC)
+
+    outcome = check_fresh(FRIDAY, now=now, timezone="UTC", max_age_weekdays=2)
+
+    assert outcome.description == (
+        "last session 2024-03-08, 3 weekdays old on 2024-03-13, allowed are 2: update the source, "
+        "or raise max_age_weekdays"
+    )
+
+
+def test_without_a_limit_the_age_is_said_and_passes() -> None:
+    now = datetime(2026, 3, 13, 12, tzinfo=UTC)
+
+    outcome = check_fresh(FRIDAY, now=now, timezone="UTC", max_age_weekdays=None)
+
+    assert outcome.passed
+    assert "525 weekdays old on 2026-03-13; no age is demanded" in outcome.description
+
+
+@pytest.mark.parametrize(
+    ("last", "passed"), [(date(2024, 3, 14), True), (date(2024, 3, 15), False)]
+)
+def test_session_of_the_future_is_refused_beyond_a_day(last: date, passed: bool) -> None:
+    now = datetime(2024, 3, 13, 12, tzinfo=UTC)
+
+    outcome = check_fresh(last, now=now, timezone="UTC", max_age_weekdays=1)
+
+    assert outcome.passed == passed
+    assert outcome.values["age_weekdays"] == 0
+    assert check_fresh(last, now=now, timezone="UTC", max_age_weekdays=None).passed

@@ -1,23 +1,23 @@
 # ruff: noqa: PD011 -- an outcome's values are a mapping
+"""Checks of out-of-fold predictions: every planted fault is named."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from model2_assets.checks import (
-    check_contract,
-    check_coverage,
-    check_determinism,
-    check_finite,
-    check_out_of_fold,
-    check_range,
-    check_rank_ic_plausible,
-    check_reproduced,
     failed_errors,
-    mean_rank_ic,
 )
+from model2_assets.checks.predictions import check_reproduced
 from model2_assets.config import ChecksConfig
 from model2_assets.training.predict import OutOfFold
+from model2_assets_tests.checks.builders import (
+    check_coverage,
+    check_determinism,
+    check_out_of_fold,
+    check_rank_ic_plausible,
+    mean_rank_ic,
+)
 from model2_assets_tests.sample_tables import oof_predictions, panel_rows
 
 ROWS = (("A", "2024-01-03"), ("B", "2024-01-02"), ("B", "2024-01-03"))
@@ -95,52 +95,6 @@ def test_nothing_to_predict_is_no_success():
     assert outcome.description == "no row has both features and a label; lengthen the history"
 
 
-def test_finite_predictions_pass():
-    outcome = check_finite(oof_predictions(prediction=(-1e300, 0.0, 1e300)))
-    assert (outcome.name, outcome.passed, outcome.severity) == ("finite", True, "error")
-    assert outcome.description == "all 3 predictions are finite"
-    assert outcome.values == {"not_finite_rows": 0}
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_prediction_that_is_no_number_is_named(value):
-    outcome = check_finite(oof_predictions(prediction=(1.0, value, value)))
-    assert not outcome.passed
-    assert outcome.description == "2 predictions are not finite, first B 2024-01-02"
-    assert outcome.values == {"not_finite_rows": 2}
-
-
-@pytest.mark.parametrize("value", [1000.0, -1000.0, 999.99])
-def test_predictions_up_to_the_limit_pass(value):
-    outcome = check_range(oof_predictions(prediction=(0.0, value, 1.0)), limit_bps=1000)
-    assert (outcome.name, outcome.passed, outcome.severity) == ("range", True, "error")
-    assert outcome.values == {"largest_bps": abs(value), "limit_bps": 1000, "rows_beyond": 0}
-    assert outcome.description == (
-        f"largest absolute prediction {abs(value):,.1f} bps, limit 1,000 bps"
-    )
-
-
-@pytest.mark.parametrize("value", [1000.01, -1000.01, np.nextafter(1000.0, 2000.0), np.inf])
-def test_prediction_beyond_the_limit_is_named_and_never_clipped(value):
-    oof = oof_predictions(prediction=(0.0, value, -2000.0))
-    outcome = check_range(oof, limit_bps=1000)
-    assert not outcome.passed
-    assert "; 2 rows beyond it, first B 2024-01-02: regularize the model" in outcome.description
-    assert outcome.values == {
-        "largest_bps": max(abs(value), 2000.0),
-        "limit_bps": 1000,
-        "rows_beyond": 2,
-    }
-    assert oof["prediction"].tolist() == [0.0, value, -2000.0]
-
-
-def test_range_leaves_missing_predictions_to_another_check():
-    assert check_range(oof_predictions(prediction=(np.nan,) * 3), limit_bps=1000).passed
-    some = check_range(oof_predictions(prediction=(np.nan, 7.0, -8.0)), limit_bps=1000)
-    assert some.values["largest_bps"] == 8.0
-    assert check_range(oof_predictions().iloc[:0], limit_bps=1000).values["largest_bps"] == 0.0
-
-
 def determinism(difference: float, *, tolerance: float = 1e-9, same_kernel: bool = True):
     return check_determinism(
         difference, tolerance_bps=tolerance, split_id=3, same_kernel=same_kernel
@@ -205,8 +159,8 @@ def test_rank_ic_that_cannot_be_evaluated_warns():
 
 def test_equal_predictions_are_reproduced():
     outcome = check_reproduced(oof_predictions(), oof_predictions())
-    assert (outcome.name, outcome.passed) == ("stored_models_reproduce_oof", True)
-    assert outcome.severity == "error"
+    assert outcome.passed
+    assert not outcome.only_warns
     assert outcome.description == "largest difference 0 bps"
     assert outcome.values == {"difference_bps": 0.0, "same_rows": True, "same_folds": True}
 
@@ -251,22 +205,6 @@ def test_other_rows_are_not_reproduced(rows):
     assert "predict other rows than those stored" in outcome.description
 
 
-def test_contract_that_is_kept_passes():
-    outcome = check_contract(oof_predictions(), "OOFPredictions")
-    assert (outcome.name, outcome.passed, outcome.severity) == ("contract", True, "error")
-    assert outcome.description == "3 rows keep OOFPredictions"
-    assert outcome.values == {"contract": "OOFPredictions", "rows": 3, "columns": 2}
-
-
-def test_breach_of_a_contract_is_named_with_its_row():
-    outcome = check_contract(oof_predictions(fold_id=(0, -1, 0)), "OOFPredictions")
-    assert not outcome.passed
-    assert outcome.description == (
-        "candidate: column 'fold_id' is below 0 (OOFPredictions): first at row 1 "
-        "(instrument=B, datetime=2024-01-02), 1 rows in all"
-    )
-
-
 N_NAMES, N_DATES = 5, 4
 
 
@@ -301,6 +239,7 @@ NAMES = [
     "determinism",
     "repeatable",
     "rank_ic_plausible",
+    "oof_drift",
 ]
 
 
@@ -309,7 +248,7 @@ def test_good_candidate_passes_every_check_in_the_order_of_the_ui():
     assert [outcome.name for outcome in outcomes] == NAMES
     assert all(outcome.passed for outcome in outcomes)
     assert failed_errors(outcomes) == ()
-    assert outcomes[-1].values["rank_ic"] == pytest.approx(0.0, abs=1e-12)
+    assert outcomes[-2].values["rank_ic"] == pytest.approx(0.0, abs=1e-12)
 
 
 def with_prediction(value: float) -> OutOfFold:
@@ -377,8 +316,8 @@ def test_limits_come_from_the_configuration():
     leaky = candidate(label=candidate().oof["prediction"] * 2)
     outcomes = check_out_of_fold(leaky, limits=strict)
     assert [o.name for o in outcomes if not o.passed] == ["range", "rank_ic_plausible"]
-    assert not check_out_of_fold(leaky, limits=LIMITS)[-1].passed
-    assert check_out_of_fold(leaky, limits=ChecksConfig(rank_ic_warn=1.0))[-1].passed
+    assert not check_out_of_fold(leaky, limits=LIMITS)[-2].passed
+    assert check_out_of_fold(leaky, limits=ChecksConfig(rank_ic_warn=1.0))[-2].passed
 
 
 def test_mean_rank_ic_is_the_mean_over_dates_of_the_correlation_of_ranks():

@@ -1,15 +1,17 @@
+# ruff: noqa: PD011 -- a finding's values are a mapping
 import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks.controls import LookaheadControl, compare_tables, lookahead_control
+from model2_assets.checks import Finding
+from model2_assets.checks.controls import compare_tables, lookahead_control
 from model2_assets.config import FeaturesConfig
 from model2_assets.errors import FeatureError
 from model2_assets.features.build import make_features
 from model2_assets.panel import panel_index
 from model2_assets_tests.features.sample_panels import random_panel
 
-BUILDERS = "model2_assets_tests.controls.builders"
+BUILDERS = "model2_assets_tests.checks.feature_builders"
 DATES = pd.bdate_range("2019-01-01", periods=160)
 
 
@@ -21,8 +23,12 @@ def panel() -> pd.DataFrame:
     return panel.assign(in_universe=~((names == "S003") & (dates < "2019-05-15")))
 
 
-def control(panel: pd.DataFrame, config: FeaturesConfig, **settings: int) -> LookaheadControl:
+def control(panel: pd.DataFrame, config: FeaturesConfig, **settings: int) -> Finding:
     return lookahead_control(make_features(panel, config), panel, config, **settings)
+
+
+def dates_of(found: Finding) -> list[pd.Timestamp]:
+    return [pd.Timestamp(date) for date in str(found.values["dates"]).split(", ") if date]
 
 
 def plugged_in(builder: str) -> FeaturesConfig:
@@ -36,42 +42,49 @@ def test_our_features_are_the_same_to_the_bit(panel, normalization, builder):
 
     found = control(panel, config, n_dates=5)
 
-    assert found.first_difference == ""
-    assert found.n_different == 0
-    assert len(found.dates) == 5
+    dates = dates_of(found)
+    assert found.passed
+    assert found.values["different_values"] == 0
+    assert len(dates) == 5
     rows = make_features(panel, config).index.get_level_values("datetime")
-    assert found.n_values == 158 * sum(int((rows <= date).sum()) for date in found.dates)
+    n_values = 158 * sum(int((rows <= date).sum()) for date in dates)
+    assert found.values["values"] == n_values
+    assert found.description == (
+        f"{n_values:,} values are the same when history ends on {found.values['dates']}"
+    )
 
 
 def test_an_honest_builder_passes(panel):
-    assert control(panel, plugged_in("honest"), n_dates=20).first_difference == ""
+    assert control(panel, plugged_in("honest"), n_dates=20).passed
 
 
 def test_the_next_bar_is_named_with_its_feature_instrument_and_date(panel):
     found = control(panel, plugged_in("next_bar"), n_dates=1)
 
-    (end,) = found.dates
+    (end,) = dates_of(found)
     features = make_features(panel, plugged_in("next_bar"))
     value = features["ahead"].xs(end, level="datetime").iloc[0]
-    assert found.first_difference == (
+    assert found.description.startswith(
         f"feature 'ahead' of S000 on {end:%Y-%m-%d} is {value!s}, but 0.0 "
-        f"when history ends on {end:%Y-%m-%d}"
+        f"when history ends on {end:%Y-%m-%d}; 6 of "  # the last bar of every instrument
     )
-    assert found.n_different == 6  # the last bar of every instrument
+    assert (found.passed, found.only_warns) == (False, False)
+    assert found.values["different_values"] == 6
 
 
 def test_rows_that_exist_only_with_a_future_are_named(panel):
     found = control(panel, plugged_in("only_rows_with_a_future"), n_dates=1)
 
-    assert found.first_difference.startswith("S00")
-    assert "has features, but none when history ends on 2019-" in found.first_difference
+    assert found.description.startswith("S00")
+    assert "has features, but none when history ends on 2019-" in found.description
+    assert (found.passed, found.only_warns) == (False, False)
 
 
 def test_scaling_by_the_whole_history_changes_the_very_first_value(panel):
     found = control(panel, plugged_in("scaled_by_full_history"))
 
-    assert "feature 'reversal' of S000 on 2019-01-0" in found.first_difference
-    assert found.n_different > 0.4 * found.n_values
+    assert "feature 'reversal' of S000 on 2019-01-0" in found.description
+    assert found.values["different_values"] > 0.4 * found.values["values"]
 
 
 def test_a_gap_filled_from_the_future_shows_at_the_gap_alone(panel):
@@ -85,13 +98,13 @@ def test_a_gap_filled_from_the_future_shows_at_the_gap_alone(panel):
     within = [lookahead_control(features, gap, config, n_dates=1, seed=seed) for seed in range(120)]
 
     for found in within:
-        (end,) = found.dates
+        (end,) = dates_of(found)
         is_in_gap = DATES[100] <= end < DATES[110]
-        assert bool(found.first_difference) == is_in_gap, end
+        assert found.passed != is_in_gap, end
         if is_in_gap:
-            assert "feature 'volume' of S002 on 2019-05-21 is" in found.first_difference
-            assert "but nan" in found.first_difference
-    assert any(found.first_difference for found in within)
+            assert "feature 'volume' of S002 on 2019-05-21 is" in found.description
+            assert "but nan" in found.description
+    assert not all(found.passed for found in within)
 
 
 def test_features_that_come_and_go_are_named(panel):
@@ -101,7 +114,7 @@ def test_features_that_come_and_go_are_named(panel):
     found = control(longer.sort_index(level=["datetime", "instrument"]), config, n_dates=9)
 
     assert "feature 'age_in_2020' is there, but not when history ends on 2019" in (
-        found.first_difference
+        found.description
     )
 
 
@@ -117,8 +130,8 @@ def test_dates_are_sampled_by_the_seed_and_leave_something_to_cut_off(panel):
     features = make_features(panel, config)
     last = panel.index.get_level_values("datetime").max()
 
-    all_dates = lookahead_control(features, panel, config, n_dates=1000).dates
-    chosen = [lookahead_control(features, panel, config, seed=seed).dates for seed in (1, 1, 2)]
+    all_dates = dates_of(lookahead_control(features, panel, config, n_dates=1000))
+    chosen = [dates_of(lookahead_control(features, panel, config, seed=seed)) for seed in (1, 1, 2)]
 
     assert list(all_dates) == sorted(all_dates)
     assert len(all_dates) == len(set(all_dates)) == 159
@@ -134,7 +147,11 @@ def test_nothing_can_be_cut_where_features_are_of_the_last_date_only(panel):
 
     found = lookahead_control(last, panel, config)
 
-    assert (found.dates, found.n_values, found.first_difference) == ((), 0, "")
+    assert (found.passed, found.only_warns) == (False, True)
+    assert (found.values["dates"], found.values["values"]) == ("", 0)
+    assert found.description == (
+        "no date that has features has later bars, so nothing could be cut off"
+    )
 
 
 def table(values: list[list[float]]) -> pd.DataFrame:

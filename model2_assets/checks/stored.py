@@ -1,0 +1,417 @@
+"""What is on disk, read again and checked afresh: every check that needs no refit."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from model2_assets.checks.catalogue import (
+    MADE_FROM,
+    READABLE,
+    RECORDED,
+    REPRODUCED,
+    STORED,
+    UNALTERED,
+    CheckOutcome,
+    Finding,
+    evaluate,
+    failed_errors,
+)
+from model2_assets.checks.inputs import (
+    FeaturesChecks,
+    LabelsChecks,
+    MarketDataChecks,
+    SplitsChecks,
+)
+from model2_assets.checks.models import (
+    FinalModelChecks,
+    FoldModelsChecks,
+    ImportanceChecks,
+    LiveChecks,
+    ScoresChecks,
+)
+from model2_assets.checks.predictions import (
+    NestedChecks,
+    OutOfFoldChecks,
+    PathsChecks,
+    check_reproduced,
+)
+from model2_assets.checks.summary import LeaderboardChecks, StackingChecks
+from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
+from model2_assets.config.partition import Partition
+from model2_assets.cross_validation.roles import split_ids
+from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
+from model2_assets.evaluation.scores import score_partition
+from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import StoredFoldModels
+from model2_assets.storage.provenance import (
+    INPUTS,
+    data_version_of,
+    data_versions_of,
+    facts_of,
+    require_made_from,
+)
+from model2_assets.training import Tables
+from model2_assets.training.nested import stored_nested
+from model2_assets.training.predict import (
+    OutOfFoldPaths,
+    PathPlan,
+    average_splits,
+    predict_stored,
+    rows_to_predict,
+)
+
+_SHARED = ("market_data", "labels", "features", "cv_splits")
+_MADE_FROM: Mapping[str, tuple[str, ...]] = {
+    "labels": ("market_data",),
+    "features": ("market_data",),
+    "cv_splits": ("labels", "features"),
+    "fitted_models": ("labels", "features", "cv_splits"),
+    "oof_predictions": ("labels", "features", "cv_splits", "fitted_models"),
+    "oof_paths": ("labels", "features", "cv_splits", "fitted_models", "oof_predictions"),
+    "nested_oof": ("labels", "features", "cv_splits"),
+    "feature_importance": ("fitted_models",),
+    "final_models": ("labels", "features", "oof_predictions"),
+    "live_predictions": ("market_data", "labels", "features", "oof_predictions", "final_models"),
+}
+"""What a result states to be made from. The others are compared with their inputs themselves."""
+
+
+class StoredFiles:
+    """What is on disk of a region; every file is read once, and nothing is written."""
+
+    def __init__(
+        self,
+        store: Store,
+        config: Model2Config,
+        region: str,
+        horizon: str | None = None,
+        model: str | None = None,
+    ) -> None:
+        self.store = store
+        self.config = config
+        self.region = region
+        self.horizon = horizon or ""
+        self.model = model or ""
+        self._read: dict[Address, Any] = {}
+
+    @property
+    def settings(self) -> RegionConfig:
+        """The region's own section of the configuration."""
+        return self.config.region(self.region)
+
+    @property
+    def limits(self) -> ChecksConfig:
+        """The limits of the checks."""
+        return self.config.checks
+
+    @property
+    def partitions(self) -> tuple[Partition, ...]:
+        """Every partition that the region has to have."""
+        return tuple(
+            Partition(horizon, model)
+            for horizon in self.settings.labels.horizon_keys
+            for model in self.config.models_of(self.region)
+        )
+
+    @property
+    def partition_keys(self) -> tuple[str, ...]:
+        """Their keys, such as ``21d|ridge``."""
+        return tuple(partition.key for partition in self.partitions)
+
+    @property
+    def tables(self) -> Tables:
+        """Features, labels and splits."""
+        return Tables(self.table("features"), self.table("labels"), self.table("cv_splits"))
+
+    def address(self, asset: str) -> Address:
+        """Return where a result is: of the partition, or shared by all of the region."""
+        partition = () if asset in _SHARED or not self.horizon else (self.horizon, self.model)
+        return Address(self.region, asset, *partition)
+
+    def table(self, asset: str) -> pd.DataFrame:
+        """Read a table."""
+        found: pd.DataFrame = self._load(self.address(asset))
+        return found
+
+    def models(self, asset: str = "fitted_models") -> StoredFoldModels:
+        """Open models of the partition; their files are read when asked for."""
+        opened: StoredFoldModels = self._load(self.address(asset))
+        return opened
+
+    def every(self, asset: str) -> dict[str, Any]:
+        """Read an asset of every partition that has it, by partition key."""
+        addresses = {p.key: Address(self.region, asset, *p) for p in self.partitions}
+        return {
+            key: self._load(address)
+            for key, address in addresses.items()
+            if self.store.exists(address)
+        }
+
+    def version(self, asset: str) -> str:
+        """Return the data version of a result."""
+        if PRODUCTS[asset].format == "fold_models":
+            return self.models(asset).manifest.data_version
+        return data_versions_of(**{asset: self.table(asset)})[asset]
+
+    def stated_inputs(self, asset: str) -> Mapping[str, str]:
+        """Return the data versions of what a result says that it was made from."""
+        if PRODUCTS[asset].format == "fold_models":
+            return self.models(asset).manifest.data_versions
+        inputs: Mapping[str, str] = facts_of(self.table(asset)).get(INPUTS, {})
+        return inputs
+
+    def _load(self, address: Address) -> Any:
+        if address not in self._read:
+            self._read[address] = self.store.load(address)
+        return self._read[address]
+
+
+def _final_model(files: StoredFiles) -> FinalModelChecks:
+    tables, manifest = files.tables, files.models("final_models").manifest
+    return FinalModelChecks.of_stored(manifest, features=tables.features, labels=tables.labels)
+
+
+def _out_of_fold(files: StoredFiles) -> OutOfFoldChecks:
+    label, never_tested = rows_to_predict(
+        files.tables,
+        files.tables.roles(files.horizon),
+        files.horizon,
+        covers_history=files.settings.cross_validation.covers_history,
+    )
+    oof, limits = files.table("oof_predictions"), files.limits
+    return OutOfFoldChecks(oof, limits.prediction_bps, label, never_tested, limits)
+
+
+def _paths(files: StoredFiles) -> PathsChecks:
+    roles = files.tables.roles(files.horizon)
+    made = OutOfFoldPaths(
+        files.table("oof_paths"),
+        files.table("oof_predictions"),
+        roles.index[roles.tested_rows],
+        PathPlan.of(files.settings.cross_validation),
+    )
+    return PathsChecks.of(made, limits=files.limits)
+
+
+def _nested(files: StoredFiles) -> NestedChecks:
+    """Bring nested predictions together with their splits, which are proved again."""
+    scheme = files.settings.cross_validation
+    made = stored_nested(files.table("nested_oof"), files.tables, scheme, files.horizon)
+    return NestedChecks.of(made, limits=files.limits)
+
+
+def _scores(files: StoredFiles) -> ScoresChecks:
+    recomputed = score_partition(
+        files.table("oof_predictions"),
+        files.table("oof_paths"),
+        files.table("labels"),
+        Partition(files.horizon, files.model),
+        execution_lag_days=files.settings.labels.execution_lag_days,
+        n_trials=len(files.partitions),
+    )
+    return ScoresChecks(files.table("cv_scores"), recomputed)
+
+
+def _live(files: StoredFiles) -> LiveChecks:
+    bars = files.settings.labels.execution_lag_days + Partition(files.horizon, "").days
+    return LiveChecks(
+        files.table("live_predictions"),
+        files.limits.prediction_bps,
+        market_data=files.table("market_data"),
+        features=files.table("features"),
+        label=files.table("labels")[f"label_{files.horizon}"],
+        oof_paths=files.table("oof_paths"),
+        bars=bars,
+        psi_warn=files.limits.psi_warn,
+    )
+
+
+def _leaderboard(files: StoredFiles) -> LeaderboardChecks:
+    return LeaderboardChecks(
+        files.table("leaderboard"),
+        scores=files.every("cv_scores"),
+        oof=files.every("oof_predictions"),
+        manifests={key: found.manifest for key, found in files.every("fitted_models").items()},
+        partitions=files.partition_keys,
+        limits=files.limits,
+    )
+
+
+SUBJECTS: Mapping[str, Callable[[StoredFiles], object]] = {
+    "market_data": lambda files: MarketDataChecks(
+        files.table("market_data"),
+        files.config.schedule.timezone,
+        files.settings.market_data.max_age_weekdays,
+    ),
+    "labels": lambda files: LabelsChecks(
+        files.table("labels"), files.table("market_data"), files.settings.labels
+    ),
+    "features": lambda files: FeaturesChecks(
+        files.table("features"), files.table("market_data"), files.settings.features, files.limits
+    ),
+    "cv_splits": lambda files: SplitsChecks(
+        files.table("cv_splits"),
+        files.table("labels"),
+        files.settings.cross_validation.min_samples,
+    ),
+    "fitted_models": lambda files: FoldModelsChecks(
+        [fold.split_id for fold in files.models().manifest.folds],
+        split_ids(files.table("cv_splits")),
+    ),
+    "oof_predictions": _out_of_fold,
+    "oof_paths": _paths,
+    "nested_oof": _nested,
+    "feature_importance": lambda files: ImportanceChecks(
+        files.table("feature_importance"), files.models().manifest.feature_names
+    ),
+    "cv_scores": _scores,
+    "final_models": _final_model,
+    "live_predictions": _live,
+    "leaderboard": _leaderboard,
+    "stacking_frame": lambda files: StackingChecks(
+        files.table("stacking_frame"),
+        files.every("oof_predictions"),
+        files.table("labels"),
+        files.table("cv_splits"),
+        files.partition_keys,
+    ),
+}
+"""What builds the subject of an asset's checks from what is on disk; reports have none."""
+
+
+def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
+    """Read a stored result again, and evaluate what is known to hold of it."""
+    outcomes = [read_back(files, asset)]
+    if outcomes[0].passed:
+        try:
+            outcomes.extend(_outcomes(files, asset))
+        except Exception as error:
+            finding = _failure(error, "cannot be evaluated")
+            outcomes.append(CheckOutcome("evaluated", finding.passed, finding.description))
+    return tuple(outcomes)
+
+
+def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
+    address = files.address(asset)
+    if files.store.attestation(address) is not None:
+        result = (
+            files.models(asset) if address.product.format == "fold_models" else (files.table(asset))
+        )
+        difference = files.store.difference_from_record(address, result)
+        text = difference or "as it was recorded when it was published"
+        yield RECORDED.outcome(Finding(difference is None, text))
+    if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
+        yield UNALTERED.outcome(check_unaltered(files.table(asset)))
+    if asset in _MADE_FROM:
+        current = {name: files.version(name) for name in _MADE_FROM[asset]}
+        yield MADE_FROM.outcome(check_made_from(asset, files.stated_inputs(asset), current))
+    if asset in SUBJECTS:
+        yield from evaluate(asset, SUBJECTS[asset](files), stored=True)
+
+
+def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
+    """Read a stored result as a whole: it is there, undamaged, and keeps its contract."""
+    address = files.address(asset)
+    try:
+        if address.product.format == "fold_models":
+            models = files.models(asset)
+            models.verify()
+            size = models.manifest.total_bytes / 1e6
+            text = f"{len(models)} models, {size:,.2f} MB, are as their manifest says"
+        elif address.product.contract is None:
+            files.store.verify(address)
+            text = f"{address} can be read"
+        else:
+            if address.product.as_matrix:
+                files.store.verify(address)
+            text = f"{len(files.table(asset)):,} rows keep {address.product.contract}"
+    except Exception as error:
+        return READABLE.outcome(_failure(error))
+    return READABLE.outcome(Finding(True, text))
+
+
+def check_unaltered(frame: pd.DataFrame) -> Finding:
+    """Check that a table's values have the digest that its file states."""
+    stated, found = data_version_of(frame), table_digest(frame)
+    text = f"data version {found[:12]}"
+    if not stated:
+        text = "the file states no data version; materialize it again"
+    elif stated != found:
+        text = (
+            f"the values have data version {found[:12]}, the file states {stated[:12]}: it was "
+            f"altered since it was written; materialize it again"
+        )
+    return Finding(stated == found, text)
+
+
+def check_made_from(
+    asset: str, made_from: Mapping[str, str], current: Mapping[str, str]
+) -> Finding:
+    """Check that a result states to be made from the data versions that are stored now."""
+    unknown = sorted(set(current) - set(made_from))
+    text = f"made from the stored {', '.join(sorted(current))}"
+    if unknown:
+        text = f"states no version of {', '.join(unknown)}; materialize {asset} again"
+    try:
+        require_made_from(asset, made_from, current)
+    except StoreError as error:
+        return Finding(False, str(error))
+    return Finding(not unknown, text)
+
+
+def reproduce_stored(files: StoredFiles) -> CheckOutcome:
+    """Predict every row by the stored fold models, and compare with what is stored."""
+    try:
+        predicted = average_splits(*predict_stored(files.models(), files.tables))
+        finding = check_reproduced(files.table("oof_predictions"), predicted)
+    except Exception as error:
+        finding = _failure(error, "cannot be evaluated")
+    return REPRODUCED.outcome(finding)
+
+
+def read_back_predictions(files: StoredFiles) -> CheckOutcome:
+    """Check that stored predictions are the published ones, of the fold models that are stored.
+
+    The check ``repeatable`` found, before they were published, that these models predict them
+    to the bit; so if neither has changed since, they still do.
+    """
+    asset = "oof_predictions"
+    try:
+        oof, models = files.table(asset), files.models()
+        models.verify()
+        current = {"fitted_models": models.manifest.data_version}
+        found = (
+            check_unaltered(oof),
+            check_made_from(asset, files.stated_inputs(asset), current),
+        )
+        finding = Finding.of(
+            [each.description for each in found if not each.passed],
+            f"{len(oof):,} predictions and {len(models)} models are those of the check repeatable",
+        )
+    except Exception as error:
+        finding = _failure(error, "cannot be evaluated")
+    return REPRODUCED.outcome(finding)
+
+
+def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
+    """Return several outcomes as one."""
+    failed = [outcome for outcome in outcomes if not outcome.passed]
+    holds = f"{outcomes[0].description}; hold: {', '.join(outcome.name for outcome in outcomes)}"
+    text = "; ".join(f"{outcome.name}: {outcome.description}" for outcome in failed) or holds
+    values = {"predicates": len(outcomes), "failed_predicates": len(failed)}
+    only_warns = bool(failed) and not failed_errors(outcomes)
+    return STORED.outcome(Finding(not failed, text, values, only_warns))
+
+
+def _failure(error: Exception, what: str = "") -> Finding:
+    """Return what is wrong; other errors than ours name their kind, since texts may be bare."""
+    refused = lack_of_memory(error)
+    if refused is not None:
+        text = f"no verdict, for lack of memory ({refused or type(error).__name__})"
+    elif isinstance(error, Model2Error):
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return Finding(False, without_secrets(f"{what}: {text}" if what else text))
