@@ -15,8 +15,7 @@ from model2_assets.features import build_features_from_config
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_versions_of, with_provenance
+from model2_assets.storage.data_version import data_versions_of, table_digest, with_provenance
 
 HORIZONS = ("21d", "63d")
 FIVE_FOLDS, CPCV = "bench", "cpcv"

@@ -15,7 +15,7 @@ from model2_assets.cross_validation import leave_group_out
 from model2_assets.evaluation import daily_ic, label_overlap_days, mean_ic_inference
 from model2_assets.stacking import nonnegative_weights, stackable_columns
 from model2_assets.storage import Address, default_store
-from model2_assets.storage.provenance import facts_of
+from model2_assets.storage.data_version import facts_of
 
 config = load_config()
 region = next(iter(config.regions))

@@ -13,11 +13,11 @@ from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import Role
 from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
     facts_of,
+    table_digest,
     with_provenance,
 )
 

@@ -5,8 +5,7 @@ import pandas as pd
 
 from model2_assets.contracts import load_contract
 from model2_assets.panel import panel_index
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 
 ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
 """In canonical order: by datetime, then instrument."""

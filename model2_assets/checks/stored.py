@@ -43,15 +43,15 @@ from model2_assets.cross_validation.roles import split_ids
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.models import StoredFoldModels
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     INPUTS,
     data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
+    table_digest,
 )
+from model2_assets.storage.models import StoredFoldModels
 from model2_assets.training import Tables
 from model2_assets.training.nested import stored_nested
 from model2_assets.training.predict import (

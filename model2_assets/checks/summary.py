@@ -15,8 +15,8 @@ from model2_assets.config.partition import Partition
 from model2_assets.evaluation.leaderboard import folds_of
 from model2_assets.panel import date_codes, instrument_codes
 from model2_assets.stacking import PURGE_GUARANTEES, base_columns, column_of
+from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 from model2_assets.storage.models import Manifest
-from model2_assets.storage.provenance import INPUTS, data_version_of, data_versions_of, facts_of
 from model2_assets.training.resources import total_costs
 
 _SHARED_INPUTS = ("labels", "features", "cv_splits")

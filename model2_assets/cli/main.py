@@ -6,7 +6,6 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +54,6 @@ from model2_assets.errors import (
     without_secrets,
 )
 from model2_assets.storage import Address, Store, default_base, default_store
-from model2_assets.storage.lock import hold_region, share_region
 from model2_assets.storage.rollback import Rollback, plan_rollback, restore, verify_rollback
 from model2_assets.training.resources import require_address_space
 
@@ -177,7 +175,7 @@ def retrain(choice: Choice, gate: bool, report_dir: str | None) -> None:
         )
     ]
     definitions = build_definitions(work.config, work.store)
-    hold = partial(hold_region, configured_store(work.config, work.store))
+    hold = configured_store(work.config, work.store).hold
     with open_instance() as instance:
         end_dead_runs(instance)
         results = list(execute_plan(definitions, instance, plan, hold=hold))
@@ -211,7 +209,7 @@ def check(choice: Choice, gate: bool, report_dir: str | None) -> None:
         for name in work.regions:
             region = Region(name, work.config, work.store)
             keys = [partition.key for partition in choice.partitions(work.config, name)]
-            with share_region(work.store, name):
+            with work.store.share(name):
                 results += check_stored(definitions, instance, region, keys)
     checks = [found for result in results for found in result.checks]
     click.echo(f"{sum(found.passed for found in checks)} of {len(checks)} checks passed")
@@ -265,7 +263,7 @@ def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> 
     (region,) = choice.regions(config)
     (partition,) = choice.partitions(config, region)
     store = default_store(trainers=config.trainers)
-    held = hold_region(store, region, partition=partition.key)
+    held = store.hold(region, partition=partition.key)
     with open_instance() as instance, held:
         end_dead_runs(instance)
         predictions = Address(region, "oof_predictions", *partition)

@@ -13,7 +13,7 @@ from model2_assets.evaluation.leaderboard import has_path_range, times_of
 from model2_assets.evaluation.metrics import METRICS, MISSING, PBO_WITHHELD, explained
 from model2_assets.evaluation.scores import overall_scores
 from model2_assets.storage import Address, Store
-from model2_assets.storage.archive import Version
+from model2_assets.storage.record import Record
 from model2_assets.storage.rollback import scores_of
 
 if TYPE_CHECKING:
@@ -120,14 +120,16 @@ def versions_table(store: Store, predictions: Address) -> Table | None:
     current = store.current_version(predictions)
     scores = scores_of(store, predictions, versions)
     for version in versions:
-        is_current = current is not None and version.file == current.file
+        is_current = current is not None and version.sha256 == current.sha256
         table.add_row(
             version.short,
             "current" if is_current else "",
             f"{version.published:%Y-%m-%d %H:%M:%S}",
             f"{version.first_published:%Y-%m-%d %H:%M:%S}",
             MISSING if version.rows is None else f"{version.rows:,}",
-            METRICS["rank_ic"].numeric_text(_rank_ic(store, predictions, scores.get(version.file))),
+            METRICS["rank_ic"].numeric_text(
+                _rank_ic(store, predictions, scores.get(version.sha256))
+            ),
             *(version.inputs.get(name, MISSING)[:12] for name in _MADE_FROM),
         )
     return table
@@ -136,7 +138,7 @@ def versions_table(store: Store, predictions: Address) -> Table | None:
 _MADE_FROM = ("fitted_models", "labels", "features")
 
 
-def _rank_ic(store: Store, predictions: Address, scores: Version | None) -> float:
+def _rank_ic(store: Store, predictions: Address, scores: Record | None) -> float:
     from model2_assets.errors import Model2Error
 
     if scores is None:

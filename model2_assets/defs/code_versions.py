@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from model2_assets.config import Model2Config
-from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.record import document_digest
 
 _PACKAGE = Path(__file__).parents[1]
 _IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")

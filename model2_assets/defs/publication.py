@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 
 def stamped(table: "pd.DataFrame", *, inputs: Mapping[str, str], **facts: Any) -> "pd.DataFrame":
     """Return a table that states its data version, those of its inputs, and further facts."""
-    from model2_assets.storage.data_version import table_digest
-    from model2_assets.storage.provenance import with_provenance
+    from model2_assets.storage.data_version import table_digest, with_provenance
 
     return with_provenance(table, data_version=table_digest(table), inputs=inputs, **facts)
 
@@ -69,7 +68,7 @@ def publish(
         If one did. It names the checks and says where the candidate was put.
     """
     from model2_assets.checks import evaluate, rejections
-    from model2_assets.storage.provenance import data_version_of
+    from model2_assets.storage.data_version import data_version_of
 
     outcomes = list(evaluate(region.address(context).asset, checks))
     failed = rejections(outcomes)

@@ -149,7 +149,7 @@ def execute_plan(
 
     A failed partition does not stop the others. After a failed preparation the rest of its
     region is skipped: it would train on yesterday's data. `hold`, given a region, returns what
-    is held from its first run to its last: see `model2_assets.storage.lock.hold_region`.
+    is held from its first run to its last: see `Store.hold`.
     """
     numbered = enumerate(plan, start=1)
     for region, runs in groupby(numbered, key=lambda item: item[1].region):

@@ -15,7 +15,7 @@ from model2_assets.defs.recorded import (
 from model2_assets.defs.region import HORIZON, MODEL
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Store
-from model2_assets.storage.archive import Version
+from model2_assets.storage.record import Record
 from model2_assets.storage.rollback import Rollback, kept_models
 
 _UNFINISHED = (
@@ -86,7 +86,7 @@ def inputs_that_moved_on(
 
 
 def record_rollback(
-    instance: dg.DagsterInstance, rollback: Rollback, asset: str, version: Version
+    instance: dg.DagsterInstance, rollback: Rollback, asset: str, version: Record
 ) -> None:
     """Record that a version of an asset is current again, as a materialization without a run.
 
@@ -101,7 +101,7 @@ def record_rollback(
         What has been restored.
     asset : str
         One of its assets.
-    version : Version
+    version : Record
         What of it is current now.
     """
     predictions = rollback.predictions
@@ -134,7 +134,7 @@ def record_rollback(
     )
 
 
-def _manifest_of(asset: str, version: Version) -> dict[str, str]:
+def _manifest_of(asset: str, version: Record) -> dict[str, str]:
     """Return, of models, the hash of the manifest that is current again."""
     is_models = PRODUCTS[asset].format == "fold_models"
     return {MANIFEST_SHA256: version.sha256} if is_models else {}

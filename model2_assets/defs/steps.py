@@ -15,7 +15,6 @@ from model2_assets.defs.recorded import PARTITION_TAG
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
 from model2_assets.storage import Store
-from model2_assets.storage.lock import hold_region
 
 
 class _Forward(logging.Handler):
@@ -233,7 +232,7 @@ def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
             with ExitStack() as waiting:
                 if context.log is not None:
                     waiting.enter_context(core_logs_to(context.log))
-                stack.enter_context(hold_region(store, region, partition=partition))
+                stack.enter_context(store.hold(region, partition=partition))
             yield
 
     return dg.ResourceDefinition(lock, description=f"One writer of region {region} at a time.")

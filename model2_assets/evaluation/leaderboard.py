@@ -27,8 +27,7 @@ from model2_assets.evaluation.metrics import METRICS, MISSING, Shown, metrics_of
 from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.evaluation.quantiles import top_quantile_turnover
 from model2_assets.evaluation.scores import overall_scores, rank_ics
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_version_of, facts_of
+from model2_assets.storage.data_version import data_version_of, facts_of, table_digest
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
 from model2_assets.evaluation.inference import label_overlap_days
-from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of
+from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
 
 Statistic = Literal["mean", "sharpe"]
 

@@ -20,7 +20,7 @@ from model2_assets.evaluation.inference import (
 from model2_assets.evaluation.metrics import metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
 from model2_assets.panel import row_name
-from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
+from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
 
 LAG_OVERLAPS = 2
 """Lag of standard errors, in overlaps of labels. With one, Bartlett weights see two thirds of

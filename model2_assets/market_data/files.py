@@ -13,7 +13,7 @@ from fsspec.utils import infer_compression
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import reason
-from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.record import document_digest
 
 SUFFIXES = {
     "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip"),

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from model2_assets.evaluation.metrics import MISSING, Metric
 from model2_assets.reports.canvas import Draw, png, svg
-from model2_assets.storage.archive import inputs_element
+from model2_assets.storage.codecs import inputs_element
 
 FULL_PX = 1080
 HALF_PX = 526

@@ -39,7 +39,7 @@ from model2_assets.reports.document import (
 from model2_assets.reports.score_charts import DAILY_RANK_IC, MEAN_DAILY_RANK_IC, RANK_IC
 from model2_assets.reports.tables import caveats, cells, region_settings
 from model2_assets.reports.tear_sheet import PartitionStatistics
-from model2_assets.storage.provenance import INPUTS, data_version_of, data_versions_of, facts_of
+from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 
 _CHOICE = (
     "Chosen as best",

@@ -9,7 +9,7 @@ from model2_assets.config import CrossValidationConfig, LabelsConfig, RegionConf
 from model2_assets.evaluation.metrics import Metric, explained, metrics_of, number
 from model2_assets.evaluation.scores import has_several_paths, wide_scores
 from model2_assets.reports.document import Column, Facts, Row, Section, Table, date, texts
-from model2_assets.storage.provenance import INPUTS, data_version_of, facts_of
+from model2_assets.storage.data_version import INPUTS, data_version_of, facts_of
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest

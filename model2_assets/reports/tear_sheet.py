@@ -57,7 +57,7 @@ from model2_assets.reports.tables import (
     provenance_section,
     split_table,
 )
-from model2_assets.storage.provenance import INPUTS, data_versions_of, facts_of, require_made_from
+from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest

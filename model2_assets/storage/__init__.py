@@ -10,25 +10,24 @@ any time, are under ``<base>/.working/<region>/``.
 """
 
 from model2_assets.storage.address import (
+    LOCKS,
     PRODUCTS,
     REPORT_FILE,
     STORAGE_VARIABLE,
     WITHOUT_VERSIONS,
+    WORKING,
     Address,
     Format,
     Product,
     default_base,
     repository_root,
 )
-from model2_assets.storage.archive import MANIFEST_SUFFIX, Attest
-from model2_assets.storage.cache import LOCKS, WORKING
+from model2_assets.storage.archive import REJECTED
 from model2_assets.storage.models import open_fold_models
-from model2_assets.storage.rejected import REJECTED
-from model2_assets.storage.store import Store, default_store
+from model2_assets.storage.store import Attest, Store, default_store
 
 __all__ = [
     "LOCKS",
-    "MANIFEST_SUFFIX",
     "PRODUCTS",
     "REJECTED",
     "REPORT_FILE",

@@ -1,5 +1,6 @@
 """The name of a stored result, how it is stored, and where."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ class Product:
     contract: str | None
     as_matrix: bool = False
 
+    @property
+    def kept_suffix(self) -> str:
+        """Of the file of a kept version: of models, their manifest; these stay in their folder."""
+        return _KEPT_SUFFIXES[self.format]
+
 
 PRODUCTS: Mapping[str, Product] = {
     "market_data": Product("parquet", "MarketData"),
@@ -59,6 +65,11 @@ WITHOUT_VERSIONS = ("market_data", "labels", "features", "cv_splits")
 """Assets of which no old versions are kept."""
 
 _SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
+_KEPT_SUFFIXES: Mapping[Format, str] = {
+    **_SUFFIXES,
+    "html": ".html",
+    "fold_models": ".manifest.json",
+}
 
 REPORT_FILE = "report.html"
 """Name of every report: what people look for and send on."""
@@ -163,3 +174,21 @@ def open_base(base: str | UPath) -> UPath:
             f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
             f"the fsspec file system that it needs"
         ) from error
+
+
+WORKING = ".working"
+LOCKS = ".locks"
+
+
+def working_root(base: UPath, chosen: str | None) -> Path | None:
+    """Return the local folder under which every region has its working files."""
+    if chosen:
+        return Path(chosen).expanduser().absolute() / _digest(str(base))
+    if is_local(base):
+        return Path(base.path) / WORKING
+    home = os.environ.get("DAGSTER_HOME")
+    return Path(home).absolute() / WORKING / _digest(str(base)) if home else None
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

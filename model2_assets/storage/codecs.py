@@ -1,13 +1,21 @@
-"""Tables, JSON lines and pages as bytes, and back."""
+"""One codec a format: tables as Parquet or JSON lines, pages, fold models; to a file and back.
 
-import io
+No format carries a checksum: the record of a result vouches for its bytes.
+"""
+
+import hashlib
 import json
 import math
-import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from html import escape, unescape
+from io import BytesIO
 from itertools import chain
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import jsonschema
 import pandas as pd
@@ -18,44 +26,229 @@ from upath import UPath
 from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ContractError, StoreError, lack_of_memory
 from model2_assets.panel import INDEX_NAMES, with_plain_names
-from model2_assets.storage.address import Address
+from model2_assets.storage.address import Address, Format
 from model2_assets.storage.conformity import require_conformity
-from model2_assets.storage.record import sealed, unsealed
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-_METADATA_KEY = b"model2"
-_NAME = "name"
-PROVENANCE = "provenance"
-"""Key of ``DataFrame.attrs`` under which a file's JSON metadata travel."""
+from model2_assets.storage.data_version import (
+    DATA_VERSION,
+    INPUTS,
+    PROVENANCE,
+    data_version_of,
+    facts_of,
+    table_digest,
+)
+from model2_assets.storage.files import write_atomically
+from model2_assets.storage.models import (
+    Manifest,
+    Provenance,
+    StorableModels,
+    StoredFoldModels,
+    save_fold_models,
+    store_models,
+)
+from model2_assets.storage.record import Origin, Record, document_digest
 
 ROW_GROUP_ROWS = 131_072
 """Rows of a Parquet file that are encoded, and decoded, at a time."""
 
+Recognize = Callable[[str], Record]
+"""Returns the record of a file by its hash, and refuses one that has none."""
 
-def encode_parquet(
-    frame: pd.DataFrame, contract: Contract, *, origin: str, name: str = ""
-) -> bytes:
-    """Encode a table as Parquet, after checking its contract; see `write_parquet`.
 
-    Returns
-    -------
-    bytes
-        The file.
+@dataclass(frozen=True)
+class Recorded:
+    """Bytes of a file that have a record; messages call the file `origin`."""
+
+    data: bytes
+    record: Record
+    origin: str
+
+
+_METADATA_KEY = b"model2"
+_SETTINGS = ("trainer", "params", "seed", "sample_weights")
+
+
+@dataclass(frozen=True)
+class Codec(ABC):
+    """How the result of one address becomes a file, and a file the result.
+
+    Attributes
+    ----------
+    address : Address
+        Which result.
+    path : UPath
+        The file that its readers follow.
     """
-    buffer = io.BytesIO()
-    write_parquet(frame, contract, buffer, origin=origin, name=name)
-    return buffer.getvalue()
+
+    address: Address
+    path: UPath
+
+    @abstractmethod
+    def encode(self, value: Any, file: Path) -> Origin:
+        """Write a value to a local file, and say what it is and what it was made from."""
+
+    @abstractmethod
+    def decode(self, file: Recorded) -> Any:
+        """Return what a file holds."""
+
+    def read(self, recognize: Recognize) -> Any:
+        """Return the current value, whose bytes have a record."""
+        data = self.path.read_bytes()
+        record = recognize(hashlib.sha256(data).hexdigest())
+        return self.decode(Recorded(data, record, str(self.path)))
+
+    def verify(self, recognize: Recognize) -> None:
+        """Read the current value as a whole."""
+        self.read(recognize)
+
+    def put_aside(self, value: Any, path: UPath) -> UPath:
+        """Write a rejected candidate as plain Parquet, whatever its contract says."""
+        target = path.with_name(f"{path.name}.parquet")
+        write_atomically(target, encode_anything(value))
+        return target
+
+    @property
+    def contract(self) -> Contract:
+        """Contract of a table."""
+        assert self.address.product.contract is not None
+        return load_contract(self.address.product.contract)
+
+
+class ParquetCodec(Codec):
+    """Tables as Parquet (zstd); what a table was made from is in the file's metadata besides."""
+
+    def encode(self, value: pd.DataFrame, file: Path) -> Origin:
+        """Write a table, a row group at a time, so that a large one is not in memory twice."""
+        with file.open("wb") as stream:
+            write_parquet(value, self.contract, stream, origin=str(self.path), name=self.address)
+        return origin_of(value)
+
+    def decode(self, file: Recorded) -> pd.DataFrame:
+        """Return the table, with the file's metadata in ``attrs["provenance"]``."""
+        return read_parquet(BytesIO(file.data), self.contract, origin=file.origin)
+
+
+class JsonLinesCodec(Codec):
+    """Tables as JSON lines, one validated document a row."""
+
+    def encode(self, value: pd.DataFrame, file: Path) -> Origin:
+        """Write a table."""
+        file.write_bytes(encode_json_lines(value, self.contract, origin=str(self.path)))
+        return origin_of(value)
+
+    def decode(self, file: Recorded) -> pd.DataFrame:
+        """Return the table; its record says what it was made from, as the file has no room."""
+        frame = decode_json_lines(file.data, self.contract, origin=file.origin)
+        facts = {DATA_VERSION: file.record.data_version, INPUTS: dict(file.record.inputs)}
+        frame.attrs[PROVENANCE] = facts
+        return frame
+
+
+class HtmlCodec(Codec):
+    """Reports: pages that are read by people."""
+
+    def encode(self, value: str, file: Path) -> Origin:
+        """Write a page."""
+        file.write_bytes(value.encode())
+        return origin_of_report(value)
+
+    def decode(self, file: Recorded) -> str:
+        """Return the page."""
+        return file.data.decode()
+
+    def put_aside(self, value: str, path: UPath) -> UPath:
+        """Write a rejected page."""
+        target = path.with_name(f"{path.name}.html")
+        write_atomically(target, value.encode())
+        return target
+
+
+class FoldModelsCodec(Codec):
+    """Models in a folder of their own, behind a manifest."""
+
+    def encode(self, value: StorableModels, file: Path) -> Origin:
+        """Write the model files where they belong, and the manifest that names them."""
+        manifest = store_models(self.path.parent, value)
+        file.write_bytes(manifest.to_json().encode())
+        return origin_of_models(manifest)
+
+    def decode(self, file: Recorded) -> StoredFoldModels:
+        """Return the manifest and the models behind it; none is read."""
+        manifest = Manifest.from_json(file.data, origin=file.origin)
+        return StoredFoldModels(self.path.parent, manifest, file.record.sha256)
+
+    def verify(self, recognize: Recognize) -> None:
+        """Compare every model file with the manifest."""
+        self.read(recognize).verify()
+
+    def put_aside(self, value: StorableModels, path: UPath) -> UPath:
+        """Write rejected models into a folder."""
+        save_fold_models(path, value)
+        return path
+
+
+CODECS: Mapping[Format, type[Codec]] = {
+    "parquet": ParquetCodec,
+    "json_lines": JsonLinesCodec,
+    "fold_models": FoldModelsCodec,
+    "html": HtmlCodec,
+}
+"""The codec of every format, but for tables that are read as a matrix: see `MatrixCodec`."""
+
+
+def origin_of(frame: pd.DataFrame) -> Origin:
+    """Return the identity of a table, from its provenance where it states any."""
+    facts = facts_of(frame)
+    return Origin(
+        data_version=data_version_of(frame) or table_digest(frame),
+        inputs=dict(facts.get(INPUTS, {})),
+        settings=_settings_digest(facts) if set(_SETTINGS) <= set(facts) else "",
+        rows=len(frame),
+    )
+
+
+def origin_of_models(manifest: Manifest) -> Origin:
+    """Return the identity of fitted models."""
+    return Origin(
+        data_version=manifest.data_version,
+        inputs=dict(manifest.data_versions),
+        settings=settings_digest_of(manifest),
+        rows=len(manifest.folds),
+        files={fold.file: fold.sha256 for fold in manifest.folds},
+    )
+
+
+def settings_digest_of(provenance: Provenance) -> str:
+    """Return the digest of the settings that models were fitted with."""
+    return _settings_digest({name: getattr(provenance, name) for name in _SETTINGS})
+
+
+def _settings_digest(facts: Mapping[str, Any]) -> str:
+    return document_digest({name: facts[name] for name in _SETTINGS})
+
+
+_META_NAME = "model2-inputs"
+_META = re.compile(rf'<meta name="{_META_NAME}" content="(?P<inputs>[^"]*)">')
+
+
+def origin_of_report(html: str) -> Origin:
+    """Return the identity of a report, from the element that states its inputs, if there is one."""
+    found = _META.search(html)
+    return Origin(
+        data_version=hashlib.sha256(html.encode()).hexdigest()[:32],
+        inputs=json.loads(unescape(found["inputs"])) if found else {},
+    )
+
+
+def inputs_element(inputs: Mapping[str, str]) -> str:
+    """Return the ``meta`` element by which a report states what it was made from."""
+    content = escape(json.dumps(dict(inputs), sort_keys=True))
+    return f'<meta name="{_META_NAME}" content="{content}">'
 
 
 def write_parquet(
-    frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str, name: str = ""
+    frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str, name: object = ""
 ) -> None:
-    """Write a table as Parquet, after checking its contract.
-
-    It is encoded a row group at a time, so that a large table is not in memory twice.
+    """Write a table as Parquet (zstd), after checking its contract.
 
     Parameters
     ----------
@@ -65,12 +258,11 @@ def write_parquet(
     contract : Contract
         Gives names, types and units.
     file : binary file
-        Empty, open for writing and reading; it becomes a Parquet file (zstd), whose index
-        pandas restores on reading.
+        Empty, open for writing; pandas restores the index on reading.
     origin : str
         What to call the table in messages.
-    name : str, optional
-        Where it belongs, noted in the file, so that one in another's place is found.
+    name : object
+        Where it belongs, noted in the metadata.
 
     Raises
     ------
@@ -80,19 +272,76 @@ def write_parquet(
     require_conformity(frame, contract, origin=origin)
     bare = frame.copy(deep=False)
     bare.attrs = {}
-    metadata = {"contract": contract.schema["$id"], PROVENANCE: frame.attrs.get(PROVENANCE, {})}
-    if name:
-        metadata[_NAME] = name
+    metadata = {
+        "contract": contract.schema["$id"],
+        "name": str(name),
+        PROVENANCE: frame.attrs.get(PROVENANCE, {}),
+    }
     own = {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     tables = _row_groups(bare, contract)
     first = next(tables)
     schema = first.schema.with_metadata({**(first.schema.metadata or {}), **own})
-    write_with_checksum(
-        (table.replace_schema_metadata(schema.metadata) for table in chain([first], tables)),
-        schema,
-        file,
-        compression_level=3,
+    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=3) as writer:
+        for table in chain([first], tables):
+            writer.write_table(table.replace_schema_metadata(schema.metadata))
+
+
+def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
+    """Read a Parquet file and check its contract.
+
+    Raises
+    ------
+    StoreError
+        If it is not a readable Parquet file.
+    ContractError
+        If the table breaks the contract.
+    """
+    with readable_parquet(origin):
+        # Few names, in many rows: as codes they are read in a third of the time.
+        table = pq.read_table(file, use_threads=False, read_dictionary=[INDEX_NAMES[0]])
+        provenance = stated_metadata(table.schema).get(PROVENANCE, {})
+        frame = _without_categories(table.to_pandas())
+    require_conformity(frame, contract, origin=origin)
+    frame.attrs[PROVENANCE] = provenance
+    return frame
+
+
+def misplaced(path: UPath, address: str) -> StoreError:
+    """Return what is told of a file that belongs to another address."""
+    return StoreError(
+        f"{path}: belongs to {address} and was put in another's place; materialize the asset again"
     )
+
+
+@contextmanager
+def readable_parquet(origin: str) -> Iterator[None]:
+    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError.
+
+    A lack of memory says nothing about the file, and is left as it is.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:  # a damaged footer can fail anywhere
+        if lack_of_memory(error) is not None:
+            raise
+        raise StoreError(
+            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
+        ) from error
+
+
+def encode_anything(frame: pd.DataFrame) -> bytes:
+    """Encode a table as Parquet whatever its contract says, to be looked at by a person.
+
+    Where a column mixes types that Parquet cannot hold, all values become text.
+    """
+    bare = frame.copy(deep=False)
+    bare.attrs = {}
+    try:
+        return bytes(bare.to_parquet(compression="zstd"))
+    except (TypeError, ValueError):
+        return bytes(bare.reset_index().astype("str").to_parquet(compression="zstd"))
 
 
 def _row_groups(frame: pd.DataFrame, contract: Contract) -> Iterator[pa.Table]:
@@ -106,81 +355,11 @@ def _row_groups(frame: pd.DataFrame, contract: Contract) -> Iterator[pa.Table]:
         yield pa.Table.from_pandas(rows, schema=pa.schema(fields), preserve_index=indexed)
 
 
-def encode_anything(frame: pd.DataFrame) -> bytes:
-    """Encode a table as Parquet whatever its contract says, to be looked at by a person.
-
-    Where a column mixes types that Parquet cannot hold, all values become text.
-    """
-    bare = frame.copy(deep=False)
-    bare.attrs = {}
-    try:
-        return _plain_parquet(bare)
-    except (TypeError, ValueError):
-        return _plain_parquet(bare.reset_index().astype("str"))
-
-
-def _plain_parquet(frame: pd.DataFrame) -> bytes:
-    buffer = io.BytesIO()
-    frame.to_parquet(buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def decode_parquet(data: bytes, contract: Contract, *, origin: str, name: str = "") -> pd.DataFrame:
-    """Decode a Parquet file and check its contract; see `read_parquet`.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    contract : Contract
-        What the table has to keep.
-    origin : str
-        What to call the file in messages.
-    name : str, optional
-        Where it was found.
-    """
-    return read_parquet(io.BytesIO(data), contract, origin=origin, name=name)
-
-
-def read_parquet(
-    file: BinaryIO, contract: Contract, *, origin: str, name: str = ""
-) -> pd.DataFrame:
-    """Read a Parquet file and check its contract.
-
-    Parameters
-    ----------
-    file : binary file
-        The file, open for reading.
-    contract : Contract
-        What the table has to keep.
-    origin : str
-        What to call the file in messages.
-    name : str, optional
-        Where it was found; a file that belongs elsewhere is refused.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        The table, with the file's metadata in ``attrs["provenance"]``.
-
-    Raises
-    ------
-    StoreError
-        If it is not a readable Parquet file, does not fit its checksum, or belongs elsewhere.
-    ContractError
-        If the table breaks the contract.
-    """
-    with readable_parquet(origin):
-        require_checksum(file)
-        # Few names, in many rows: as codes they are read in a third of the time.
-        table = pq.read_table(file, use_threads=False, read_dictionary=[INDEX_NAMES[0]])
-        provenance = stated_provenance(table.schema)
-        stated = stated_name(table.schema)
-        frame = _without_categories(table.to_pandas())
-    require_name(stated, name, origin=origin)
-    require_conformity(frame, contract, origin=origin)
-    frame.attrs[PROVENANCE] = provenance
-    return frame
+def _field(name: str, contract: Contract) -> pa.Field:
+    column = contract.column(name)
+    assert column is not None
+    annotations = {"unit": column.unit, "description": column.description}
+    return pa.field(name, pa.type_for_alias(column.arrow_type), metadata=annotations)
 
 
 def _without_categories(frame: pd.DataFrame) -> pd.DataFrame:
@@ -192,80 +371,19 @@ def _without_categories(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-@contextmanager
-def readable_parquet(origin: str) -> Iterator[None]:
-    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError.
-
-    A lack of memory says nothing about the file, and is left as it is.
-    """
-    try:
-        yield
-    except Exception as error:  # a damaged footer can fail anywhere
-        if lack_of_memory(error) is not None:
-            raise
-        raise StoreError(
-            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
-        ) from error
-
-
-def require_checksum(file: BinaryIO) -> None:
-    """Refuse, by a ValueError, a Parquet file whose bytes have changed since it was written."""
-    if not fits_checksum(file):
-        raise ValueError("its bytes do not fit its checksum")
-
-
-def require_name(stated: str, name: str, *, origin: str) -> None:
-    """Refuse a file that was put in the place of another.
-
-    Raises
-    ------
-    StoreError
-        If the file states where it belongs, and that is not `name`.
-    """
-    if name and stated and stated != name:
-        raise StoreError(
-            f"{origin}: belongs to {stated} and was put in another's place; materialize the asset "
-            f"again"
-        )
-
-
-def stated_name(schema: pa.Schema) -> str:
-    """Return where a Parquet file states that it belongs; empty where it does not."""
-    return str(_own_metadata(schema).get(_NAME, ""))
-
-
-def stated_provenance(schema: pa.Schema) -> dict[str, Any]:
+def stated_metadata(schema: pa.Schema) -> dict[str, Any]:
     """Return what a Parquet file states of its origin; empty where others wrote it."""
-    provenance: dict[str, Any] = _own_metadata(schema).get(PROVENANCE, {})
-    return provenance
-
-
-def _own_metadata(schema: pa.Schema) -> dict[str, Any]:
     metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(_METADATA_KEY, b"{}"))
     return metadata
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
-    """Encode a table as JSON lines, one validated document a row.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table; missing values become null.
-    contract : Contract
-        Checked on the table and, by the jsonschema library, on every document.
-    origin : str
-        What to call the table in messages.
-
-    Returns
-    -------
-    bytes
-        UTF-8 text, a document a line.
+    """Encode a table as JSON lines in UTF-8, a document a line; missing values become null.
 
     Raises
     ------
     ContractError
-        If the table breaks the contract.
+        If the table, or by the jsonschema library a document, breaks the contract.
     """
     require_conformity(frame, contract, origin=origin)
     documents = [
@@ -277,21 +395,7 @@ def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -
 
 
 def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
-    """Decode JSON lines and check their contract.
-
-    Parameters
-    ----------
-    data : bytes
-        The file.
-    contract : Contract
-        What every line has to keep.
-    origin : str
-        What to call the file in messages.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Columns in the contract's order and types.
+    """Decode JSON lines; columns are in the contract's order and types.
 
     Raises
     ------
@@ -318,13 +422,6 @@ def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.Dat
     frame = frame.astype(types)
     require_conformity(frame, contract, origin=origin)
     return frame
-
-
-def _field(name: str, contract: Contract) -> pa.Field:
-    column = contract.column(name)
-    assert column is not None
-    annotations = {"unit": column.unit, "description": column.description}
-    return pa.field(name, pa.type_for_alias(column.arrow_type), metadata=annotations)
 
 
 def _pandas_type(arrow_type: str, *, nullable: bool) -> str:
@@ -355,165 +452,3 @@ def _validate_documents(
                 raise ContractError(
                     f"{origin}: line {number}: {name}: {value} is no JSON number ({contract.name})"
                 )
-
-
-def contract_of(address: Address) -> Contract:
-    """Return the contract of a table."""
-    assert address.product.contract is not None
-    return load_contract(address.product.contract)
-
-
-def encode(address: Address, value: Any, *, origin: str) -> bytes:
-    """Return the file of a table or report.
-
-    Raises
-    ------
-    ContractError
-        If a table breaks its contract.
-    """
-    name = str(address)
-    if address.product.format == "html":
-        return sealed(value.encode(), name=name)
-
-    contract = contract_of(address)
-    if address.product.format == "json_lines":
-        return sealed(encode_json_lines(value, contract, origin=origin), name=name)
-    return encode_parquet(value, contract, origin=origin, name=name)
-
-
-def decode_table(data: bytes, address: Address, *, origin: str) -> "pd.DataFrame":
-    """Return the table that a file holds.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged.
-    ContractError
-        If it breaks its contract.
-    """
-    contract, name = contract_of(address), str(address)
-    if address.product.format == "json_lines":
-        return decode_json_lines(unsealed(data, name=name, origin=origin), contract, origin=origin)
-    return decode_parquet(data, contract, origin=origin, name=name)
-
-
-def decode_report(data: bytes, address: Address, *, origin: str) -> str:
-    """Return the report that a file holds.
-
-    Raises
-    ------
-    StoreError
-        If it is damaged.
-    """
-    return unsealed(data, name=str(address), origin=origin).decode()
-
-
-@contextmanager
-def must_be_there(path: UPath, address: Address) -> Iterator[None]:
-    """Have a missing file become one sentence with a remedy.
-
-    Raises
-    ------
-    StoreError
-        In place of a FileNotFoundError.
-    """
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StoreError(f"{path}: not there; materialize {address.asset} first") from error
-
-
-def read_bytes(path: UPath, address: Address) -> bytes:
-    """Read a file.
-
-    Raises
-    ------
-    StoreError
-        If there is none.
-    """
-    with must_be_there(path, address):
-        data: bytes = path.read_bytes()
-    return data
-
-
-_KEY = b"model2.crc32"
-_BLANK = b"00000000"
-_TAIL_BYTES = 8
-"""Length of the footer, four bytes, and the four bytes that end every Parquet file."""
-
-_THRIFT_BYTES = 2
-"""Between a key and its value in the footer: the value's type and its length."""
-
-_CHUNK_BYTES = 4_194_304
-
-
-def write_with_checksum(
-    tables: Iterable[pa.Table], schema: pa.Schema, file: BinaryIO, *, compression_level: int
-) -> None:
-    """Write a Parquet file (zstd) that carries its own CRC-32, a row group at a time.
-
-    Parameters
-    ----------
-    tables : iterable of pyarrow.Table
-        The rows, one part after the other.
-    schema : pyarrow.Schema
-        Of every part, with the file's metadata.
-    file : binary file
-        Empty, open for writing and reading.
-    compression_level : int
-        Of zstd.
-    """
-    with pq.ParquetWriter(
-        file, schema, compression="zstd", compression_level=compression_level
-    ) as writer:
-        for table in tables:
-            writer.write_table(table)
-        writer.add_key_value_metadata({_KEY: _BLANK})
-    position = _position(file)
-    assert position is not None
-    digits = _crc(file, position)
-    file.seek(position)
-    file.write(digits)
-
-
-def fits_checksum(file: BinaryIO) -> bool:
-    """Tell whether a Parquet file is as it was written; true where it carries no checksum.
-
-    Parameters
-    ----------
-    file : binary file
-        Open for reading; it is left at its start.
-    """
-    position = _position(file)
-    if position is None:
-        return True
-    file.seek(position)
-    stated = file.read(len(_BLANK))
-    fits = stated == _crc(file, position)
-    file.seek(0)
-    return fits
-
-
-def _position(file: BinaryIO) -> int | None:
-    """Return where the digits of the checksum stand."""
-    size = file.seek(0, 2)
-    file.seek(max(size - _TAIL_BYTES, 0))
-    footer_bytes = int.from_bytes(file.read(_TAIL_BYTES)[:-4], "little")
-    start = max(size - _TAIL_BYTES - footer_bytes, 0)
-    file.seek(start)
-    found = file.read().rfind(_KEY)
-    file.seek(0)
-    return None if found < 0 else start + found + len(_KEY) + _THRIFT_BYTES
-
-
-def _crc(file: BinaryIO, position: int) -> bytes:
-    """Return the checksum of a file whose digits are blank."""
-    file.seek(0)
-    crc, left = 0, position
-    while left and (chunk := file.read(min(_CHUNK_BYTES, left))):
-        crc, left = zlib.crc32(chunk, crc), left - len(chunk)
-    crc = zlib.crc32(_BLANK, crc)
-    file.seek(position + len(_BLANK))
-    while chunk := file.read(_CHUNK_BYTES):
-        crc = zlib.crc32(chunk, crc)
-    return f"{crc:08x}".encode()

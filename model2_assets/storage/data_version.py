@@ -1,19 +1,30 @@
-"""Data versions: digests of values, never of file bytes."""
+"""Identity of a table: a digest of its values, never of file bytes, and what it was made from.
+
+Results of different inputs never mix: a table states the data versions of its inputs, and who
+brings tables together compares them.
+"""
 
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
+import numpy as np
+import pandas as pd
 
+from model2_assets.errors import StoreError
+from model2_assets.storage.conformity import table_columns
+
+PROVENANCE = "provenance"
+"""Key of ``DataFrame.attrs`` under which what a table states of its origin travels."""
+
+DATA_VERSION = "data_version"
+INPUTS = "inputs"
 
 _COLUMNS_AT_ONCE = 16
 
 
-def table_digest(frame: "pd.DataFrame") -> str:
+def table_digest(frame: pd.DataFrame) -> str:
     """Digest a table's names, types, values and row order.
 
     Two tables have the same digest if and only if they hold equal values, however they
@@ -30,8 +41,6 @@ def table_digest(frame: "pd.DataFrame") -> str:
     str
         The first 32 hexadecimal digits of a SHA-256.
     """
-    import numpy as np
-
     digest = hashlib.sha256(f"{len(frame)} rows".encode())
     for name, values in _columns(frame):
         for part in _parts(values):
@@ -40,13 +49,8 @@ def table_digest(frame: "pd.DataFrame") -> str:
     return digest.hexdigest()[:32]
 
 
-def _columns(frame: "pd.DataFrame") -> "Iterator[tuple[str, pd.Index | pd.Series]]":
+def _columns(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Index | pd.Series]]:
     """Yield index levels and columns by name, those of a matrix by row copied side by side."""
-    import numpy as np
-    import pandas as pd
-
-    from model2_assets.storage.conformity import table_columns
-
     columns = table_columns(frame)
     values = frame.to_numpy() if _is_matrix_by_row(frame) else None
     if values is None:
@@ -61,8 +65,7 @@ def _columns(frame: "pd.DataFrame") -> "Iterator[tuple[str, pd.Index | pd.Series
             yield name, pd.Series(column, copy=False)
 
 
-def _is_matrix_by_row(frame: "pd.DataFrame") -> bool:
-    import numpy as np
+def _is_matrix_by_row(frame: pd.DataFrame) -> bool:
 
     first = frame.iloc[:2].to_numpy()
     one_type = isinstance(first.dtype, np.dtype) and first.dtype.kind == "f"
@@ -74,15 +77,7 @@ def _is_matrix_by_row(frame: "pd.DataFrame") -> bool:
     )
 
 
-def document_digest(document: Mapping[str, Any]) -> str:
-    """Digest a JSON-able mapping, whatever the order of its keys."""
-    text = json.dumps(document, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _parts(values: "pd.Index | pd.Series") -> "tuple[np.ndarray[Any, Any], ...]":
-    import numpy as np
-    import pandas as pd
+def _parts(values: pd.Index | pd.Series) -> tuple[np.ndarray[Any, Any], ...]:
 
     dtype = values.dtype
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
@@ -101,3 +96,103 @@ def _parts(values: "pd.Index | pd.Series") -> "tuple[np.ndarray[Any, Any], ...]"
     codes, distinct = pd.factorize(values, sort=True)
     text = json.dumps([str(value) for value in distinct]).encode()
     return codes.astype(np.int64), np.frombuffer(text, dtype=np.uint8)
+
+
+def with_provenance(
+    frame: pd.DataFrame, *, data_version: str, inputs: Mapping[str, str], **facts: Any
+) -> pd.DataFrame:
+    """Attach to a table what its file will say of its origin.
+
+    Parameters
+    ----------
+    frame : DataFrame of shape (n_rows, n_columns)
+        The table.
+    data_version : str
+        Digest of its values.
+    inputs : mapping of str to str
+        Data version of every asset that it was made from.
+    **facts
+        Further JSON-able facts.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_columns)
+        The same values; the provenance is in ``attrs["provenance"]``.
+    """
+    marked = frame.copy(deep=False)
+    marked.attrs = {PROVENANCE: {DATA_VERSION: data_version, INPUTS: dict(inputs), **facts}}
+    return marked
+
+
+def data_version_of(frame: pd.DataFrame) -> str:
+    """Return the data version that a table's file states; empty if it states none."""
+    return str(frame.attrs.get(PROVENANCE, {}).get(DATA_VERSION, ""))
+
+
+def facts_of(frame: pd.DataFrame) -> Mapping[str, Any]:
+    """Return everything that a table's file states of its origin."""
+    facts: Mapping[str, Any] = frame.attrs.get(PROVENANCE, {})
+    return facts
+
+
+def data_versions_of(**frames: pd.DataFrame) -> dict[str, str]:
+    """Return the data version of every table given by asset name.
+
+    It is computed where a table states none, so that hand-made tables are told apart as
+    stored ones are.
+    """
+    return {asset: data_version_of(frame) or table_digest(frame) for asset, frame in frames.items()}
+
+
+def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[str, str]) -> None:
+    """Refuse a result that was made from other inputs than those at hand.
+
+    Fold models of other splits, for example, may have seen the rows that they are
+    about to predict.
+
+    Parameters
+    ----------
+    asset : str
+        The result in question.
+    made_from : mapping of str to str
+        Data version of every asset that it was made from.
+    inputs : mapping of str to str
+        Data versions now at hand; only assets in both are compared.
+
+    Raises
+    ------
+    StoreError
+        Names the first asset whose version differs, and what to materialize again.
+    """
+    for name in sorted(set(made_from) & set(inputs)):
+        if made_from[name] != inputs[name]:
+            raise StoreError(
+                f"{asset} was made from {name} of version {made_from[name][:12]}, but {name} "
+                f"is now of version {inputs[name][:12]}; materialize {asset} again"
+            )
+
+
+def require_same_origin(asset: str, **frames: pd.DataFrame) -> None:
+    """Refuse tables that were made from different versions of one asset.
+
+    Parameters
+    ----------
+    asset : str
+        The asset that all were made from.
+    **frames : DataFrame
+        The tables, by asset name.
+
+    Raises
+    ------
+    StoreError
+        If two of them state different versions.
+    """
+    versions = {
+        name: facts_of(frame).get(INPUTS, {}).get(asset, "") for name, frame in frames.items()
+    }
+    if len(set(versions.values())) > 1:
+        stated = ", ".join(f"{name} from {version[:12]}" for name, version in versions.items())
+        raise StoreError(
+            f"made from different versions of {asset}: {stated}; materialize "
+            f"{' and '.join(versions)} again"
+        )

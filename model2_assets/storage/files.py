@@ -7,18 +7,24 @@ is one that a killed process left, and whoever comes next may remove it.
 
 import errno
 import fcntl
+import logging
 import os
 import shutil
+import socket
 import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from upath import UPath
 
 from model2_assets.errors import StoreError
+
+logger = logging.getLogger(__name__)
 
 TEMPORARY_PREFIX = ".tmp-"
 SCRATCH_PREFIX = "model2-assets-scratch-"
@@ -26,29 +32,26 @@ SCRATCH_PREFIX = "model2-assets-scratch-"
 _ABANDONED_AFTER_S = 86_400
 """Age in seconds at which a temporary file is abandoned where the disk knows no locks."""
 
+_WRITABLE = "make the base path writable, or name another by MODEL2_STORAGE"
 _REMEDIES = {
     errno.ENOSPC: "free some space on its disk",
     errno.EDQUOT: "free some space within your quota",
     errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
-    errno.EROFS: "make the base path writable, or name another by MODEL2_STORAGE",
-    errno.EACCES: "make the base path writable, or name another by MODEL2_STORAGE",
-    errno.EPERM: "make the base path writable, or name another by MODEL2_STORAGE",
+    errno.EROFS: _WRITABLE,
+    errno.EACCES: _WRITABLE,
+    errno.EPERM: _WRITABLE,
 }
+
+_held = threading.local()
+"""Lock files that the thread holds; it may hold what it holds already."""
 
 
 def write_atomically(path: UPath, data: bytes) -> None:
-    """Replace a file's content in one step.
+    """Replace a file's content in one step; missing folders are created.
 
     On a local disk the bytes go to a temporary name beside the target, are flushed to
     the device and then renamed over it. An object store replaces an object in a
     single request, so there the bytes are put directly.
-
-    Parameters
-    ----------
-    path : UPath
-        The file to create or replace; missing folders are created.
-    data : bytes
-        Its whole content.
 
     Raises
     ------
@@ -59,64 +62,41 @@ def write_atomically(path: UPath, data: bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         return
-    with replaced_atomically(path) as temporary:
+    with temporary_file(path) as temporary:
         temporary.write_bytes(data)
+        publish(temporary, path)
 
 
 @contextmanager
-def replaced_atomically(path: UPath) -> Iterator[Path]:
-    """Replace a file in one step by one that is written bit by bit, never held in memory.
+def temporary_file(path: UPath) -> Iterator[Path]:
+    """Create an empty file on a local disk that `publish` puts in the place of another.
 
-    Parameters
-    ----------
-    path : UPath
-        The file to create or replace; missing folders are created.
-
-    Yields
-    ------
-    Path
-        A file to write on a local disk: beside the target, or in the system's folder of
-        temporary files, from which it is then put where the target is. Where the block
-        raises, nothing is replaced.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; the old file is intact.
+    It is beside the target or, where that is in an object store, among the system's temporary
+    files. It is held until the block ends, and removed then if it still has that name. Write to
+    it; do not replace it by another.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if not is_local(path):
-        with scratch_folder() as folder:
-            yield folder / path.name
-            path.fs.put_file(str(folder / path.name), path.path)
+    if is_local(path):
+        with temporary_beside(Path(path.path)) as temporary:
+            yield temporary
         return
-    target = Path(path.path)
-    with temporary_beside(target) as temporary:
-        yield temporary
-        flush_to_device(temporary)
-        temporary.replace(target)
+    with scratch_folder() as folder:
+        (folder / path.name).touch()
+        yield folder / path.name
+
+
+def publish(temporary: Path, path: UPath) -> None:
+    """Put what `temporary_file` gave for a path in its place, in one step."""
+    if not is_local(path):
+        path.fs.put_file(str(temporary), path.path)
+        return
+    flush_to_device(temporary)
+    temporary.replace(path.path)
 
 
 @contextmanager
 def temporary_beside(target: Path) -> Iterator[Path]:
-    """Create an empty temporary file that becomes another one by a rename.
-
-    Parameters
-    ----------
-    target : Path
-        What it is to become, in a folder that exists.
-
-    Yields
-    ------
-    Path
-        The temporary file, in the same folder. It is held until the block ends, and removed
-        then if it still has that name. Write to it; do not replace it by another.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written.
-    """
+    """Create an empty temporary file in the folder of another; it is held as `temporary_file`."""
     descriptor, temporary = _claim_temporary(target)
     try:
         yield temporary
@@ -128,18 +108,7 @@ def temporary_beside(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def scratch_folder() -> Iterator[Path]:
-    """Create a folder among the system's temporary files that goes when the block ends.
-
-    Yields
-    ------
-    Path
-        The folder, held until the block ends.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder for temporary files cannot be written.
-    """
+    """Create a folder among the system's temporary files that goes when the block ends."""
     descriptor, folder = _claim_scratch()
     try:
         yield folder
@@ -149,18 +118,10 @@ def scratch_folder() -> Iterator[Path]:
 
 
 def remove_abandoned(folder: Path) -> int:
-    """Remove temporary files that killed processes left.
+    """Remove temporary files that killed processes left in a folder and below; return how many.
 
-    Parameters
-    ----------
-    folder : Path
-        Where to look, and in all folders below.
-
-    Returns
-    -------
-    int
-        Files removed. What another process is writing stays; so does, for a day, what is on a
-        disk that knows no locks.
+    What another process is writing stays; so does, for a day, what is on a disk that knows no
+    locks.
     """
     return sum(_remove_if_abandoned(path) for path in folder.rglob(f"{TEMPORARY_PREFIX}*"))
 
@@ -175,15 +136,10 @@ def remove_abandoned_scratch() -> int:
 def storing(path: UPath | Path) -> Iterator[None]:
     """Have an error of the system in writing a result become one sentence with a remedy.
 
-    Parameters
-    ----------
-    path : UPath or Path
-        The result.
-
     Raises
     ------
     StoreError
-        In place of an OSError.
+        In place of an OSError; names the path.
     """
     try:
         yield
@@ -197,13 +153,7 @@ def storing(path: UPath | Path) -> Iterator[None]:
 
 
 def flush_to_device(path: Path) -> None:
-    """Have a file's bytes on the device, so that a power cut cannot lose them.
-
-    Raises
-    ------
-    OSError
-        If the device cannot take them.
-    """
+    """Have a file's bytes on the device, so that a power cut cannot lose them."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -211,17 +161,11 @@ def flush_to_device(path: Path) -> None:
         os.close(descriptor)
 
 
-def link_atomically(source: UPath, target: UPath) -> None:
+def link_atomically(source: UPath | Path, target: UPath) -> None:
     """Replace a file by another one, in one step and at no space where the disk can link.
 
-    Parameters
-    ----------
-    source : UPath
-        A file that is never changed in place.
-    target : UPath
-        What becomes equal to it, under the same base path; missing folders are created. On a
-        local disk it is a hard link, or a copy where links are not supported; in an object
-        store it is a second object.
+    On a local disk the target becomes a hard link to the source, which is never changed in
+    place, or a copy where links are not supported; in an object store it is a second object.
 
     Raises
     ------
@@ -232,17 +176,18 @@ def link_atomically(source: UPath, target: UPath) -> None:
     if not is_local(target):
         target.write_bytes(source.read_bytes())
         return
-    file = Path(target.path)
+    file, origin = Path(target.path), Path(str(source))
     temporary = _temporary_name(file)
-    descriptor = os.open(source.path, os.O_RDWR)
+    descriptor = os.open(origin, os.O_RDWR)
     try:
-        # The new name is one of the same file, so it is held from the moment that it is there.
+        # The new name is one of the same file, so it is held from the moment that it is there,
+        # by this or, where it is a temporary file of ours, by whoever made that.
         with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         try:
-            os.link(source.path, temporary)
+            os.link(origin, temporary)
         except OSError:
-            write_atomically(target, source.read_bytes())
+            write_atomically(target, origin.read_bytes())
             return
         try:
             temporary.replace(file)
@@ -322,3 +267,59 @@ def _is_abandoned(descriptor: int) -> bool:
     except OSError:
         return os.fstat(descriptor).st_mtime < time.time() - _ABANDONED_AFTER_S
     return True
+
+
+def may_lock(path: Path) -> bool:
+    """Tell whether a lock file is there and may be written."""
+    return os.access(path, os.W_OK)
+
+
+@contextmanager
+def locked(path: Path, what: str, *, shared: bool) -> Iterator[None]:
+    """Hold a lock file, alone or with others; waits, and says for whom, where somebody has it.
+
+    The system lets go of a lock when a process ends, however it ends: none is ever stale, and a
+    lock file without a holder means nothing.
+    """
+    holds: set[Path] = _held.__dict__.setdefault("paths", set())
+    if path in holds:
+        yield
+        return
+    with storing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        with storing(path):
+            _lock(descriptor, what, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+        holds.add(path)
+        try:
+            yield
+        finally:
+            holds.discard(path)
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, what: str, mode: int) -> None:
+    try:
+        fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logger.info("%s: waiting for %s", what, _holder(descriptor))
+        fcntl.flock(descriptor, mode)
+        logger.info("%s: going on", what)
+    _sign(descriptor)
+
+
+def _sign(descriptor: int) -> None:
+    """Leave word of who holds a lock, for those who wait; it is no more than that."""
+    text = (
+        f"process {os.getpid()} on {socket.gethostname()}, "
+        f"which works on it since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
+    )
+    with suppress(OSError):
+        os.pwrite(descriptor, text.encode(), 0)
+        os.ftruncate(descriptor, len(text.encode()))
+
+
+def _holder(descriptor: int) -> str:
+    return os.pread(descriptor, 500, 0).decode(errors="replace") or "another process"

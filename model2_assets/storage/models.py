@@ -17,8 +17,8 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.data_version import document_digest
 from model2_assets.storage.files import write_atomically
+from model2_assets.storage.record import document_digest
 
 logger = logging.getLogger(__name__)
 

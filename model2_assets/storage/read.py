@@ -1,15 +1,14 @@
 """The public reader of out-of-fold predictions, and the result that a new one replaces."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from model2_assets.errors import ContractError, StoreError
 from model2_assets.storage.address import Address
 from model2_assets.storage.archive import digits_of, find_version
+from model2_assets.storage.data_version import data_version_of, table_digest
 from model2_assets.storage.store import Store, default_store
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +23,7 @@ class PreviousResult:
         Why not; empty where there is one.
     """
 
-    table: "pd.DataFrame | None"
+    table: pd.DataFrame | None
     problem: str
 
 
@@ -64,7 +63,7 @@ def load_oof(
     version: str | None = None,
     *,
     store: Store | None = None,
-) -> "pd.DataFrame":
+) -> pd.DataFrame:
     """Read out-of-fold predictions, verified.
 
     The file's checksum, its contract and the data version that it states are verified, the
@@ -106,8 +105,6 @@ def load_oof(
     >>> oof = load_oof("us", "21d", "ridge")  # doctest: +SKIP
     >>> before = load_oof("us", "21d", "ridge", version="3f9a01")  # doctest: +SKIP
     """
-    from model2_assets.storage.provenance import data_version_of
-
     store = store or default_store()
     address = Address(region, ASSET, horizon, model)
     what = f"{region} {horizon} {model}"
@@ -133,10 +130,7 @@ def load_oof(
     return current
 
 
-def _verified(frame: "pd.DataFrame", *, origin: str, expected: str | None = None) -> "pd.DataFrame":
-    from model2_assets.storage.data_version import table_digest
-    from model2_assets.storage.provenance import data_version_of
-
+def _verified(frame: pd.DataFrame, *, origin: str, expected: str | None = None) -> pd.DataFrame:
     stated, found = data_version_of(frame), table_digest(frame)
     if not stated == found == (expected or found):
         raise StoreError(

@@ -1,18 +1,62 @@
-"""What is recorded of a result when it is published."""
+"""What is known of a stored result, in one small file beside its kept versions.
+
+A record is named by the sha256 of the file that it describes, and is written before that file
+is published. Who reads a result hashes what it has read and looks for its record: there is none
+of a file that was changed or cut off, belongs elsewhere, or was written by somebody else.
+"""
 
 import hashlib
 import json
-import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from model2_assets.errors import StoreError
+
+FORMAT_VERSION = 3
+CHECKSUM = "checksum"
+SETTINGS = "settings"
+"""Name under which a digest of trainer, parameters, seed and weights stands among inputs."""
+
+_Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+def document_digest(document: Mapping[str, Any]) -> str:
+    """Digest a JSON-able mapping, whatever the order of its keys, as 32 hexadecimal digits."""
+    text = json.dumps(document, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Identity of a result: its values, and what they were made from.
+
+    Attributes
+    ----------
+    data_version : str
+        Digest of the values.
+    inputs : mapping of str to str
+        Data version of every asset that it was made from.
+    settings : str
+        Digest of trainer, parameters, seed and weights; empty where it depends on none.
+    rows : int or None
+        Rows of a table, or number of models.
+    files : mapping of str to str
+        sha256 of every model file, by name; the file that readers follow is not among them.
+    """
+
+    data_version: str
+    inputs: Mapping[str, str]
+    settings: str = ""
+    rows: int | None = None
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Attestation:
-    """Latest record of one result; Dagster's event log holds it.
+    """What Dagster's event log says of the latest materialization of a result.
 
     Attributes
     ----------
@@ -27,96 +71,81 @@ class Attestation:
     manifest_sha256: str = ""
 
 
-CHECKSUM = "checksum"
-"""Key of the checksum; no document has one of this name for another purpose."""
+class Record(BaseModel):
+    """What is known of one stored result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format_version: int = Field(default=FORMAT_VERSION, description="version of this format")
+    address: str = Field(description="where the file belongs, below the base path")
+    sha256: _Sha256 = Field(description="of the file that readers follow")
+    size: int = Field(ge=0, description="bytes of that file")
+    files: dict[str, _Sha256] = Field(description="sha256 of the model files that it names")
+    data_version: str = Field(min_length=1, description="digest of the values")
+    inputs: dict[str, str] = Field(description="data version of all that it was made from")
+    settings: str = Field(description="digest of the settings that it was made with")
+    rows: int | None = Field(ge=0, description="rows of the table, or number of models")
+    kept: bool = Field(description="whether the file is kept beside the record, as a version")
+    first_published: AwareDatetime = Field(description="when it was first current, UTC")
+    published: AwareDatetime = Field(description="when it last became current, UTC")
+
+    @property
+    def short(self) -> str:
+        """The first digits of the data version, as people name it."""
+        return self.data_version[:12]
+
+    @property
+    def made_from(self) -> dict[str, str]:
+        """Data version of every input, and the digest of the settings where there is one."""
+        return {**self.inputs, **({SETTINGS: self.settings} if self.settings else {})}
+
+    @property
+    def file_name(self) -> str:
+        """Name of the record."""
+        return f"{self.sha256}.json"
+
+    def to_json(self) -> str:
+        """Return the record as JSON text, with the sha256 of all that it says."""
+        values = self.model_dump(mode="json")
+        return json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2) + "\n"
+
+    @classmethod
+    def from_json(cls, text: bytes, *, origin: str) -> "Record":
+        """Read a record, which messages call `origin`.
+
+        Raises
+        ------
+        StoreError
+            If it is not JSON, of another format version, a key is missing, unknown or
+            impossible, or a value was changed since it was written.
+        """
+        lost = "what it describes cannot be read"
+        try:
+            values = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise StoreError(f"{origin}: not valid JSON ({error}); {lost}") from error
+        if not isinstance(values, dict):
+            raise StoreError(f"{origin}: not a JSON object; {lost}")
+        if values.get("format_version") != FORMAT_VERSION:
+            raise StoreError(
+                f"{origin}: format version {values.get('format_version')!r}, expected "
+                f"{FORMAT_VERSION}: made by another version; {lost}"
+            )
+        stated = values.pop(CHECKSUM, None)
+        try:
+            record = cls.model_validate(values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"]) or "record"
+            raise StoreError(f"{origin}: {key}: {problem['msg']}; {lost}") from error
+        if stated != _checksum(values):
+            raise StoreError(
+                f"{origin}: does not fit its checksum, so it was changed since it was written; "
+                f"{lost}"
+            )
+        return record
 
 
-def with_checksum(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a document with the SHA-256 of all its other keys and values.
-
-    Parameters
-    ----------
-    document : mapping
-        What JSON can hold, without a key of the checksum's name.
-
-    Returns
-    -------
-    dict
-        The document, the checksum last.
-
-    Examples
-    --------
-    >>> fits_its_checksum({**with_checksum({"rows": 3}), "rows": 4})
-    False
-    """
-    return {**document, CHECKSUM: _checksum(document)}
-
-
-def fits_its_checksum(document: Mapping[str, Any]) -> bool:
-    """Tell whether a document states the checksum of what else it holds."""
-    others = {key: value for key, value in document.items() if key != CHECKSUM}
-    return bool(document.get(CHECKSUM) == _checksum(others))
-
-
-def _checksum(document: Mapping[str, Any]) -> str:
-    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+def _checksum(values: Mapping[str, Any]) -> str:
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-_BITS = 32
-_DIGITS = str.maketrans("01", " \t")
-
-
-def sealed(text: bytes, *, name: str) -> bytes:
-    """Return a text with its seal, before the line feed that ends it if one does.
-
-    Parameters
-    ----------
-    text : bytes
-        The text.
-    name : str
-        Where it belongs; part of what is summed up, so that a file in another's place is found.
-    """
-    body, end = _split(text)
-    return body + _blanks(text, name) + end
-
-
-def unsealed(data: bytes, *, name: str, origin: str) -> bytes:
-    r"""Return a text without its seal.
-
-    Parameters
-    ----------
-    data : bytes
-        What `sealed` returned.
-    name : str
-        Where it belongs.
-    origin : str
-        What to call the file in messages.
-
-    Raises
-    ------
-    StoreError
-        If it has no seal, or one of another text or name.
-
-    Examples
-    --------
-    >>> unsealed(sealed(b"{}\n", name="a"), name="a", origin="a")
-    b'{}\n'
-    """
-    body, end = _split(data)
-    text, blanks = body[:-_BITS] + end, body[-_BITS:]
-    if blanks != _blanks(text, name):
-        raise StoreError(
-            f"{origin}: does not fit its checksum: it was changed or cut off since it was "
-            f"written, or belongs elsewhere; materialize the asset again"
-        )
-    return text
-
-
-def _split(text: bytes) -> tuple[bytes, bytes]:
-    return (text[:-1], b"\n") if text.endswith(b"\n") else (text, b"")
-
-
-def _blanks(text: bytes, name: str) -> bytes:
-    crc = zlib.crc32(text, zlib.crc32(name.encode()))
-    return f"{crc:0{_BITS}b}".translate(_DIGITS).encode()

@@ -6,17 +6,14 @@ that will be has been read and found whole.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.archive import Version, find_version
+from model2_assets.storage.address import PRODUCTS, Address
+from model2_assets.storage.archive import find_version
 from model2_assets.storage.files import link_atomically
-from model2_assets.storage.models import Manifest, StoredFoldModels
-
-if TYPE_CHECKING:
-    from model2_assets.storage.address import Address
-    from model2_assets.storage.store import Store
-
+from model2_assets.storage.models import StoredFoldModels
+from model2_assets.storage.record import Record
+from model2_assets.storage.store import Store
 
 PREDICTIONS = "oof_predictions"
 
@@ -25,34 +22,6 @@ REQUIRED = ("fitted_models", "oof_paths", "feature_importance", "cv_scores")
 
 OPTIONAL = ("nested_oof", "final_models", "live_predictions", "tear_sheet")
 """What may belong to them besides."""
-
-
-@dataclass(frozen=True)
-class Rollback:
-    """Which version of every result is restored.
-
-    Attributes
-    ----------
-    predictions : Address
-        Of the out-of-fold predictions.
-    versions : mapping of str to Version
-        Asset to version, in the order of restoring: the predictions first and the models
-        behind them last, so that a rollback that is killed in between shows as predictions
-        of other models, which the checks name.
-    left_as_is : tuple of str
-        Results that are stored and of which no version belongs to these predictions.
-    """
-
-    predictions: "Address"
-    versions: Mapping[str, Version]
-    left_as_is: tuple[str, ...]
-
-    @property
-    def made_from(self) -> Mapping[str, str]:
-        """Data versions of the inputs that all partitions share."""
-        inputs = self.versions["fitted_models"].inputs
-        return {name: inputs[name] for name in _SHARED if name in inputs}
-
 
 _SHARED = ("labels", "features", "cv_splits")
 _ORDER = (
@@ -68,7 +37,34 @@ _ORDER = (
 )
 
 
-def plan_rollback(store: "Store", predictions: "Address", prefix: str) -> Rollback:
+@dataclass(frozen=True)
+class Rollback:
+    """Which version of every result is restored.
+
+    Attributes
+    ----------
+    predictions : Address
+        Of the out-of-fold predictions.
+    versions : mapping of str to Record
+        Asset to version, in the order of restoring: the predictions first and the models
+        behind them last, so that a rollback that is killed in between shows as predictions
+        of other models, which the checks name.
+    left_as_is : tuple of str
+        Results that are stored and of which no version belongs to these predictions.
+    """
+
+    predictions: Address
+    versions: Mapping[str, Record]
+    left_as_is: tuple[str, ...]
+
+    @property
+    def made_from(self) -> Mapping[str, str]:
+        """Data versions of the inputs that all partitions share."""
+        inputs = self.versions["fitted_models"].inputs
+        return {name: inputs[name] for name in _SHARED if name in inputs}
+
+
+def plan_rollback(store: Store, predictions: Address, prefix: str) -> Rollback:
     """Find out what a rollback to a version of out-of-fold predictions restores.
 
     Parameters
@@ -111,87 +107,47 @@ def plan_rollback(store: "Store", predictions: "Address", prefix: str) -> Rollba
     )
 
 
-def members_of(store: "Store", predictions: "Address", version: Version) -> dict[str, Version]:
-    """Return the kept results that belong to a version of out-of-fold predictions.
+def members_of(store: Store, predictions: Address, version: Record) -> dict[str, Record]:
+    """Return the kept results that belong to a version of out-of-fold predictions, by asset.
 
     A result belongs to it where every input that both were made from, directly or through
     each other, has the same data version; of several, the last published.
-
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    predictions : Address
-        Of the out-of-fold predictions.
-    version : Version
-        One of theirs.
-
-    Returns
-    -------
-    dict of str to Version
-        By asset; those of which none is kept are left out.
     """
-    known = {**version.inputs, PREDICTIONS: version.data_version}
-    members: dict[str, Version] = {}
+    known = {**version.made_from, PREDICTIONS: version.data_version}
+    members: dict[str, Record] = {}
     for asset in (*REQUIRED, *OPTIONAL):
         address = replace(predictions, asset=asset)
-        for kept in store.archive.versions(address) if _is_known(address) else ():
-            if kept.inputs and _agree(known, {**kept.inputs, asset: kept.data_version}):
+        for kept in store.archive.versions(address) if asset in PRODUCTS else ():
+            stated = {**kept.made_from, asset: kept.data_version}
+            if kept.inputs and _agree(known, stated):
                 members[asset] = kept
-                known |= {**kept.inputs, asset: kept.data_version}
+                known |= stated
                 break
     return members
 
 
-def scores_of(
-    store: "Store", predictions: "Address", versions: Sequence[Version]
-) -> dict[str, Version]:
-    """Return the kept scores of several versions of out-of-fold predictions.
-
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    predictions : Address
-        Of the out-of-fold predictions.
-    versions : sequence of Version
-        Of the predictions.
-
-    Returns
-    -------
-    dict of str to Version
-        By the file of the predictions; those whose scores are not kept are left out.
-    """
+def scores_of(store: Store, predictions: Address, versions: Sequence[Record]) -> dict[str, Record]:
+    """Return the kept scores of versions of the predictions, by the hash of these."""
     kept = store.archive.versions(replace(predictions, asset="cv_scores"))
     found = {}
     for version in versions:
-        known = {**version.inputs, PREDICTIONS: version.data_version}
-        fitting = (scores for scores in kept if scores.inputs and _agree(known, scores.inputs))
+        known = {**version.made_from, PREDICTIONS: version.data_version}
+        fitting = (scores for scores in kept if scores.inputs and _agree(known, scores.made_from))
         scores = next(fitting, None)
         if scores is not None:
-            found[version.file] = scores
+            found[version.sha256] = scores
     return found
 
 
-def kept_models(store: "Store", rollback: Rollback) -> Iterator[tuple["Address", StoredFoldModels]]:
+def kept_models(store: Store, rollback: Rollback) -> Iterator[tuple[Address, StoredFoldModels]]:
     """Yield the models that a rollback restores, each with its address; none is read."""
     for asset, version in rollback.versions.items():
         address = replace(rollback.predictions, asset=asset)
         if address.product.format == "fold_models":
-            data = store.archive.read(address, version)
-            origin = str(store.archive.path(address, version))
-            yield (
-                address,
-                StoredFoldModels(
-                    folder=store.path(address),
-                    manifest=Manifest.from_json(data, origin=origin),
-                    sha256=version.sha256,
-                    trainers=store.trainers,
-                ),
-            )
+            yield address, store.read_version(address, version)
 
 
-def verify_rollback(store: "Store", rollback: Rollback) -> None:
+def verify_rollback(store: Store, rollback: Rollback) -> None:
     """Read every file that a rollback restores.
 
     Raises
@@ -205,30 +161,11 @@ def verify_rollback(store: "Store", rollback: Rollback) -> None:
     for _, models in kept_models(store, rollback):
         models.verify()
     for asset, version in rollback.versions.items():
-        address = replace(rollback.predictions, asset=asset)
-        if address.product.format == "fold_models":
-            continue
-        if address.product.contract is None:
-            store.archive.read(address, version)
-        else:
-            store.read_version(address, version)
+        store.read_version(replace(rollback.predictions, asset=asset), version)
 
 
-def restore(store: "Store", rollback: Rollback) -> Iterator[str]:
-    """Replace the current results, one after the other and each in one step.
-
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    rollback : Rollback
-        Verified before, see `verify_rollback`.
-
-    Yields
-    ------
-    str
-        Every asset, once it is restored.
-    """
+def restore(store: Store, rollback: Rollback) -> Iterator[str]:
+    """Replace the current results by verified ones, each in one step; yield each asset then."""
     for asset, version in rollback.versions.items():
         address = replace(rollback.predictions, asset=asset)
         store.archive.mark_published(address, version)
@@ -240,11 +177,5 @@ def _agree(known: Mapping[str, str], inputs: Mapping[str, str]) -> bool:
     return all(known[name] == inputs[name] for name in set(known) & set(inputs))
 
 
-def _is_known(address: "Address") -> bool:
-    from model2_assets.storage.address import PRODUCTS
-
-    return address.asset in PRODUCTS
-
-
-def _is_stored(store: "Store", address: "Address") -> bool:
-    return _is_known(address) and store.exists(address)
+def _is_stored(store: Store, address: Address) -> bool:
+    return address.asset in PRODUCTS and store.exists(address)

@@ -1,52 +1,64 @@
-"""The store: all results under one base path."""
+"""The store: all results under one base path.
+
+A result passes from here through its codec, which writes it to a temporary file, to the archive,
+which records it, and then takes its place. Reading climbs back the same way.
+
+One writer at a time: a run of one partition holds that partition, and shares the region with
+runs of others. What prepares or compares all partitions, a whole `model2 retrain` and a rollback
+hold the region. So results that belong together are written by one process, from one
+configuration and one state of the data.
+"""
 
 import copy
 import hashlib
 import logging
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.address import WITHOUT_VERSIONS, Address, default_base, open_base
-from model2_assets.storage.archive import (
-    MANIFEST_SUFFIX,
-    Archive,
-    Attest,
-    Version,
-    difference_from_record,
-    origin_of,
-    origin_of_models,
-    origin_of_report,
-)
-from model2_assets.storage.cache import (
-    WorkingFiles,
-    local_folders,
-    lock_folder,
-    note_working_files,
+from model2_assets.storage.address import (
+    LOCKS,
+    Address,
+    default_base,
+    open_base,
     working_root,
 )
-from model2_assets.storage.files import link_atomically, storing, write_atomically
-from model2_assets.storage.models import (
-    MANIFEST_NAME,
-    Manifest,
-    StorableModels,
-    StoredFoldModels,
-    open_fold_models,
-    remove_models,
-    store_models,
+from model2_assets.storage.archive import (
+    REJECTED,
+    VERSIONS,
+    Archive,
+    new_rejected_name,
+    prune_rejected,
 )
-from model2_assets.storage.record import Attestation
-from model2_assets.storage.rejected import REJECTED, put_aside
-
-logger = logging.getLogger(__name__)
+from model2_assets.storage.files import (
+    is_local,
+    locked,
+    may_lock,
+    publish,
+    remove_abandoned,
+    remove_abandoned_scratch,
+    storing,
+    temporary_file,
+)
+from model2_assets.storage.models import MANIFEST_NAME, StoredFoldModels, remove_models
+from model2_assets.storage.record import Attestation, Record
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from model2_assets.storage.cache import WorkingFiles
+    from model2_assets.storage.codecs import Codec
+
+Attest = Callable[[Address], Attestation | None]
+"""Looks up what is recorded of a result outside of the store."""
+
+logger = logging.getLogger(__name__)
 
 
 class Store:
@@ -74,7 +86,7 @@ class Store:
     base : UPath
         Where results are.
     archive : Archive
-        Their kept versions.
+        Their records and kept versions.
 
     Examples
     --------
@@ -109,7 +121,7 @@ class Store:
         Returns
         -------
         Store
-            Reads pickles through recorded manifests alone, and warns of other models that are
+            Reads pickles through recorded manifests alone, and warns of other results that are
             not the recorded ones.
         """
         attested = copy.copy(self)
@@ -121,14 +133,7 @@ class Store:
         return None if self._attest is None else self._attest(address)
 
     def difference_from_record(self, address: Address, value: Any) -> str | None:
-        """Say how a result differs from what is recorded of it.
-
-        Parameters
-        ----------
-        address : Address
-            What it is.
-        value : DataFrame, StoredFoldModels or str
-            What `load` returned.
+        """Say how what `load` returned differs from what is recorded outside of the store.
 
         Returns
         -------
@@ -136,37 +141,46 @@ class Store:
             One sentence; None where it is what is recorded, or nothing can be compared.
         """
         attestation = self.attestation(address)
-        return difference_from_record(address, value, attestation, file=self.entry_file(address))
-
-    def working_files(self, region: str) -> WorkingFiles:
-        """Return the working files of a region."""
-        return WorkingFiles(self._working / region if self._working else None)
-
-    @property
-    def lock_folder(self) -> Path | None:
-        """Local folder of the locks of regions; None where there is no local one."""
-        return lock_folder(self.base, self._working)
-
-    def local_folders(self, region: str) -> list[Path]:
-        """Return the local folders that files of a region are written to."""
-        return local_folders(self.base, self._working, region)
+        if attestation is None:
+            return None
+        if isinstance(value, StoredFoldModels):
+            stated, recorded = value.sha256, attestation.manifest_sha256
+        elif isinstance(value, str):  # a report, which is its own only copy
+            return None
+        else:
+            stated = value.attrs.get("provenance", {}).get("data_version", "")
+            recorded = attestation.data_version
+        if not stated or not recorded or stated == recorded:
+            return None
+        return (
+            f"{self.entry_file(address)}: is {stated[:12]}, Dagster recorded {recorded[:12]} when "
+            f"{address.asset} was last materialized here, so something else replaced it; "
+            f"materialize {address.asset} again, unless you replaced it"
+        )
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
         return self.base.joinpath(*address.file_parts)
 
+    def entry_file(self, address: Address) -> UPath:
+        """Return the one file that readers of a result follow: of fold models, their manifest."""
+        path = self.path(address)
+        return path / MANIFEST_NAME if address.product.format == "fold_models" else path
+
     def exists(self, address: Address) -> bool:
         """Tell whether a result has been published."""
         return self.entry_file(address).exists()
 
-    def entry_file(self, address: Address) -> UPath:
-        """Return the one file that readers of a result follow: of fold models, their manifest."""
-        return _entry_file(self.path(address), address)
+    def working_files(self, region: str) -> "WorkingFiles":
+        """Return the working files of a region."""
+        folder = self._working / region if self._working else None
+        files: WorkingFiles = _room("cache").WorkingFiles(folder)
+        return files
 
     def write(self, address: Address, value: Any) -> UPath:
         """Publish a result, replacing the last good one in one step.
 
-        It is kept as a version first: what is current is always among the kept versions.
+        It is recorded, and kept as a version, first: what is current always has its record.
 
         Parameters
         ----------
@@ -188,65 +202,73 @@ class Store:
             If the disk is full or the base path cannot be written; the last good result
             stays.
         """
-        path = self.path(address)
+        path, entry = self.path(address), self.entry_file(address)
         with storing(path):
-            if address.product.format == "fold_models":
-                _publish_models(self.archive, path, address, value)
-            elif address.asset in WITHOUT_VERSIONS:
-                _tables().write_large_table(
-                    path, address, value, self.working_files(address.region)
-                )
-            else:
-                _publish_file(self.archive, path, address, value)
+            before = self._models_before(address)
+            with temporary_file(entry) as temporary:
+                origin = self._codec(address).encode(value, temporary)
+                record = self.archive.add(address, temporary, origin)
+                publish(temporary, entry)
+            self.archive.prune(address, current=record, needed=self._needed_models(address))
+            if before is not None:
+                self._remove_models(address, before)
         return path
 
-    def keeps_versions_of(self, address: Address) -> bool:
-        """Tell whether publishing a result adds a version."""
-        return _keeps_versions_of(self.archive, address)
-
     def reject(self, address: Address, value: Any) -> UPath:
-        """Put a candidate that failed its checks aside.
+        """Put a candidate that failed its checks aside; return where under ``.rejected/`` it is."""
+        folder = self.base.joinpath(REJECTED, *address.parts)
+        prune_rejected(folder, keep=self.keep_rejected - 1)
+        return self._codec(address).put_aside(value, folder / new_rejected_name())
 
-        Parameters
-        ----------
-        address : Address
-            Where it would have been published.
-        value : DataFrame, FittedModels or str
-            The candidate; a table is kept as plain Parquet, whatever its contract says.
+    def load(self, address: Address) -> Any:
+        """Read a result: a table, fold models or a report, whichever the asset is.
+
+        The values of features are a memory-mapped matrix, made of their file where it is
+        not there. Models are verified when they are asked for.
 
         Returns
         -------
-        UPath
-            A file or folder under ``<base>/.rejected/``.
-        """
-        folder = self.base.joinpath(REJECTED, *address.parts)
-        return put_aside(folder, address, value, keep=self.keep_rejected)
-
-    def read(self, address: Address) -> "pd.DataFrame":
-        """Read a table and check its contract.
-
-        The values of features are a memory-mapped matrix, made of their file where it is
-        not there; see `model2_assets.working_matrix`.
+        DataFrame, StoredFoldModels or str
+            The result.
 
         Raises
         ------
         StoreError
-            If there is none, or it is damaged.
+            If there is none, it is damaged, it has no record here, or the manifest of models
+            is malformed.
         ContractError
-            If it breaks its contract.
+            If a table breaks its contract.
         """
-        path, working = self.path(address), self.working_files(address.region)
-        if address.product.as_matrix:
-            frame = _tables().read_as_matrix(path, address, working)
-        else:
-            frame = _codecs().decode_table(
-                _codecs().read_bytes(path, address), address, origin=str(path)
+        value = self._climb(address, lambda codec, recognize: codec.read(recognize))
+        if isinstance(value, StoredFoldModels):
+            attestation = self.attestation(address) or Attestation()
+            return replace(
+                value, trainers=self.trainers, recorded_sha256=attestation.manifest_sha256
             )
-        note_working_files(frame, working)
-        return cast("pd.DataFrame", frame)
+        if not isinstance(value, str):
+            _room("cache").note_working_files(value, self.working_files(address.region))
+        return value
 
-    def read_version(self, address: Address, version: Version) -> "pd.DataFrame":
-        """Read a kept version of a table and check its hash and contract.
+    def read(self, address: Address) -> "pd.DataFrame":
+        """Read a table and check its contract; see `load`."""
+        frame: pd.DataFrame = self.load(address)
+        return frame
+
+    def open_models(self, address: Address) -> StoredFoldModels:
+        """Open fold models; each is verified when it is asked for. See `load`."""
+        models: StoredFoldModels = self.load(address)
+        return models
+
+    def verify(self, address: Address) -> None:
+        """Read a result as a whole, and compare each fold model with its manifest.
+
+        Features are compared with the working matrix that readers are given. Raises as `load`
+        does.
+        """
+        self._climb(address, lambda codec, recognize: codec.verify(recognize))
+
+    def read_version(self, address: Address, record: Record) -> Any:
+        """Read a kept version, verified by its hash and, of a table, its contract.
 
         Raises
         ------
@@ -255,188 +277,170 @@ class Store:
         ContractError
             If it breaks its contract.
         """
-        path = self.archive.path(address, version)
-        data = self.archive.read(address, version)
-        return cast("pd.DataFrame", _codecs().decode_table(data, address, origin=str(path)))
+        data, origin = self.archive.read(address, record), str(self.archive.path(address, record))
+        recorded = _room("codecs").Recorded(data, record, origin)
+        value = self._codec(address).decode(recorded)
+        is_models = isinstance(value, StoredFoldModels)
+        return replace(value, trainers=self.trainers) if is_models else value
 
-    def read_report(self, address: Address) -> str:
-        """Read a report.
+    def current_version(self, address: Address) -> Record | None:
+        """Return the record of what is current; None if there is none that can be read."""
+        try:
+            data = self.entry_file(address).read_bytes()
+            return self.archive.find(address, hashlib.sha256(data).hexdigest())
+        except FileNotFoundError:
+            return None
+        except StoreError as error:
+            logger.warning("%s", error)
+            return None
+
+    @contextmanager
+    def hold(self, region: str, *, partition: str | None = None) -> Iterator[None]:
+        """Hold a region, or one of its partitions, while the block writes its results.
+
+        Who has to wait says for whom, and goes on as soon as the other has ended. What killed
+        processes left of temporary files goes first. Results of an object store are held among
+        the processes of a machine that have the same ``DAGSTER_HOME`` or
+        ``execution.working_dir``, and of no others.
+
+        Parameters
+        ----------
+        region : str
+            Its name.
+        partition : str, optional
+            Such as ``21d|ridge``: holds this partition, and shares the region with other ones.
 
         Raises
         ------
         StoreError
-            If there is none, or it is damaged.
+            If the base path cannot be written.
+
+        Notes
+        -----
+        A thread may hold what it holds already: the runs of a retrain are within its own hold.
         """
-        path = self.path(address)
-        data = _codecs().read_bytes(path, address)
-        return str(_codecs().decode_report(data, address, origin=str(path)))
+        folder = self._lock_folder
+        with ExitStack() as stack:
+            if folder is not None:
+                whole = folder / f"{region}.lock"
+                stack.enter_context(locked(whole, region, shared=partition is not None))
+                if partition is not None:
+                    own = folder / f"{region}.{partition.replace('|', '.')}.lock"
+                    stack.enter_context(locked(own, f"{region} {partition}", shared=False))
+                self._remove_leftovers(region)
+            yield
 
-    def current_version(self, address: Address) -> Version | None:
-        """Return the kept version that is current, by its hash; None if none of them is."""
-        found = _current_hash(self.path(address), address)
-        kept = self.archive.versions(address)
-        return next((version for version in kept if version.sha256 == found), None)
+    @contextmanager
+    def share(self, region: str) -> Iterator[None]:
+        """Have nobody write results of a region while the block reads them.
 
-    def open_models(self, address: Address) -> StoredFoldModels:
-        """Open fold models; each is verified when it is loaded.
-
-        Raises
-        ------
-        StoreError
-            If there is no manifest, it is malformed, or the models are those of another
-            address.
+        Where the base path cannot be written there is nobody to wait for.
         """
-        return _open_models(
-            self.path(address),
-            address,
-            trainers=self.trainers,
-            attestation=self.attestation(address),
+        folder = self._lock_folder
+        with ExitStack() as stack:
+            if folder is not None and may_lock(folder / f"{region}.lock"):
+                stack.enter_context(locked(folder / f"{region}.lock", region, shared=True))
+            yield
+
+    @property
+    def _lock_folder(self) -> Path | None:
+        if is_local(self.base):
+            return Path(self.base.path) / LOCKS
+        return self._working / LOCKS if self._working else None
+
+    def _remove_leftovers(self, region: str) -> None:
+        folders = [self._working / region] if self._working is not None else []
+        if is_local(self.base):
+            local = Path(self.base.path)
+            folders += [local / region, local / VERSIONS / region, local / REJECTED / region]
+        removed = sum(map(remove_abandoned, folders)) + remove_abandoned_scratch()
+        if removed:
+            logger.info(
+                "%s: removed %d temporary files that a killed process left", region, removed
+            )
+
+    def _codec(self, address: Address) -> "Codec":
+        entry = self.entry_file(address)
+        codec: Codec
+        if address.product.as_matrix:
+            codec = _room("cache").MatrixCodec(address, entry, self.working_files(address.region))
+        else:
+            codec = _room("codecs").CODECS[address.product.format](address, entry)
+        return codec
+
+    def _climb(
+        self, address: Address, read: "Callable[[Codec, Callable[[str], Record]], Any]"
+    ) -> Any:
+        """Read a result whose bytes have a record, once more where it was replaced meanwhile."""
+        codec = self._codec(address)
+
+        def recognize(sha256: str) -> Record:
+            return self._record_of(address, sha256)
+
+        try:
+            try:
+                return read(codec, recognize)
+            except _UnrecordedError:
+                return read(codec, recognize)
+        except FileNotFoundError as error:
+            raise StoreError(
+                f"{self.entry_file(address)}: not there; materialize {address.asset} first"
+            ) from error
+
+    def _record_of(self, address: Address, sha256: str) -> Record:
+        path = self.entry_file(address)
+        record = self.archive.find(address, sha256)
+        if record is not None:
+            return record
+        elsewhere = self.archive.other_place_of(sha256)
+        if elsewhere is not None:
+            raise _UnrecordedError(
+                f"{path}: belongs to {elsewhere} and was put in another's place; materialize the "
+                f"asset again"
+            )
+        raise _UnrecordedError(
+            f"{path}: is not what was published here: it was changed or cut off since it was "
+            f"written, or was written by something else or another version; materialize "
+            f"{address.asset} again"
         )
 
-    def load(self, address: Address) -> "pd.DataFrame | StoredFoldModels | str":
-        """Read a table, open fold models or read a report, whichever the asset is."""
-        if address.product.format == "fold_models":
-            return self.open_models(address)
-        if address.product.format == "html":
-            return self.read_report(address)
-        return self.read(address)
+    def _models_before(self, address: Address) -> set[str] | None:
+        """Return the current model files; None where there are none, or they are unknown."""
+        if address.product.format != "fold_models":
+            return None
+        if not self.exists(address):
+            return set()
+        record = self.current_version(address)
+        if record is None:
+            path = self.entry_file(address)
+            logger.warning("%s: has no record; no old model file is removed", path)
+            return None
+        return set(record.files)
 
-    def verify(self, address: Address) -> None:
-        """Read a result as a whole, and compare each fold model with its manifest.
+    def _remove_models(self, address: Address, before: set[str]) -> None:
+        """Remove models of no record; who has opened the manifest before can still follow it."""
+        named = self.archive.model_files(address)
+        if named is not None:
+            remove_models(self.path(address), keep=before | named)
 
-        Features are compared with the working matrix that readers are given.
+    def _needed_models(self, address: Address) -> set[str]:
+        """Return the versions of models that a rollback of the predictions may need."""
+        if address.product.format != "fold_models":
+            return set()
+        predictions = replace(address, asset="oof_predictions")
+        kept = self.archive.versions(predictions)[: self.archive.keep]
+        return {version.inputs.get(address.asset, "") for version in kept}
 
-        Raises
-        ------
-        StoreError
-            If it is not there, or damaged.
-        ContractError
-            If it breaks its contract.
-        """
-        if address.product.format == "fold_models":
-            self.open_models(address).verify()
-        elif address.product.as_matrix:
-            _tables().verify_as_matrix(
-                self.path(address), address, self.working_files(address.region)
-            )
-        else:
-            self.load(address)
+
+class _UnrecordedError(StoreError):
+    """A file has no record."""
+
+
+def _room(name: str) -> Any:
+    """Import what needs pandas when it is first used: Dagster loads stores in every process."""
+    return import_module(f"model2_assets.storage.{name}")
 
 
 def default_store(*, trainers: Collection[str] = ()) -> Store:
     """Return the store at the default base path; `trainers` are those of `Store`."""
     return Store(default_base(), trainers=trainers)
-
-
-def _codecs() -> Any:
-    """Import them with the first table: Dagster loads the store in every process."""
-    return import_module("model2_assets.storage.codecs")
-
-
-def _tables() -> Any:
-    return import_module("model2_assets.storage.large_tables")
-
-
-_KINDS = {"fitted_models": "fold_models", "final_models": "final_model"}
-
-
-def _entry_file(path: UPath, address: Address) -> UPath:
-    return path / MANIFEST_NAME if address.product.format == "fold_models" else path
-
-
-def _open_models(
-    folder: UPath,
-    address: Address,
-    *,
-    trainers: Collection[str],
-    attestation: Attestation | None,
-) -> StoredFoldModels:
-    stored = open_fold_models(folder, trainers=trainers)
-    manifest = stored.manifest
-    found = (manifest.region, manifest.horizon, manifest.model, manifest.kind)
-    if found != (address.region, address.horizon, address.model, _KINDS[address.asset]):
-        raise StoreError(
-            f"{_entry_file(folder, address)}: is the manifest of {' '.join(found)}; materialize "
-            f"{address.asset} again"
-        )
-    recorded = attestation.manifest_sha256 if attestation is not None else ""
-    return replace(stored, recorded_sha256=recorded)
-
-
-def _keeps_versions_of(archive: Archive, address: Address) -> bool:
-    return archive.keep > 0 and address.asset not in WITHOUT_VERSIONS
-
-
-def _publish_file(archive: Archive, path: UPath, address: Address, value: Any) -> None:
-    """Publish a table or report that is encoded as a whole."""
-    data = _codecs().encode(address, value, origin=str(path))
-    if not _keeps_versions_of(archive, address):
-        write_atomically(path, data)
-        return
-    is_report = address.product.format == "html"
-    origin = origin_of_report(value) if is_report else origin_of(value)
-    version = archive.add(address, data, origin, suffix=path.suffix)
-    link_atomically(archive.path(address, version), path)
-    archive.prune(address)
-
-
-def _publish_models(
-    archive: Archive, folder: UPath, address: Address, fitted: StorableModels
-) -> None:
-    """Publish fold models."""
-    previous = _files_of_previous_manifest(folder)
-    manifest = store_models(folder, fitted)
-    in_use = _keep_manifest(archive, folder, address, manifest)
-    write_atomically(folder / MANIFEST_NAME, manifest.to_json().encode())
-    if previous is not None and in_use is not None:
-        remove_models(folder, keep={*previous, *in_use, *(fold.file for fold in manifest.folds)})
-    if _keeps_versions_of(archive, address):
-        archive.prune(address, needed=_models_needed(archive, address))
-
-
-def _current_hash(path: UPath, address: Address) -> str:
-    """Return the hash of the file that is current; empty if there is none."""
-    try:
-        return hashlib.sha256(_entry_file(path, address).read_bytes()).hexdigest()
-    except FileNotFoundError:
-        return ""
-
-
-def _keep_manifest(
-    archive: Archive, folder: UPath, address: Address, manifest: Manifest
-) -> set[str] | None:
-    """Keep a manifest that is about to be published; return all model files in use."""
-    if _keeps_versions_of(archive, address):
-        origin = origin_of_models(
-            manifest, data_version=manifest.data_version, models=len(manifest.folds)
-        )
-        archive.add(
-            address,
-            manifest.to_json().encode(),
-            origin,
-            suffix=MANIFEST_SUFFIX,
-            model_files={fold.file for fold in manifest.folds},
-        )
-        archive.prune(
-            address,
-            needed=_models_needed(archive, address),
-            current=_current_hash(folder, address),
-        )
-    return archive.model_files(address)
-
-
-def _models_needed(archive: Archive, address: Address) -> set[str]:
-    """Return the versions of models that a rollback of the predictions may need."""
-    predictions = replace(address, asset="oof_predictions")
-    kept = archive.versions(predictions)[: archive.keep]
-    return {version.inputs.get(address.asset, "") for version in kept}
-
-
-def _files_of_previous_manifest(folder: UPath) -> set[str] | None:
-    if not (folder / MANIFEST_NAME).exists():
-        return set()
-    try:
-        return {fold.file for fold in open_fold_models(folder).manifest.folds}
-    except StoreError as error:
-        logger.warning("%s; it is replaced, and no old model file is removed", error)
-        return None

@@ -15,8 +15,8 @@ from typing import Any
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.data_version import document_digest
 from model2_assets.storage.files import write_atomically
+from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.model_registry import code_state
 from model2_assets.training.resources import blas_kernel

@@ -9,14 +9,14 @@ import pandas as pd
 from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
-from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     INPUTS,
     data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
 )
+from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.data import (
     TRAIN,

@@ -13,7 +13,7 @@ from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.load import load_object
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
 from model2_assets.errors import ConfigError
-from model2_assets.storage.data_version import document_digest
+from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
 
 

@@ -12,7 +12,7 @@ from model2_assets.cross_validation import OverlapProof, build_cv_splits, prove_
 from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.provenance import data_version_of
+from model2_assets.storage.data_version import data_version_of
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData

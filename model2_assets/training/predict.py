@@ -12,14 +12,14 @@ from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
-from model2_assets.storage.models import StoredFoldModels
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     INPUTS,
     data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
 )
+from model2_assets.storage.models import StoredFoldModels
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.data import (
     FeatureMatrix,

@@ -13,15 +13,16 @@ from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.cache import working_files_of
-from model2_assets.storage.data_version import document_digest, table_digest
-from model2_assets.storage.models import Manifest
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
     facts_of,
     require_made_from,
+    table_digest,
     with_provenance,
 )
+from model2_assets.storage.models import Manifest
+from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer
 from model2_assets.training.data import (
     TrainingData,

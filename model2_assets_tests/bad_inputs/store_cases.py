@@ -8,10 +8,9 @@ from upath import UPath
 
 from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
+from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.files import TEMPORARY_PREFIX
-from model2_assets.storage.lock import hold_region
 from model2_assets.storage.models import Provenance, open_fold_models
-from model2_assets.storage.provenance import with_provenance
 from model2_assets.training import cross_validate, load_model
 from model2_assets.training.data import hash_row_order
 from model2_assets_tests.bad_inputs.bars import market
@@ -63,7 +62,7 @@ def _leave_a_lock(folder: Path) -> None:
 def _take_over(folder: Path) -> dict[str, int]:
     results = folder / "data" / "us"
     before = len(list(results.iterdir()))
-    with hold_region(Store(str(folder / "data")), "us"):
+    with Store(str(folder / "data")).hold("us"):
         return {"leftovers_removed": before - len(list(results.iterdir()))}
 
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from model2_assets.cli.main import main
 from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import with_provenance
 from model2_assets_tests.bad_inputs.bars import market
 from model2_assets_tests.bad_inputs.case import Case, Refused, plant
 from model2_assets_tests.bad_inputs.runner import digests

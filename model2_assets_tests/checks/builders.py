@@ -27,7 +27,7 @@ from model2_assets.checks.reports import ReportChecks
 from model2_assets.checks.summary import LeaderboardChecks, RunHistory, StackingChecks
 from model2_assets.config import ChecksConfig, FeaturesConfig, LabelsConfig
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import FittedModels
 from model2_assets.training.live import LivePredictions

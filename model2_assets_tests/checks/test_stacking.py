@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model2_assets.stacking import make_stacking_frame
-from model2_assets.storage.provenance import data_version_of, facts_of
+from model2_assets.storage.data_version import data_version_of, facts_of
 from model2_assets_tests.checks.builders import check_stacking_frame
 from model2_assets_tests.stacking.tables import (
     PARTITIONS,

@@ -18,11 +18,10 @@ from model2_assets.checks.stored import (
 )
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets_tests.defs.small_region import small_config
+from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import feature_importance, labels, oof_predictions
-from model2_assets_tests.test_storage import fitted
 
 HOLDS = CheckOutcome("readable", passed=True, description="3 rows keep Labels")
 WARNS = CheckOutcome("same_inputs", passed=False, description="two vintages", severity="warn")

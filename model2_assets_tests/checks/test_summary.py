@@ -11,7 +11,7 @@ from model2_assets.checks import (
     rejections,
 )
 from model2_assets.config import ChecksConfig
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import with_provenance
 from model2_assets_tests.checks.builders import (
     check_board_current,
     check_partitions_current,

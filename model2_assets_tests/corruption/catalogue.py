@@ -12,12 +12,18 @@ from typing import Any
 
 from model2_assets.storage import Address, Store
 from model2_assets.storage.read import load_oof
-from model2_assets.storage.record import Attestation, with_checksum
+from model2_assets.storage.record import Attestation, Record
 from model2_assets.training.models import load_models
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.corruption.damage import replace_file
-from model2_assets_tests.corruption.stored import address_of, models_of, table_of, value_of
+from model2_assets_tests.corruption.stored import (
+    address_of,
+    models_of,
+    table_of,
+    value_of,
+)
 from model2_assets_tests.sample_tables import sample_table
+from model2_assets_tests.storage.records import forge_record
 
 RIDGE = address_of("fitted_models")
 XGBOOST = address_of("fitted_models", "xgboost")
@@ -27,13 +33,11 @@ OOF = address_of("oof_predictions")
 SCORES = address_of("cv_scores")
 SHEET = address_of("tear_sheet")
 
-CHANGED = (
-    "{path}: does not fit its checksum, so it was changed since it was written; retrain the model"
+UNKNOWN = (
+    "{path}: is not what was published here: it was changed or cut off since it was written, or "
+    "was written by something else or another version; materialize … again"
 )
-SEAL = (
-    "{path}: does not fit its checksum: it was changed or cut off since it was written, or belongs "
-    "elsewhere; materialize the asset again"
-)
+LOST = "what it describes cannot be read"
 RECORDED = (
     "{path}: is …, Dagster recorded … when … was last materialized here, so something else "
     "replaced it; materialize … again, unless you replaced it"
@@ -69,32 +73,32 @@ def entry(store: Store, address: Address) -> Path:
     return Path(str(store.entry_file(address)))
 
 
-def edited(address: Address, *, reseal: bool = False, **changes: Any) -> Plant:
-    """Change keys of a manifest, None removing one; with `reseal` by who knows the checksum."""
+def edited(address: Address, *, record: bool = False, **changes: Any) -> Plant:
+    """Change keys of a manifest, None removing one; with `record` by who writes that as well."""
 
     def plant_it(store: Store) -> Path:
-        path = entry(store, address)
-        values = {**json.loads(path.read_bytes()), **changes}
+        values = {**json.loads(entry(store, address).read_bytes()), **changes}
         values = {key: value for key, value in values.items() if value is not None}
-        if reseal:
-            values = with_checksum({k: v for k, v in values.items() if k != "checksum"})
-        replace_file(path, json.dumps(values).encode())
-        return path
+        return written(address, json.dumps(values).encode(), record=record)(store)
 
     return plant_it
 
 
-def edited_fold(*, reseal: bool = True, **changes: Any) -> Plant:
+def edited_fold(*, record: bool = True, **changes: Any) -> Plant:
     def plant_it(store: Store) -> Path:
         folds = json.loads(entry(store, RIDGE).read_bytes())["folds"]
-        return edited(RIDGE, reseal=reseal, folds=[{**folds[0], **changes}, *folds[1:]])(store)
+        return edited(RIDGE, record=record, folds=[{**folds[0], **changes}, *folds[1:]])(store)
 
     return plant_it
 
 
-def written(address: Address, data: bytes) -> Plant:
+def written(address: Address, data: bytes, *, record: bool = False) -> Plant:
+    """Put other bytes in the place of a result, with `record` as one that belongs there."""
+
     def plant_it(store: Store) -> Path:
         replace_file(entry(store, address), data)
+        if record:
+            forge_record(store, address, data)
         return entry(store, address)
 
     return plant_it
@@ -131,7 +135,7 @@ def swapped_folds(store: Store) -> Path:
 def swapped_names(store: Store) -> Path:
     folds = json.loads(entry(store, RIDGE).read_bytes())["folds"]
     one, two = ({**folds[i], "split_id": 1 - i} for i in (0, 1))
-    return edited(RIDGE, reseal=True, folds=[two, one])(store)
+    return edited(RIDGE, record=True, folds=[two, one])(store)
 
 
 def model_of_the_night_before(store: Store) -> Path:
@@ -166,6 +170,7 @@ def night_before(address: Address) -> Plant:
 def bombed(store: Store) -> Path:
     path = entry(store, NET)
     plant(path, path.parent, path.with_name("crater"))
+    forge_record(store, NET, path.read_bytes())
     return path
 
 
@@ -212,20 +217,30 @@ def replaced(address: Address, old: bytes, new: bytes) -> Plant:
     return plant_it
 
 
-def record_edited(*, reseal: bool = True, **changes: Any) -> Plant:
+def record_edited(*, record: bool = True, **changes: Any) -> Plant:
     """Change keys of the record of the current predictions' version."""
 
     def plant_it(store: Store) -> Path:
         version = store.archive.versions(OOF)[0]
-        path = Path(str(store.archive.folder(OOF) / version.record_file))
+        path = Path(str(store.archive.folder(OOF) / version.file_name))
         values = {**json.loads(path.read_bytes()), **changes}
-        if reseal:
-            values.pop("checksum")
-            values = with_checksum(values)
+        if record:
+            del values["checksum"]
+            values = json.loads(Record.model_validate(values).to_json())
         replace_file(path, json.dumps(values).encode())
         return path
 
     return plant_it
+
+
+def record_of_another(store: Store) -> Path:
+    """Put the record of a file of another address in the place of one of this."""
+    other = store.archive.versions(address_of("oof_paths"))[0]
+    source = store.archive.folder(address_of("oof_paths")) / other.file_name
+    path = Path(str(store.archive.folder(OOF) / other.file_name))
+    path.write_bytes(source.read_bytes())
+    replace_file(entry(store, OOF), store.archive.read(address_of("oof_paths"), other))
+    return path
 
 
 def kept_files_swapped(store: Store) -> Path:
@@ -308,10 +323,9 @@ def newest_oof(store: Store) -> Any:
 
 
 def versions(store: Store) -> Any:
-    from model2_assets.storage.archive import Version
 
-    for path in store.archive.folder(OOF).glob("*.version.json"):
-        Version.from_json(path.read_bytes(), origin=str(path))
+    for path in store.archive.folder(OOF).glob("*.json"):
+        Record.from_json(path.read_bytes(), origin=str(path))
 
 
 def verify_features(store: Store) -> None:
@@ -322,7 +336,6 @@ NOT_OURS = (
     "{path}: names the trainer 'os:system', which the configuration does not, so it is not "
     "imported; put it under models, in a notebook give it as trainers=[...], or retrain the model"
 )
-MANIFEST_OF = "{{path}}: is the manifest of {}; materialize {} again"
 FOLD_FILE = (
     "{path}: folds.0.file: String should match pattern "
     "'^(fold_\\d+|final)-[0-9a-f]{12}\\.[A-Za-z0-9.]+$'; retrain the model"
@@ -343,46 +356,45 @@ BELONGS = "{{path}}: belongs to {} and was put in another's place; materialize t
 
 CASES = (
     Case(
-        "manifest: a parameter edited", edited(RIDGE, params={"alpha": 1.0}), load(RIDGE), CHANGED
+        "manifest: a parameter edited", edited(RIDGE, params={"alpha": 1.0}), load(RIDGE), UNKNOWN
     ),
     Case(
         "manifest: features in another order",
         edited(RIDGE, feature_names=["b", "a"]),
         load(RIDGE),
-        CHANGED,
+        UNKNOWN,
     ),
-    Case("manifest: another seed", edited(RIDGE, seed=8), load(RIDGE), CHANGED),
+    Case("manifest: another seed", edited(RIDGE, seed=8), load(RIDGE), UNKNOWN),
     Case(
         "manifest: other input versions",
         edited(RIDGE, data_versions={"labels": "2"}),
         load(RIDGE),
-        CHANGED,
+        UNKNOWN,
     ),
     Case(
         "manifest: another digest of a model",
-        edited_fold(reseal=False, digest="0" * 64),
+        edited_fold(record=False, digest="0" * 64),
         load(RIDGE),
-        CHANGED,
+        UNKNOWN,
     ),
     Case("manifest: another hash of a model", edited_fold(sha256="0" * 64), load(RIDGE), CARRIES),
     Case(
         "manifest: a key added",
-        edited(RIDGE, note="mine"),
+        edited(RIDGE, record=True, note="mine"),
         load(RIDGE),
-        "{path}: note: Extra inputs are not permitted; retrain the model",
+        "{path}: note: Unexpected keyword argument; retrain the model",
     ),
     Case(
         "manifest: a key removed",
-        edited(RIDGE, seed=None),
+        edited(RIDGE, record=True, seed=None),
         load(RIDGE),
         "{path}: seed: Field required; retrain the model",
     ),
-    Case("manifest: its checksum removed", edited(RIDGE, checksum=None), load(RIDGE), CHANGED),
     Case(
         "manifest: of another format",
-        edited(RIDGE, reseal=True, format_version=1),
+        edited(RIDGE, record=True, format_version=1),
         load(RIDGE),
-        "{path}: format version 1, expected 2; retrain the model",
+        "{path}: format version 1, expected 3: made by another version; retrain the model",
     ),
     Case(
         "manifest: names a file outside",
@@ -396,19 +408,19 @@ CASES = (
     Case("manifest: names two models for each other", swapped_names, load(RIDGE), CARRIES),
     Case(
         "manifest: nested without end",
-        written(RIDGE, b"[" * 100_000),
+        written(RIDGE, b"[" * 100_000, record=True),
         load(RIDGE),
         "{path}: not valid JSON (…); retrain the model",
     ),
     Case(
         "manifest: not JSON",
-        written(RIDGE, b"PK\x03\x04"),
+        written(RIDGE, b"PK\x03\x04", record=True),
         load(RIDGE),
         "{path}: not valid JSON (…); retrain the model",
     ),
     Case(
         "manifest: names another class to import, its checksum made anew",
-        edited(RIDGE, reseal=True, trainer="os:system"),
+        edited(RIDGE, record=True, trainer="os:system"),
         load(RIDGE),
         NOT_OURS,
     ),
@@ -416,25 +428,25 @@ CASES = (
         "manifest: of another horizon",
         copied(replace(RIDGE, horizon="21d", region="eu"), RIDGE),
         load(RIDGE),
-        MANIFEST_OF.format("eu 21d ridge fold_models", "fitted_models"),
+        BELONGS.format("eu/fitted_models/21d/ridge"),
     ),
     Case(
         "manifest: of another model",
         copied(XGBOOST, RIDGE),
         load(RIDGE),
-        MANIFEST_OF.format("us 21d xgboost fold_models", "fitted_models"),
+        BELONGS.format("us/fitted_models/21d/xgboost"),
     ),
     Case(
         "manifest: of a final model in the place of fold models",
         copied(FINAL, RIDGE),
         load(RIDGE),
-        MANIFEST_OF.format("us 21d ridge final_model", "fitted_models"),
+        BELONGS.format("us/final_models/21d/ridge"),
     ),
     Case(
         "manifest: of fold models in the place of a final model",
         copied(RIDGE, FINAL),
         load(FINAL),
-        MANIFEST_OF.format("us 21d ridge fold_models", "final_models"),
+        BELONGS.format("us/fitted_models/21d/ridge"),
     ),
     Case("models: fold 0 and fold 1 swapped", swapped_folds, load(RIDGE), DAMAGED),
     Case(
@@ -506,7 +518,7 @@ CASES = (
         oof,
         STATES.format("…"),
     ),
-    Case("table: written by another program", by_others, oof, STATES.format("none")),
+    Case("table: written by another program", by_others, oof, UNKNOWN),
     Case(
         "table: that of the night before, read through Dagster",
         night_before(OOF),
@@ -523,20 +535,20 @@ CASES = (
         "table: not Parquet",
         written(OOF, b"instrument,datetime\n"),
         load(OOF),
-        "{path}: not a readable Parquet file (…); materialize the asset again",
+        UNKNOWN,
     ),
-    Case("scores: a line removed", without_a_line, load(SCORES), SEAL),
+    Case("scores: a line removed", without_a_line, load(SCORES), UNKNOWN),
     Case(
         "scores: a digit changed",
         replaced(SCORES, b'"value": 0.125', b'"value": 0.175'),
         load(SCORES),
-        SEAL,
+        UNKNOWN,
     ),
     Case(
         "scores: of another horizon",
-        copied(replace(SCORES, horizon="63d"), SCORES),
+        copied(replace(SCORES, horizon="63d"), SCORES, night=9),
         load(SCORES),
-        SEAL,
+        BELONGS.format("us/cv_scores/63d/ridge.jsonl"),
     ),
     Case(
         "scores: those of the night before, read through Dagster",
@@ -544,12 +556,12 @@ CASES = (
         attested(SCORES),
         RECORDED,
     ),
-    Case("report: edited", replaced(SHEET, b"night 1", b"night 9"), load(SHEET), SEAL),
+    Case("report: edited", replaced(SHEET, b"night 1", b"night 9"), load(SHEET), UNKNOWN),
     Case(
         "report: of another model",
-        copied(replace(SHEET, model="xgboost"), SHEET),
+        copied(replace(SHEET, model="xgboost"), SHEET, night=9),
         load(SHEET),
-        SEAL,
+        BELONGS.format("us/tear_sheet/21d/xgboost/report.html"),
     ),
     Case(
         "kept version: two files swapped",
@@ -559,16 +571,15 @@ CASES = (
     ),
     Case(
         "kept version: a record edited",
-        record_edited(reseal=False, published="2020-01-01T00:00:00Z"),
+        record_edited(record=False, published="2020-01-01T00:00:00Z"),
         versions,
-        "{path}: does not fit its checksum, so it was changed since it was written; this version "
-        "is lost",
+        f"{{path}}: does not fit its checksum, so it was changed since it was written; {LOST}",
     ),
     Case(
-        "kept version: a record that names a file outside",
-        record_edited(file="../../x.parquet"),
-        versions,
-        "{path}: file: String should match pattern …; this version is lost",
+        "record: of another address, with its file",
+        record_of_another,
+        load(OOF),
+        "{path}: is the record of us/oof_paths/21d/ridge.parquet, put in another's place",
     ),
     Case(
         "kept version: a record of another data version",

@@ -8,12 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.storage.archive import Version
-from model2_assets.storage.data_version import table_digest
+from model2_assets.storage import PRODUCTS, WITHOUT_VERSIONS, Address, Store
+from model2_assets.storage.data_version import facts_of, table_digest
 from model2_assets.storage.models import TrainedRows
-from model2_assets.storage.provenance import facts_of
-from model2_assets.training import FittedModels, FoldModel, RidgeTrainer, Tables, XGBoostTrainer
+from model2_assets.storage.record import Record
+from model2_assets.training import (
+    FittedModels,
+    FoldModel,
+    RidgeTrainer,
+    Tables,
+    XGBoostTrainer,
+)
 from model2_assets.training.models import load_models
 from model2_assets.training.sums import read_sums, write_sums
 from model2_assets_tests import sample_models
@@ -172,7 +177,17 @@ def _current(store: Store, address: Address) -> list[StoredFile]:
     def read() -> Any:
         return digest(store.load(address))
 
+    def verify() -> Any:
+        store.verify(address)
+        return read()
+
     entry = Path(str(store.entry_file(address)))
+    if address.asset in WITHOUT_VERSIONS:
+        (record,) = Path(str(store.archive.folder(address))).glob("*.json")
+        return [
+            StoredFile(address.asset, entry, read),
+            StoredFile(f"{address.asset}: record", record, verify),
+        ]
     if address.product.format != "fold_models":
         return [StoredFile(address.asset, entry, read)]
     kind = f"{address.asset} of {address.model}"
@@ -187,17 +202,17 @@ def _kept(store: Store, address: Address) -> list[StoredFile]:
     version = store.archive.versions(address)[-1]
     folder = Path(str(store.archive.folder(address)))
 
-    def record() -> Version:
-        path = folder / version.record_file
-        return Version.from_json(path.read_bytes(), origin=str(path))
+    def record() -> Record:
+        path = folder / version.file_name
+        return Record.from_json(path.read_bytes(), origin=str(path))
 
     return [
         StoredFile(
             f"kept {address.asset}",
-            folder / version.file,
+            Path(str(store.archive.path(address, version))),
             lambda: store.archive.read(address, version),
         ),
-        StoredFile(f"kept {address.asset}: record", folder / version.record_file, record),
+        StoredFile(f"kept {address.asset}: record", folder / version.file_name, record),
     ]
 
 

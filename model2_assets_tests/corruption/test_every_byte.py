@@ -22,6 +22,7 @@ KINDS = (
     "tear_sheet", "region_report",
     *(f"{asset} of {model}: {part}" for asset in ("fitted_models", "final_models")
       for model in ("ridge", "xgboost", "net") for part in ("manifest", "model")),
+    *(f"{asset}: record" for asset in ("market_data", "labels", "features", "cv_splits")),
     *(f"kept {asset}{part}" for part in ("", ": record") for asset in (
         "fitted_models", "oof_predictions", "oof_paths", "nested_oof", "feature_importance",
         "cv_scores", "final_models", "live_predictions", "tear_sheet", "leaderboard",

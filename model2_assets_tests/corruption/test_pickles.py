@@ -1,6 +1,5 @@
 """Pickles that a writer of the store put in place, and what Dagster's paths do with them."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from model2_assets.cli.main import roll_back
 from model2_assets.defs.recorded import EventLog
 from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store
-from model2_assets.storage.archive import Version
 from model2_assets_tests.corruption.bombs import plant
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
+from model2_assets_tests.storage.records import forge_record
 
 pytestmark = pytest.mark.end_to_end
 
@@ -79,7 +78,9 @@ class Bench:
         return Path(str(self.work.store.entry_file(MODELS)))
 
     def plant(self) -> None:
+        """Plant bombs, a manifest that names them, and the record of that."""
         plant(self.manifest, self.manifest.parent, self.crater)
+        forge_record(self.work.store, MODELS, self.manifest.read_bytes())
 
 
 def opened(folder: Path) -> Workbench:
@@ -168,7 +169,8 @@ def test_rollback_records_what_it_brings_back_and_brings_no_planted_pickle_back(
     (kept,) = store.archive.versions(MODELS)
     file = Path(str(store.archive.path(MODELS, kept)))
     plant(file, bench.manifest.parent, bench.crater)
-    forged = forge_record(file, kept)
+    forged = forge_record(store, MODELS, file.read_bytes(), kept=True)
+    file = file.rename(str(store.archive.path(MODELS, forged)))
     with pytest.raises(StoreError) as refused:
         roll_back(store, predictions, version.short, instance, is_confirmed=True)
 
@@ -178,12 +180,3 @@ def test_rollback_records_what_it_brings_back_and_brings_no_planted_pickle_back(
     )
     assert bench.materialize("oof_predictions") == ""
     assert not bench.crater.exists()
-
-
-def forge_record(file: Path, kept: Version) -> Version:
-    """Write the record that fits a planted file."""
-    data = file.read_bytes()
-    update = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
-    forged = kept.model_copy(update=update)
-    (file.parent / kept.record_file).write_text(forged.to_json(), encoding="utf-8")
-    return forged

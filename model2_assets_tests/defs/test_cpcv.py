@@ -10,8 +10,8 @@ import pytest
 from model2_assets.config import Model2Config
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import top_quantile_turnover
-from model2_assets.storage.provenance import facts_of
-from model2_assets.training import load_model
+from model2_assets.storage.data_version import facts_of
+from model2_assets.training.models import load_model
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import Workbench, small_config, small_region, workbench
 

@@ -13,7 +13,7 @@ import yaml
 
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Address
-from model2_assets.storage.provenance import facts_of
+from model2_assets.storage.data_version import facts_of
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import SMALL_REGION, SMALL_XGBOOST, Workbench
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.record import document_digest
 
 SHARED = ("market_data", "labels", "features", "cv_splits", "stacking_frame")
 PARTITIONED = (

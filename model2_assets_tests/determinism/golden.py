@@ -16,7 +16,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.record import document_digest
 from model2_assets.training.resources import blas_kernel
 from model2_assets_tests.determinism.golden_region import CONFIG, golden_predictions
 

@@ -7,7 +7,7 @@ import pandas as pd
 
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.panel import panel_index
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import with_provenance
 
 SCORE_METRICS = (
     "rank_ic", "ic", "icir", "r2", "mse", "rmse", "mae", "hit_rate", "samples", "dates",

@@ -7,7 +7,7 @@ import pytest
 from model2_assets.evaluation import daily_ic, probability_of_backtest_overfitting
 from model2_assets.evaluation.overfitting import overfitting_by_horizon
 from model2_assets.panel import panel_index
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import with_provenance
 
 N_DATES, N_NAMES = 300, 12
 DATES = pd.bdate_range("2020-01-01", periods=N_DATES)

@@ -8,8 +8,8 @@ from model2_assets.contracts import load_contract
 from model2_assets.evaluation.leaderboard import compare_partitions, folds_of, leaderboard_version
 from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.storage.conformity import require_conformity
+from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.models import Manifest, ModelFile, Provenance
-from model2_assets.storage.provenance import with_provenance
 from model2_assets_tests.sample_tables import oof_predictions
 
 

@@ -11,7 +11,7 @@ from model2_assets.evaluation import mean_ic_inference, wide_scores
 from model2_assets.evaluation.scores import describe_scores, score_partition
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
-from model2_assets.storage.provenance import data_versions_of, with_provenance
+from model2_assets.storage.data_version import data_versions_of, with_provenance
 from model2_assets_tests.evaluation.paths_example import (
     HISTORY_METRICS,
     SCORE_METRICS,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from model2_assets.errors import Model2Error
 from model2_assets.storage import LOCKS, PRODUCTS, WORKING, Address, Store
-from model2_assets.storage.archive import VERSIONS, Version
-from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.storage.archive import VERSIONS
+from model2_assets.storage.data_version import facts_of, table_digest
 from model2_assets.storage.files import TEMPORARY_PREFIX
-from model2_assets.storage.provenance import facts_of
+from model2_assets.storage.record import Record, document_digest
 from model2_assets_tests.faults.scene import PARTITIONS, REGION, Scene
 
 SHARED = (
@@ -29,7 +29,7 @@ MEASURED = ("fitted_models", "final_models", "leaderboard", "region_report")
 _OWN_TO_A_RUN = ["seconds", "peak_rss_bytes", "trained_at", "rank_ic_change"]
 """Columns of the leaderboard that hang on the run, and on the leaderboard before."""
 
-_RECORD = ".version.json"
+_RECORD = re.compile(r"[0-9a-f]{64}\.json")
 
 
 @dataclass(frozen=True)
@@ -131,7 +131,7 @@ def stray_files(scene: Scene, known: Results) -> Iterator[str]:
 def versions_faults(store: Store, known: Results) -> Iterator[str]:
     """Yield kept versions that cannot be read, and results that are not among them."""
     for address in known:
-        if not store.keeps_versions_of(address):
+        if not store.archive.keeps(address):
             continue
         for version in store.archive.versions(address):
             try:
@@ -156,9 +156,9 @@ def versions_without_record(scene: Scene) -> list[Path]:
         for path in (scene.data / VERSIONS).rglob("*")
         if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX)
     ]
-    records = {path for path in files if path.name.endswith(_RECORD)}
-    named = {
-        record.parent / Version.from_json(record.read_bytes(), origin=str(record)).file
-        for record in records
-    }
-    return sorted(set(files) - records - named)
+    records = {path for path in files if _RECORD.fullmatch(path.name)}
+    for record in records:
+        Record.from_json(record.read_bytes(), origin=str(record))
+    named = {(path.parent, path.stem) for path in records}
+    kept = set(files) - records
+    return sorted(path for path in kept if (path.parent, path.name.split(".")[0]) not in named)

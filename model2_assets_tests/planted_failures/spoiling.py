@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from model2_assets.storage.provenance import INPUTS, facts_of
+from model2_assets.storage.data_version import INPUTS, facts_of
 
 Table = pd.DataFrame
 Spoil = Callable[..., Any]

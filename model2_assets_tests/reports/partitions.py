@@ -10,9 +10,8 @@ from model2_assets.config import RegionConfig, parse_config
 from model2_assets.config import partition as keys
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports import partition_report
-from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets.storage.models import Manifest, ModelFile, Provenance
-from model2_assets.storage.provenance import with_provenance
 from model2_assets_tests.evaluation.paths_example import example
 
 HORIZON = "5d"

@@ -4,8 +4,7 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.panel import panel_index
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 
 DATES = ("2024-01-02", "2024-01-03", "2024-01-04")
 PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")

@@ -6,8 +6,7 @@ from model2_assets.contracts import load_contract
 from model2_assets.errors import StoreError
 from model2_assets.stacking import make_stacking_frame, stackable_columns
 from model2_assets.storage.conformity import require_conformity
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import data_version_of, facts_of
+from model2_assets.storage.data_version import data_version_of, facts_of, table_digest
 from model2_assets_tests.stacking.tables import (
     PARTITIONS,
     VERSIONS,

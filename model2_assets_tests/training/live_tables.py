@@ -13,8 +13,8 @@ from model2_assets.cross_validation import build_cv_splits
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import synthetic_panel
 from model2_assets.panel import to_canonical
+from model2_assets.storage.data_version import data_versions_of, facts_of
 from model2_assets.storage.models import Manifest
-from model2_assets.storage.provenance import data_versions_of, facts_of
 from model2_assets.training import (
     FittedModels,
     ModelRegistry,

@@ -7,7 +7,7 @@ import pandas as pd
 
 from model2_assets.config import ExecutionConfig, ModelConfig
 from model2_assets.config.partition import Partition
-from model2_assets.storage.provenance import data_versions_of
+from model2_assets.storage.data_version import data_versions_of
 from model2_assets.training import FittedModels, ModelRegistry, Tables, Task, fit_models
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import make_tables

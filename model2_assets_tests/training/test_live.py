@@ -21,9 +21,8 @@ from model2_assets.labels import build_labels_from_config
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.storage import Address, Store
 from model2_assets.storage.conformity import require_conformity
-from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.data_version import data_versions_of, facts_of, table_digest
 from model2_assets.storage.models import Manifest, StoredFoldModels
-from model2_assets.storage.provenance import data_versions_of, facts_of
 from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model, make_live
 from model2_assets.training.data import hash_row_order
 from model2_assets.training.live import LivePredictions, assemble_labelled_rows, find_live_rows

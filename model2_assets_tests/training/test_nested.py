@@ -18,8 +18,7 @@ from model2_assets.errors import (
     StoreError,
     TrainingError,
 )
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import facts_of, with_provenance
+from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
 from model2_assets.training import (
     ModelRegistry,
     RidgeTrainer,

@@ -16,8 +16,7 @@ from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, build
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.storage import Address, Store
 from model2_assets.storage.conformity import require_conformity
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import facts_of
+from model2_assets.storage.data_version import facts_of, table_digest
 from model2_assets.training import (
     RidgeTrainer,
     XGBoostTrainer,

@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.errors import ConfigError, TrainingError
-from model2_assets.storage.provenance import facts_of
+from model2_assets.storage.data_version import facts_of
 from model2_assets.training import RidgeTrainer, assemble_training_data, cross_validate
 from model2_assets.training.fit import fit_split
 from model2_assets.training.sums import add_up_splits

@@ -64,7 +64,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.inputs import LabelsChecks
         from model2_assets.labels import make_labels
         from model2_assets.reports.galleries import label_pictures
-        from model2_assets.storage.provenance import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of
 
         made = make_labels(market_data, settings)
         yield from publish(
@@ -97,7 +97,7 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.inputs import FeaturesChecks
         from model2_assets.features.build import make_features
         from model2_assets.reports.galleries import feature_pictures
-        from model2_assets.storage.provenance import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of
 
         made = make_features(market_data, settings)
         yield from publish(
@@ -143,7 +143,7 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.cross_validation.roles import split_ids
         from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
         from model2_assets.reports.galleries import split_pictures
-        from model2_assets.storage.provenance import data_versions_of, require_same_origin
+        from model2_assets.storage.data_version import data_versions_of, require_same_origin
 
         require_same_origin("market_data", labels=labels, features=features)
         splits = build_cv_splits(features.index, labels, settings)

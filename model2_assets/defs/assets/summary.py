@@ -163,7 +163,7 @@ def stacking_frame_asset(region: Region) -> dg.AssetsDefinition:
         """
         from model2_assets.checks.summary import StackingChecks
         from model2_assets.stacking import base_columns, make_stacking_frame
-        from model2_assets.storage.provenance import facts_of
+        from model2_assets.storage.data_version import facts_of
 
         frame = make_stacking_frame(
             oof_predictions,

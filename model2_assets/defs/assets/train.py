@@ -146,7 +146,7 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
         train rows matter; the splits share most of these, so it is no standard error.
         """
         from model2_assets.checks.predictions import PathsChecks
-        from model2_assets.storage.provenance import facts_of
+        from model2_assets.storage.data_version import facts_of
         from model2_assets.training import Tables, make_paths
 
         made = make_paths(
@@ -247,7 +247,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.models import ScoresChecks
         from model2_assets.evaluation.scores import describe_scores, score_partition
         from model2_assets.reports.galleries import score_pictures
-        from model2_assets.storage.provenance import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of
 
         partition = Partition.parse(context.partition_key)
         lag = region.settings.labels.execution_lag_days
@@ -417,7 +417,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
         With labels in excess of their date's mean, predictions of different dates do not compare.
         """
         from model2_assets.checks.models import LiveChecks
-        from model2_assets.storage.provenance import facts_of
+        from model2_assets.storage.data_version import facts_of
         from model2_assets.training import make_live
 
         made = make_live(

@@ -10,7 +10,6 @@ import pytest
 from model2_assets.errors import StoreError
 from model2_assets.storage import Store
 from model2_assets.storage.files import TEMPORARY_PREFIX, temporary_beside
-from model2_assets.storage.lock import hold_region, share_region
 
 SPAWN = multiprocessing.get_context("spawn")
 
@@ -20,12 +19,12 @@ def store(tmp_path):
     return Store(str(tmp_path / "data"))
 
 
-def waits(store, region="us", partition=None, take=hold_region):
+def waits(store, region="us", partition=None, take="hold"):
     """Tell whether another thread has to wait for a region, and let it end when it need not."""
     done = threading.Event()
 
     def other():
-        with take(store, region, **({"partition": partition} if partition else {})):
+        with getattr(store, take)(region, **({"partition": partition} if partition else {})):
             done.set()
 
     thread = threading.Thread(target=other, daemon=True)
@@ -45,7 +44,7 @@ def waits(store, region="us", partition=None, take=hold_region):
     ],
 )
 def test_who_waits_for_whom(store, held, wanted, must_wait):
-    with hold_region(store, "us", partition=held):
+    with store.hold("us", partition=held):
         waited, thread = waits(store, partition=wanted)
     thread.join(10)
     assert not thread.is_alive()
@@ -53,24 +52,24 @@ def test_who_waits_for_whom(store, held, wanted, must_wait):
 
 
 def test_another_region_waits_for_nobody(store):
-    with hold_region(store, "us"):
+    with store.hold("us"):
         waited, _ = waits(store, "eu")
     assert not waited
 
 
 def test_a_reader_waits_for_a_writer_and_not_for_a_reader(store):
-    with hold_region(store, "us"):
-        waited, thread = waits(store, take=share_region)
+    with store.hold("us"):
+        waited, thread = waits(store, take="share")
         assert waited
     thread.join(10)
-    with share_region(store, "us"):
-        waited, _ = waits(store, take=share_region)
+    with store.share("us"):
+        waited, _ = waits(store, take="share")
     assert not waited
 
 
 def test_who_waits_says_for_whom(store, caplog):
-    caplog.set_level(logging.INFO, "model2_assets.storage.lock")
-    with hold_region(store, "us"):
+    caplog.set_level(logging.INFO, "model2_assets.storage.files")
+    with store.hold("us"):
         _, thread = waits(store)
     thread.join(10)
     said = [record.getMessage() for record in caplog.records]
@@ -79,14 +78,14 @@ def test_who_waits_says_for_whom(store, caplog):
 
 
 def test_the_runs_of_a_retrain_are_within_its_own_hold(store):
-    with hold_region(store, "us"), hold_region(store, "us", partition="21d|ridge"):
+    with store.hold("us"), store.hold("us", partition="21d|ridge"):
         pass
-    with hold_region(store, "us"):  # and it was let go of
+    with store.hold("us"):  # and it was let go of
         pass
 
 
 def _hold_for_ever(base, held):
-    with hold_region(Store(base), "us"), temporary_beside(Path(base) / "us" / "labels.parquet"):
+    with Store(base).hold("us"), temporary_beside(Path(base) / "us" / "labels.parquet"):
         held.set()
         signal.pause()
 
@@ -112,7 +111,7 @@ def test_a_killed_holder_holds_nothing_and_its_temporary_files_go(store):
 def test_what_another_process_is_writing_stays(store):
     folder = Path(store.base.path) / "us"
     folder.mkdir(parents=True)
-    with temporary_beside(folder / "labels.parquet") as written, hold_region(store, "us"):
+    with temporary_beside(folder / "labels.parquet") as written, store.hold("us"):
         assert written.exists()
 
 
@@ -120,7 +119,7 @@ def test_a_base_path_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "data").touch()
     with (
         pytest.raises(StoreError, match=r"us\.lock: cannot be written \(.*\); .*, then run again"),
-        hold_region(Store(str(tmp_path / "data")), "us"),
+        Store(str(tmp_path / "data")).hold("us"),
     ):
         pass
 
@@ -128,10 +127,10 @@ def test_a_base_path_that_cannot_be_written_is_one_sentence(tmp_path):
 def test_results_in_an_object_store_are_held_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
     store = Store("memory://results")
-    with hold_region(store, "us"):
+    with store.hold("us"):
         waited, thread = waits(Store("memory://results"))
     thread.join(10)
     assert waited
     monkeypatch.delenv("DAGSTER_HOME")
-    with hold_region(Store("memory://results"), "us"):  # nowhere to keep a lock
+    with Store("memory://results").hold("us"):  # nowhere to keep a lock
         pass

@@ -10,7 +10,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from model2_assets.config import parse_config
 from model2_assets.storage import Address, Store
-from model2_assets.storage.rejected import new_rejected_name, prune_rejected
+from model2_assets.storage.archive import new_rejected_name, prune_rejected
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions
 

@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import (
+from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
+    table_digest,
     with_provenance,
 )
 from model2_assets_tests.sample_tables import cv_splits, labels, oof_predictions

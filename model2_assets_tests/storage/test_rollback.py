@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from model2_assets.errors import StoreError
 from model2_assets.storage import Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets.storage.rollback import (
     members_of,
     plan_rollback,
@@ -18,7 +17,7 @@ from model2_assets.storage.rollback import (
 )
 from model2_assets.training.models import load_models
 from model2_assets_tests.sample_tables import sample_table
-from model2_assets_tests.versions.nights import (
+from model2_assets_tests.storage.nights import (
     OOF,
     PRODUCTS_OF_A_NIGHT,
     TABLES,
@@ -92,7 +91,7 @@ def test_missing_member_is_named_and_nothing_is_replaced(store: Store, asset: st
     first = publish_night(store, 0)
     publish_night(store, 1)
     for version in store.archive.versions(at(asset))[1:]:
-        (store.archive.folder(at(asset)) / version.record_file).unlink()
+        (store.archive.folder(at(asset)) / version.file_name).unlink()
 
     with pytest.raises(StoreError, match=f"cannot be restored, no kept version of .*{asset}"):
         plan_rollback(store, OOF, first)
@@ -115,11 +114,11 @@ def test_damaged_model_is_found_before_anything_is_replaced(store: Store) -> Non
     first = publish_night(store, 0)
     publish_night(store, 1)
     old = store.archive.versions(at("fitted_models"))[-1]
-    path = store.path(at("fitted_models")) / old.model_files[0]
+    path = store.path(at("fitted_models")) / min(old.files)
     intact = path.read_bytes()
     path.write_bytes(intact[:-1] + bytes([intact[-1] ^ 1]))
 
-    with pytest.raises(StoreError, match=f"{old.model_files[0]}: is damaged"):
+    with pytest.raises(StoreError, match=f"{min(old.files)}: is damaged"):
         roll_back(store, first)
     assert nights_on_disk(store) == all_of(1)
 
@@ -186,10 +185,10 @@ def test_optional_results_come_back_where_they_belong_and_are_named_where_not(
     roll_back(store, first)
     assert (store.read(at("nested_oof"))["prediction"] == 1.0).all()
 
-    settings_of_first = store.archive.versions(at("fitted_models"))[0].inputs["settings"]
+    settings_of_first = store.archive.versions(at("fitted_models"))[0].settings
     for version in store.archive.versions(at("nested_oof")):
-        if version.inputs["settings"] == settings_of_first:
-            (store.archive.folder(at("nested_oof")) / version.record_file).unlink()
+        if version.settings == settings_of_first:
+            (store.archive.folder(at("nested_oof")) / version.file_name).unlink()
     assert plan_rollback(store, OOF, first).left_as_is == ("nested_oof",)
 
 
@@ -198,13 +197,13 @@ def test_scores_are_found_of_every_version_that_has_them(store: Store) -> None:
         publish_night(store, night)
     kept = store.archive.versions(OOF)
     lost = store.archive.versions(at("cv_scores"))[1]
-    (store.archive.folder(at("cv_scores")) / lost.record_file).unlink()
+    (store.archive.folder(at("cv_scores")) / lost.file_name).unlink()
 
     found = scores_of(store, OOF, kept)
 
-    assert set(found) == {kept[0].file, kept[2].file}
+    assert set(found) == {kept[0].sha256, kept[2].sha256}
     for version, night in ((kept[0], 2), (kept[2], 0)):
-        scores = store.read_version(at("cv_scores"), found[version.file])
+        scores = store.read_version(at("cv_scores"), found[version.sha256])
         assert scores["value"].iloc[0] == night
 
 
@@ -212,7 +211,7 @@ def test_result_without_stated_inputs_belongs_to_nothing(store: Store) -> None:
     publish_night(store, 0)
     scores = table("cv_scores", 0)
     for version in store.archive.versions(at("cv_scores")):
-        (store.archive.folder(at("cv_scores")) / version.record_file).unlink()
+        (store.archive.folder(at("cv_scores")) / version.file_name).unlink()
     store.write(at("cv_scores"), scores)
 
     (predictions,) = store.archive.versions(OOF)

@@ -8,9 +8,8 @@ import pytest
 from model2_assets.errors import StoreError
 from model2_assets.panel import panel_index
 from model2_assets.storage import Address, Store
-from model2_assets.storage import large_tables as working_matrix
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import facts_of, with_provenance
+from model2_assets.storage.cache import MatrixCodec
+from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
 from model2_assets_tests.sample_tables import mark
 
 FEATURES = Address("us", "features")
@@ -78,7 +77,7 @@ def test_nothing_that_is_done_with_a_table_copies_it(store):
 
 @pytest.mark.parametrize("chunk_rows", [64, 16_384])
 def test_a_matrix_made_of_the_file_has_the_same_bits(store, monkeypatch, chunk_rows):
-    monkeypatch.setattr("model2_assets.storage.large_tables.CHUNK_ROWS", chunk_rows)
+    monkeypatch.setattr("model2_assets.storage.cache.CHUNK_ROWS", chunk_rows)
     store.write(FEATURES, features())
     [path], [rows] = kept(store), kept(store, "matrix_rows")
     before, rows_before = path.read_bytes(), rows.read_bytes()
@@ -169,7 +168,7 @@ def test_a_damaged_file_is_found_though_the_matrix_is_there(store):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StoreError, match="do not fit its checksum"):
+    with pytest.raises(StoreError, match="is not what was published here"):
         store.verify(FEATURES)
     assert_same(store.read(FEATURES), features())
 
@@ -182,7 +181,7 @@ def test_no_matrix_is_made_of_a_damaged_file(store):
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
-    with pytest.raises(StoreError, match="do not fit its checksum"):
+    with pytest.raises(StoreError, match="is not what was published here"):
         store.read(FEATURES)
     assert kept(store) == []
 
@@ -193,14 +192,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mistaken_for_the_old_on
     store.write(FEATURES, features())
     [matrix] = kept(store)
     matrix.unlink()
-    original = working_matrix.ParquetSource.open
+    original = MatrixCodec._source
 
-    def then_replaced(path, contract, **options):
-        opened = original(path, contract, **options)
+    def then_replaced(codec, recognize):
+        opened = original(codec, recognize)
         store.write(FEATURES, features(1))
         return opened
 
-    monkeypatch.setattr(working_matrix.ParquetSource, "open", then_replaced)
+    monkeypatch.setattr(MatrixCodec, "_source", then_replaced)
     with pytest.raises(StoreError, match="it was replaced while it was read"):
         store.read(FEATURES)
 
@@ -234,5 +233,5 @@ def test_a_footer_that_was_changed_is_found_though_the_matrix_is_served(store):
     name = features().columns[0].encode()
     assert name in data
     path.write_bytes(data.replace(name, name[:-1] + b"#"))
-    with pytest.raises(StoreError, match=r"features\.parquet: .*do not fit its checksum"):
+    with pytest.raises(StoreError, match=r"features\.parquet: .*is not what was published here"):
         store.read(FEATURES)

@@ -1,3 +1,4 @@
+import hashlib
 import itertools
 import os
 import uuid
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage import (
@@ -19,12 +21,11 @@ from model2_assets.storage import (
     Store,
 )
 from model2_assets.storage import archive as _archive
-from model2_assets.storage import (
-    models as _publication,
-)
-from model2_assets.storage.archive import inputs_element, origin_of_report
-from model2_assets.storage.provenance import with_provenance
-from model2_assets.training import models as persistence
+from model2_assets.storage import models as _models
+from model2_assets.storage import store as _store
+from model2_assets.storage.codecs import inputs_element, origin_of_report
+from model2_assets.storage.data_version import with_provenance
+from model2_assets.storage.record import Record
 from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
@@ -79,11 +80,11 @@ def test_record_says_what_the_version_is(store: Store) -> None:
     assert version.inputs == {"fitted_models": "abc"}
     assert version.rows == 3
     assert version.first_published == version.published == NOON
-    assert kept_files(store) == [
-        "20260304T120000000000Z-000000000000.parquet",
-        "20260304T120000000000Z-000000000000.version.json",
-    ]
-    assert version.size == len(store.path(OOF).read_bytes())
+    data = store.path(OOF).read_bytes()
+    assert version.sha256 == hashlib.sha256(data).hexdigest()
+    assert kept_files(store) == [f"{version.sha256}.json", f"{version.sha256}.parquet"]
+    assert version.size == len(data)
+    assert version.address == str(OOF)
 
 
 def test_same_values_from_the_same_inputs_are_one_version_and_become_the_newest(
@@ -143,26 +144,26 @@ def test_missing_file_of_a_version_is_named(store: Store) -> None:
     assert store.read(OOF)["prediction"].iloc[0] == 1
 
 
-@pytest.mark.parametrize("text", [b"{", b"{}", b'{"format_version": 2}'])
+@pytest.mark.parametrize("text", [b"{", b"{}", b'{"format_version": 3}'])
 def test_unreadable_record_is_left_out_and_never_removed(
     store: Store, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     store.write(OOF, oof(1))
     (version,) = store.archive.versions(OOF)
-    (store.archive.folder(OOF) / version.record_file).write_bytes(text)
+    (store.archive.folder(OOF) / version.file_name).write_bytes(text)
 
     for number in (2, 3, 4, 5):
         store.write(OOF, oof(number))
 
     assert values(store) == [5, 4, 3]
-    assert version.file in kept_files(store)
-    assert version.record_file in caplog.text
+    assert f"{version.sha256}.parquet" in kept_files(store)
+    assert version.file_name in caplog.text
 
 
 def test_half_written_record_is_no_record(store: Store, caplog: pytest.LogCaptureFixture) -> None:
     store.write(MODELS, fitted())
     folder = store.archive.folder(MODELS)
-    record = store.archive.versions(MODELS)[0].record_file
+    record = store.archive.versions(MODELS)[0].file_name
     (folder / f".tmp-1-{record}").write_bytes(b"{")
     assert len(store.archive.versions(MODELS)) == 1
     assert store.archive.model_files(MODELS) is not None
@@ -187,7 +188,7 @@ def test_scores_are_kept_with_what_their_file_does_not_say(store: Store) -> None
 
     (version,) = store.archive.versions(scores)
     assert version.inputs == {"oof_predictions": "00f"}
-    assert version.file.endswith("-5c.jsonl")
+    assert f"{version.sha256}.jsonl" in kept_files(store, scores)
     pd.testing.assert_frame_equal(store.read_version(scores, version), cv_scores())
 
 
@@ -224,18 +225,17 @@ def test_disk_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_file_left_by_a_killed_publication_is_swept_after_a_day(store: Store) -> None:
-    store.archive._clock = lambda: NOON
     store.write(OOF, oof(1))
-    folder = store.archive.folder(OOF)
-    old, young = (f"20260303T{hour}0000000000Z-0123456789ab.parquet" for hour in ("11", "13"))
-    for name in (old, young):
-        (folder / name).write_bytes(b"half")
+    left = f"{'0' * 64}.parquet"
+    (store.archive.folder(OOF) / left).write_bytes(b"half")
 
     store.write(OOF, oof(2))
+    assert left in kept_files(store)
+    store.archive._clock = lambda: datetime.now(UTC) + timedelta(days=1, minutes=1)
+    store.write(OOF, oof(3))
 
-    assert old not in kept_files(store)
-    assert young in kept_files(store)
-    assert values(store) == [2, 1]
+    assert left not in kept_files(store)
+    assert values(store) == [3, 2, 1]
 
 
 def model_files(store: Store) -> set[str]:
@@ -250,10 +250,10 @@ def test_manifests_are_kept_and_their_models_stay(store: Store) -> None:
     kept = store.archive.versions(MODELS)
 
     assert [v.data_version for v in kept] == [m.data_version for m in reversed(made[2:])]
-    assert {name for v in kept for name in v.model_files} <= model_files(store)
+    assert {name for v in kept for name in v.files} <= model_files(store)
     assert len(model_files(store)) == 3
     assert kept[0].rows == 1
-    assert set(kept[0].inputs) == {"labels", "settings"}
+    assert set(kept[0].made_from) == {"labels", "settings"}
 
 
 def test_models_behind_a_kept_version_of_the_predictions_stay_however_old(store: Store) -> None:
@@ -267,17 +267,17 @@ def test_models_behind_a_kept_version_of_the_predictions_stay_however_old(store:
 
     assert len(kept) == 4
     assert kept[-1].data_version == first.data_version
-    assert set(kept[-1].model_files) <= model_files(store)
+    assert set(kept[-1].files) <= model_files(store)
 
 
 def test_no_model_is_removed_while_a_record_cannot_be_read(store: Store) -> None:
     store.write(MODELS, fitted(scale=1.0, n_models=1))
     (version,) = store.archive.versions(MODELS)
-    (store.archive.folder(MODELS) / version.record_file).write_bytes(b"{")
+    (store.archive.folder(MODELS) / version.file_name).write_bytes(b"{")
     for scale in (2.0, 3.0, 4.0, 5.0):
         store.write(MODELS, fitted(scale=scale, n_models=1))
 
-    assert set(version.model_files) <= model_files(store)
+    assert set(version.files) <= model_files(store)
 
 
 class Killed(BaseException):
@@ -300,9 +300,9 @@ def kill_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]
 
     for module, name in (
         (_archive, "write_atomically"),
-        (_publication, "write_atomically"),
-        (_publication, "link_atomically"),
-        (persistence, "write_atomically"),
+        (_archive, "link_atomically"),
+        (_models, "write_atomically"),
+        (_store, "publish"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
     monkeypatch.setattr(_archive.Archive, "_unlink", counted(_archive.Archive._unlink))
@@ -360,7 +360,7 @@ def test_kill_at_any_step_leaves_current_and_kept_models_whole(
         assert [model.trainer.digest() for model in load_models(stored)]
         for version in store.archive.versions(MODELS):
             store.archive.read(MODELS, version)
-            assert set(version.model_files) <= model_files(store)
+            assert set(version.files) <= model_files(store)
 
     kept = [version.data_version for version in store.archive.versions(MODELS)]
     assert kept == [models.data_version for models in reversed(made[1:])]
@@ -410,3 +410,137 @@ def test_report_states_its_inputs_in_an_element_of_its_own() -> None:
     assert origin_of_report("<html></html>").inputs == {}
     other = page.replace("2026", "2027")
     assert origin_of_report(page).data_version != origin_of_report(other).data_version
+
+
+UNVERSIONED = Address("us", "labels")
+
+
+def test_large_table_has_the_record_of_the_current_file_alone(store: Store) -> None:
+    for number in (1, 2, 3):
+        labels = sample_table("Labels")
+        labels.iloc[0, 0] = float(number)
+        store.write(UNVERSIONED, labels)
+        record = store.current_version(UNVERSIONED)
+        assert record is not None
+        assert kept_files(store, UNVERSIONED) == [record.file_name]
+        assert not record.kept
+
+
+def test_result_whose_record_is_lost_is_refused_until_it_is_made_again(store: Store) -> None:
+    store.write(OOF, oof(1))
+    (version,) = store.archive.versions(OOF)
+    (store.archive.folder(OOF) / version.file_name).unlink()
+
+    with pytest.raises(StoreError, match=r"is not what was published here: .* materialize oof_"):
+        store.read(OOF)
+
+    store.write(OOF, oof(1))
+    assert store.read(OOF)["prediction"].iloc[0] == 1
+
+
+def test_no_flipped_bit_of_a_record_goes_unnoticed(tmp_path: Path) -> None:
+    store = Store(str(tmp_path), keep_versions=2)
+    store.write(OOF, oof(1))
+    (version,) = store.archive.versions(OOF)
+    path = Path(str(store.archive.folder(OOF) / version.file_name))
+    good = path.read_bytes()
+    for position in range(len(good)):
+        bad = bytearray(good)
+        bad[position] ^= 1 << position % 8
+        path.write_bytes(bad)
+        try:
+            same = Record.from_json(bytes(bad), origin="there") == version
+        except StoreError:
+            same = False
+        if same:  # a blank for another
+            continue
+        with pytest.raises(StoreError, match=path.name):
+            store.read(OOF)
+
+
+def test_file_that_is_replaced_while_it_is_read_is_read_anew(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(UNVERSIONED, sample_table("Labels"))
+    find, other = store.archive.find, sample_table("Labels")
+    other.iloc[0, 0] = 9.0
+
+    def replaced(address: Address, sha256: str) -> Record | None:
+        monkeypatch.undo()
+        store.write(UNVERSIONED, other)
+        return find(address, sha256)
+
+    monkeypatch.setattr(store.archive, "find", replaced)
+    assert store.read(UNVERSIONED).iloc[0, 0] == 9.0
+
+
+def names_in(folder: UPath) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def files_of(store: Store) -> set[str]:
+    return {fold.file for fold in store.open_models(MODELS).manifest.folds}
+
+
+def publish_scales(store: Store, *scales: float) -> list[set[str]]:
+    """Publish models; return the files of each generation."""
+    found = []
+    for scale in scales:
+        store.write(MODELS, fitted(scale=scale))
+        found.append(files_of(store))
+    return found
+
+
+@pytest.fixture(params=["local", "memory"])
+def plain(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """Return a store that keeps no versions."""
+    return Store(str(tmp_path) if request.param == "local" else f"memory://{uuid.uuid4().hex}")
+
+
+def test_models_of_the_generation_before_stay_and_older_ones_go(plain: Store) -> None:
+    (first,) = publish_scales(plain, 1.0)
+    folder = plain.path(MODELS)
+    (folder / "notes.txt").write_text("mine")
+    reader = plain.open_models(MODELS)
+    (second,) = publish_scales(plain, 2.0)
+    assert names_in(folder) == first | second | {"manifest.json", "notes.txt"}
+    assert [model.split_id for model in load_models(reader)] == [0, 1]
+    (third,) = publish_scales(plain, 3.0)
+    assert names_in(folder) == second | third | {"manifest.json", "notes.txt"}
+
+
+def test_malformed_manifest_is_replaced_and_no_model_is_removed(
+    plain: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    (first,) = publish_scales(plain, 1.0)
+    (plain.path(MODELS) / "manifest.json").write_text("{")
+    (second,) = publish_scales(plain, 2.0)
+    assert "manifest.json: has no record; no old model file is removed" in caplog.text
+    assert names_in(plain.path(MODELS)) == first | second | {"manifest.json"}
+
+
+def test_model_that_cannot_be_removed_is_no_failure(
+    plain: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish_scales(plain, 1.0, 2.0)
+    unlink = type(plain.base).unlink
+
+    def refuse(path: UPath, *arguments: object, **options: object) -> None:
+        if "fold_" in path.name:
+            raise PermissionError("read-only")
+        unlink(path, *arguments, **options)
+
+    monkeypatch.setattr(type(plain.base), "unlink", refuse)
+    (third,) = publish_scales(plain, 3.0)
+    assert "cannot be removed (read-only)" in caplog.text
+    assert third < names_in(plain.path(MODELS))
+
+
+def test_publishing_again_heals_a_damaged_model(plain: Store) -> None:
+    publish_scales(plain, 1.0)
+    name = plain.open_models(MODELS).manifest.folds[1].file
+    (plain.path(MODELS) / name).write_bytes(b"damaged")
+    with pytest.raises(StoreError, match=f"{name}: has 7 bytes"):
+        plain.verify(MODELS)
+    publish_scales(plain, 1.0)
+    plain.verify(MODELS)

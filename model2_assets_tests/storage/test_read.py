@@ -7,13 +7,11 @@ import pytest
 
 import model2_assets
 from model2_assets import load_oof
-from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError
 from model2_assets.storage import Address, Store
-from model2_assets.storage.codecs import encode_parquet
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets_tests.sample_tables import oof_predictions, sample_table
+from model2_assets_tests.storage.records import put_in_place
 
 OOF = Address("us", "oof_predictions", "21d", "ridge")
 ARGUMENTS = ("us", "21d", "ridge")
@@ -99,7 +97,7 @@ def test_values_without_a_stated_version_are_refused(store: Store) -> None:
 def test_every_flipped_byte_of_the_current_file_is_noticed(store: Store) -> None:
     path = Path(str(store.path(OOF)))
     good = path.read_bytes()
-    for position in range(4, len(good), 97):
+    for position in range(0, len(good), 97):
         bad = bytearray(good)
         bad[position] ^= 0xFF
         path.unlink()
@@ -119,10 +117,7 @@ def test_damaged_kept_version_is_refused_while_the_current_one_is_read(store: St
 
 
 def test_table_of_another_contract_is_refused(store: Store) -> None:
-    labels = sample_table("Labels")
-    path = store.path(OOF)
-    path.unlink()
-    path.write_bytes(encode_parquet(labels, load_contract("Labels"), origin="labels"))
+    put_in_place(store, OOF, sample_table("Labels").to_parquet())
 
     with pytest.raises(ContractError, match="column 'prediction' is missing"):
         load_oof(*ARGUMENTS, store=store)

@@ -3,17 +3,21 @@ from datetime import UTC, datetime
 import pytest
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.archive import Version, find_version
+from model2_assets.storage.archive import find_version
+from model2_assets.storage.record import Record
 
 
-def version(data_version: str, day: int, models: str = "") -> Version:
+def version(data_version: str, day: int, models: str = "") -> Record:
     time = datetime(2026, 3, day, 6, 30, tzinfo=UTC)
-    return Version(
+    return Record(
+        address="us/oof_predictions/21d/ridge.parquet",
+        files={},
+        settings="",
+        kept=True,
         data_version=data_version,
         inputs={"fitted_models": models},
         rows=1,
-        file=f"202603{day:02d}T063000000000Z-{data_version[:12]}.parquet",
-        sha256="0" * 64,
+        sha256=f"{day:064x}",
         size=1,
         first_published=time,
         published=time,

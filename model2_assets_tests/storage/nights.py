@@ -6,8 +6,7 @@ from functools import cache
 import pandas as pd
 
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import table_digest
-from model2_assets.storage.provenance import with_provenance
+from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets.training import FittedModels
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import sample_table

@@ -7,6 +7,7 @@ import pytest
 from model2_assets.storage import Address, Store
 from model2_assets.storage.read import previous_result
 from model2_assets_tests.sample_tables import leaderboard
+from model2_assets_tests.storage.records import put_in_place
 
 BOARD = Address("us", "leaderboard")
 
@@ -34,7 +35,7 @@ def test_a_damaged_one_is_told_of(store: Store) -> None:
     previous = previous_result(store, BOARD)
     assert previous.table is None
     assert "leaderboard before cannot be read" in previous.problem
-    assert "leaderboard.parquet: not a readable Parquet file" in previous.problem
+    assert "leaderboard.parquet: is not what was published here" in previous.problem
 
 
 def test_one_that_memory_does_not_suffice_to_read_is_not_taken_for_none(
@@ -50,9 +51,7 @@ def test_one_that_memory_does_not_suffice_to_read_is_not_taken_for_none(
 
 
 def test_one_of_an_older_contract_is_told_of(store: Store) -> None:
-    path = store.path(BOARD)
-    path.parent.mkdir(parents=True)
-    leaderboard().drop(columns="rank_ic_se").to_parquet(path)
+    put_in_place(store, BOARD, leaderboard().drop(columns="rank_ic_se").to_parquet())
     previous = previous_result(store, BOARD)
     assert previous.table is None
     assert "column 'rank_ic_se' is missing" in previous.problem

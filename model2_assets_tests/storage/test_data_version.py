@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model2_assets.panel import panel_index
-from model2_assets.storage.data_version import document_digest, table_digest
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.record import document_digest
 from model2_assets_tests.sample_tables import labels, oof_predictions
 
 
@@ -191,8 +192,9 @@ def test_empty_tables_differ_by_names_and_types():
 
 
 PROGRAM = """
-from model2_assets.storage.data_version import document_digest, table_digest
-from model2_assets_tests.test_data_version import mixed
+from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.record import document_digest
+from model2_assets_tests.storage.test_data_version import mixed
 print(table_digest(mixed()), document_digest({"b": 1, "a": [0.1, None]}))
 """
 
