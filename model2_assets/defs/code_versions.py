@@ -7,7 +7,6 @@ asset stale. All partitions share a version: new parameters of one model make al
 
 import hashlib
 import re
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -104,14 +103,11 @@ def _module_digest(path: str) -> str:
         return ""
 
 
-def _sources_below(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.rglob("*") if path.suffix in _SOURCE_SUFFIXES)
-
-
 @cache
 def _source_digest(source: str) -> str:
     path = _PACKAGE / source
-    files = sorted(_sources_below(path)) if path.is_dir() else [path]
+    below = (file for file in path.rglob("*") if file.suffix in _SOURCE_SUFFIXES)
+    files = sorted(below) if path.is_dir() else [path]
     digest = hashlib.sha256()
     for file in files:
         digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode())

@@ -110,24 +110,22 @@ def data_watch(region: Region) -> dg.SensorDefinition:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
         assert found is not None
         files = f"{found.n_files:,} file{'s' if found.n_files > 1 else ''}"
-        used, last = json.loads(context.cursor) if context.cursor else (None, None)
-        begun: dg.RunRequest | dg.SkipReason
-        if used is None:
-            used, begun = found.digest, dg.SkipReason(f"{files}; waits for a change")
-        elif found.digest == used:
-            begun = dg.SkipReason(f"{files}, unchanged")
-        elif found.digest != last:
-            begun = dg.SkipReason(f"{files}, changed; waits until two looks agree")
-        else:
-            begun = begin(context.instance, region, datetime.now(UTC))
-            if isinstance(begun, dg.SkipReason):
-                begun = dg.SkipReason(f"{files}, changed; {begun.skip_message}")
-            else:
-                used = found.digest
-        cursor = json.dumps([used, found.digest])
+        used, last = json.loads(context.cursor) if context.cursor else (found.digest, None)
+
+        def wait(reason: str) -> dg.SensorResult:
+            cursor = json.dumps([used, found.digest])
+            return dg.SensorResult(skip_reason=f"{files}{reason}", cursor=cursor)
+
+        if last is None:
+            return wait("; waits for a change")
+        if found.digest == used:
+            return wait(", unchanged")
+        if found.digest != last:
+            return wait(", changed; waits until two looks agree")
+        begun = begin(context.instance, region, datetime.now(UTC))
         if isinstance(begun, dg.SkipReason):
-            return dg.SensorResult(skip_reason=begun, cursor=cursor)
-        return dg.SensorResult([begun], cursor=cursor)
+            return wait(f", changed; {begun.skip_message}")
+        return dg.SensorResult([begun], cursor=json.dumps([found.digest, found.digest]))
 
     return market_data_changed
 
