@@ -74,8 +74,11 @@ def _converted(column: pd.Series, name: str, origin: str) -> pd.Series:
         if name == "instrument":
             return instrument_names(column, origin=origin)
         if name == "datetime":
-            return _datetimes(column, origin)
-        return _currencies(column, origin) if name == CURRENCY else _numbers(column, origin)
+            return _sessions(checked_dates(column, origin=origin), origin)
+        if name == CURRENCY:
+            codes = _text(column, origin=origin, remedy="write codes such as USD")
+            return codes.fillna("").str.strip()
+        return _numbers(column, origin)
     except ArithmeticError as error:  # decimals have a NaN that may not even be looked at
         raise MarketDataError(
             f"{origin}: column {name!r} holds a decimal that is no number; leave the value empty"
@@ -85,14 +88,7 @@ def _converted(column: pd.Series, name: str, origin: str) -> pd.Series:
 def instrument_names(column: pd.Series, *, origin: str) -> "pd.Series[str]":
     """Return names of instruments as text, of text or whole numbers; refuse those that mislead."""
     missing = column.isna()
-    column = _plain(column)
-    if is_integer_dtype(column.dtype):
-        column = column.astype("str")
-    elif infer_dtype(column, skipna=True) not in ("string", "empty"):
-        raise MarketDataError(
-            f"{origin}: column 'instrument' holds {column.dtype}, not text; write names as text"
-        )
-    names = column.astype("str")
+    names = _text(column, origin=origin, remedy="write names as text", or_integers=True)
     empty = missing | (names.str.strip() == "")
     if empty.any():
         raise MarketDataError(
@@ -116,13 +112,22 @@ def _oddity(name: str) -> str:
     return f"has {len(name):,} characters, more than 100" if len(name) > LONGEST_NAME else ""
 
 
-def _plain(column: pd.Series) -> pd.Series:
-    is_category = isinstance(column.dtype, pd.CategoricalDtype)
-    return column.astype(column.cat.categories.dtype) if is_category else column
+def _text(
+    column: pd.Series, *, origin: str, remedy: str, or_integers: bool = False
+) -> "pd.Series[str]":
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        column = column.astype(column.cat.categories.dtype)
+    is_text = infer_dtype(column, skipna=True) in ("string", "empty")
+    if not is_text and not (or_integers and is_integer_dtype(column.dtype)):
+        raise MarketDataError(
+            f"{origin}: column {column.name!r} holds {column.dtype}, not text; {remedy}"
+        )
+    return column.astype("str")
 
 
-def _datetimes(column: pd.Series, origin: str) -> pd.Series:
-    place = f"{origin}: column 'datetime'"
+def checked_dates(column: pd.Series, *, origin: str, may_be_missing: bool = False) -> pd.Series:
+    """Return dates as they are; refuse what has a time zone, or is no date."""
+    place = f"{origin}: column {column.name!r}"
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         raise MarketDataError(
             f"{place} carries the time zone {column.dtype.tz}; store the session date of the "
@@ -133,28 +138,23 @@ def _datetimes(column: pd.Series, origin: str) -> pd.Series:
             f"{place} holds {column.dtype}, not dates; store it as timezone-naive dates"
         )
     missing = column.isna()
-    if missing.any():
+    if missing.any() and not may_be_missing:
         raise MarketDataError(
             f"{place} is empty in data row {first_row(missing)}; date the row or remove it"
         )
-    outside = (column < EARLIEST) | (column >= BEHIND_LATEST)
+    return column
+
+
+def _sessions(dates: pd.Series, origin: str) -> pd.Series:
+    outside = (dates < EARLIEST) | (dates >= BEHIND_LATEST)
     if outside.any():
         row = first_row(outside)
         raise MarketDataError(
-            f"{place}, data row {row}: {column.iloc[row - 1]} is before 1800 or after 2261; "
-            f"correct the date, or remove the row"
+            f"{origin}: column 'datetime', data row {row}: {dates.iloc[row - 1]} is before 1800 or "
+            f"after 2261; correct the date, or remove the row"
         )
-    dates: pd.Series = column.dt.as_unit("us")
-    return dates
-
-
-def _currencies(column: pd.Series, origin: str) -> pd.Series:
-    column = _plain(column)
-    if infer_dtype(column, skipna=True) not in ("string", "empty"):
-        raise MarketDataError(
-            f"{origin}: column 'currency' holds {column.dtype}, not text; write codes such as USD"
-        )
-    return column.astype("str").fillna("").str.strip()
+    sessions: pd.Series = dates.dt.as_unit("us")
+    return sessions
 
 
 def _numbers(column: pd.Series, origin: str) -> pd.Series:

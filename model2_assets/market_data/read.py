@@ -250,12 +250,10 @@ def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFr
 def _refuse_other_columns(
     first: pd.DataFrame, first_name: str, other: pd.DataFrame, other_name: str
 ) -> None:
-    for having, has, lacking, lacks in (
-        (first, first_name, other, other_name),
-        (other, other_name, first, first_name),
-    ):
-        for missing in having.columns.difference(lacking.columns, sort=False)[:1]:
-            raise MarketDataError(
-                f"{lacks}: no column {missing!r}, which {has} has; give all files the same "
-                f"columns or load them as separate regions"
-            )
+    for name in first.columns.symmetric_difference(other.columns)[:1]:
+        is_there = name in first
+        having, lacking = (first_name, other_name) if is_there else (other_name, first_name)
+        raise MarketDataError(
+            f"{lacking}: no column {name!r}, which {having} has; give all files the same columns "
+            f"or load them as separate regions"
+        )

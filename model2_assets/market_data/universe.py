@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.bars import first_row, instrument_names
+from model2_assets.market_data.bars import checked_dates, first_row, instrument_names
 from model2_assets.market_data.files import SUFFIXES, list_universe_files
 from model2_assets.market_data.read import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
@@ -40,24 +40,18 @@ def _checked_stints(table: pd.DataFrame, *, origin: str) -> pd.DataFrame:
     stints = {"instrument": instrument_names(table["instrument"], origin=origin)}
     for name in ("from", "to"):
         column = table[name]
-        if column.isna().all():
-            column = pd.Series(pd.NaT, index=column.index, dtype="datetime64[us]")
-        if not pd.api.types.is_datetime64_dtype(column.dtype):
-            raise MarketDataError(
-                f"{origin}: column {name!r} holds {column.dtype}, not timezone-naive dates; store "
-                f"it as dates"
-            )
-        stints[name] = column.dt.as_unit("us").dt.normalize()
-    for problem, rows in {
-        "has no 'from' date": stints["from"].isna(),
-        "ends before it begins": stints["to"] < stints["from"],
-    }.items():
-        if rows.any():
-            row = first_row(rows)
-            raise MarketDataError(
-                f"{origin}: the stint in data row {row} (instrument "
-                f"{stints['instrument'].iloc[row - 1]}) {problem}; correct the universe file"
-            )
+        if column.isna().all():  # of no type, where a Parquet file has no value
+            column = column.astype("datetime64[us]")
+        dates = checked_dates(column, origin=origin, may_be_missing=name == "to")
+        stints[name] = dates.dt.as_unit("us").dt.normalize()
+    ends_first = stints["to"] < stints["from"]
+    if ends_first.any():
+        row = first_row(ends_first)
+        raise MarketDataError(
+            f"{origin}: the stint in data row {row} (instrument "
+            f"{stints['instrument'].iloc[row - 1]}) ends before it begins; correct the universe "
+            f"file"
+        )
     return pd.DataFrame(stints)
 
 
