@@ -55,7 +55,7 @@ def little_memory() -> None:
 
 def little_memory_from_here() -> None:
     """Have a retrain, once it has looked at its limits, go on with as little memory."""
-    from model2_assets.cli.main import main as cli
+    import model2_assets.cli.main as cli
 
     require = cli.require_address_space
 
