@@ -337,28 +337,20 @@ def save_fold_models(folder: UPath, models: StorableModels) -> Manifest:
     return manifest
 
 
-def read_model(folder: UPath, model: ModelFile) -> bytes:
-    """Return the content of a model file, verified.
-
-    Raises
-    ------
-    StoreError
-        If it is missing, or of another size or hash than is stated of it.
-    """
+def read_model(folder: UPath, model: ModelFile, *, remedy: str = "; retrain the model") -> bytes:
+    """Return the content of a model file; StoreError if it is not the one that is stated."""
     path = folder / model.file
     try:
         data: bytes = path.read_bytes()
     except FileNotFoundError as error:
-        raise StoreError(f"{path}: is missing; retrain the model") from error
+        raise StoreError(f"{path}: is missing{remedy}") from error
     if len(data) != model.bytes:
-        raise StoreError(
-            f"{path}: has {len(data)} bytes, the manifest says {model.bytes}; retrain the model"
-        )
+        raise StoreError(f"{path}: has {len(data)} bytes, the manifest says {model.bytes}{remedy}")
     found = hashlib.sha256(data).hexdigest()
     if found != model.sha256:
         raise StoreError(
             f"{path}: is damaged: sha256 {found[:12]}…, the manifest says "
-            f"{model.sha256[:12]}…; retrain the model"
+            f"{model.sha256[:12]}…{remedy}"
         )
     return data
 

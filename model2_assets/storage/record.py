@@ -106,8 +106,7 @@ class Record(BaseModel):
 
     def to_json(self) -> str:
         """Return the record as JSON text, with the sha256 of all that it says."""
-        values = self.model_dump(mode="json")
-        return json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2) + "\n"
+        return checked_json(self.model_dump(mode="json"))
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> "Record":
@@ -116,34 +115,42 @@ class Record(BaseModel):
         Raises
         ------
         StoreError
-            If it is not JSON, of another format version, a key is missing, unknown or
-            impossible, or a value was changed since it was written.
+            If it is not JSON, was changed since it was written, is of another format version, or
+            a key is missing, unknown or impossible.
         """
         lost = "what it describes cannot be read"
         try:
-            values = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise StoreError(f"{origin}: not valid JSON ({error}); {lost}") from error
-        if not isinstance(values, dict):
-            raise StoreError(f"{origin}: not a JSON object; {lost}")
-        if values.get("format_version") != FORMAT_VERSION:
-            raise StoreError(
-                f"{origin}: format version {values.get('format_version')!r}, expected "
-                f"{FORMAT_VERSION}: made by another version; {lost}"
-            )
-        stated = values.pop(CHECKSUM, None)
-        try:
-            record = cls.model_validate(values)
+            values = read_checked_json(text)
+            if values.get("format_version") != FORMAT_VERSION:
+                raise ValueError(
+                    f"format version {values.get('format_version')!r}, expected "
+                    f"{FORMAT_VERSION}: made by another version"
+                )
+            return cls.model_validate(values)
         except ValidationError as error:
             problem = error.errors()[0]
-            key = ".".join(str(part) for part in problem["loc"]) or "record"
+            key = ".".join(str(part) for part in problem["loc"])
             raise StoreError(f"{origin}: {key}: {problem['msg']}; {lost}") from error
-        if stated != _checksum(values):
-            raise StoreError(
-                f"{origin}: does not fit its checksum, so it was changed since it was written; "
-                f"{lost}"
-            )
-        return record
+        except ValueError as error:
+            raise StoreError(f"{origin}: {error}; {lost}") from error
+
+
+def checked_json(values: Mapping[str, Any]) -> str:
+    """Return a JSON document with the sha256 of all that it says."""
+    return json.dumps({**values, CHECKSUM: _checksum(values)}, indent=2) + "\n"
+
+
+def read_checked_json(text: bytes) -> dict[str, Any]:
+    """Return what `checked_json` was given; a ValueError says why it cannot be that."""
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"not valid JSON ({error})") from error
+    if not isinstance(values, dict):
+        raise ValueError("not a JSON object")
+    if values.pop(CHECKSUM, None) != _checksum(values):
+        raise ValueError("does not fit its checksum, so it was changed since it was written")
+    return values
 
 
 def _checksum(values: Mapping[str, Any]) -> str:

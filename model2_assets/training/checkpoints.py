@@ -1,7 +1,9 @@
-"""Finished fold models of a step that is not done: what an interrupted run leaves to the next."""
+"""Finished fold models of a step that is not done: what an interrupted run leaves to the next.
 
-import hashlib
-import json
+They lie as stored models do, under content-hashed names. What a manifest says of a model stands
+in a document of its own, named by a digest of everything that the fit depends on.
+"""
+
 import logging
 import shutil
 import time
@@ -12,128 +14,27 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
 from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage.files import write_atomically
-from model2_assets.storage.record import document_digest
+from model2_assets.storage.models import ModelFile, read_model, store_model
+from model2_assets.storage.record import checked_json, document_digest, read_checked_json
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.model_registry import code_state
+from model2_assets.training.models import model_bytes
 from model2_assets.training.resources import blas_kernel
-
-SUFFIX = ".fold"
-
-_HASH_BYTES = 64
-
-
-@dataclass(frozen=True)
-class _Header:
-    """What stands before the model: its key, and what `FoldModel` says besides the trainer."""
-
-    key: str
-    split_id: int
-    n_train: int
-    n_test: int
-    seconds: float
-    fitted_at: str
-    digest: str
-
-
-def encode_checkpoint(model: FoldModel, *, key: str) -> bytes:
-    """Return a file that holds a fitted fold model.
-
-    Parameters
-    ----------
-    model : FoldModel
-        The model.
-    key : str
-        Digest of everything that it depends on.
-
-    Returns
-    -------
-    bytes
-        A SHA-256 of all that follows, a line of JSON, and what the trainer saves.
-    """
-    header = _Header(
-        key=key,
-        split_id=model.split_id,
-        n_train=model.n_train,
-        n_test=model.n_test,
-        seconds=model.seconds,
-        fitted_at=(model.fitted_at or datetime.now(UTC)).isoformat(timespec="seconds"),
-        digest=model.trainer.digest(),
-    )
-    content = json.dumps(asdict(header), sort_keys=True).encode() + b"\n"
-    content += model.trainer.to_bytes()
-    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
-
-
-def decode_checkpoint(
-    data: bytes, trainer_class: type[BaseModelTrainer], *, key: str, origin: str
-) -> FoldModel:
-    """Restore a fold model; its hash is verified before anything is parsed.
-
-    Parameters
-    ----------
-    data : bytes
-        What `encode_checkpoint` returned.
-    trainer_class : type
-        Class of the trainer; one that reads pickles is never handed here.
-    key : str
-        Digest of everything that the model has to depend on.
-    origin : str
-        What to call the file in messages.
-
-    Returns
-    -------
-    FoldModel
-        Equal to the bit to the one that was encoded, with the time at which it was fitted.
-
-    Raises
-    ------
-    StoreError
-        If the file is damaged, belongs to another key, or does not hold such a model.
-    """
-    stated, content = data[:_HASH_BYTES], data[_HASH_BYTES + 1 :]
-    found = hashlib.sha256(content).hexdigest()
-    if stated != found.encode():
-        raise StoreError(f"{origin}: is damaged: sha256 {found[:12]}… is not the one it states")
-    line, _, saved = content.partition(b"\n")
-    try:
-        header = _Header(**json.loads(line))
-    except (TypeError, ValueError) as error:
-        raise StoreError(f"{origin}: is not a fold model of this version") from error
-    if header.key != key:
-        raise StoreError(f"{origin}: holds the model of another key, {header.key[:12]}…")
-    trainer = _restore(saved, trainer_class, origin)
-    if trainer.digest() != header.digest:
-        raise StoreError(f"{origin}: its model is not the one that was fitted")
-    return FoldModel(
-        split_id=header.split_id,
-        trainer=trainer,
-        n_train=header.n_train,
-        n_test=header.n_test,
-        seconds=header.seconds,
-        fitted_at=datetime.fromisoformat(header.fitted_at),
-    )
-
-
-def _restore(saved: bytes, trainer_class: type[BaseModelTrainer], origin: str) -> BaseModelTrainer:
-    try:
-        return trainer_class.from_bytes(saved)
-    except Exception as error:
-        raise StoreError(
-            f"{origin}: cannot be read as {trainer_class.__name__} ({error})"
-        ) from error
-
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 1
+_FORMAT = 2
 """Version of the files, and of what their keys digest."""
 
 _FORGOTTEN_AFTER_S = 7 * 86_400
 """Age in seconds at which the checkpoints of other partitions go, too."""
+
+_MODEL_FILE = TypeAdapter(ModelFile)
 
 
 @dataclass(frozen=True)
@@ -170,7 +71,7 @@ class FoldCheckpoints:
         -------
         KeptFolds or None
             None where nothing may be kept, which the log explains: the trainer's files are
-            pickles, there is no folder, or its source cannot be read.
+            pickles, there is no folder, or its code cannot be read.
         """
         reason = self._reason_to_keep_nothing(trainer_class)
         if reason is not None:
@@ -216,16 +117,17 @@ class FoldCheckpoints:
             return
         shutil.rmtree(self.root.joinpath(*self.partition), ignore_errors=True)
         forgotten = time.time() - _FORGOTTEN_AFTER_S
-        for path in list(self.root.rglob(f"*{SUFFIX}")):
+        for path in list(self.root.rglob("*")):
             with suppress(OSError):
-                if path.stat().st_mtime < forgotten:
+                if path.is_file() and path.stat().st_mtime < forgotten:
                     path.unlink()
 
 
+@dataclass
 class KeptFolds:
-    """Checkpoints of the fits of one step: one file a fold, named by what determines it.
+    """Checkpoints of the fits of one step.
 
-    Parameters
+    Attributes
     ----------
     folder : Path
         Where they are; made when it is first needed.
@@ -235,13 +137,10 @@ class KeptFolds:
         Everything that all of the fits depend on.
     """
 
-    def __init__(
-        self, folder: Path, trainer_class: type[BaseModelTrainer], identity: Mapping[str, Any]
-    ) -> None:
-        self._folder = folder
-        self._trainer_class = trainer_class
-        self._identity = dict(identity)
-        self._has_warned = False
+    folder: Path
+    trainer_class: type[BaseModelTrainer]
+    identity: Mapping[str, Any]
+    _has_warned: bool = False
 
     def read(self, n_splits: int) -> tuple[FoldModel, ...]:
         """Return the finished models of all splits; each is told in the log.
@@ -254,7 +153,7 @@ class KeptFolds:
             logger.info(
                 "%s fold %d reused: an interrupted run fitted it at %s in %.1f s on %d rows; "
                 "%d of %d done",
-                self._trainer_class.__name__,
+                self.trainer_class.__name__,
                 model.split_id,
                 f"{model.fitted_at:%Y-%m-%d %H:%M:%S} UTC",
                 model.seconds,
@@ -266,33 +165,57 @@ class KeptFolds:
 
     def keep(self, model: FoldModel) -> None:
         """Write a model that has just been fitted; where that fails, warn once and go on."""
-        path = self._path(model.split_id)
+        key = self._key(model.split_id)
+        path = self.folder / f"{key}.json"
         try:
-            data = encode_checkpoint(model, key=self._key(model.split_id))
-            write_atomically(UPath(path), data)
+            file = store_model(UPath(self.folder), model_bytes(model))
+            text = checked_json({"key": key, "model": asdict(file)})
+            write_atomically(UPath(path), text.encode())
         except Exception as error:  # no copy is worth a result
             if not self._has_warned:
                 logger.warning("%s: a finished fold cannot be kept (%s); going on", path, error)
             self._has_warned = True
 
     def _read(self, split_id: int) -> FoldModel | None:
-        path = self._path(split_id)
+        path = self.folder / f"{self._key(split_id)}.json"
         try:
-            data = path.read_bytes()
+            return self._decode(path, split_id)
         except OSError:
             return None
-        try:
-            return decode_checkpoint(
-                data, self._trainer_class, key=self._key(split_id), origin=str(path)
-            )
         except StoreError as error:
             logger.warning("%s; it is removed, and fold %d fitted again", error, split_id)
             with suppress(OSError):
                 path.unlink()
             return None
 
-    def _path(self, split_id: int) -> Path:
-        return self._folder / f"{self._key(split_id)}{SUFFIX}"
+    def _decode(self, path: Path, split_id: int) -> FoldModel:
+        """Restore a model, equal to the bit; what is read is verified before it is parsed."""
+        fitted_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        try:
+            document = read_checked_json(path.read_bytes())
+            if document["key"] != self._key(split_id):
+                raise ValueError(f"holds the model of another key, {document['key'][:12]}…")
+            file = _MODEL_FILE.validate_python(document["model"])
+        except (KeyError, TypeError, ValidationError) as error:
+            raise StoreError(f"{path}: is not a fold model of this version") from error
+        except ValueError as error:
+            raise StoreError(f"{path}: {error}") from error
+        data = read_model(UPath(self.folder), file, remedy="")
+        try:
+            trainer = self.trainer_class.from_bytes(data)
+        except Exception as error:
+            name = self.trainer_class.__name__
+            raise StoreError(f"{path}: cannot be read as {name} ({error})") from error
+        if trainer.digest() != file.digest:
+            raise StoreError(f"{path}: its model is not the one that was fitted")
+        return FoldModel(
+            split_id=split_id,
+            trainer=trainer,
+            n_train=file.n_train,
+            n_test=file.n_test,
+            seconds=file.seconds,
+            fitted_at=fitted_at,
+        )
 
     def _key(self, split_id: int) -> str:
-        return document_digest({**self._identity, "split_id": split_id})
+        return document_digest({**self.identity, "split_id": split_id})

@@ -55,7 +55,7 @@ def run(bench: Workbench) -> Any:
 def kept(bench: Workbench) -> list[Path]:
     folder = bench.store.working_files("us").folder
     assert folder is not None
-    return sorted(path for path in (folder / "fold_checkpoints").rglob("*") if path.is_file())
+    return sorted((folder / "fold_checkpoints").rglob("*.json"))
 
 
 def materialization(result: Any) -> dg.AssetMaterialization:

@@ -1,5 +1,6 @@
 """Fits that are interrupted once some folds are kept, and what they leave."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from unittest import mock
@@ -45,7 +46,13 @@ def interrupt(folder, *arguments, after=2, **settings):
 
 
 def files_of(folder):
-    return sorted(path for path in folder.root.rglob("*") if path.is_file())
+    """Return the documents of all checkpoints; each names a model file beside it."""
+    return sorted(folder.root.rglob("*.json"))
+
+
+def model_of(document):
+    """Return the model file of a checkpoint's document."""
+    return document.with_name(json.loads(document.read_bytes())["model"]["file"])
 
 
 def digests(fitted):
