@@ -10,7 +10,7 @@ from model2_assets.defs.steps import TransferCosts, core_call
 from model2_assets.storage import Address, Store
 
 
-class Handover:
+class SingleUse:
     """Holds a result until the IO manager takes it.
 
     A run within one process keeps the outputs of all its steps in memory till it ends
@@ -53,7 +53,7 @@ class StoreIOManager(dg.IOManager):
         key = context.asset_partition_key if context.has_asset_partitions else None
         address = address_of(context.asset_key, key)
         with core_call(context), self._costs.writing(context):
-            path = self._store.write(address, obj.take() if isinstance(obj, Handover) else obj)
+            path = self._store.write(address, obj.take() if isinstance(obj, SingleUse) else obj)
         metadata: dict[str, Any] = {
             "path": dg.MetadataValue.path(str(path)),
             **self._costs.of(context),

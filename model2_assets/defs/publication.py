@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.defs.io_manager import Handover
+from model2_assets.defs.io_manager import SingleUse
 from model2_assets.defs.metadata import finite, gallery, readable
 from model2_assets.defs.region import Region
 
@@ -88,7 +88,7 @@ def publish(
     shown = {**metadata, **{name: found[name] for name in figures}}
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
-        value=Handover(value),
+        value=SingleUse(value),
         metadata={**_drawn(context, region, pictures), **readable(shown)},
         data_version=dg.DataVersion(data_version or data_version_of(value)),
     )

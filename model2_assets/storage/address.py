@@ -144,11 +144,7 @@ def repository_root() -> Path | None:
 
 
 def default_base() -> UPath:
-    """Return the base path of this environment.
-
-    The environment variable ``MODEL2_STORAGE``, else ``data/`` in the repository, else
-    ``data/`` in ``DAGSTER_HOME``, else ``data/`` in the working directory.
-    """
+    """Return ``MODEL2_STORAGE``, else ``data/`` in the repository, DAGSTER_HOME or here."""
     chosen = os.environ.get(STORAGE_VARIABLE)
     if chosen:
         return open_base(chosen)
@@ -157,13 +153,7 @@ def default_base() -> UPath:
 
 
 def open_base(base: str | UPath) -> UPath:
-    """Return a base path, a local one made absolute.
-
-    Raises
-    ------
-    ConfigError
-        If nothing installed can open such a URL, or it carries a secret.
-    """
+    """Return a base path, a local one made absolute; ConfigError if it cannot be opened."""
     if url_carries_secret(str(base)):
         raise ConfigError(f"{STORAGE_VARIABLE}: {NO_SECRET_IN_URLS}")
     try:

@@ -42,17 +42,7 @@ def _now() -> datetime:
 
 
 class Archive:
-    """Records of all results under one base path, and their old versions.
-
-    Parameters
-    ----------
-    base : UPath
-        Of the results.
-    keep : int
-        Versions of each result that are kept, the current one among them.
-    clock : callable, optional
-        Returns the time, with a time zone; the system's by default.
-    """
+    """Records of all results under one base path, and `keep` versions of each, current included."""
 
     def __init__(self, base: UPath, *, keep: int, clock: Callable[[], datetime] = _now) -> None:
         self._base = base
@@ -72,13 +62,7 @@ class Archive:
         return self.keep > 0 and address.asset not in WITHOUT_VERSIONS
 
     def find(self, address: Address, sha256: str) -> Record | None:
-        """Return the record of a file by its hash; None where it has none at this address.
-
-        Raises
-        ------
-        StoreError
-            If the record is damaged, or is that of another address.
-        """
+        """Return the record of a file by its hash; None if there is none, StoreError if damaged."""
         path = self.folder(address) / f"{sha256}.json"
         try:
             record = Record.from_json(path.read_bytes(), origin=str(path))
@@ -98,21 +82,12 @@ class Archive:
         return None
 
     def versions(self, address: Address) -> list[Record]:
-        """Return the kept versions of a result, the last published first.
-
-        A record that cannot be read is left out, with a line in the log.
-        """
+        """Return the kept versions of a result, the last published first; unreadable are logged."""
         readable, _ = self._records(address)
         return [record for record in readable if record.kept]
 
     def read(self, address: Address, record: Record) -> bytes:
-        """Read the kept file of a version.
-
-        Raises
-        ------
-        StoreError
-            If it is missing or its bytes do not fit the record's hash.
-        """
+        """Read the kept file of a version; StoreError if it is missing or not as recorded."""
         path = self.path(address, record)
         try:
             data: bytes = path.read_bytes()
@@ -254,26 +229,10 @@ class Archive:
 
 
 def find_version(versions: Sequence[Record], prefix: str, *, what: str) -> Record:
-    """Return the kept version whose data version starts with a prefix.
+    """Return the kept version whose data version starts with a prefix of six digits or more.
 
-    Parameters
-    ----------
-    versions : sequence of Record
-        Those kept, the last published first.
-    prefix : str
-        At least `MIN_PREFIX` hexadecimal digits, in either case.
-    what : str
-        What the versions are of, for messages.
-
-    Returns
-    -------
-    Record
-        Where equal values were kept with different origins, the last published of them.
-
-    Raises
-    ------
-    StoreError
-        If the prefix is no version, fits none or several; names those that there are.
+    Of equal values that were kept with different origins, the last published. StoreError names
+    the versions that there are of `what`.
     """
     digits = digits_of(prefix, what=what)
     found = [version for version in versions if version.data_version.startswith(digits)]

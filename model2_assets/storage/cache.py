@@ -57,15 +57,8 @@ _Matrix = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class WorkingFiles:
-    """Working files of one region, ``<folder>/<kind>/<key>``.
+    """Working files of one region, ``<folder>/<kind>/<key>``; without a folder nothing is kept.
 
-    Attributes
-    ----------
-    folder : Path or None
-        A local folder, made when it is first needed; None keeps nothing.
-
-    Notes
-    -----
     After every write, the `keep` keys of the kind that were used last stay and the others
     are removed, and so are temporary files whose writer is gone. Whoever has mapped a removed
     file can go on reading it.
@@ -84,34 +77,11 @@ class WorkingFiles:
     ) -> _Value | None:
         """Read a working file, after writing it if it is not there or not readable.
 
-        Two processes may write the same file at once: each writes one of its own, and the
-        last to finish replaces the other's, which has the same content.
-
-        Parameters
-        ----------
-        kind : str
-            What it is, such as ``features``; a folder.
-        key : str
-            Name of the file: a digest of everything that its content depends on, and a
-            suffix such as ``.npy``.
-        write : callable
-            Writes the file at a given path that ends in `key`.
-        read : callable
-            Reads the file at a given path, or maps it; raises where it is damaged.
-        keep : int, default 2
-            Keys of this kind that stay.
-
-        Returns
-        -------
-        object or None
-            What `read` returns; None where nothing can be kept, because there is no folder,
-            it cannot be written, or its disk is full. The last two are logged as a warning,
-            once in a process.
-
-        Raises
-        ------
-        Exception
-            What `write` raises, other than OSError, and `read` of a file just written.
+        The key names the file: a digest of all that its content depends on, and a suffix. `read`
+        raises where the file is damaged. Of two processes that write the same file at once each
+        writes its own, and the last to finish replaces the other's, of the same content. None
+        where nothing can be kept, which is logged once: there is no folder, it cannot be
+        written, or its disk is full.
 
         Examples
         --------
@@ -303,12 +273,8 @@ class MatrixCodec(ParquetCodec):
     A matrix of another size than the Parquet file states is made again, and so are the rows
     where the file states another header than the one they were kept with: the whole file is
     then read, and its record looked for. A changed value of the matrix is not looked for at each
-    reading, which would read all of it; `verify` does.
-
-    Attributes
-    ----------
-    working : WorkingFiles
-        Where the matrix is kept; where nothing can be, it is made in memory.
+    reading, which would read all of it; `verify` does. Where nothing can be kept, the matrix is
+    made in memory.
     """
 
     working: WorkingFiles

@@ -69,18 +69,10 @@ _SETTINGS = ("trainer", "params", "seed", "sample_weights")
 
 @dataclass(frozen=True)
 class Codec(ABC):
-    """How the result of one address becomes a file, and a file the result.
-
-    Attributes
-    ----------
-    address : Address
-        Which result.
-    path : UPath
-        The file that its readers follow.
-    """
+    """How the result of one address becomes a file, and a file the result."""
 
     address: Address
-    path: UPath
+    path: UPath  # the file that its readers follow
 
     @abstractmethod
     def encode(self, value: Any, file: Path) -> Origin:
@@ -248,26 +240,9 @@ def inputs_element(inputs: Mapping[str, str]) -> str:
 def write_parquet(
     frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str, name: object = ""
 ) -> None:
-    """Write a table as Parquet (zstd), after checking its contract.
+    """Write a table as Parquet (zstd), after checking its contract; pandas restores the index.
 
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table. ``frame.attrs["provenance"]``, a JSON-able mapping, is stored
-        in the file's metadata.
-    contract : Contract
-        Gives names, types and units.
-    file : binary file
-        Empty, open for writing; pandas restores the index on reading.
-    origin : str
-        What to call the table in messages.
-    name : object
-        Where it belongs, noted in the metadata.
-
-    Raises
-    ------
-    ContractError
-        If the table breaks the contract; nothing is written.
+    What the table states of its origin, and the name of its place, go into the metadata.
     """
     require_conformity(frame, contract, origin=origin)
     bare = frame.copy(deep=False)
@@ -287,15 +262,7 @@ def write_parquet(
 
 
 def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
-    """Read a Parquet file and check its contract.
-
-    Raises
-    ------
-    StoreError
-        If it is not a readable Parquet file.
-    ContractError
-        If the table breaks the contract.
-    """
+    """Read a Parquet file and check its contract."""
     with readable_parquet(origin):
         # Few names, in many rows: as codes they are read in a third of the time.
         table = pq.read_table(file, use_threads=False, read_dictionary=[INDEX_NAMES[0]])
@@ -332,10 +299,7 @@ def readable_parquet(origin: str) -> Iterator[None]:
 
 
 def encode_anything(frame: pd.DataFrame) -> bytes:
-    """Encode a table as Parquet whatever its contract says, to be looked at by a person.
-
-    Where a column mixes types that Parquet cannot hold, all values become text.
-    """
+    """Encode a table for people, whatever its contract says; as text if Parquet cannot hold it."""
     bare = frame.copy(deep=False)
     bare.attrs = {}
     try:
@@ -378,13 +342,7 @@ def stated_metadata(schema: pa.Schema) -> dict[str, Any]:
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:
-    """Encode a table as JSON lines in UTF-8, a document a line; missing values become null.
-
-    Raises
-    ------
-    ContractError
-        If the table, or by the jsonschema library a document, breaks the contract.
-    """
+    """Encode a table as JSON lines; the jsonschema library checks every document as well."""
     require_conformity(frame, contract, origin=origin)
     documents = [
         {name: _json_value(value) for name, value in zip(frame.columns, row, strict=True)}
@@ -395,15 +353,7 @@ def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -
 
 
 def decode_json_lines(data: bytes, contract: Contract, *, origin: str) -> pd.DataFrame:
-    """Decode JSON lines; columns are in the contract's order and types.
-
-    Raises
-    ------
-    StoreError
-        If a line is not JSON in UTF-8.
-    ContractError
-        If a line breaks the contract.
-    """
+    """Decode JSON lines; columns are in the contract's order and types."""
     lines = data.removesuffix(b"\n").split(b"\n") if data else []
     documents = []
     for number, line in enumerate(lines, start=1):

@@ -41,24 +41,10 @@ _LIMITS = frozenset(("minimum", "exclusiveMinimum", "maximum", "enum", "pattern"
 
 
 def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) -> None:
-    """Refuse a table that breaks its contract.
+    """Refuse a table, called `origin`, at its first breach of its contract; names column and row.
 
     Names, types, missing values, ranges, and uniqueness and order of the key are
     enforced. Limits that depend on the configuration (``x-checks``) are not.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table; key columns may be index levels.
-    contract : Contract
-        What it has to keep.
-    origin : str
-        What to call the table in messages, such as its path.
-
-    Raises
-    ------
-    ContractError
-        At the first breach; names the column, and the row where there is one.
     """
     columns = table_columns(frame)
     _require_names(columns, contract, origin)
@@ -75,13 +61,7 @@ def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) 
 
 
 def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
-    """Return index levels and columns by name; an unnamed index is left out.
-
-    Raises
-    ------
-    ContractError
-        If two of them share a name.
-    """
+    """Return index levels and columns by name, which no two may share; no unnamed index."""
     levels = {
         str(name): frame.index.get_level_values(position)
         for position, name in enumerate(frame.index.names)

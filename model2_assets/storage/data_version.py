@@ -30,16 +30,6 @@ def table_digest(frame: pd.DataFrame) -> str:
     Two tables have the same digest if and only if they hold equal values, however they
     were stored. A missing value counts as one value, whatever its bits, and so does zero,
     whatever its sign.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        Columns of strings, numbers, booleans or timezone-naive datetimes.
-
-    Returns
-    -------
-    str
-        The first 32 hexadecimal digits of a SHA-256.
     """
     digest = hashlib.sha256(f"{len(frame)} rows".encode())
     for name, values in _columns(frame):
@@ -101,24 +91,7 @@ def _parts(values: pd.Index | pd.Series) -> tuple[np.ndarray[Any, Any], ...]:
 def with_provenance(
     frame: pd.DataFrame, *, data_version: str, inputs: Mapping[str, str], **facts: Any
 ) -> pd.DataFrame:
-    """Attach to a table what its file will say of its origin.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        The table.
-    data_version : str
-        Digest of its values.
-    inputs : mapping of str to str
-        Data version of every asset that it was made from.
-    **facts
-        Further JSON-able facts.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        The same values; the provenance is in ``attrs["provenance"]``.
-    """
+    """Return a table that states its origin, in ``attrs["provenance"]``; facts are JSON-able."""
     marked = frame.copy(deep=False)
     marked.attrs = {PROVENANCE: {DATA_VERSION: data_version, INPUTS: dict(inputs), **facts}}
     return marked
@@ -136,11 +109,7 @@ def facts_of(frame: pd.DataFrame) -> Mapping[str, Any]:
 
 
 def data_versions_of(**frames: pd.DataFrame) -> dict[str, str]:
-    """Return the data version of every table given by asset name.
-
-    It is computed where a table states none, so that hand-made tables are told apart as
-    stored ones are.
-    """
+    """Return the data version of tables by asset, computed where a table states none."""
     return {asset: data_version_of(frame) or table_digest(frame) for asset, frame in frames.items()}
 
 
@@ -149,20 +118,6 @@ def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[
 
     Fold models of other splits, for example, may have seen the rows that they are
     about to predict.
-
-    Parameters
-    ----------
-    asset : str
-        The result in question.
-    made_from : mapping of str to str
-        Data version of every asset that it was made from.
-    inputs : mapping of str to str
-        Data versions now at hand; only assets in both are compared.
-
-    Raises
-    ------
-    StoreError
-        Names the first asset whose version differs, and what to materialize again.
     """
     for name in sorted(set(made_from) & set(inputs)):
         if made_from[name] != inputs[name]:
@@ -173,20 +128,7 @@ def require_made_from(asset: str, made_from: Mapping[str, str], inputs: Mapping[
 
 
 def require_same_origin(asset: str, **frames: pd.DataFrame) -> None:
-    """Refuse tables that were made from different versions of one asset.
-
-    Parameters
-    ----------
-    asset : str
-        The asset that all were made from.
-    **frames : DataFrame
-        The tables, by asset name.
-
-    Raises
-    ------
-    StoreError
-        If two of them state different versions.
-    """
+    """Refuse tables, given by asset, that state different versions of the asset all are made of."""
     versions = {
         name: facts_of(frame).get(INPUTS, {}).get(asset, "") for name, frame in frames.items()
     }

@@ -40,104 +40,44 @@ _STRICT = ConfigDict(extra="forbid")
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedRows:
-    """Which rows a final model was trained on.
-
-    Attributes
-    ----------
-    rows : int
-        How many: all with features and a label of the horizon.
-    first_date, last_date : str
-        First and last session date among them, ``YYYY-MM-DD``.
-    first_label_end, last_label_end : str
-        First and last date that one of their labels ends on: no later price has reached
-        the model through a label.
-    """
+    """Which rows a final model was trained on: all with features and a label of the horizon."""
 
     rows: _Count
     first_date: _Date
     last_date: _Date
+    # First and last date that a label ends on: no later price reached the model through one.
     first_label_end: _Date
     last_label_end: _Date
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where models come from.
-
-    Attributes
-    ----------
-    region, horizon, model : str
-        Such as ``us``, ``21d``, ``ridge``.
-    trainer : str
-        Import path of the trainer class, ``package.module:Class``.
-    params : mapping
-        Every hyper-parameter, defaults included.
-    seed : int
-        Seed of every random draw.
-    feature_names : tuple of str
-        Columns of the feature matrix, in order.
-    data_versions : mapping of str to str
-        Data version of every input table.
-    row_order_hash : str
-        Of the training rows, see `hash_row_order`.
-    seconds : float
-        Wall time of training.
-    peak_rss_bytes : int
-        Largest resident memory while training, bytes.
-    blas_kernel : str
-        Linear algebra kernel that they were fitted with; empty if unknown.
-    sample_weights : str
-        Which weights the train rows had, as the configuration names them.
-    kind : {"fold_models", "final_model"}
-        What the models are.
-    trained_on : TrainedRows or None
-        The rows of a final model; None for fold models, whose splits say it.
-    """
+    """Where models come from; `params` are all hyper-parameters, defaults included."""
 
     region: str
     horizon: str
     model: str
-    trainer: str
+    trainer: str  # import path of its class
     params: Mapping[str, Any]
     seed: int
-    feature_names: tuple[str, ...]
-    data_versions: Mapping[str, str]
-    row_order_hash: str
+    feature_names: tuple[str, ...]  # in the order of the matrix's columns
+    data_versions: Mapping[str, str]  # of every input table
+    row_order_hash: str  # of the training rows
     seconds: _Seconds
     peak_rss_bytes: _Count
-    blas_kernel: str = ""
+    blas_kernel: str = ""  # of the linear algebra; empty if unknown
     sample_weights: str = "none"
     kind: ModelKind = "fold_models"
-    trained_on: TrainedRows | None = None
+    trained_on: TrainedRows | None = None  # of a final model; splits say it of fold models
 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFile:
-    """One stored model.
-
-    Attributes
-    ----------
-    split_id : int
-        Split that it was trained by; 0 for a final model.
-    file : str
-        Its name in the folder.
-    sha256 : str
-        Hash of its bytes.
-    bytes : int
-        Its size.
-    digest : str
-        Hash of the fitted values.
-    n_train, n_test : int
-        Rows trained on, and rows to predict.
-    seconds : float
-        Wall time of the fit.
-    chosen_params : mapping
-        Hyper-parameters that the fit has chosen itself.
-    """
+    """One stored model: its file, and a digest of its fitted values."""
 
     __pydantic_config__ = _STRICT
 
-    split_id: _Count
+    split_id: _Count  # 0 for a final model
     file: Annotated[str, Field(pattern=_FILE_NAME)]
     sha256: _Sha256
     bytes: _Count
@@ -145,7 +85,7 @@ class ModelFile:
     n_train: _Count
     n_test: _Count
     seconds: _Seconds
-    chosen_params: Mapping[str, Any] = field(default_factory=dict)
+    chosen_params: Mapping[str, Any] = field(default_factory=dict)  # by the fit itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,21 +119,11 @@ class StorableModels(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(Provenance):
-    """Everything about the stored models of one region, horizon and model.
-
-    Attributes
-    ----------
-    folds : tuple of ModelFile
-        The model files, by ascending split.
-    library_versions : mapping of str to str
-        Distributions that wrote the files.
-    format_version : int
-        Version of this format.
-    """
+    """Everything about the stored models of one region, horizon and model."""
 
     __pydantic_config__ = _STRICT
 
-    folds: Annotated[tuple[ModelFile, ...], Field(min_length=1)]
+    folds: Annotated[tuple[ModelFile, ...], Field(min_length=1)]  # by ascending split
     library_versions: Mapping[str, str]
     format_version: int = FORMAT_VERSION
 
@@ -233,13 +163,7 @@ class Manifest(Provenance):
         return models_digest(digests, trainer=self.trainer, params=self.params)
 
     def to_json(self) -> str:
-        """Return the manifest as JSON text with sorted keys.
-
-        Raises
-        ------
-        StoreError
-            If a hyper-parameter cannot be written as JSON.
-        """
+        """Return the manifest as JSON text; StoreError if a hyper-parameter is none."""
         try:
             return json.dumps(asdict(self), sort_keys=True, indent=2, allow_nan=False) + "\n"
         except (TypeError, ValueError) as error:
@@ -250,14 +174,7 @@ class Manifest(Provenance):
 
     @classmethod
     def from_json(cls, text: str | bytes, *, origin: str = "manifest") -> "Manifest":
-        """Read a manifest, which messages call `origin`.
-
-        Raises
-        ------
-        StoreError
-            If it is not JSON, of another format version, or a key is missing, unknown or
-            inconsistent.
-        """
+        """Read a manifest, which messages call `origin`; StoreError names what is wrong in it."""
         try:
             values = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -280,17 +197,7 @@ _MANIFEST = TypeAdapter(Manifest)
 
 
 def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[str, Any]) -> str:
-    """Return the data version of models: their fitted values, and what makes these predict.
-
-    Parameters
-    ----------
-    digests : mapping of int to str
-        Digest of the model of every split.
-    trainer : str
-        Import path of the trainer class.
-    params : mapping
-        Every hyper-parameter.
-    """
+    """Return the data version of models: their digests by split, and what makes them predict."""
     models = {str(split_id): digests[split_id] for split_id in sorted(digests)}
     return document_digest({"trainer": trainer, "params": dict(params), "models": models})
 
@@ -314,15 +221,7 @@ def store_model(folder: UPath, model: ModelBytes, kind: ModelKind = "fold_models
 
 
 def store_models(folder: UPath, models: StorableModels) -> Manifest:
-    """Write all model files of a manifest, and return it; the folder's own is not replaced yet.
-
-    Raises
-    ------
-    StoreError
-        If there is no model.
-    OSError
-        If a file cannot be written; what was stored before stays readable.
-    """
+    """Write all model files of a manifest, and return it; the folder's own is not replaced yet."""
     kind = models.provenance.kind
     files = tuple(store_model(folder, model, kind) for model in models.model_bytes())
     if not files:
@@ -367,39 +266,19 @@ def remove_models(folder: UPath, *, keep: Collection[str]) -> None:
 
 @dataclass(frozen=True)
 class StoredFoldModels:
-    """Models in a store, as verified bytes; `model2_assets.training.load_model` restores them.
-
-    Attributes
-    ----------
-    folder : UPath
-        Where they lie.
-    manifest : Manifest
-        What is known of them.
-    sha256 : str
-        Hash of the manifest's bytes.
-    recorded_sha256 : str
-        Hash of the manifest that Dagster recorded last; empty where there is no such record.
-    trainers : frozenset of str
-        Import paths of trainers of your own that the manifest may name.
-    """
+    """Models in a store, as bytes; `model2_assets.training.models.load_model` restores them."""
 
     folder: UPath
     manifest: Manifest
-    sha256: str
-    recorded_sha256: str = ""
-    trainers: frozenset[str] = frozenset()
+    sha256: str  # of the manifest's bytes
+    recorded_sha256: str = ""  # of the manifest that Dagster recorded last; empty if unknown
+    trainers: frozenset[str] = frozenset()  # of your own, that the manifest may name
 
     def __len__(self) -> int:
         return len(self.manifest.folds)
 
     def file_of(self, split_id: int) -> ModelFile:
-        """Return what is known of the model of one split.
-
-        Raises
-        ------
-        StoreError
-            If there is no such split.
-        """
+        """Return what is known of the model of one split; StoreError if there is none."""
         for fold in self.manifest.folds:
             if fold.split_id == split_id:
                 return fold
@@ -407,14 +286,7 @@ class StoredFoldModels:
         raise StoreError(f"{self.folder}: has no fold {split_id}; it has {known}")
 
     def read(self, split_id: int) -> bytes:
-        """Return the content of the model of one split; nothing is unpickled or parsed.
-
-        Raises
-        ------
-        StoreError
-            If there is no such split, or its file is missing, or of another size or hash than
-            the manifest says.
-        """
+        """Return the verified content of the model of one split; nothing is parsed."""
         return read_model(self.folder, self.file_of(split_id))
 
     def verify(self) -> None:

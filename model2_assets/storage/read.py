@@ -13,15 +13,7 @@ from model2_assets.storage.store import Store, default_store
 
 @dataclass(frozen=True, eq=False)
 class PreviousResult:
-    """A stored table, or why there is none to compare with.
-
-    Attributes
-    ----------
-    table : DataFrame or None
-        The table; None where there is none that can be read.
-    problem : str
-        Why not; empty where there is one.
-    """
+    """A stored table, or the problem that leaves none to compare with."""
 
     table: pd.DataFrame | None
     problem: str
@@ -32,18 +24,6 @@ def previous_result(store: Store, address: Address) -> PreviousResult:
 
     A comparison with it is a service and never a reason to fail: a table that is not there, is
     damaged, or keeps an older contract is told of and not raised.
-
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    address : Address
-        The table.
-
-    Returns
-    -------
-    PreviousResult
-        What is there, before anything new is published.
     """
     if not store.exists(address):
         return PreviousResult(None, f"there is no {address.asset} before this one")

@@ -31,44 +31,21 @@ def document_digest(document: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Origin:
-    """Identity of a result: its values, and what they were made from.
+    """Identity of a result: its values, and what they were made from."""
 
-    Attributes
-    ----------
-    data_version : str
-        Digest of the values.
-    inputs : mapping of str to str
-        Data version of every asset that it was made from.
-    settings : str
-        Digest of trainer, parameters, seed and weights; empty where it depends on none.
-    rows : int or None
-        Rows of a table, or number of models.
-    files : mapping of str to str
-        sha256 of every model file, by name; the file that readers follow is not among them.
-    """
-
-    data_version: str
-    inputs: Mapping[str, str]
-    settings: str = ""
-    rows: int | None = None
-    files: Mapping[str, str] = field(default_factory=dict)
+    data_version: str  # digest of the values
+    inputs: Mapping[str, str]  # data version of every asset that it was made from
+    settings: str = ""  # digest of trainer, parameters, seed and weights, where it has any
+    rows: int | None = None  # of a table, or number of models
+    files: Mapping[str, str] = field(default_factory=dict)  # sha256 of model files, by name
 
 
 @dataclass(frozen=True)
 class Attestation:
-    """What Dagster's event log says of the latest materialization of a result.
-
-    Attributes
-    ----------
-    data_version : str
-        Digest of its values; empty if unknown.
-    manifest_sha256 : str
-        Of models, the hash of their manifest, which names every model file with its hash;
-        empty if unknown.
-    """
+    """What Dagster's event log says of the latest materialization of a result; empty if unknown."""
 
     data_version: str = ""
-    manifest_sha256: str = ""
+    manifest_sha256: str = ""  # of models: it names every model file with its hash
 
 
 class Record(BaseModel):
@@ -110,14 +87,7 @@ class Record(BaseModel):
 
     @classmethod
     def from_json(cls, text: bytes, *, origin: str) -> "Record":
-        """Read a record, which messages call `origin`.
-
-        Raises
-        ------
-        StoreError
-            If it is not JSON, was changed since it was written, is of another format version, or
-            a key is missing, unknown or impossible.
-        """
+        """Read a record, which messages call `origin`; StoreError names what is wrong in it."""
         lost = "what it describes cannot be read"
         try:
             values = read_checked_json(text)

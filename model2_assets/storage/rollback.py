@@ -41,16 +41,9 @@ _ORDER = (
 class Rollback:
     """Which version of every result is restored.
 
-    Attributes
-    ----------
-    predictions : Address
-        Of the out-of-fold predictions.
-    versions : mapping of str to Record
-        Asset to version, in the order of restoring: the predictions first and the models
-        behind them last, so that a rollback that is killed in between shows as predictions
-        of other models, which the checks name.
-    left_as_is : tuple of str
-        Results that are stored and of which no version belongs to these predictions.
+    In the order of restoring: the predictions first and the models behind them last, so that a
+    rollback that is killed in between shows as predictions of other models, which the checks
+    name. Left as is are stored results of which no version belongs to these predictions.
     """
 
     predictions: Address
@@ -65,26 +58,10 @@ class Rollback:
 
 
 def plan_rollback(store: Store, predictions: Address, prefix: str) -> Rollback:
-    """Find out what a rollback to a version of out-of-fold predictions restores.
+    """Find out what a rollback to a version of predictions restores; none has been read yet.
 
-    Parameters
-    ----------
-    store : Store
-        Where results are.
-    predictions : Address
-        Of the out-of-fold predictions.
-    prefix : str
-        At least six leading digits of the wanted data version.
-
-    Returns
-    -------
-    Rollback
-        The versions; none has been read yet.
-
-    Raises
-    ------
-    StoreError
-        If there is no such version, or a result that belongs to it is no longer kept.
+    The version is given by at least six leading digits. StoreError if there is no such version,
+    or a result that belongs to it is no longer kept.
     """
     what = f"{predictions.region} {predictions.horizon} {predictions.model}"
     chosen = find_version(store.archive.versions(predictions), prefix, what=what)
@@ -148,16 +125,7 @@ def kept_models(store: Store, rollback: Rollback) -> Iterator[tuple[Address, Sto
 
 
 def verify_rollback(store: Store, rollback: Rollback) -> None:
-    """Read every file that a rollback restores.
-
-    Raises
-    ------
-    StoreError
-        If one is missing or damaged, or a manifest names a model that is; nothing has been
-        replaced then.
-    ContractError
-        If a table breaks its contract.
-    """
+    """Read every file that a rollback restores, before any is replaced."""
     for _, models in kept_models(store, rollback):
         models.verify()
     for asset, version in rollback.versions.items():

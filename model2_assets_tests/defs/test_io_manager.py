@@ -3,7 +3,7 @@ import weakref
 
 import dagster as dg
 
-from model2_assets.defs.io_manager import Handover
+from model2_assets.defs.io_manager import SingleUse
 
 
 class Table:
@@ -27,7 +27,7 @@ def test_what_was_taken_is_held_no_longer_though_the_run_keeps_its_outputs():
     def made():
         table = Table()
         alive.append(weakref.ref(table))
-        yield dg.MaterializeResult(value=Handover(table))
+        yield dg.MaterializeResult(value=SingleUse(table))
 
     result = (
         dg.Definitions(assets=[made], resources={"store": KeepsNothing()})
@@ -35,11 +35,11 @@ def test_what_was_taken_is_held_no_longer_though_the_run_keeps_its_outputs():
         .execute_in_process()
     )
     gc.collect()
-    assert isinstance(result.output_for_node("made"), Handover)
+    assert isinstance(result.output_for_node("made"), SingleUse)
     assert alive[0]() is None
 
 
 def test_a_result_is_taken_once():
-    handover = Handover("table")
-    assert handover.take() == "table"
-    assert handover.take() is None
+    once = SingleUse("table")
+    assert once.take() == "table"
+    assert once.take() is None
