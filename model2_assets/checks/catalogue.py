@@ -7,7 +7,6 @@ there. Nothing heavy is imported here: Dagster shows the promises in every proce
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 from typing import Any, Literal
 
 from model2_assets.config import Model2Config
@@ -15,7 +14,6 @@ from model2_assets.storage import PRODUCTS
 
 Severity = Literal["error", "warn"]
 Values = Mapping[str, bool | int | float | str]
-_NONE: Values = MappingProxyType({})
 When = Literal["before", "both", "stored"]
 
 
@@ -41,29 +39,25 @@ class Finding:
     only_warns: bool = False
 
     @classmethod
-    def of(cls, problems: Sequence[str], otherwise: str, values: Values = _NONE) -> "Finding":
+    def of(cls, problems: Sequence[str], otherwise: str, values: Values) -> "Finding":
         """Return one that names the problems; where there are none, it passes."""
         return cls(not problems, "; ".join(problems) or otherwise, values)
 
 
 @dataclass(frozen=True)
 class CheckOutcome:
-    """What a check found.
+    """What a check found: its `Finding`, by the check's name.
 
     Attributes
     ----------
     name : str
         Name of the check.
-    passed : bool
-        Whether it holds.
-    description : str
-        One sentence with the figures; names the culprit where it failed.
+    passed, description, values : bool, str, mapping
+        As found.
     severity : {"error", "warn"}
         ``error``: a fault, which a gate does not let pass. ``warn``: a warning.
     rejects : bool
         Whether a failure of severity ``error`` keeps the candidate from being published.
-    values : mapping of str to bool, int, float or str
-        The figures behind the verdict; units are in their names.
     """
 
     name: str
@@ -76,14 +70,12 @@ class CheckOutcome:
 
 def failed_errors(outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
     """Return the failed outcomes of severity ``error``."""
-    return tuple(
-        outcome for outcome in outcomes if not outcome.passed and outcome.severity == "error"
-    )
+    return tuple(each for each in outcomes if not each.passed and each.severity == "error")
 
 
 def rejections(outcomes: Iterable[CheckOutcome]) -> tuple[CheckOutcome, ...]:
     """Return the failed outcomes that forbid publication."""
-    return tuple(outcome for outcome in failed_errors(outcomes) if outcome.rejects)
+    return tuple(each for each in failed_errors(outcomes) if each.rejects)
 
 
 @dataclass(frozen=True)
@@ -412,7 +404,9 @@ def evaluate(asset: str, subject: object, *, stored: bool = False) -> Iterator[C
     left_out = "before" if stored else "stored"
     for check in CATALOGUE[asset]:
         if check.when != left_out:
-            yield check.outcome(getattr(subject, check.name)())
+            predicate = getattr(subject, check.name)
+            finding = predicate(PRODUCTS[asset].contract) if check is _CONTRACT else predicate()
+            yield check.outcome(finding)
 
 
 def markdown_table(config: Model2Config, region: str) -> str:

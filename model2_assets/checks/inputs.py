@@ -32,8 +32,6 @@ _LISTED = 5
 class MarketDataChecks(TableChecks):
     """Market data."""
 
-    contract_name = "MarketData"
-
     timezone: str
     max_age_weekdays: int | None
     previous: PreviousResult | None = None
@@ -103,8 +101,6 @@ class MarketDataChecks(TableChecks):
 class LabelsChecks(TableChecks):
     """Labels, the market data that they were made from, and their settings."""
 
-    contract_name = "Labels"
-
     market_data: pd.DataFrame
     config: LabelsConfig
 
@@ -149,8 +145,6 @@ class LabelsChecks(TableChecks):
 class FeaturesChecks(TableChecks):
     """Features, the market data that they were made from, their settings, and the limits."""
 
-    contract_name = "Features"
-
     market_data: pd.DataFrame
     config: FeaturesConfig
     limits: ChecksConfig
@@ -185,8 +179,6 @@ class FeaturesChecks(TableChecks):
 @dataclass(frozen=True, eq=False)
 class SplitsChecks(TableChecks):
     """Splits, the labels that purge them, and the rows that train and test of a split need."""
-
-    contract_name = "CVSplits"
 
     labels: pd.DataFrame
     min_samples: int

@@ -5,15 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.checks.inputs import exit_dates
 from model2_assets.checks.tables import PredictionChecks, TableChecks, each_once
 from model2_assets.evaluation.stability import population_stability, stretch_stability
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.models import Manifest
-from model2_assets.training import FittedModels
+from model2_assets.storage.models import Provenance
 from model2_assets.training.data import hash_row_order
 
 USUAL_QUANTILE = 0.95
@@ -36,54 +34,30 @@ class FoldModelsChecks:
 
 @dataclass(frozen=True, eq=False)
 class FinalModelChecks:
-    """A final model."""
+    """A final model: rows that each model was trained on, what it was made from, and the tables."""
 
     n_train: Sequence[int]
-    horizon: str
-    row_order_hash: str
+    made: Provenance
     features: pd.DataFrame
     labels: pd.DataFrame
 
-    @classmethod
-    def of(
-        cls, fitted: FittedModels, *, features: pd.DataFrame, labels: pd.DataFrame
-    ) -> "FinalModelChecks":
-        """Return those of a candidate."""
-        made = fitted.provenance
-        n_train = [model.n_train for model in fitted.models]
-        return cls(n_train, made.horizon, made.row_order_hash, features, labels)
-
-    @classmethod
-    def of_stored(
-        cls, manifest: Manifest, *, features: pd.DataFrame, labels: pd.DataFrame
-    ) -> "FinalModelChecks":
-        """Return those of the model that a manifest describes."""
-        n_train = [fold.n_train for fold in manifest.folds]
-        return cls(n_train, manifest.horizon, manifest.row_order_hash, features, labels)
-
     def complete(self) -> Finding:
         """Find the rows once more, by a join of the two tables, and compare number and hash."""
-        label = self.labels[[f"label_{self.horizon}"]]
-        joined = label.join(self.features[[]], how="inner").dropna()
+        horizon, models, trained = self.made.horizon, len(self.n_train), sum(self.n_train)
+        joined = self.labels[[f"label_{horizon}"]].join(self.features[[]], how="inner").dropna()
         expected = joined.sort_index(level=["datetime", "instrument"]).index
         assert isinstance(expected, pd.MultiIndex)
-        trained, models = sum(self.n_train), len(self.n_train)
         problems = [] if models == 1 else [f"{models} models, expected one"]
-        if trained != len(expected) or self.row_order_hash != hash_row_order(expected):
+        if trained != len(expected) or self.made.row_order_hash != hash_row_order(expected):
             problems.append(
                 f"trained on {trained:,} rows, which are not the {len(expected):,} that have "
-                f"features and a label of {self.horizon}, in canonical order; materialize "
+                f"features and a label of {horizon}, in canonical order; materialize "
                 f"final_models again"
             )
-        return Finding(
-            passed=not problems,
-            description="; ".join(problems)
-            or f"one model, trained on all {trained:,} labelled rows",
-            values={
-                "models": models,
-                "trained_rows": trained,
-                "labelled_rows": len(expected),
-            },
+        return Finding.of(
+            problems,
+            f"one model, trained on all {trained:,} labelled rows",
+            {"models": models, "trained_rows": trained, "labelled_rows": len(expected)},
         )
 
 
@@ -91,28 +65,22 @@ class FinalModelChecks:
 class ImportanceChecks(TableChecks):
     """Importances, and the features that the models were given."""
 
-    contract_name = "FeatureImportance"
-
     feature_names: Sequence[str]
 
     def every_feature(self) -> Finding:
         """Compare the two."""
-        names = self.feature_names
+        n_rows, names = len(self.table), self.feature_names
         missing = sorted(set(names) - set(self.table["feature"]))
-        return Finding(
-            passed=not missing and len(self.table) == len(names),
-            description=f"features without a row: {', '.join(missing)}"
-            if missing
-            else f"{len(self.table)} rows for {len(names)} features",
-            values={"features": len(names), "missing": len(missing)},
-        )
+        text = f"{n_rows} rows for {len(names)} features"
+        if missing:
+            text = f"features without a row: {', '.join(missing)}"
+        counts = {"features": len(names), "missing": len(missing)}
+        return Finding(not missing and n_rows == len(names), text, counts)
 
 
 @dataclass(frozen=True, eq=False)
 class ScoresChecks(TableChecks):
     """Scores; where they are read from disk, with those of the stored predictions."""
-
-    contract_name = "CVScores"
 
     recomputed: pd.DataFrame | None = None
 
@@ -120,34 +88,27 @@ class ScoresChecks(TableChecks):
         """Compare the two, to a billionth: other processors round otherwise."""
         assert self.recomputed is not None
         keys = ["scope", "fold_id", "split_id", "path_id", "metric"]
-        old, new = (
-            frame.set_index(keys)["value"].sort_index() for frame in (self.table, self.recomputed)
-        )
-        wrong: NDArray[np.intp] = np.zeros(0, dtype=np.intp)
-        text = f"{len(old):,} scores are those of the stored predictions"
-        same_rows = old.index.equals(new.index)
-        if not same_rows:
-            text = (
+        old, new = (t.set_index(keys)["value"].sort_index() for t in (self.table, self.recomputed))
+        problems, n_wrong = [], 0
+        if not old.index.equals(new.index):
+            problems.append(
                 f"{len(old):,} scores are stored, of others than the {len(new):,} that the stored "
                 f"predictions have; materialize cv_scores again"
             )
-        else:
-            wrong = np.flatnonzero(~np.isclose(old, new, rtol=1e-9, atol=1e-12, equal_nan=True))
-        if wrong.size:
-            scope, *_, metric = old.index[wrong[0]]
-            text = (
-                f"{wrong.size:,} of {len(old):,} scores are not those of the stored predictions, "
+        elif not (same := np.isclose(old, new, rtol=1e-9, atol=1e-12, equal_nan=True)).all():
+            n_wrong = int(np.count_nonzero(~same))
+            scope, *_, metric = old.index[int(np.argmin(same))]
+            problems.append(
+                f"{n_wrong:,} of {len(old):,} scores are not those of the stored predictions, "
                 f"first {metric} of scope {scope}; materialize cv_scores again"
             )
-        values = {"scores": len(old), "wrong_scores": wrong.size}
-        return Finding(same_rows and not wrong.size, text, values)
+        text = f"{len(old):,} scores are those of the stored predictions"
+        return Finding.of(problems, text, {"scores": len(old), "wrong_scores": n_wrong})
 
 
 @dataclass(frozen=True, eq=False)
 class LiveChecks(PredictionChecks):
     """Live predictions."""
-
-    contract_name = "LivePredictions"
 
     market_data: pd.DataFrame
     features: pd.DataFrame

@@ -32,8 +32,6 @@ OTHER_KERNEL_BPS = 1e-5
 class OutOfFoldChecks(PredictionChecks):
     """Out-of-fold predictions."""
 
-    contract_name = "OOFPredictions"
-
     label: pd.Series
     rows_never_tested: int
     limits: ChecksConfig
@@ -200,8 +198,6 @@ def _largest_difference(left: pd.DataFrame, right: pd.DataFrame) -> float:
 class PathsChecks(PredictionChecks):
     """Every out-of-fold prediction."""
 
-    contract_name = "OOFPaths"
-
     oof: pd.DataFrame
     expected: pd.MultiIndex
     plan: PathPlan | None
@@ -300,8 +296,6 @@ class PathsChecks(PredictionChecks):
 @dataclass(frozen=True, eq=False)
 class NestedChecks(PredictionChecks):
     """Nested out-of-fold predictions."""
-
-    contract_name = "NestedOOF"
 
     expected: Mapping[int, pd.MultiIndex]
     proof: OverlapProof

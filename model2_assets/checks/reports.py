@@ -14,21 +14,9 @@ REPORT_MB = 5
 _FETCHED = frozenset(
     {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "background"}
 )
-_FETCHING_TAGS = frozenset(
-    [
-        "script",
-        "link",
-        "iframe",
-        "frame",
-        "object",
-        "embed",
-        "base",
-        "img",
-        "audio",
-        "video",
-        "form",
-    ]
-)
+_FETCHING_TAGS = frozenset({"script", "link", "iframe", "frame", "object", "embed", "base"}) | {
+    *("img", "audio", "video", "form")
+}
 _STYLE_REFERENCE = re.compile(r"@import|url\(\s*['\"]?(?!#)", re.IGNORECASE)
 _SCHEME = re.compile(r"^\s*(?:[a-z][a-z0-9+.-]*:|//)", re.IGNORECASE)
 

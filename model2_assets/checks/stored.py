@@ -1,10 +1,12 @@
 """What is on disk, read again and checked afresh: every check that needs no refit."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from model2_assets.checks import inputs, models, predictions, summary
 from model2_assets.checks.catalogue import (
     MADE_FROM,
     READABLE,
@@ -17,26 +19,7 @@ from model2_assets.checks.catalogue import (
     evaluate,
     failed_errors,
 )
-from model2_assets.checks.inputs import (
-    FeaturesChecks,
-    LabelsChecks,
-    MarketDataChecks,
-    SplitsChecks,
-)
-from model2_assets.checks.models import (
-    FinalModelChecks,
-    FoldModelsChecks,
-    ImportanceChecks,
-    LiveChecks,
-    ScoresChecks,
-)
-from model2_assets.checks.predictions import (
-    NestedChecks,
-    OutOfFoldChecks,
-    PathsChecks,
-    check_reproduced,
-)
-from model2_assets.checks.summary import LeaderboardChecks, StackingChecks
+from model2_assets.checks.predictions import check_reproduced
 from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.cross_validation.roles import split_ids
@@ -78,23 +61,20 @@ _MADE_FROM: Mapping[str, tuple[str, ...]] = {
 """What a result states to be made from. The others are compared with their inputs themselves."""
 
 
+@dataclass(frozen=True, eq=False)
 class StoredFiles:
-    """What is on disk of a region; every file is read once, and nothing is written."""
+    """What is on disk of a region, and of a partition; every file is read once."""
 
-    def __init__(
-        self,
-        store: Store,
-        config: Model2Config,
-        region: str,
-        horizon: str | None = None,
-        model: str | None = None,
-    ) -> None:
-        self.store = store
-        self.config = config
-        self.region = region
-        self.horizon = horizon or ""
-        self.model = model or ""
-        self._read: dict[Address, Any] = {}
+    store: Store
+    config: Model2Config
+    region: str
+    partition: Partition | None = None
+    _read: dict[Address, Any] = field(default_factory=dict)
+
+    @property
+    def horizon(self) -> str:
+        """Horizon of the partition, such as ``21d``."""
+        return self.partition.horizon if self.partition else ""
 
     @property
     def settings(self) -> RegionConfig:
@@ -127,27 +107,23 @@ class StoredFiles:
 
     def address(self, asset: str) -> Address:
         """Return where a result is: of the partition, or shared by all of the region."""
-        partition = () if asset in _SHARED or not self.horizon else (self.horizon, self.model)
-        return Address(self.region, asset, *partition)
+        partition = None if asset in _SHARED else self.partition
+        return Address(self.region, asset, *(partition or ()))
 
     def table(self, asset: str) -> pd.DataFrame:
         """Read a table."""
-        found: pd.DataFrame = self._load(self.address(asset))
+        found: pd.DataFrame = self.load(self.address(asset))
         return found
 
     def models(self, asset: str = "fitted_models") -> StoredFoldModels:
         """Open models of the partition; their files are read when asked for."""
-        opened: StoredFoldModels = self._load(self.address(asset))
+        opened: StoredFoldModels = self.load(self.address(asset))
         return opened
 
     def every(self, asset: str) -> dict[str, Any]:
         """Read an asset of every partition that has it, by partition key."""
         addresses = {p.key: Address(self.region, asset, *p) for p in self.partitions}
-        return {
-            key: self._load(address)
-            for key, address in addresses.items()
-            if self.store.exists(address)
-        }
+        return {key: self.load(at) for key, at in addresses.items() if self.store.exists(at)}
 
     def version(self, asset: str) -> str:
         """Return the data version of a result."""
@@ -162,18 +138,20 @@ class StoredFiles:
         inputs: Mapping[str, str] = facts_of(self.table(asset)).get(INPUTS, {})
         return inputs
 
-    def _load(self, address: Address) -> Any:
+    def load(self, address: Address) -> Any:
+        """Read a result, once."""
         if address not in self._read:
             self._read[address] = self.store.load(address)
         return self._read[address]
 
 
-def _final_model(files: StoredFiles) -> FinalModelChecks:
-    tables, manifest = files.tables, files.models("final_models").manifest
-    return FinalModelChecks.of_stored(manifest, features=tables.features, labels=tables.labels)
+def _final_model(files: StoredFiles) -> models.FinalModelChecks:
+    manifest, tables = files.models("final_models").manifest, files.tables
+    n_train = [model.n_train for model in manifest.folds]
+    return models.FinalModelChecks(n_train, manifest, tables.features, tables.labels)
 
 
-def _out_of_fold(files: StoredFiles) -> OutOfFoldChecks:
+def _out_of_fold(files: StoredFiles) -> predictions.OutOfFoldChecks:
     label, never_tested = rows_to_predict(
         files.tables,
         files.tables.roles(files.horizon),
@@ -181,10 +159,10 @@ def _out_of_fold(files: StoredFiles) -> OutOfFoldChecks:
         covers_history=files.settings.cross_validation.covers_history,
     )
     oof, limits = files.table("oof_predictions"), files.limits
-    return OutOfFoldChecks(oof, limits.prediction_bps, label, never_tested, limits)
+    return predictions.OutOfFoldChecks(oof, limits.prediction_bps, label, never_tested, limits)
 
 
-def _paths(files: StoredFiles) -> PathsChecks:
+def _paths(files: StoredFiles) -> predictions.PathsChecks:
     roles = files.tables.roles(files.horizon)
     made = OutOfFoldPaths(
         files.table("oof_paths"),
@@ -192,44 +170,45 @@ def _paths(files: StoredFiles) -> PathsChecks:
         roles.index[roles.tested_rows],
         PathPlan.of(files.settings.cross_validation),
     )
-    return PathsChecks.of(made, limits=files.limits)
+    return predictions.PathsChecks.of(made, limits=files.limits)
 
 
-def _nested(files: StoredFiles) -> NestedChecks:
+def _nested(files: StoredFiles) -> predictions.NestedChecks:
     """Bring nested predictions together with their splits, which are proved again."""
     scheme = files.settings.cross_validation
     made = stored_nested(files.table("nested_oof"), files.tables, scheme, files.horizon)
-    return NestedChecks.of(made, limits=files.limits)
+    return predictions.NestedChecks.of(made, limits=files.limits)
 
 
-def _scores(files: StoredFiles) -> ScoresChecks:
+def _scores(files: StoredFiles) -> models.ScoresChecks:
+    assert files.partition is not None
     recomputed = score_partition(
         files.table("oof_predictions"),
         files.table("oof_paths"),
         files.table("labels"),
-        Partition(files.horizon, files.model),
+        files.partition,
         execution_lag_days=files.settings.labels.execution_lag_days,
         n_trials=len(files.partitions),
     )
-    return ScoresChecks(files.table("cv_scores"), recomputed)
+    return models.ScoresChecks(files.table("cv_scores"), recomputed)
 
 
-def _live(files: StoredFiles) -> LiveChecks:
-    bars = files.settings.labels.execution_lag_days + Partition(files.horizon, "").days
-    return LiveChecks(
+def _live(files: StoredFiles) -> models.LiveChecks:
+    assert files.partition is not None
+    return models.LiveChecks(
         files.table("live_predictions"),
         files.limits.prediction_bps,
         market_data=files.table("market_data"),
         features=files.table("features"),
         label=files.table("labels")[f"label_{files.horizon}"],
         oof_paths=files.table("oof_paths"),
-        bars=bars,
+        bars=files.settings.labels.execution_lag_days + files.partition.days,
         psi_warn=files.limits.psi_warn,
     )
 
 
-def _leaderboard(files: StoredFiles) -> LeaderboardChecks:
-    return LeaderboardChecks(
+def _leaderboard(files: StoredFiles) -> summary.LeaderboardChecks:
+    return summary.LeaderboardChecks(
         files.table("leaderboard"),
         scores=files.every("cv_scores"),
         oof=files.every("oof_predictions"),
@@ -240,37 +219,37 @@ def _leaderboard(files: StoredFiles) -> LeaderboardChecks:
 
 
 SUBJECTS: Mapping[str, Callable[[StoredFiles], object]] = {
-    "market_data": lambda files: MarketDataChecks(
+    "market_data": lambda files: inputs.MarketDataChecks(
         files.table("market_data"),
         files.config.schedule.timezone,
         files.settings.market_data.max_age_weekdays,
     ),
-    "labels": lambda files: LabelsChecks(
+    "labels": lambda files: inputs.LabelsChecks(
         files.table("labels"), files.table("market_data"), files.settings.labels
     ),
-    "features": lambda files: FeaturesChecks(
+    "features": lambda files: inputs.FeaturesChecks(
         files.table("features"), files.table("market_data"), files.settings.features, files.limits
     ),
-    "cv_splits": lambda files: SplitsChecks(
+    "cv_splits": lambda files: inputs.SplitsChecks(
         files.table("cv_splits"),
         files.table("labels"),
         files.settings.cross_validation.min_samples,
     ),
-    "fitted_models": lambda files: FoldModelsChecks(
+    "fitted_models": lambda files: models.FoldModelsChecks(
         [fold.split_id for fold in files.models().manifest.folds],
         split_ids(files.table("cv_splits")),
     ),
     "oof_predictions": _out_of_fold,
     "oof_paths": _paths,
     "nested_oof": _nested,
-    "feature_importance": lambda files: ImportanceChecks(
+    "feature_importance": lambda files: models.ImportanceChecks(
         files.table("feature_importance"), files.models().manifest.feature_names
     ),
     "cv_scores": _scores,
     "final_models": _final_model,
     "live_predictions": _live,
     "leaderboard": _leaderboard,
-    "stacking_frame": lambda files: StackingChecks(
+    "stacking_frame": lambda files: summary.StackingChecks(
         files.table("stacking_frame"),
         files.every("oof_predictions"),
         files.table("labels"),
@@ -296,10 +275,7 @@ def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
 def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
     address = files.address(asset)
     if files.store.attestation(address) is not None:
-        result = (
-            files.models(asset) if address.product.format == "fold_models" else (files.table(asset))
-        )
-        difference = files.store.difference_from_record(address, result)
+        difference = files.store.difference_from_record(address, files.load(address))
         text = difference or "as it was recorded when it was published"
         yield RECORDED.outcome(Finding(difference is None, text))
     if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
@@ -316,10 +292,10 @@ def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
     address = files.address(asset)
     try:
         if address.product.format == "fold_models":
-            models = files.models(asset)
-            models.verify()
-            size = models.manifest.total_bytes / 1e6
-            text = f"{len(models)} models, {size:,.2f} MB, are as their manifest says"
+            found = files.models(asset)
+            found.verify()
+            size = found.manifest.total_bytes / 1e6
+            text = f"{len(found)} models, {size:,.2f} MB, are as their manifest says"
         elif address.product.contract is None:
             files.store.verify(address)
             text = f"{address} can be read"
@@ -365,10 +341,9 @@ def reproduce_stored(files: StoredFiles) -> CheckOutcome:
     """Predict every row by the stored fold models, and compare with what is stored."""
     try:
         predicted = average_splits(*predict_stored(files.models(), files.tables))
-        finding = check_reproduced(files.table("oof_predictions"), predicted)
+        return REPRODUCED.outcome(check_reproduced(files.table("oof_predictions"), predicted))
     except Exception as error:
-        finding = _failure(error, "cannot be evaluated")
-    return REPRODUCED.outcome(finding)
+        return REPRODUCED.outcome(_failure(error, "cannot be evaluated"))
 
 
 def read_back_predictions(files: StoredFiles) -> CheckOutcome:
@@ -379,20 +354,15 @@ def read_back_predictions(files: StoredFiles) -> CheckOutcome:
     """
     asset = "oof_predictions"
     try:
-        oof, models = files.table(asset), files.models()
-        models.verify()
-        current = {"fitted_models": models.manifest.data_version}
-        found = (
-            check_unaltered(oof),
-            check_made_from(asset, files.stated_inputs(asset), current),
-        )
-        finding = Finding.of(
-            [each.description for each in found if not each.passed],
-            f"{len(oof):,} predictions and {len(models)} models are those of the check repeatable",
-        )
+        oof, fitted = files.table(asset), files.models()
+        fitted.verify()
+        current = {"fitted_models": fitted.manifest.data_version}
+        found = (check_unaltered(oof), check_made_from(asset, files.stated_inputs(asset), current))
+        problems = [each.description for each in found if not each.passed]
+        text = f"{len(oof):,} predictions, {len(fitted)} models: those of the check repeatable"
+        return REPRODUCED.outcome(Finding.of(problems, text, {}))
     except Exception as error:
-        finding = _failure(error, "cannot be evaluated")
-    return REPRODUCED.outcome(finding)
+        return REPRODUCED.outcome(_failure(error, "cannot be evaluated"))
 
 
 def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:

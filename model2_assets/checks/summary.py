@@ -42,8 +42,6 @@ class RunHistory:
 class LeaderboardChecks(TableChecks):
     """A leaderboard."""
 
-    contract_name = "Leaderboard"
-
     scores: Mapping[str, pd.DataFrame]
     oof: Mapping[str, pd.DataFrame]
     manifests: Mapping[str, Manifest]
@@ -231,8 +229,6 @@ def _fall(row: Mapping[Any, Any]) -> str:
 @dataclass(frozen=True, eq=False)
 class StackingChecks(TableChecks):
     """A stacking frame."""
-
-    contract_name = "StackingFrame"
 
     oof: Mapping[str, pd.DataFrame]
     labels: pd.DataFrame

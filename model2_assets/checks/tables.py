@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 import pandas as pd
@@ -18,13 +17,21 @@ from model2_assets.storage.conformity import require_conformity
 class TableChecks:
     """A table, a candidate or as it is stored, with a method for each of its checks."""
 
-    contract_name: ClassVar[str]
-
     table: pd.DataFrame
 
-    def contract(self) -> Finding:
-        """Look at names, types, ranges, key and order."""
-        return check_contract(self.table, self.contract_name)
+    def contract(self, name: str) -> Finding:
+        """Look at names, types, ranges, key and order, as the contract of a name has them."""
+        problem = ""
+        try:
+            require_conformity(self.table, load_contract(name), origin="candidate")
+        except ContractError as error:
+            problem = str(error)
+        n_rows, n_columns = self.table.shape
+        return Finding(
+            passed=not problem,
+            description=problem or f"{n_rows:,} rows keep {name}",
+            values={"contract": name, "rows": n_rows, "columns": n_columns},
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,20 +77,6 @@ class PredictionChecks(TableChecks):
             keys = self.table.iloc[[position]][["instrument", "datetime"]]
             index, position = pd.MultiIndex.from_frame(keys), 0
         return row_name(index, position)
-
-
-def check_contract(frame: pd.DataFrame, contract_name: str) -> Finding:
-    """Check a table's names, types, ranges, key and order against its contract."""
-    problem = ""
-    try:
-        require_conformity(frame, load_contract(contract_name), origin="candidate")
-    except ContractError as error:
-        problem = str(error)
-    return Finding(
-        passed=not problem,
-        description=problem or f"{len(frame):,} rows keep {contract_name}",
-        values={"contract": contract_name, "rows": len(frame), "columns": frame.shape[1]},
-    )
 
 
 def row_name(rows: pd.Index, position: int = 0) -> str:

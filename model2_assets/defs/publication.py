@@ -35,37 +35,15 @@ def publish(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """Evaluate the checks of a candidate, then hand it on, or reject it.
 
-    Parameters
-    ----------
-    context : AssetExecutionContext
-        The running step.
-    region : Region
-        Its region.
-    value : DataFrame, FittedModels or str
-        The candidate.
-    checks : object
-        What its checks look at, with a method for each of them.
-    metadata : mapping
-        Shown on the asset's page.
-    data_version : str, optional
-        Digest of the candidate's values; by default what the table states.
-    figures : sequence of str
-        Names of figures that the checks find, shown there as well.
-    pictures : callable, optional
-        Returns PNGs by title, shown there as well. Called for a candidate that passed; what
-        goes wrong in it is logged as a warning, since no picture is worth a result.
-
-    Yields
-    ------
-    MaterializeResult
-        The candidate, if no check failed that rejects it.
-    AssetCheckResult
-        One for each check.
+    `checks` has a method for each check of the asset; `figures` names what they find that is shown
+    on the asset's page besides the metadata. `pictures` returns PNGs by title, and is called for a
+    candidate that passed; what goes wrong in it is logged as a warning, since no picture is worth
+    a result. The data version is by default the one that a table states.
 
     Raises
     ------
     dagster.Failure
-        If one did. It names the checks and says where the candidate was put.
+        If a check failed that rejects. It names the checks and says where the candidate was put.
     """
     from model2_assets.checks import evaluate, rejections
     from model2_assets.storage.data_version import data_version_of

@@ -297,7 +297,9 @@ def check_report(html: str, parts: Sequence[str], limit_mb: float = 5) -> list[C
 def check_final_complete(
     fitted: FittedModels, *, features: pd.DataFrame, labels: pd.DataFrame
 ) -> CheckOutcome:
-    subject = FinalModelChecks.of(fitted, features=features, labels=labels)
+    subject = FinalModelChecks(
+        [model.n_train for model in fitted.models], fitted.provenance, features, labels
+    )
     return outcome("final_models", "complete", subject)
 
 

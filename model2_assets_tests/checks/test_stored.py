@@ -16,6 +16,7 @@ from model2_assets.checks.stored import (
     evaluate_stored,
     verdict_of,
 )
+from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.storage.data_version import table_digest, with_provenance
@@ -83,7 +84,8 @@ def test_models_of_other_splits_are_not_current() -> None:
 
 
 def files(folder: Path, horizon: str | None = None, model: str | None = None) -> StoredFiles:
-    return StoredFiles(Store(folder), small_config(), "us", horizon, model)
+    partition = Partition(horizon, model) if horizon and model else None
+    return StoredFiles(Store(folder), small_config(), "us", partition)
 
 
 @pytest.mark.parametrize(

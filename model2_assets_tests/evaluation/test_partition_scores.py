@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from model2_assets.checks.tables import check_contract
+from model2_assets.checks.tables import TableChecks
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError
@@ -177,8 +177,8 @@ def several_paths() -> pd.DataFrame:
 def test_a_repeated_score_breaks_the_contract():
     scores = several_paths()
     repeated = pd.concat([scores, scores[scores["scope"] == "split"].iloc[[3]]])
-    assert check_contract(scores, "CVScores").passed
-    assert not check_contract(repeated, "CVScores").passed
+    assert TableChecks(scores).contract("CVScores").passed
+    assert not TableChecks(repeated).contract("CVScores").passed
 
 
 def test_wide_scores_have_a_row_for_every_unit():

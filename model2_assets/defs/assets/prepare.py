@@ -9,13 +9,15 @@ from model2_assets.defs.metadata import features_left_out, label_summary, missin
 from model2_assets.defs.publication import publish, stamped
 from model2_assets.defs.region import Region
 
+Context = dg.AssetExecutionContext
+
 
 def market_data_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``market_data`` asset."""
     settings = region.settings.market_data
 
     @region.asset("market_data", kinds=(settings.source,))
-    def market_data(context: dg.AssetExecutionContext) -> Iterator[Any]:
+    def market_data(context: Context) -> Iterator[Any]:
         """Daily bars of every instrument, validated.
 
         Bad rows are refused, or handled by a stated rule and counted in the metadata. Prices
@@ -52,7 +54,7 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.labels
 
     @region.asset("labels", inputs=("market_data",), kinds=("pandas",))
-    def labels(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
+    def labels(context: Context, market_data: Any) -> Iterator[Any]:
         """Forward returns and labels of every horizon, in basis points.
 
         A signal known at the close of a date trades at the close `execution_lag_days` own bars
@@ -88,7 +90,7 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.features
 
     @region.asset("features", inputs=("market_data",), kinds=("numba",))
-    def features(context: dg.AssetExecutionContext, market_data: Any) -> Iterator[Any]:
+    def features(context: Context, market_data: Any) -> Iterator[Any]:
         """Features of every bar that has enough history, as of the close of its date.
 
         The Alpha158 set of Qlib, computed on each instrument's own bars and normalized over
@@ -123,7 +125,7 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.cross_validation
 
     @region.asset("cv_splits", inputs=("labels", "features"), kinds=("numpy",))
-    def cv_splits(context: dg.AssetExecutionContext, labels: Any, features: Any) -> Iterator[Any]:
+    def cv_splits(context: Context, labels: Any, features: Any) -> Iterator[Any]:
         """The role of every labelled row in every cross-validation split, proved free of overlap.
 
         Groups are contiguous blocks of whole dates. Train rows whose label interval touches a

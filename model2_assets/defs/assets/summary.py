@@ -11,6 +11,8 @@ from model2_assets.defs.publication import publish, report_links
 from model2_assets.defs.recorded import EventLog, Results, partition_problems, recorded_costs
 from model2_assets.defs.region import Region
 
+Context = dg.AssetExecutionContext
+
 
 def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``leaderboard`` asset."""
@@ -21,11 +23,7 @@ def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
     )
     def leaderboard(
-        context: dg.AssetExecutionContext,
-        labels: Any,
-        cv_scores: Any,
-        oof_predictions: Any,
-        fitted_models: Any,
+        context: Context, labels: Any, cv_scores: Any, oof_predictions: Any, fitted_models: Any
     ) -> Iterator[Any]:
         """Every model and horizon of the region, side by side.
 
@@ -143,7 +141,7 @@ def stacking_frame_asset(region: Region) -> dg.AssetsDefinition:
         "stacking_frame", inputs=("labels", "cv_splits", "oof_predictions"), kinds=("pandas",)
     )
     def stacking_frame(
-        context: dg.AssetExecutionContext, labels: Any, cv_splits: Any, oof_predictions: Any
+        context: Context, labels: Any, cv_splits: Any, oof_predictions: Any
     ) -> Iterator[Any]:
         """What a second-layer model trains on: the out-of-fold predictions, side by side.
 
@@ -202,7 +200,7 @@ def region_report_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("matplotlib",),
     )
     def region_report(
-        context: dg.AssetExecutionContext,
+        context: Context,
         labels: Any,
         oof_predictions: Any,
         cv_scores: Any,

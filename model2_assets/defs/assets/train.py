@@ -10,6 +10,8 @@ from model2_assets.defs.metadata import overall_scores, scores_table, table
 from model2_assets.defs.publication import publish, report_links, stamped
 from model2_assets.defs.region import Region
 
+Context = dg.AssetExecutionContext
+
 
 def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
     """Return the region's ``fitted_models`` asset."""
@@ -22,7 +24,7 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("scikitlearn", "xgboost"),
     )
     def fitted_models(
-        context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any
+        context: Context, labels: Any, features: Any, cv_splits: Any
     ) -> Iterator[Any]:
         """One fitted model per cross-validation split, stored with a manifest.
 
@@ -75,11 +77,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
     )
     def oof_predictions(
-        context: dg.AssetExecutionContext,
-        labels: Any,
-        features: Any,
-        cv_splits: Any,
-        fitted_models: Any,
+        context: Context, labels: Any, features: Any, cv_splits: Any, fitted_models: Any
     ) -> Iterator[Any]:
         """Out-of-fold predictions in basis points, one for every row with features and a label.
 
@@ -130,7 +128,7 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
     )
     def oof_paths(
-        context: dg.AssetExecutionContext,
+        context: Context,
         labels: Any,
         features: Any,
         cv_splits: Any,
@@ -184,9 +182,7 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
         partitioned=True,
         kinds=("scikitlearn", "xgboost"),
     )
-    def nested_oof(
-        context: dg.AssetExecutionContext, labels: Any, features: Any, cv_splits: Any
-    ) -> Iterator[Any]:
+    def nested_oof(context: Context, labels: Any, features: Any, cv_splits: Any) -> Iterator[Any]:
         """Nested out-of-fold predictions in basis points: what a stacked model may train on.
 
         For every outer fold, the rows of its train set, each predicted by a model that saw neither
@@ -235,7 +231,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
     )
     def cv_scores(
-        context: dg.AssetExecutionContext, oof_predictions: Any, oof_paths: Any, labels: Any
+        context: Context, oof_predictions: Any, oof_paths: Any, labels: Any
     ) -> Iterator[Any]:
         """Scores of the out-of-fold predictions: per fold, split and path, and over all rows.
 
@@ -288,7 +284,7 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
     @region.asset(
         "feature_importance", inputs=("fitted_models",), partitioned=True, kinds=("pandas",)
     )
-    def feature_importance(context: dg.AssetExecutionContext, fitted_models: Any) -> Iterator[Any]:
+    def feature_importance(context: Context, fitted_models: Any) -> Iterator[Any]:
         """How much every feature matters to the fold models, with its spread over folds.
 
         XGBoost gives gain and weight, 0 where a feature is unused; linear models give
@@ -340,11 +336,7 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("scikitlearn", "xgboost"),
     )
     def final_models(
-        context: dg.AssetExecutionContext,
-        labels: Any,
-        features: Any,
-        fitted_models: Any,
-        oof_predictions: Any,
+        context: Context, labels: Any, features: Any, fitted_models: Any, oof_predictions: Any
     ) -> Iterator[Any]:
         """The model that trades: one for each horizon and model, refitted on all labelled rows.
 
@@ -373,7 +365,9 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
             context,
             region,
             fitted,
-            FinalModelChecks.of(fitted, features=features, labels=labels),
+            FinalModelChecks(
+                [model.n_train for model in fitted.models], fitted.provenance, features, labels
+            ),
             data_version=fitted.data_version,
             metadata={
                 **asdict(made.trained_on),
@@ -399,7 +393,7 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("pandas",),
     )
     def live_predictions(
-        context: dg.AssetExecutionContext,
+        context: Context,
         market_data: Any,
         labels: Any,
         features: Any,
@@ -467,7 +461,7 @@ def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
         kinds=("matplotlib",),
     )
     def tear_sheet(
-        context: dg.AssetExecutionContext,
+        context: Context,
         labels: Any,
         fitted_models: Any,
         oof_predictions: Any,
