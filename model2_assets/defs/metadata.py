@@ -153,7 +153,6 @@ def leaderboard_metadata(
 
     tables = readable_board(board)
     shown: dict[str, Any] = {
-        "dagster/row_count": len(board),
         "leaderboard": table(tables["scores"]),
         "leaderboard_making": table(tables["making"]),
         "leaderboard_details": table(tables["details"]),

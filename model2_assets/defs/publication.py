@@ -48,7 +48,8 @@ def publish(
     from model2_assets.checks import evaluate, rejections
     from model2_assets.storage.data_version import data_version_of
 
-    outcomes = list(evaluate(region.address(context).asset, checks))
+    address = region.address(context)
+    outcomes = list(evaluate(address.asset, checks))
     failed = rejections(outcomes)
     if failed:
         where = _put_aside(context, region, value)
@@ -63,7 +64,8 @@ def publish(
     found: dict[str, Any] = {}
     for outcome in outcomes:
         found |= dict(outcome.values)
-    shown = {**metadata, **{name: found[name] for name in figures}}
+    rows = {"dagster/row_count": len(value)} if address.product.contract else {}
+    shown = {**rows, **metadata, **{name: found[name] for name in figures}}
     # The result first: Dagster relates a check to the latest materialization before it.
     yield dg.MaterializeResult(
         value=SingleUse(value),

@@ -2,47 +2,26 @@
 
 import dagster as dg
 
-from model2_assets.defs.assets.prepare import (
-    cv_splits_asset,
-    features_asset,
-    labels_asset,
-    market_data_asset,
-)
-from model2_assets.defs.assets.summary import (
-    leaderboard_asset,
-    region_report_asset,
-    stacking_frame_asset,
-)
-from model2_assets.defs.assets.train import (
-    cv_scores_asset,
-    feature_importance_asset,
-    final_models_asset,
-    fitted_models_asset,
-    live_predictions_asset,
-    nested_oof_asset,
-    oof_paths_asset,
-    oof_predictions_asset,
-    tear_sheet_asset,
-)
+from model2_assets.defs.assets import prepare, summary, train
 from model2_assets.defs.region import Region, accepted_previews
 
 ASSET_BUILDERS = {
-    "market_data": market_data_asset,
-    "labels": labels_asset,
-    "features": features_asset,
-    "cv_splits": cv_splits_asset,
-    "fitted_models": fitted_models_asset,
-    "oof_predictions": oof_predictions_asset,
-    "oof_paths": oof_paths_asset,
-    "nested_oof": nested_oof_asset,
-    "feature_importance": feature_importance_asset,
-    "cv_scores": cv_scores_asset,
-    "final_models": final_models_asset,
-    "live_predictions": live_predictions_asset,
-    "tear_sheet": tear_sheet_asset,
-    "leaderboard": leaderboard_asset,
-    "stacking_frame": stacking_frame_asset,
-    "region_report": region_report_asset,
+    "market_data": prepare.market_data_asset,
+    "labels": prepare.labels_asset,
+    "features": prepare.features_asset,
+    "cv_splits": prepare.cv_splits_asset,
+    "fitted_models": train.fitted_models_asset,
+    "oof_predictions": train.oof_predictions_asset,
+    "oof_paths": train.oof_paths_asset,
+    "nested_oof": train.nested_oof_asset,
+    "feature_importance": train.feature_importance_asset,
+    "cv_scores": train.cv_scores_asset,
+    "final_models": train.final_models_asset,
+    "live_predictions": train.live_predictions_asset,
+    "tear_sheet": train.tear_sheet_asset,
+    "leaderboard": summary.leaderboard_asset,
+    "stacking_frame": summary.stacking_frame_asset,
+    "region_report": summary.region_report_asset,
 }
 """Functions that build one asset of a region, by its name, in the order of the graph."""
 
@@ -59,9 +38,8 @@ TRAINING = tuple(name for name in ASSET_BUILDERS if name not in (*PREPARATION, *
 def region_assets(region: Region) -> list[dg.AssetsDefinition]:
     """Return the assets of a region, in the order of the graph."""
     with accepted_previews():
-        return [
-            build(region) for name, build in ASSET_BUILDERS.items() if name not in _left_out(region)
-        ]
+        left_out = _left_out(region)
+        return [build(region) for name, build in ASSET_BUILDERS.items() if name not in left_out]
 
 
 def training_assets(region: Region) -> tuple[str, ...]:
@@ -76,10 +54,8 @@ def summary_assets(region: Region) -> tuple[str, ...]:
 
 def _left_out(region: Region) -> set[str]:
     """Return the assets that a region's configuration does not ask for."""
-    nested, reports = region.settings.cross_validation.nested, region.config.reports.tear_sheets
-    return (set() if nested else {"nested_oof"}) | (
-        set() if reports else {"tear_sheet", "region_report"}
-    )
+    nested = set() if region.settings.cross_validation.nested else {"nested_oof"}
+    return nested if region.config.reports.tear_sheets else nested | {"tear_sheet", "region_report"}
 
 
 __all__ = [

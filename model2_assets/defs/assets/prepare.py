@@ -37,7 +37,6 @@ def market_data_asset(region: Region) -> dg.AssetsDefinition:
             previous_result(region.store, region.address(context)),
         )
         metadata = {
-            "dagster/row_count": len(data.panel),
             "source": data.source,
             "first_date": f"{dates.min():%Y-%m-%d}",
             "last_date": f"{dates.max():%Y-%m-%d}",
@@ -75,7 +74,6 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
             stamped(made, inputs=data_versions_of(market_data=market_data)),
             LabelsChecks(made, market_data, settings),
             metadata={
-                "dagster/row_count": len(made),
                 "summary": label_summary(made, settings.horizon_keys),
                 **made.attrs.get("counts", {}),
             },
@@ -108,7 +106,6 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
             stamped(made, inputs=data_versions_of(market_data=market_data)),
             FeaturesChecks(made, market_data, settings, region.config.checks),
             metadata={
-                "dagster/row_count": len(made),
                 "features": made.shape[1],
                 "incomplete_features": missing_values(made),
                 "left_out": features_left_out(made.attrs.get("left_out", {})),
@@ -162,7 +159,6 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
             stamped(splits, inputs=data_versions_of(labels=labels, features=features)),
             checks,
             metadata={
-                "dagster/row_count": len(splits),
                 "splits": len(split_ids(splits)),
                 "coverage": coverage_text(splits),
                 "label_overlaps": checks.proof.n_overlaps,

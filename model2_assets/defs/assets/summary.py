@@ -178,7 +178,6 @@ def stacking_frame_asset(region: Region) -> dg.AssetsDefinition:
             frame,
             StackingChecks(frame, oof_predictions, labels, cv_splits, region.partition_keys),
             metadata={
-                "dagster/row_count": len(frame),
                 "columns": len(base_columns(frame)),
                 "missing_columns": len(facts["missing_columns"]),
                 "purge": facts["purge"],

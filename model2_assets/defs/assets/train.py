@@ -1,7 +1,7 @@
 """Assets with horizon × model partitions."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -10,7 +10,20 @@ from model2_assets.defs.metadata import overall_scores, scores_table, table
 from model2_assets.defs.publication import publish, report_links, stamped
 from model2_assets.defs.region import Region
 
+if TYPE_CHECKING:
+    from model2_assets.training import FittedModels
+
 Context = dg.AssetExecutionContext
+
+
+def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
+    made = fitted.provenance
+    return {
+        "fit_seconds": made.seconds,
+        "fit_peak_rss_mb": made.peak_rss_bytes / 1e6,
+        "parameters": dg.MetadataValue.json(dict(made.params)),
+        "sample_weights": made.sample_weights,
+    }
 
 
 def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
@@ -42,24 +55,17 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
             region.config.execution,
             checkpoints=checkpoints,
         )
-        made = fitted.provenance
+        splits = [model.split_id for model in fitted.models]
+        checks = FoldModelsChecks(splits, range(fitted.n_splits))
+        counts = {"models": len(splits), "folds_reused": fitted.n_reused}
         with checkpoints.until_published():
             yield from publish(
                 context,
                 region,
                 fitted,
-                FoldModelsChecks(
-                    [model.split_id for model in fitted.models], range(fitted.n_splits)
-                ),
+                checks,
                 data_version=fitted.data_version,
-                metadata={
-                    "models": len(fitted.models),
-                    "folds_reused": fitted.n_reused,
-                    "fit_seconds": made.seconds,
-                    "fit_peak_rss_mb": made.peak_rss_bytes / 1e6,
-                    "parameters": dg.MetadataValue.json(dict(made.params)),
-                    "sample_weights": made.sample_weights,
-                },
+                metadata={**counts, **_how_fitted(fitted)},
             )
 
     return fitted_models
@@ -106,10 +112,7 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
             region,
             made.oof,
             OutOfFoldChecks.of(made, limits=limits, previous=previous),
-            metadata={
-                "dagster/row_count": len(made.oof),
-                "determinism_difference_bps": made.determinism_difference_bps,
-            },
+            metadata={"determinism_difference_bps": made.determinism_difference_bps},
             figures=("coverage", "largest_bps", "rank_ic"),
             pictures=lambda: prediction_pictures(made.oof, limit_bps=limits.prediction_bps),
         )
@@ -155,19 +158,12 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
             region.settings.cross_validation,
         )
         facts = facts_of(made.paths)
+        metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
         spread = made.paths["prediction_std"].dropna()
-        yield from publish(
-            context,
-            region,
-            made.paths,
-            PathsChecks.of(made, limits=region.config.checks),
-            metadata={
-                "dagster/row_count": len(made.paths),
-                "splits": facts["n_splits"],
-                "paths": facts["n_paths"],
-                **({"mean_prediction_std_bps": float(spread.mean())} if len(spread) else {}),
-            },
-        )
+        if len(spread):
+            metadata["mean_prediction_std_bps"] = float(spread.mean())
+        checks = PathsChecks.of(made, limits=region.config.checks)
+        yield from publish(context, region, made.paths, checks, metadata=metadata)
 
     return oof_paths
 
@@ -203,20 +199,15 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
             region.config.execution,
             checkpoints=checkpoints,
         )
+        checks = NestedChecks.of(made, limits=region.config.checks)
+        metadata = {
+            "outer_folds": len(made.expected),
+            "models": made.n_models,
+            "folds_reused": made.n_reused,
+            "fit_seconds": made.seconds,
+        }
         with checkpoints.until_published():
-            yield from publish(
-                context,
-                region,
-                made.nested,
-                NestedChecks.of(made, limits=region.config.checks),
-                metadata={
-                    "dagster/row_count": len(made.nested),
-                    "outer_folds": len(made.expected),
-                    "models": made.n_models,
-                    "folds_reused": made.n_reused,
-                    "fit_seconds": made.seconds,
-                },
-            )
+            yield from publish(context, region, made.nested, checks, metadata=metadata)
 
     return nested_oof
 
@@ -265,11 +256,7 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
             region,
             stamped(scores, inputs=inputs),
             ScoresChecks(scores),
-            metadata={
-                "dagster/row_count": len(scores),
-                "scores": scores_table(scores),
-                **overall_scores(scores),
-            },
+            metadata={"scores": scores_table(scores), **overall_scores(scores)},
             pictures=lambda: score_pictures(
                 oof_predictions, labels, scores, horizon=partition.horizon, execution_lag_days=lag
             ),
@@ -315,7 +302,6 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
             ),
             ImportanceChecks(importance, manifest.feature_names),
             metadata={
-                "dagster/row_count": len(importance),
                 "mean_rank_correlation_of_folds": fold_agreement(importance),
                 "top_features": table(top),
             },
@@ -361,21 +347,14 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
         )
         made = fitted.provenance
         assert made.trained_on is not None
+        n_train = [model.n_train for model in fitted.models]
         yield from publish(
             context,
             region,
             fitted,
-            FinalModelChecks(
-                [model.n_train for model in fitted.models], fitted.provenance, features, labels
-            ),
+            FinalModelChecks(n_train, made, features, labels),
             data_version=fitted.data_version,
-            metadata={
-                **asdict(made.trained_on),
-                "fit_seconds": made.seconds,
-                "fit_peak_rss_mb": made.peak_rss_bytes / 1e6,
-                "parameters": dg.MetadataValue.json(dict(made.params)),
-                "sample_weights": made.sample_weights,
-            },
+            metadata={**asdict(made.trained_on), **_how_fitted(fitted)},
         )
 
     return final_models
@@ -440,7 +419,6 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
             made.live,
             checks,
             metadata={
-                "dagster/row_count": len(made.live),
                 "oldest_date": facts["oldest_date"],
                 "newest_date": facts["newest_date"],
                 "newest": table(made.extremes()),
