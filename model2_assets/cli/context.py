@@ -12,6 +12,7 @@ import click
 import dagster as dg
 
 from model2_assets.config import Model2Config, load_config
+from model2_assets.config.load import load_object
 from model2_assets.config.partition import Partition
 from model2_assets.defs.maintenance import close_dead_runs
 from model2_assets.defs.retrain import one_line
@@ -29,6 +30,21 @@ def read_config() -> Model2Config:
     config = load_config()
     setup_logging(config.logging.level, config.logging.format)
     return config
+
+
+def validate_imports(config: Model2Config) -> None:
+    """Refuse models, builders and splitters that cannot be imported or take no such settings."""
+    from model2_assets.training import ModelRegistry
+
+    for name, region in config.regions.items():
+        ModelRegistry.from_config(config, name).validate(region.labels.horizon_keys)
+        for key, path in (
+            ("labels.builder", region.labels.builder),
+            ("features.builder", region.features.builder),
+            ("cross_validation.splitter", region.cross_validation.splitter),
+        ):
+            if path is not None:
+                load_object(path, key=f"regions.{name}.{key}")
 
 
 class Choice(NamedTuple):

@@ -21,6 +21,7 @@ from model2_assets.cli.context import (
     open_instance,
     read_config,
     refusal,
+    validate_imports,
 )
 from model2_assets.cli.gate import (
     GateSummary,
@@ -31,7 +32,6 @@ from model2_assets.cli.gate import (
     write_report,
 )
 from model2_assets.config import CONFIG_VARIABLE, Model2Config
-from model2_assets.config.load import load_object
 from model2_assets.defs.assets import SUMMARY, training_assets
 from model2_assets.defs.build import build_definitions, configured_store
 from model2_assets.defs.checks import check_stored
@@ -114,7 +114,7 @@ class _Work:
         for name in choice.regions(config):
             choice.partitions(config, name)
         if fits:
-            _validate_imports(config)
+            validate_imports(config)
         home, store = dagster_home(), default_store()
         report = gate_folder(report_dir, store) if gate or report_dir else None
         click.echo(f"results: {store.base}\nDagster: {home}", err=True)
@@ -183,9 +183,8 @@ def retrain(choice: Choice, gate: bool, report_dir: str | None) -> None:
     _print_scores([run.region for run in summarized if run.success])
     seconds = sum(run.seconds for run in results)
     good = sum(run.status == "passed" for run in results)
-    click.echo(f"{good} of {len(results)} runs succeeded in {seconds:.0f} s")
-    click.echo(f"files: {default_base()}")
     click.echo(
+        f"{good} of {len(results)} runs succeeded in {seconds:.0f} s\nfiles: {default_base()}\n"
         f"UI:    make ui    (or: DAGSTER_HOME={dagster_home()} dagster dev "
         f"-m model2_assets.definitions)"
     )
@@ -331,7 +330,7 @@ def validate_config(no_data: bool) -> None:
     """Say whether the configuration is understood and its market data can be used."""
     config = read_config()
     check_cron(config.schedule)
-    _validate_imports(config)
+    validate_imports(config)
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
         models = ", ".join(config.models_of(name))
@@ -419,29 +418,15 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
     """
     keep = max(read_config().storage.keep_versions, 1)
     before = datetime.now(UTC) - timedelta(days=keep_days)
-    old = f"runs older than {keep_days} days"
     with open_instance() as instance:
         found = find_prunable(instance, before=before, keep=keep)
-        stay = f"{len(found.needed)} stay, which results at hand were made by"
-        if dry_run:
-            click.echo(f"{old}: {len(found.runs)} would be deleted, {stay}")
-            return
-        delete_runs(instance, found.runs)
-        click.echo(f"{old}: {len(found.runs)} deleted, {stay}")
-
-
-def _validate_imports(config: Model2Config) -> None:
-    from model2_assets.training import ModelRegistry
-
-    for name, region in config.regions.items():
-        ModelRegistry.from_config(config, name).validate(region.labels.horizon_keys)
-        for key, path in (
-            ("labels.builder", region.labels.builder),
-            ("features.builder", region.features.builder),
-            ("cross_validation.splitter", region.cross_validation.splitter),
-        ):
-            if path is not None:
-                load_object(path, key=f"regions.{name}.{key}")
+        if not dry_run:
+            delete_runs(instance, found.runs)
+    click.echo(
+        f"runs older than {keep_days} days: {len(found.runs)} "
+        f"{'would be deleted' if dry_run else 'deleted'}, {len(found.needed)} stay, which results "
+        f"at hand were made by"
+    )
 
 
 def _console() -> "Console":

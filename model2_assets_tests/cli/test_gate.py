@@ -250,7 +250,7 @@ def test_every_missing_product_is_named(store: Store) -> None:
 
     assert present == ()
     assert models.startswith("fitted_models: ")
-    assert "manifest.json: does not exist" in models
+    assert "manifest.json: not there; materialize fitted_models first" in models
     assert oof.startswith("oof_predictions: ")
     assert "ridge.parquet: not there; materialize oof_predictions first" in oof
 

@@ -16,7 +16,7 @@ from model2_assets.errors import StoreError
 from model2_assets.storage import Store
 from model2_assets.storage.rollback import Rollback
 from model2_assets_tests.defs.small_region import SMALL_REGION
-from model2_assets_tests.versions.nights import OOF, at, digest, nights_on_disk, publish_night
+from model2_assets_tests.storage.nights import OOF, at, digest, nights_on_disk, publish_night
 
 
 def run(*arguments: str, answer: str | None = None) -> Result:
