@@ -6,7 +6,7 @@ import pytest
 from model2_assets.stacking import make_stacking_frame
 from model2_assets.storage.data_version import data_version_of, facts_of
 from model2_assets_tests.checks.builders import check_stacking_frame
-from model2_assets_tests.stacking.tables import (
+from model2_assets_tests.sample_stacking import (
     PARTITIONS,
     all_predictions,
     cv_splits,

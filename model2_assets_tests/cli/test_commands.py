@@ -67,7 +67,7 @@ def test_retrain_tells_every_fold_and_ends_with_the_scores(environment: dict[str
     assert "6 of 6 runs succeeded" in first.stdout
     assert "split 4 fitted in" in first.stderr
     assert "remaining" in first.stderr
-    headings = ("rank", "ICIR", "R²", "MSE", "coverage", "refit", "models", "time", "RSS MB")
+    headings = ("rank", "ICIR", "R²", "MSE", "coverage", "refit", "models", "time", "RSS")
     for text in (*headings, "xgboost", "100.00"):
         assert text in first.stdout
         assert text in scores.stdout

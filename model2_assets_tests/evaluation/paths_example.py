@@ -1,4 +1,4 @@
-"""Out-of-fold predictions of a combinatorial cross-validation, without any model."""
+"""Out-of-fold predictions of a combinatorial cross-validation, without any model; panels."""
 
 from dataclasses import dataclass
 
@@ -69,3 +69,10 @@ def stored(example, *, horizon="5d", model="ridge", labels_version="l1"):
     oof = with_provenance(example.oof, data_version="o1", inputs=inputs, **facts)
     paths = with_provenance(example.paths, data_version="p1", inputs=inputs, **facts)
     return oof, paths, labels
+
+
+def ragged(counts, seed=0):
+    """Return an index with the given number of names on each date, in canonical order."""
+    dates = pd.bdate_range("2020-01-01", periods=len(counts))
+    names = [f"S{i:03}" for count in counts for i in range(count)]
+    return panel_index(names, np.repeat(dates, counts)), np.random.default_rng(seed)

@@ -6,16 +6,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
 
-from model2_assets.evaluation import daily_ic
+from model2_assets.evaluation import daily_ic, mean_ic_inference
 from model2_assets.evaluation import ic as _date_blocks
-from model2_assets.panel import panel_index
-
-
-def ragged(counts, seed=0):
-    """Return an index with the given number of names on each date, in canonical order."""
-    dates = pd.bdate_range("2020-01-01", periods=len(counts))
-    names = [f"S{i}" for count in counts for i in range(count)]
-    return panel_index(names, np.repeat(dates, counts)), np.random.default_rng(seed)
+from model2_assets.evaluation.ic import fold_rank_ic
+from model2_assets_tests.evaluation.paths_example import ragged
 
 
 def oracle(x, y, index):
@@ -123,3 +117,31 @@ def test_rank_ic_is_scipys_and_bounded(counts, data):
     np.testing.assert_allclose(
         daily_ic(np.exp(x), y, index)["rank_ic"], found["rank_ic"], rtol=1e-12, atol=1e-12
     )
+
+
+def test_every_fold_has_its_own_mean_error_and_dates():
+    index, rng = ragged([6] * 40)
+    dates = index.get_level_values("datetime")
+    fold = (dates >= dates[6 * 15]).astype("int16")
+    oof = pd.DataFrame({"prediction": rng.normal(size=240), "fold_id": fold}, index=index)
+    label = pd.Series(rng.normal(size=240), index=index)
+    order = rng.permutation(240)
+    found = fold_rank_ic(oof.iloc[order], label.iloc[order], lag=3)
+    assert found.index.tolist() == [0, 1]
+    assert found["dates"].tolist() == [15, 25]
+    assert found["first_date"].tolist() == [dates[0], dates[90]]
+    assert found["last_date"].tolist() == [dates[89], dates[-1]]
+    for each in (0, 1):
+        part = fold == each
+        daily = daily_ic(oof["prediction"][part], label[part], index[part])["rank_ic"]
+        expected = mean_ic_inference(daily, lag=3)
+        np.testing.assert_allclose(found["mean"][each], expected.mean)
+        np.testing.assert_allclose(found["standard_error"][each], expected.standard_error)
+
+
+def test_a_fold_of_two_names_has_no_rank_ic():
+    index, _ = ragged([2, 2])
+    oof = pd.DataFrame({"prediction": range(4), "fold_id": [3, 3, 3, 3]}, index=index)
+    found = fold_rank_ic(oof, pd.Series(range(4), index=index), lag=1)
+    assert found["dates"].tolist() == [0]
+    assert found[["mean", "standard_error"]].isna().all(axis=None)

@@ -4,7 +4,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports.galleries import importance_pictures, score_pictures
 from model2_assets_tests.evaluation.paths_example import example, stored
-from model2_assets_tests.evaluation.test_importance_stability import importance
+from model2_assets_tests.evaluation.test_stability import importance
 
 PICTURES = [
     "Rank IC over time",

@@ -1,5 +1,3 @@
-"""The population stability index, worked by hand and by what it must obey."""
-
 from math import log
 
 import numpy as np
@@ -7,10 +5,19 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.special import rel_entr
 
 from model2_assets.evaluation import population_stability
-from model2_assets.evaluation.stability import stretch_stability
+from model2_assets.evaluation.stability import (
+    feature_coverage,
+    fold_agreement,
+    importance_stability,
+    importances_by_fold,
+    incomplete_features,
+    main_importance_kind,
+    stretch_stability,
+)
 from model2_assets.panel import panel_index
 
 
@@ -120,3 +127,88 @@ def test_a_history_of_less_than_two_stretches_has_nothing_to_compare():
     index = panel_index(["A"] * 5, pd.bdate_range("2024-01-01", periods=5))
     assert stretch_stability(range(5), index, n_dates=3).size == 0
     assert stretch_stability(range(5), index, n_dates=2).size == 2
+
+
+NAN = [np.nan] * 4
+
+
+def importance(kind="gain", folds=((4.0, 3, 2, 0), (9.0, 1, 5, 0), (0.0, 2, 3, 4))):
+    values = np.array(folds).T
+    table = pd.DataFrame({"feature": list("abcd")})
+    for name in ("gain", "weight", "coefficient"):
+        table[f"importance_{name}"] = values.mean(axis=1) if name == kind else NAN
+    # Ten and more splits sort as numbers, not as text.
+    ids = [10, 2, 0][: len(folds)]
+    for column, split_id in enumerate(ids):
+        table[f"importance_{kind}_fold_{split_id}"] = values[:, column]
+    return table
+
+
+@pytest.mark.parametrize("kind", ["gain", "weight", "coefficient"])
+def test_the_main_kind_is_the_first_that_is_there(kind):
+    assert main_importance_kind(importance(kind)) == kind
+    both = importance("weight").assign(importance_gain=0.0)
+    assert main_importance_kind(both) == "gain"
+
+
+def test_folds_are_columns_in_the_order_of_their_numbers():
+    found = importances_by_fold(importance(), "gain")
+    assert found.columns.tolist() == [0, 2, 10]
+    assert found.index.tolist() == list("abcd")
+    assert found[10].tolist() == [4, 3, 2, 0]
+    assert importances_by_fold(importance(), "weight").shape == (4, 0)
+
+
+def test_stability_is_spearmans_correlation_of_every_pair():
+    by_fold = importances_by_fold(importance(), "gain")
+    found = importance_stability(by_fold)
+    for first in by_fold:
+        for second in by_fold:
+            expected = stats.spearmanr(by_fold[first], by_fold[second]).statistic
+            assert found.loc[first, second] == pytest.approx(expected)
+    pairs = [found.loc[0, 2], found.loc[0, 10], found.loc[2, 10]]
+    assert fold_agreement(importance()) == pytest.approx(np.mean(pairs))
+
+
+def test_an_effect_that_turns_round_lowers_the_agreement():
+    turned = importance("coefficient", folds=((3.0, 2, -1, -4), (-3.0, -2, 1, 4)))
+    assert fold_agreement(turned) == pytest.approx(-1)
+
+
+def test_one_fold_has_no_agreement_and_equal_importances_no_correlation():
+    assert np.isnan(fold_agreement(importance(folds=((4.0, 3, 2, 1),))))
+    assert np.isnan(fold_agreement(importance(folds=((4.0, 3, 2, 1), (0.0, 0, 0, 0)))))
+
+
+DATES = pd.bdate_range("2024-01-01", periods=3)
+
+
+def index_of(*rows):
+    return pd.MultiIndex.from_tuples(
+        [(name, DATES[day]) for name, day in rows], names=["instrument", "datetime"]
+    )
+
+
+def test_hand_worked_coverage():
+    universe = index_of(("A", 0), ("B", 0), ("A", 1), ("B", 1), ("A", 2), ("B", 2), ("C", 2))
+    features = pd.DataFrame(
+        {"f": [1.0, np.nan, 3.0, np.nan], "g": [1.0, np.nan, 3.0, 4.0]},
+        index=index_of(("B", 1), ("A", 2), ("B", 2), ("C", 2)),
+    )
+    found = feature_coverage(features, universe)
+    assert found.index.tolist() == DATES.tolist()
+    assert found["names"].tolist() == [2, 2, 3]
+    assert found["with_features"].tolist() == [0, 0.5, 1]
+    np.testing.assert_array_equal(found["values"], [np.nan, 1.0, 3 / 6])
+
+
+def test_incomplete_features_most_missing_first():
+    features = pd.DataFrame(
+        {"b": [np.nan, 1.0], "full": [1.0, 2.0], "all": [np.nan] * 2, "a": [1.0, np.nan]},
+        index=index_of(("A", 0), ("A", 1)),
+    )
+    found = incomplete_features(features)
+    assert found["feature"].tolist() == ["all", "a", "b"]
+    assert found["missing"].tolist() == [2, 1, 1]
+    assert found["share"].tolist() == [1, 0.5, 0.5]
+    assert incomplete_features(features[["full"]]).empty

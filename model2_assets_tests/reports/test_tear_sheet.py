@@ -19,7 +19,7 @@ from model2_assets.reports import PARTITION_PARTS, report_digest
 from model2_assets.reports.region import daily_spread
 from model2_assets.reports.tables import caveats
 from model2_assets.reports.tear_sheet import PartitionStatistics, information_section
-from model2_assets.storage.archive import Origin, origin_of_report
+from model2_assets.storage.codecs import Origin, origin_of_report
 from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.checks.builders import check_report
 from model2_assets_tests.reports.page import Page, digits, value
