@@ -388,11 +388,8 @@ def propose_splits(
             max_splits=max_splits,
         )
         _console().print(proposal_table(name, proposal))
-        click.echo(f"{name}: {proposal.text}")
-        click.echo(
-            f"cross_validation: {{n_groups: {proposal.n_groups}, "
-            f"n_test_groups: {proposal.n_test_groups}}}"
-        )
+        found = f"{{n_groups: {proposal.n_groups}, n_test_groups: {proposal.n_test_groups}}}"
+        click.echo(f"{name}: {proposal.text}\ncross_validation: {found}")
 
 
 @main.command("close-runs")
