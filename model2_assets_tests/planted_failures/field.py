@@ -4,15 +4,14 @@
 candidate has other values than the last good result.
 """
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from model2_assets.defs.assets import PREPARATION, SUMMARY
 from model2_assets.storage import PRODUCTS, Address, Store
-from model2_assets.storage.models import Manifest
+from model2_assets.training import FittedModels
+from model2_assets.training.models import load_models
 from model2_assets_tests.planted_failures.catalogue import TEAMS, Case
 from model2_assets_tests.planted_failures.planting import Plot
 
@@ -146,11 +145,9 @@ def lay_out(store: Store, plot: Plot, grown: Store) -> None:
 
 def _publish(grown: Store, source: Address, store: Store, target: Address) -> None:
     """Publish a result at another address: files state where they belong."""
-    if target.product.format != "fold_models":
-        store.write(target, grown.load(source))
-        return
-    folder = Path(str(store.path(target)))
-    shutil.copytree(str(grown.path(source)), folder)
-    file = folder / "manifest.json"
-    manifest = replace(Manifest.from_json(file.read_bytes()), region=target.region)
-    file.write_text(manifest.to_json(), encoding="utf-8")
+    value = grown.load(source)
+    if target.product.format == "fold_models":
+        provenance = replace(value.manifest, region=target.region)
+        models = tuple(load_models(value))
+        value = FittedModels(models=models, n_splits=len(models), provenance=provenance)
+    store.write(target, value)
