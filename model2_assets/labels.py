@@ -31,6 +31,7 @@ logger = logging.getLogger(__name__)
 
 BPS = 1e4
 LONG_GAP_FACTOR = 2
+BUILDER_KEY = "labels.builder"
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
@@ -135,11 +136,8 @@ def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
         If all labels of a horizon are equal: a model would predict them perfectly, having
         learned nothing. Excess returns of a single instrument are all 0.
     """
-    builder = build_labels_from_config
-    if config.builder:
-        builder = load_object(config.builder, key="labels.builder")
-    origin = f"labels.builder: {config.builder or 'our own builder'}"
-    labels = built_table(builder, panel, config, origin=origin)
+    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
+    labels = built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
     for horizon in config.horizon_keys:
         _refuse_equal_labels(labels, f"label_{horizon}")
     return labels

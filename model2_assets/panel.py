@@ -175,16 +175,14 @@ def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -
 
 
 def built_table(
-    builder: Callable[[pd.DataFrame, Any], Any], panel: pd.DataFrame, config: Any, *, origin: str
+    builder: Callable[[pd.DataFrame, Any], Any], panel: pd.DataFrame, config: Any, *, key: str
 ) -> pd.DataFrame:
-    """Call a builder of labels or features, anyone's, and return its rows in canonical order.
+    """Call the builder of labels or features that a section of the configuration names, or ours.
 
-    Raises
-    ------
-    ConfigError
-        If it fails, or returns no table indexed by ``(instrument, datetime)``; begins with
-        `origin`, which names the key and the builder.
+    Returns the rows in canonical order. If the builder fails, or returns no table indexed by
+    ``(instrument, datetime)``, the ConfigError names its key and path.
     """
+    origin = f"{key}: {config.builder or 'our own builder'}"
     try:
         table = builder(panel, config)
     except Model2Error:

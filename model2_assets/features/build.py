@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 BAR_COLUMNS = ("open", "high", "low", "close", "volume", "vwap")
 INSTRUMENTS_PER_CHUNK = 16
+BUILDER_KEY = "features.builder"
 
 
 def build_features_from_config(
@@ -247,11 +248,8 @@ def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     FeatureError
         If no feature has a value.
     """
-    builder = build_features_from_config
-    if config.builder:
-        builder = load_object(config.builder, key="features.builder")
-    origin = f"features.builder: {config.builder or 'our own builder'}"
-    features = built_table(builder, panel, config, origin=origin)
+    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
+    features = built_table(own or build_features_from_config, panel, config, key=BUILDER_KEY)
     columns = range(features.shape[1])
     if features.size and all(features.iloc[:, column].isna().all() for column in columns):
         raise FeatureError(
