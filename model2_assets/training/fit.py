@@ -6,9 +6,8 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +27,7 @@ from model2_assets.training.resources import (
     measure_resources,
     usable_cores,
 )
-from model2_assets.training.sums import ColumnSums, SplitSums, TrainSums, add_up_splits
+from model2_assets.training.sums import ColumnSums, Floats, add_up_splits
 from model2_assets.training.task import Tables, Task
 
 logger = logging.getLogger(__name__)
@@ -71,38 +70,13 @@ def fit_splits(
     n_threads: int = 1,
     known_sums: Mapping[int, ColumnSums] | None = None,
 ) -> Iterator[FoldModel]:
-    """Fit a fresh model on the train rows of each of some splits.
+    """Fit a fresh model on the train rows of each of some splits, and yield it once it is done.
 
-    Splits run concurrently in threads of this process (XGBoost and BLAS release the
-    interpreter lock), each on one BLAS thread. The last ones, where they are fewer than run at
-    once, begin together and share the threads that would be idle.
-
-    Parameters
-    ----------
-    make_trainer : callable
-        Returns a new, unfitted trainer each time.
-    data : TrainingData
-        Features, labels and roles.
-    split_ids : sequence of int
-        The splits.
-    n_jobs : int, default 1
-        Splits fitted at once.
-    n_threads : int, default 1
-        Threads of all fits together.
-    known_sums : mapping of int to ColumnSums, optional
-        Sums of the blocks of `data`, where they are known already.
-
-    Yields
-    ------
-    FoldModel
-        As soon as it is fitted; the same to the bit for any number of jobs and threads.
-
-    Raises
-    ------
-    TrainingError
-        If a split has no train or no test rows, or its fit fails; the message names it.
+    Splits run concurrently, `n_jobs` of them, in threads of this process (XGBoost and BLAS
+    release the interpreter lock), each on one BLAS thread. The last ones, where they are fewer
+    than run at once, begin together and share all `n_threads`. `known_sums` are those of the
+    blocks of `data`, which are added up here otherwise. None of it changes a bit of a model.
     """
-    started = time.monotonic()
     for split_id in split_ids:
         _rows_of(data, split_id)
     # Built before the limit below: it reaches only BLAS libraries that are loaded already.
@@ -111,34 +85,61 @@ def fit_splits(
     first, last = split_ids[: len(split_ids) - n_last], split_ids[len(split_ids) - n_last :]
     with threadpool_limits(limits=1, user_api="blas"):
         sums = None
-        if split_ids and uses_sums(trainers[split_ids[0]], data):
+        if any(uses_sums(trainer, data) for trainer in trainers.values()):
             sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
 
         def fit(split_id: int, n_at_once: int) -> FoldModel:
-            each = max(1, n_threads // n_at_once)
-            return _fit_split(trainers[split_id], data, split_id, sums=sums, n_threads=each)
-
-        models = chain(
-            _in_threads([partial(fit, split_id, n_jobs) for split_id in first], n_jobs),
-            _in_threads([partial(fit, split_id, n_last) for split_id in last], n_jobs),
-        )
-        n_before = data.n_splits - len(split_ids)
-        for n_fitted, model in enumerate(models, start=1):
-            elapsed_s = time.monotonic() - started
-            logger.info(
-                "%s split %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
-                "%.0f s elapsed, about %.0f s remaining",
-                type(model.trainer).__name__,
-                model.split_id,
-                model.seconds,
-                model.n_train,
-                model.n_test,
-                n_before + n_fitted,
-                data.n_splits,
-                elapsed_s,
-                elapsed_s / n_fitted * (len(split_ids) - n_fitted),
+            train, test = _rows_of(data, split_id)
+            handed = SplitView(
+                X=data.X,
+                y=_only_at(train, data.y[train], data.n_rows),
+                feature_names=data.feature_names,
+                index=data.index,
+                sums=None if sums is None else sums.of_split(split_id),
+                n_threads=max(1, n_threads // n_at_once),
             )
-            yield model
+            seconds = _fit(trainers[split_id], data, handed, train, what=f"split {split_id}")
+            return FoldModel(split_id, trainers[split_id], len(train), len(test), seconds)
+
+        yield from _in_threads([partial(fit, split_id, n_jobs) for split_id in first], n_jobs)
+        yield from _in_threads([partial(fit, split_id, n_last) for split_id in last], n_jobs)
+
+
+def fit_split(
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    split_id: int,
+    *,
+    n_threads: int = 1,
+) -> FoldModel:
+    """Fit a fresh model of one split, from `data` alone, as `cross_validate` does to the bit."""
+    if not 0 <= split_id < data.n_splits:
+        raise TrainingError(f"split {split_id}: there are splits 0 to {data.n_splits - 1} only")
+    (model,) = fit_splits(make_trainer, data, [split_id], n_threads=n_threads)
+    return model
+
+
+def fit_all_rows(
+    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_threads: int = 1
+) -> FoldModel:
+    """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
+    trainer, rows = make_trainer(), np.arange(data.n_rows)
+    handed = SplitView(
+        X=data.X,
+        y=data.y,
+        feature_names=data.feature_names,
+        index=data.index,
+        n_threads=n_threads,
+    )
+    with threadpool_limits(limits=1, user_api="blas"):
+        seconds = _fit(trainer, data, handed, rows, what="final model")
+    return FoldModel(0, trainer, len(rows), 0, seconds)
+
+
+def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
+    """Tell whether fits are made from sums, in which rows of all dates count alike."""
+    is_plain = data.row_weights is None and trainer.date_stride(data.n_rows) == 1
+    return is_plain and trainer.fits_from_sums
 
 
 def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterator[FoldModel]:
@@ -158,108 +159,22 @@ def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterato
                 yield future.result()
 
 
-def fit_split(
-    make_trainer: Callable[[], BaseModelTrainer],
-    data: TrainingData,
-    split_id: int,
-    *,
-    n_threads: int = 1,
-) -> FoldModel:
-    """Fit a fresh model on the train rows of one split, exactly as `cross_validate` does.
-
-    Parameters
-    ----------
-    make_trainer : callable
-        Returns a new, unfitted trainer.
-    data : TrainingData
-        Features, labels and roles.
-    split_id : int
-        The split.
-    n_threads : int, default 1
-        Threads that the fit may use.
-
-    Returns
-    -------
-    FoldModel
-        Equal to the bit to the one that `cross_validate` returns, made from `data` afresh.
-
-    Raises
-    ------
-    TrainingError
-        If there is no such split, it has no train or no test rows, or its fit fails.
-    """
-    if not 0 <= split_id < data.n_splits:
-        raise TrainingError(f"split {split_id}: there are splits 0 to {data.n_splits - 1} only")
-    _rows_of(data, split_id)
-    trainer = make_trainer()
-    with threadpool_limits(limits=1, user_api="blas"):
-        sums = None
-        if uses_sums(trainer, data):
-            sums = add_up_splits(data, [split_id], n_threads=n_threads)
-        return _fit_split(trainer, data, split_id, sums=sums, n_threads=n_threads)
-
-
-def fit_all_rows(
-    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_threads: int = 1
-) -> FoldModel:
-    """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
-    trainer, rows = make_trainer(), np.arange(data.n_rows)
-    with threadpool_limits(limits=1, user_api="blas"):
-        seconds = _fit(trainer, data, rows, what="final model", n_threads=n_threads)
-    return FoldModel(split_id=0, trainer=trainer, n_train=len(rows), n_test=0, seconds=seconds)
-
-
-def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
-    """Tell whether fits are made from sums, of all rows and dates alike."""
-    is_plain = data.row_weights is None and trainer.date_stride(data.n_rows) == 1
-    return is_plain and trainer.fits_from_sums
-
-
-def _fit_split(
-    trainer: BaseModelTrainer,
-    data: TrainingData,
-    split_id: int,
-    *,
-    sums: SplitSums | None,
-    n_threads: int,
-) -> FoldModel:
-    train, test = _rows_of(data, split_id)
-    own_sums = None if sums is None else sums.of_split(split_id)
-    what = f"split {split_id}"
-    seconds = _fit(trainer, data, train, what=what, sums=own_sums, n_threads=n_threads)
-    return FoldModel(
-        split_id=split_id, trainer=trainer, n_train=len(train), n_test=len(test), seconds=seconds
-    )
-
-
 def _fit(
     trainer: BaseModelTrainer,
     data: TrainingData,
+    handed: SplitView,
     train: NDArray[np.intp],
     *,
     what: str,
-    n_threads: int,
-    sums: TrainSums | None = None,
 ) -> float:
-    """Hand a trainer its train rows; return the seconds. An error names the fit and the rows."""
+    """Fit a trainer; return the seconds. An error names the fit and its train rows."""
     started = time.monotonic()
     try:
         rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
-        y, weights = np.full(data.n_rows, np.nan), None
-        y[train] = data.y[train]
         if data.row_weights is not None:
-            weights = np.full(data.n_rows, np.nan)
-            weights[rows] = data.row_weights(rows)
-        view = SplitView(
-            X=data.X,
-            y=y,
-            feature_names=data.feature_names,
-            sample_weight=weights,
-            index=data.index,
-            sums=sums,
-            n_threads=n_threads,
-        )
-        trainer.fit_rows(view, rows)
+            weights = _only_at(rows, data.row_weights(rows), data.n_rows)
+            handed = replace(handed, sample_weight=weights)
+        trainer.fit_rows(handed, rows)
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
         raise TrainingError(
@@ -267,6 +182,13 @@ def _fit(
             f"{type(trainer).__name__} failed: {error}"
         ) from error
     return time.monotonic() - started
+
+
+def _only_at(rows: NDArray[np.intp], values: NDArray[np.float64], n_rows: int) -> Floats:
+    """Return values at some of `n_rows` rows, and NaN at all others."""
+    found = np.full(n_rows, np.nan)
+    found[rows] = values
+    return found
 
 
 def _rows_of(data: TrainingData, split_id: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -352,29 +274,10 @@ def fit_every_split(
 ) -> tuple[FoldModel, ...]:
     """Fit a model on every split, as many at once as memory allows.
 
-    Parameters
-    ----------
-    task : Task
-        Makes the trainers.
-    data : TrainingData
-        Features, labels and roles.
-    execution : ExecutionConfig
-        How many splits at once, and how much memory.
-    tables : Tables, optional
-        Where the data come from; without, nothing is kept for other horizons.
-    kept : KeptFolds, optional
-        Checkpoints of these very fits: finished models are taken from there, and put there.
-
-    Returns
-    -------
-    tuple of FoldModel
-        One a split.
-
-    Raises
-    ------
-    TrainingError
-        If a split cannot be fitted, or memory does not suffice.
+    Without `tables`, which `data` come from, nothing is kept for other horizons. Models that are
+    finished are taken from `kept`, checkpoints of these very fits, and put there.
     """
+    started = time.monotonic()
     models = [] if kept is None else list(kept.read(data.n_splits))
     left = sorted(set(range(data.n_splits)) - {model.split_id for model in models})
     if not left:
@@ -398,36 +301,34 @@ def fit_every_split(
     known_sums = None
     if tables is not None and uses_sums(task.make_trainer(), data):
         known_sums = tables.sums(task.partition.horizon, n_threads=n_threads)
+    n_reused = len(models)
     for model in fit_splits(
         task.make_trainer, data, left, n_jobs=n_jobs, n_threads=n_threads, known_sums=known_sums
     ):
         if kept is not None:
             kept.keep(model)
         models.append(model)
+        elapsed_s, n_fitted = time.monotonic() - started, len(models) - n_reused
+        logger.info(
+            "%s split %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
+            "%.0f s elapsed, about %.0f s remaining",
+            type(model.trainer).__name__,
+            model.split_id,
+            model.seconds,
+            model.n_train,
+            model.n_test,
+            len(models),
+            data.n_splits,
+            elapsed_s,
+            elapsed_s / n_fitted * (data.n_splits - len(models)),
+        )
     return tuple(sorted(models, key=lambda model: model.split_id))
 
 
 def provenance_of(
     task: Task, data: TrainingData, *, data_versions: dict[str, str], usage: ResourceUsage
 ) -> Provenance:
-    """Return where models come from, as the manifest will state it.
-
-    Parameters
-    ----------
-    task : Task
-        The settings of the models.
-    data : TrainingData
-        What they were fitted on.
-    data_versions : dict of str to str
-        Data version of every table that they were made from.
-    usage : ResourceUsage
-        What fitting cost.
-
-    Returns
-    -------
-    Provenance
-        That of fold models.
-    """
+    """Return where models come from, as the manifest will state it."""
     return Provenance(
         region=task.region,
         horizon=task.partition.horizon,

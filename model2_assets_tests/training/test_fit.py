@@ -156,10 +156,11 @@ def test_every_split_gets_a_fresh_trainer_on_one_blas_thread():
     assert all(threads == {1} for _, threads in seen)
 
 
-def test_progress_is_logged(caplog):
+def test_progress_is_logged(tables, caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("model2_assets"), "propagate", True)
     with caplog.at_level(logging.INFO, logger="model2_assets.training"):
-        cross_validate(make_ridge, make_data(), n_jobs=2)
-    lines = [line for line in caplog.messages if " split " in line]
+        fit(tables, n_jobs=2)
+    lines = [line for line in caplog.messages if " split " in line and " fitted in " in line]
     assert len(lines) == 5
     assert {line.split(" fitted")[0] for line in lines} == {
         f"RidgeTrainer split {n}" for n in range(5)
