@@ -14,79 +14,37 @@ if TYPE_CHECKING:
         ParameterError,
         SplitView,
     )
-    from model2_assets.training.checkpoints import (
-        FoldCheckpoints,
-    )
-    from model2_assets.training.data import (
-        TrainingData,
-        assemble_training_data,
-    )
-    from model2_assets.training.fit import (
-        FittedModels,
-        cross_validate,
-        fit_models,
-    )
-    from model2_assets.training.importances import (
-        aggregate_importances,
-    )
-    from model2_assets.training.linear import (
-        LinearTrainer,
-    )
-    from model2_assets.training.live import (
-        fit_final_model,
-        make_live,
-    )
-    from model2_assets.training.model_registry import (
-        ModelRegistry,
-    )
-    from model2_assets.training.models import (
-        load_model,
-    )
-    from model2_assets.training.nested import (
-        make_nested,
-    )
-    from model2_assets.training.predict import (
-        make_out_of_fold,
-        make_paths,
-        predict_out_of_fold,
-    )
-    from model2_assets.training.ridge import (
-        RidgeTrainer,
-    )
-    from model2_assets.training.task import (
-        Tables,
-        Task,
-    )
-    from model2_assets.training.xgboost import (
-        XGBoostTrainer,
-    )
+    from model2_assets.training.checkpoints import FoldCheckpoints
+    from model2_assets.training.data import TrainingData, assemble_training_data
+    from model2_assets.training.fit import FittedModels, cross_validate, fit_models
+    from model2_assets.training.importances import aggregate_importances
+    from model2_assets.training.linear import LinearTrainer
+    from model2_assets.training.live import fit_final_model, make_live
+    from model2_assets.training.model_registry import ModelRegistry
+    from model2_assets.training.models import load_model
+    from model2_assets.training.nested import make_nested
+    from model2_assets.training.predict import make_out_of_fold, make_paths, predict_out_of_fold
+    from model2_assets.training.ridge import RidgeTrainer
+    from model2_assets.training.task import Tables, Task
+    from model2_assets.training.xgboost import XGBoostTrainer
 
-_MODULES = {
-    "BaseModelTrainer": "base_models",
-    "FittedModels": "fit",
-    "FoldCheckpoints": "checkpoints",
-    "FoldModel": "base_models",
-    "LinearTrainer": "linear",
-    "ModelRegistry": "model_registry",
-    "ParameterError": "base_models",
-    "RidgeTrainer": "ridge",
-    "SplitView": "base_models",
-    "Tables": "task",
-    "Task": "task",
-    "TrainingData": "data",
-    "XGBoostTrainer": "xgboost",
-    "aggregate_importances": "importances",
-    "assemble_training_data": "data",
-    "cross_validate": "fit",
-    "fit_final_model": "live",
-    "fit_models": "fit",
-    "load_model": "models",
-    "make_live": "live",
-    "make_nested": "nested",
-    "make_out_of_fold": "predict",
-    "make_paths": "predict",
-    "predict_out_of_fold": "predict",
+_NAMES = {
+    "base_models": ("BaseModelTrainer", "FoldModel", "ParameterError", "SplitView"),
+    "checkpoints": ("FoldCheckpoints",),
+    "data": ("TrainingData", "assemble_training_data"),
+    "fit": ("FittedModels", "cross_validate", "fit_models"),
+    "importances": ("aggregate_importances",),
+    "linear": ("LinearTrainer",),
+    "live": ("fit_final_model", "make_live"),
+    "model_registry": ("ModelRegistry",),
+    "models": ("load_model",),
+    "nested": ("make_nested",),
+    "predict": ("make_out_of_fold", "make_paths", "predict_out_of_fold"),
+    "ridge": ("RidgeTrainer",),
+    "task": ("Tables", "Task"),
+    "xgboost": ("XGBoostTrainer",),
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = [
     "BaseModelTrainer",

@@ -23,17 +23,10 @@ IMPORTANCE_KINDS = ("gain", "weight", "coefficient")
 
 
 class ParameterError(TrainingError):
-    """A hyper-parameter is unknown or impossible.
+    """A hyper-parameter is unknown or impossible: its key, and the reason with a remedy.
 
     Whoever knows where the parameter came from completes the key: the model registry
     turns ``params.alpha`` into ``models.ridge.params.alpha``.
-
-    Parameters
-    ----------
-    key : str
-        Name of the parameter.
-    reason : str
-        What is wrong with it, and the remedy.
     """
 
     def __init__(self, key: str, reason: str) -> None:
@@ -170,10 +163,6 @@ class BaseModelTrainer(ABC):
         Bytes of memory at the peak of `fit`, for each value of its train matrix, the
         matrix itself included.
 
-    Raises
-    ------
-    ParameterError
-        If a parameter is unknown or impossible.
     """
 
     DEFAULT_PARAMS: ClassVar[Mapping[str, Any]] = {}
@@ -204,14 +193,8 @@ class BaseModelTrainer(ABC):
     ) -> Mapping[str, Any]:
         """Return the parameters that a training profile sets, under those of the configuration.
 
-        Parameters
-        ----------
-        profile : {"exact", "default", "fast"}
-            ``execution.profile`` of the configuration.
-        horizon_days : int
-            Horizon in trading days.
-        normalization : {"rank", "zscore", "none"}, default "none"
-            How features were normalized, as far as is known.
+        The profile is ``exact``, ``default`` or ``fast``; the horizon is in trading days. How
+        features were normalized is ``rank``, ``zscore``, or ``none`` where it is not known.
         """
         return {}
 
@@ -254,11 +237,6 @@ class BaseModelTrainer(ABC):
         -------
         Self
             The trainer, fitted.
-
-        Raises
-        ------
-        TrainingError
-            If the model cannot be fitted.
         """
 
     def fit_rows(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
@@ -299,17 +277,7 @@ class BaseModelTrainer(ABC):
 
     @abstractmethod
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Predict labels.
-
-        Parameters
-        ----------
-        X : ndarray of shape (n_rows, n_features), float32
-            Columns as in `fit`.
-
-        Returns
-        -------
-        ndarray of shape (n_rows,), float64
-            Predictions in bps, never clipped.
+        """Predict the labels of rows in bps, float64 and never clipped; columns as in `fit`.
 
         Raises
         ------
@@ -319,14 +287,11 @@ class BaseModelTrainer(ABC):
 
     @abstractmethod
     def importances(self) -> pd.DataFrame:
-        """Return how much each feature matters.
+        """Return how much each feature matters, as `importance_frame` builds it.
 
-        Returns
-        -------
-        DataFrame of shape (n_features, 3), float64
-            A row for every feature in the order of `fit`, indexed by ``feature``, with
-            columns ``importance_gain``, ``importance_weight`` and
-            ``importance_coefficient``; NaN where the model has no such kind.
+        A row for every feature in the order of `fit`, indexed by ``feature``, with columns
+        ``importance_gain``, ``importance_weight`` and ``importance_coefficient``; NaN where the
+        model has no such kind.
         """
 
     @abstractmethod
@@ -397,27 +362,16 @@ def hash_values(feature_names: tuple[str, ...], *arrays: object) -> str:
 
 @dataclass(frozen=True, eq=False)
 class FoldModel:
-    """The model of one split.
-
-    Attributes
-    ----------
-    split_id : int
-        Column of the roles that it was trained by.
-    trainer : BaseModelTrainer
-        The fitted model.
-    n_train, n_test : int
-        Rows of its train set, of which `BaseModelTrainer.date_stride` may leave dates out, and
-        rows it predicts.
-    seconds : float
-        Wall time of the fit.
-    fitted_at : datetime or None
-        When an interrupted run finished it, of whose models it is one; None for a model of
-        this run.
-    """
+    """The model of one split."""
 
     split_id: int
+    """Column of the roles that it was trained by."""
     trainer: BaseModelTrainer
     n_train: int
+    """Rows of its train set, of which `BaseModelTrainer.date_stride` may leave dates out."""
     n_test: int
+    """Rows that it predicts."""
     seconds: float
+    """Wall time of the fit."""
     fitted_at: datetime | None = None
+    """When an interrupted run finished it; None for a model of this run."""

@@ -23,6 +23,9 @@ TRAIN = 0
 TEST = 1
 """Role of a row that a split predicts."""
 
+NEITHER = 2
+"""Role of a row that takes no part in a split; higher ones say why, such as the purge."""
+
 RUN_ROWS = 8192
 """Rows of a run of dates, so few that they stay in a processor's cache while they are added."""
 
@@ -38,31 +41,12 @@ _LABEL = re.compile(r"label_\d+d")
 
 @dataclass(frozen=True, eq=False)
 class SelectedRows:
-    """The rows of a matrix at ascending positions, as if they were an array of their own.
+    """The rows of a matrix at strictly ascending positions, as if they were an array of their own.
 
     Indexing follows numpy: a slice gives a read-only view where the chosen rows are
     neighbours in the matrix, and an array of positions always gives a copy. Rows that are
-    no neighbours are copied either way, so ask for some at a time.
-
-    Attributes
-    ----------
-    matrix : ndarray of shape (n_matrix_rows, n_features), float32
-        C-contiguous; may be mapped from a file.
-    positions : ndarray of shape (n_rows,), intp
-        Strictly ascending.
-
-    Raises
-    ------
-    TrainingError
-        If the matrix is of another type or layout, or positions are not ascending.
-
-    Examples
-    --------
-    >>> X = SelectedRows(np.arange(8, dtype=np.float32).reshape(4, 2), np.array([0, 2, 3]))
-    >>> X[np.array([2, 0])].tolist()
-    [[6.0, 7.0], [0.0, 1.0]]
-    >>> np.shares_memory(X[1:], X.matrix), np.shares_memory(X[:2], X.matrix)
-    (True, False)
+    no neighbours are copied either way, so ask for some at a time. The matrix, C-contiguous and
+    float32, may be mapped from a file.
     """
 
     matrix: NDArray[np.float32]
@@ -144,17 +128,12 @@ class RowBlocks:
 
     Sums over rows are made run by run and block by block, and added in this order. So they
     are equal to the bit for any number of threads, and whichever blocks are looked at.
-
-    Attributes
-    ----------
-    ids : ndarray of shape (n_rows,), int32
-        Block of each row, from 0.
-    runs : ndarray of shape (n_rows,), int32
-        Run of neighbouring dates of each row, ascending.
     """
 
     ids: NDArray[np.int32]
+    """Block of each row, from 0."""
     runs: NDArray[np.int32]
+    """Run of neighbouring dates of each row, ascending."""
 
     @classmethod
     def of(cls, index: pd.MultiIndex, marks: Iterable[NDArray[np.integer]]) -> "RowBlocks":
@@ -395,7 +374,7 @@ def blocks_of_tables(
 
 def role_mark(roles: NDArray[np.int8]) -> NDArray[np.int8]:
     """Mark what a split does with rows; whatever keeps a row out of it does so alike."""
-    return np.minimum(roles, TEST + 1)
+    return np.minimum(roles, NEITHER)
 
 
 def label_columns(labels: pd.DataFrame) -> list[str]:
@@ -451,7 +430,7 @@ def hash_row_order(index: pd.MultiIndex) -> str:
 
 
 def panel_rows(frame: pd.DataFrame) -> pd.MultiIndex:
-    """Return the index of a panel frame."""
+    """Return the index of a panel frame, as its type."""
     assert isinstance(frame.index, pd.MultiIndex)
     return frame.index
 

@@ -204,17 +204,7 @@ def _rows_of(data: TrainingData, split_id: int) -> tuple[NDArray[np.intp], NDArr
 
 @dataclass(frozen=True, eq=False)
 class FittedModels:
-    """Fold models before they are stored.
-
-    Attributes
-    ----------
-    models : tuple of FoldModel
-        One a split.
-    n_splits : int
-        Splits that there are.
-    provenance : Provenance
-        Where the models come from.
-    """
+    """Fold models before they are stored, of so many splits, and where they come from."""
 
     models: tuple[FoldModel, ...]
     n_splits: int

@@ -22,7 +22,6 @@ from model2_assets.training.base_models import (
     require_choice,
     require_number,
 )
-from model2_assets.training.data import FeatureMatrix
 from model2_assets.training.resources import usable_cores
 from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_rows
 
@@ -34,21 +33,14 @@ _CHUNK_ROWS = 2048
 
 @dataclass(frozen=True, eq=False)
 class Scaling:
-    """Mean and scale of every feature among train rows.
-
-    Attributes
-    ----------
-    mean : ndarray of shape (n_features,), float64
-        Mean of the values that there are, 0 where there is none.
-    scale : ndarray of shape (n_features,), float64
-        Standard deviation, missing values counting as the mean; 1 for a constant.
-    is_constant : ndarray of shape (n_features,), bool
-        Features that are exactly constant, which get no coefficient.
-    """
+    """Mean and scale of every feature among train rows."""
 
     mean: Floats
+    """Mean of the values that there are, 0 where there is none."""
     scale: Floats
+    """Standard deviation, missing values counting as the mean; 1 for a constant."""
     is_constant: NDArray[np.bool_]
+    """Whether a feature is exactly constant, and so gets no coefficient."""
 
     @classmethod
     def of(cls, sums: ColumnSums) -> "Scaling":
@@ -80,30 +72,20 @@ class RidgeSolution:
     that Ridge needs are sums of products of columns. With the eigendecomposition
     :math:`V D V^\top` of the products of standardized features, the coefficients for a
     penalty :math:`\alpha` are :math:`V (D + \alpha)^{-1} V^\top C^\top y`.
-
-    Attributes
-    ----------
-    scaling : Scaling
-        Means and scales.
-    eigenvalues : ndarray of shape (n_features,), float64
-        D, never negative.
-    directions : ndarray of shape (n_features, n_features), float64
-        V, in columns.
-    projected : ndarray of shape (n_features, n_labels), float64
-        Products of the labels with the features along V.
-    center : ndarray of shape (n_features,), float64
-        Mean of the standardized features, which the intercept makes up for: rounding, unless
-        rows have weights.
-    label_mean : ndarray of shape (n_labels,), float64
-        Mean of each label, 0 without an intercept.
     """
 
     scaling: Scaling
     eigenvalues: Floats
+    """D, never negative."""
     directions: Floats
+    """V, in columns."""
     projected: Floats
+    """Products of the labels with the features along V: shape (n_features, n_labels)."""
     center: Floats
+    """Mean of the standardized features, which the intercept makes up for: rounding, unless
+    rows have weights."""
     label_mean: Floats
+    """Mean of each label, 0 without an intercept."""
 
     @classmethod
     def of(
@@ -162,17 +144,6 @@ class RidgeSolution:
             rows.squares[0] - 2 * moments @ model + (model * (gram @ model)).sum(axis=0)
         )
         return errors
-
-
-@dataclass(frozen=True, eq=False)
-class _ChosenRows:
-    """Some rows of a matrix, copied a few at a time."""
-
-    X: FeatureMatrix
-    rows: NDArray[np.intp]
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]:
-        return self.X[self.rows[rows]]
 
 
 class RidgeTrainer(BaseModelTrainer):
@@ -282,11 +253,10 @@ class RidgeTrainer(BaseModelTrainer):
         return self._solve(data.sums.total(), None, data.feature_names)
 
     def _add_up_and_solve(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
-        X, y = _ChosenRows(data.X, rows), data.y[rows]
-        sums, weighted = add_up_rows(X, y, n_threads=data.n_threads), None
+        sums, weighted = add_up_rows(data.X, data.y, rows, n_threads=data.n_threads), None
         if data.sample_weight is not None:
-            weights = data.sample_weight[rows]
-            weighted = add_up_rows(X, y, weights=weights, n_threads=data.n_threads)
+            weights, n_threads = data.sample_weight, data.n_threads
+            weighted = add_up_rows(data.X, data.y, rows, weights=weights, n_threads=n_threads)
         return self._solve(sums, weighted, data.feature_names)
 
     def _choose_alpha(self, sums: TrainSums) -> float:

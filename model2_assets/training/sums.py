@@ -7,19 +7,30 @@ from dataclasses import dataclass
 from functools import cached_property, reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from model2_assets.training.data import RUN_ROWS, RowBlocks, TrainingData, compact, role_mark
+from model2_assets.training.data import (
+    NEITHER,
+    RUN_ROWS,
+    TEST,
+    TRAIN,
+    FeatureMatrix,
+    RowBlocks,
+    TrainingData,
+    compact,
+    role_mark,
+)
 
 logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
+Blocks = tuple[int, ...]
 
 _ARRAYS = ("gram", "moments", "squares")
 
@@ -34,14 +45,9 @@ class ImputableColumns:
     missing in some of the rows); and a constant. Sums of products of these, made once per
     block of rows, serve every split that trains on the block.
 
-    Attributes
-    ----------
-    shift : ndarray of shape (n_features,), float64
-        What each feature is reduced by; NaN for a feature without any value. The model is
-        the same for any. Near the values rounding is small, and a constant feature that is
-        shifted by its own value is exactly 0.
-    missing : ndarray of shape (n_missing,), intp
-        Ascending positions of the features that have an indicator.
+    `shift` is what each feature is reduced by, NaN for one without any value. The model is the
+    same for any: near the values rounding is small, and a constant feature that is shifted by
+    its own value is exactly 0. `missing` are the features that have an indicator, ascending.
     """
 
     shift: Floats
@@ -104,24 +110,15 @@ class ImputableColumns:
 
 @dataclass(frozen=True, eq=False)
 class ColumnSums:
-    """Sums of products of columns over rows.
-
-    Attributes
-    ----------
-    columns : ImputableColumns
-        The columns.
-    gram : ndarray of shape (n_columns, n_columns), float64
-        Sums of their products with each other.
-    moments : ndarray of shape (n_columns, n_labels), float64
-        Sums of their products with each label.
-    squares : ndarray of shape (n_labels,), float64
-        Sum of squares of each label.
-    """
+    """Sums over rows: of products of columns, of columns with labels, of squares of labels."""
 
     columns: ImputableColumns
     gram: Floats
+    """Shape (n_columns, n_columns)."""
     moments: Floats
+    """Shape (n_columns, n_labels)."""
     squares: Floats
+    """Shape (n_labels,)."""
 
     @classmethod
     def of(
@@ -219,43 +216,19 @@ def _products(
     )
 
 
-class Matrix(Protocol):
-    """Rows of features, of which only slices are ever read."""
-
-    def __getitem__(self, rows: slice, /) -> NDArray[np.float32]: ...
-
-
 def add_up_blocks(
-    X: Matrix,
+    X: FeatureMatrix,
     labels: Floats,
     blocks: RowBlocks,
     *,
     is_wanted: Chosen | None = None,
-    weights: Floats | None = None,
     n_threads: int = 1,
 ) -> dict[int, ColumnSums]:
-    """Add up products of features and labels for every block of rows.
+    """Add up products of features and labels for every block of rows, by ascending block.
 
-    Parameters
-    ----------
-    X : matrix of shape (n_rows, n_features), float32
-        NaN where a feature is missing; read once, a run of dates at a time.
-    labels : ndarray of shape (n_rows, n_labels), float64
-        Labels; the sums of a block are NaN for one that its rows do not have.
-    blocks : RowBlocks
-        Block of every row.
-    is_wanted : ndarray of shape (n_blocks,), bool, optional
-        Blocks to add up; by default all.
-    weights : ndarray of shape (n_rows,), float64, optional
-        What every product of a row is multiplied by.
-    n_threads : int, default 1
-        Runs worked on at once, each on one BLAS thread.
-
-    Returns
-    -------
-    dict of int to ColumnSums
-        By ascending block. Equal to the bit for any `n_threads`, and a block's for any
-        `is_wanted` and any further labels.
+    The features are read once, a run of dates at a time, `n_threads` runs at once. Labels have
+    the shape (n_rows, n_labels); the sums of a block are NaN for one that its rows do not have.
+    Equal to the bit for any `n_threads`, and a block's for any `is_wanted` and further labels.
     """
 
     def add_up(rows: slice) -> list[tuple[int, ColumnSums]]:
@@ -266,13 +239,8 @@ def add_up_blocks(
         if not wanted:
             return []
         features, own_labels = X[rows], labels[rows]
-        own_weights = None if weights is None else weights[rows]
-        found = []
-        for block in wanted:
-            own = compact(np.flatnonzero(ids == block))
-            of_block = None if own_weights is None else own_weights[own]
-            found.append((block, ColumnSums.of(features[own], own_labels[own], of_block)))
-        return found
+        own = {block: compact(np.flatnonzero(ids == block)) for block in wanted}
+        return [(block, ColumnSums.of(features[of], own_labels[of])) for block, of in own.items()]
 
     totals: dict[int, ColumnSums] = {}
     parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
@@ -290,31 +258,36 @@ def _run_slices(runs: NDArray[np.int32]) -> Iterator[slice]:
 
 
 def add_up_rows(
-    X: Matrix, y: Floats, *, weights: Floats | None = None, n_threads: int = 1
+    X: FeatureMatrix,
+    y: Floats,
+    rows: NDArray[np.intp],
+    *,
+    weights: Floats | None = None,
+    n_threads: int = 1,
 ) -> ColumnSums:
-    """Add up all rows, a few at a time; equal to the bit for any number of threads."""
-    everything = RowBlocks(
-        ids=np.zeros(len(y), dtype=np.int32),
-        runs=(np.arange(len(y)) // RUN_ROWS).astype(np.int32),
-    )
-    return add_up_blocks(X, y[:, np.newaxis], everything, weights=weights, n_threads=n_threads)[0]
+    """Add up some rows, a few at a time; equal to the bit for any number of threads."""
+
+    def add_up(some: NDArray[np.intp]) -> ColumnSums:
+        of_rows = None if weights is None else weights[some]
+        return ColumnSums.of(X[some], y[some, np.newaxis], of_rows)
+
+    def add(total: ColumnSums, other: ColumnSums) -> ColumnSums:
+        return ColumnSums.total([total, other])
+
+    parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
+    runs = (rows[start : start + RUN_ROWS] for start in range(0, len(rows), RUN_ROWS))
+    with threadpool_limits(limits=1, user_api="blas"):
+        total: ColumnSums = reduce(add, parallel(joblib.delayed(add_up)(some) for some in runs))
+    return total
 
 
 @dataclass(frozen=True, eq=False)
 class TrainSums:
-    """Sums over the train rows of one split, block by block, and over no others.
-
-    Attributes
-    ----------
-    blocks : mapping of int to ColumnSums
-        Of one label, by block.
-    inner : tuple of pair of tuple of int
-        The train blocks split once more, group by group: those that are clear of a group, and
-        those in it.
-    """
+    """Sums over the train rows of one split, block by block, and over no others."""
 
     blocks: Mapping[int, ColumnSums]
-    inner: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
+    inner: tuple[tuple[Blocks, Blocks], ...]
+    """The train blocks split once more: for every group, those clear of it and those in it."""
 
     def total(self) -> ColumnSums:
         """Return the sums over all train rows."""
@@ -338,21 +311,15 @@ class SplitSums:
 
     Holds labels of all rows, so it stays with the cross-validation loop: a trainer is handed
     what `of_split` returns.
-
-    Attributes
-    ----------
-    sums : mapping of int to ColumnSums
-        Of one label, by block.
-    trains, tests : ndarray of shape (n_blocks, n_splits), bool
-        Whether a split trains on, and tests, the rows of a block.
-    group : ndarray of shape (n_blocks,), int16
-        Test group of the rows of a block.
     """
 
     sums: Mapping[int, ColumnSums]
     trains: Chosen
+    """Shape (n_blocks, n_splits): whether a split trains on the rows of a block."""
     tests: Chosen
+    """Whether it tests them."""
     group: NDArray[np.int16]
+    """Test group of the rows of each block."""
 
     def of_split(self, split_id: int) -> TrainSums:
         """Return the sums over the train rows of a split."""
@@ -362,7 +329,7 @@ class SplitSums:
             inner=tuple(self._inner_blocks(split_id)),
         )
 
-    def _inner_blocks(self, split_id: int) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    def _inner_blocks(self, split_id: int) -> Iterator[tuple[Blocks, Blocks]]:
         """Split the train blocks of a split once more, for every group that leaves some.
 
         A train row is clear of a group if it is a train row of a split that tests the group:
@@ -388,32 +355,19 @@ def add_up_splits(
     known: Mapping[int, ColumnSums] | None = None,
     n_threads: int = 1,
 ) -> SplitSums:
-    """Add up the train rows of splits.
+    """Add up every block of rows that one of the splits trains on; other rows are not read.
 
-    Parameters
-    ----------
-    data : TrainingData
-        Features, labels and roles.
-    split_ids : iterable of int
-        Splits that will be asked for; other rows are not read.
-    known : mapping of int to ColumnSums, optional
-        Sums of the blocks of `data.blocks`, where they are known already.
-    n_threads : int, default 1
-        Runs of dates worked on at once.
-
-    Returns
-    -------
-    SplitSums
-        Sums of every block that one of the splits trains on.
+    Where the sums of the blocks of `data` are `known` already, no row is.
     """
     blocks = data.blocks
     roles = None if blocks is None else _roles_by_block(data, blocks)
     if blocks is None or roles is None:
         # Roles of its own: no other horizon's sums would do.
-        blocks, known = RowBlocks.of(data.index, _own_marks(data)), None
+        marks = [data.group_id - data.group_id.min(), *role_mark(data.roles).T]
+        blocks, known = RowBlocks.of(data.index, marks), None
         roles = _roles_by_block(data, blocks)
         assert roles is not None
-    trains, tests = roles
+    trains, tests = roles == TRAIN, roles == TEST
     if known is None:
         started = time.monotonic()
         known = add_up_blocks(
@@ -429,28 +383,14 @@ def add_up_splits(
     return SplitSums(sums=known, trains=trains, tests=tests, group=group)
 
 
-def _own_marks(data: TrainingData) -> Iterator[NDArray[np.integer]]:
-    yield data.group_id - data.group_id.min()
+def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> NDArray[np.int8] | None:
+    """Return the role of each block in each split; None if a block has several in one."""
+    roles = np.full((blocks.n_blocks, data.n_splits), NEITHER, dtype=np.int8)
+    roles[blocks.ids] = role_mark(data.roles)
     for split_id in range(data.n_splits):
-        yield role_mark(data.roles[:, split_id])
-
-
-def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> tuple[Chosen, Chosen] | None:
-    """Return which splits train on and test each block; None if one does so in part."""
-    sizes = np.bincount(blocks.ids, minlength=blocks.n_blocks)
-    roles = []
-    for rows_of in (data.train_rows, data.test_rows):
-        counts = np.stack(
-            [
-                np.bincount(blocks.ids[rows_of(split_id)], minlength=blocks.n_blocks)
-                for split_id in range(data.n_splits)
-            ],
-            axis=1,
-        )
-        if not ((counts == 0) | (counts == sizes[:, np.newaxis])).all():
+        if (roles[blocks.ids, split_id] != role_mark(data.roles[:, split_id])).any():
             return None
-        roles.append(counts > 0)
-    return roles[0], roles[1]
+    return roles
 
 
 def write_sums(path: Path, sums: Mapping[int, ColumnSums]) -> None:

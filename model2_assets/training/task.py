@@ -66,17 +66,7 @@ class Tables:
         )
 
     def of_horizon(self, horizon: str) -> TrainingData:
-        """Bring the tables together for a horizon.
-
-        Parameters
-        ----------
-        horizon : str
-            Such as ``21d``.
-
-        Returns
-        -------
-        TrainingData
-            The rows with features and a label of the horizon.
+        """Bring the tables together for a horizon, such as ``21d``.
 
         Raises
         ------
@@ -91,18 +81,8 @@ class Tables:
     def sums(self, horizon: str, *, n_threads: int) -> Mapping[int, ColumnSums] | None:
         """Read the sums of a horizon, after adding up those of all horizons if need be.
 
-        Parameters
-        ----------
-        horizon : str
-            Such as ``21d``.
-        n_threads : int
-            Runs of dates worked on at once.
-
-        Returns
-        -------
-        mapping of int to ColumnSums or None
-            By block of `TrainingData.blocks`; the same bits as from the rows of that horizon
-            alone. None where nothing can be kept.
+        They are by block of `TrainingData.blocks`, and the same bits as from the rows of that
+        horizon alone. None where nothing can be kept.
         """
         identity = {"blas_kernel": blas_kernel(), "tables": dict(self.versions)}
         everything = working_files_of(self.features).get(
@@ -182,18 +162,7 @@ class Task:
         region: str,
         execution_lag_days: int = 1,
     ) -> "Task":
-        """Look up the settings of a partition.
-
-        Parameters
-        ----------
-        registry : ModelRegistry
-            The models of the region.
-        partition : Partition
-            Horizon and model.
-        region : str
-            Such as ``us``.
-        execution_lag_days : int, default 1
-            Own bars from a row to its entry.
+        """Look up the settings of a partition among the models of a region.
 
         Raises
         ------
@@ -249,15 +218,7 @@ class Task:
         return self.trainer_class(params=self.params, seed=self.seed)
 
     def training_data(self, tables: Tables) -> TrainingData:
-        """Return what the fits see: rows, features, labels, roles and weights of rows.
-
-        Raises
-        ------
-        StoreError
-            If the splits were made from other features or labels.
-        TrainingError
-            If a value cannot be trained on.
-        """
+        """Return what the fits are made from; see `Tables.of_horizon`."""
         return self.weighted(tables.of_horizon(self.partition.horizon), tables.labels)
 
     def weighted(self, data: TrainingData, labels: pd.DataFrame) -> TrainingData:
@@ -279,17 +240,10 @@ class Task:
     def require_same_settings(self, asset: str, manifest: Manifest) -> None:
         """Refuse stored models of other settings: a fit with these is another model.
 
-        Parameters
-        ----------
-        asset : str
-            ``fitted_models`` or ``final_models``.
-        manifest : Manifest
-            Says what the stored models were trained with.
-
         Raises
         ------
         StoreError
-            Names the settings that differ, and what to materialize again.
+            Names the settings that differ, and the asset to materialize again.
         """
         fitted = {
             "trainer": manifest.trainer,
