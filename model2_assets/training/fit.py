@@ -148,6 +148,9 @@ def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterato
     The next is begun only once a finished one has been taken: what was yielded before a failure
     or an interruption, the caller has dealt with.
     """
+    if n_jobs == 1:
+        yield from (fit() for fit in fits)
+        return
     waiting = deque(fits)
     running: set[Future[FoldModel]] = set()
     with ThreadPoolExecutor(n_jobs) as pool:
