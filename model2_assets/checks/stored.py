@@ -25,16 +25,14 @@ from model2_assets.config.partition import Partition
 from model2_assets.cross_validation.roles import split_ids
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
 from model2_assets.evaluation.scores import score_partition
-from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import (
-    INPUTS,
     data_version_of,
-    data_versions_of,
-    facts_of,
     require_made_from,
     table_digest,
 )
 from model2_assets.storage.models import StoredFoldModels
+from model2_assets.storage.record import Record
 from model2_assets.training import Tables
 from model2_assets.training.nested import stored_nested
 from model2_assets.training.predict import (
@@ -70,6 +68,7 @@ class StoredFiles:
     region: str
     partition: Partition | None = None
     _read: dict[Address, Any] = field(default_factory=dict)
+    _records: dict[Address, Record] = field(default_factory=dict)
 
     @property
     def horizon(self) -> str:
@@ -125,18 +124,15 @@ class StoredFiles:
         addresses = {p.key: Address(self.region, asset, *p) for p in self.partitions}
         return {key: self.load(at) for key, at in addresses.items() if self.store.exists(at)}
 
-    def version(self, asset: str) -> str:
-        """Return the data version of a result."""
-        if PRODUCTS[asset].format == "fold_models":
-            return self.models(asset).manifest.data_version
-        return data_versions_of(**{asset: self.table(asset)})[asset]
-
-    def stated_inputs(self, asset: str) -> Mapping[str, str]:
-        """Return the data versions of what a result says that it was made from."""
-        if PRODUCTS[asset].format == "fold_models":
-            return self.models(asset).manifest.data_versions
-        inputs: Mapping[str, str] = facts_of(self.table(asset)).get(INPUTS, {})
-        return inputs
+    def record(self, asset: str) -> Record:
+        """Return what the store recorded of a result: its version, and those of its inputs."""
+        address = self.address(asset)
+        if address not in self._records:
+            record = self.store.current_version(address)
+            if record is None:
+                raise StoreError(f"{self.store.path(address)}: not there, or not recorded")
+            self._records[address] = record
+        return self._records[address]
 
     def load(self, address: Address) -> Any:
         """Read a result, once."""
@@ -281,8 +277,7 @@ def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
     if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
         yield UNALTERED.outcome(check_unaltered(files.table(asset)))
     if asset in _MADE_FROM:
-        current = {name: files.version(name) for name in _MADE_FROM[asset]}
-        yield MADE_FROM.outcome(check_made_from(asset, files.stated_inputs(asset), current))
+        yield MADE_FROM.outcome(check_made_from(files, asset, _MADE_FROM[asset]))
     if asset in SUBJECTS:
         yield from evaluate(asset, SUBJECTS[asset](files), stored=True)
 
@@ -322,10 +317,10 @@ def check_unaltered(frame: pd.DataFrame) -> Finding:
     return Finding(stated == found, text)
 
 
-def check_made_from(
-    asset: str, made_from: Mapping[str, str], current: Mapping[str, str]
-) -> Finding:
-    """Check that a result states to be made from the data versions that are stored now."""
+def check_made_from(files: StoredFiles, asset: str, names: Sequence[str]) -> Finding:
+    """Check that a result was made from the inputs that are stored now."""
+    made_from = files.record(asset).inputs
+    current = {name: files.record(name).data_version for name in names}
     unknown = sorted(set(current) - set(made_from))
     text = f"made from the stored {', '.join(sorted(current))}"
     if unknown:
@@ -356,8 +351,7 @@ def read_back_predictions(files: StoredFiles) -> CheckOutcome:
     try:
         oof, fitted = files.table(asset), files.models()
         fitted.verify()
-        current = {"fitted_models": fitted.manifest.data_version}
-        found = (check_unaltered(oof), check_made_from(asset, files.stated_inputs(asset), current))
+        found = (check_unaltered(oof), check_made_from(files, asset, ["fitted_models"]))
         problems = [each.description for each in found if not each.passed]
         text = f"{len(oof):,} predictions, {len(fitted)} models: those of the check repeatable"
         return REPRODUCED.outcome(Finding.of(problems, text, {}))

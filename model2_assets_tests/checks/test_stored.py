@@ -22,7 +22,7 @@ from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets_tests.defs.small_region import small_config
 from model2_assets_tests.sample_models import fitted
-from model2_assets_tests.sample_tables import feature_importance, labels, oof_predictions
+from model2_assets_tests.sample_tables import cv_splits, feature_importance, labels, oof_predictions
 
 HOLDS = CheckOutcome("readable", passed=True, description="3 rows keep Labels")
 WARNS = CheckOutcome("same_inputs", passed=False, description="two vintages", severity="warn")
@@ -54,38 +54,44 @@ def test_a_table_that_states_no_version_is_not_trusted() -> None:
     assert "states no data version" in outcome.description
 
 
-@pytest.mark.parametrize(
-    ("inputs", "message"),
-    [
-        ({"labels": table_digest(labels()), "fitted_models": "m1"}, ""),
-        ({"labels": "other", "fitted_models": "m1"}, "made from labels of version other, but"),
-        ({"labels": table_digest(labels())}, "states no version of fitted_models"),
-        ({}, "states no version of fitted_models, labels; materialize oof_predictions again"),
-    ],
-)
-def test_a_table_is_compared_with_what_lies_beside_it(inputs: dict[str, str], message: str) -> None:
-    outcome = check_made_from(
-        "oof_predictions",
-        inputs,
-        {"labels": table_digest(labels()), "fitted_models": "m1"},
-    )
-
-    assert outcome.passed == (not message)
-    assert message in outcome.description
-
-
-def test_models_of_other_splits_are_not_current() -> None:
-    current = {"labels": "l1", "features": "f1", "cv_splits": "s2"}
-
-    assert check_made_from("fitted_models", current, current).passed
-    outcome = check_made_from("fitted_models", {**current, "cv_splits": "s1"}, current)
-    assert not outcome.passed
-    assert "fitted_models was made from cv_splits of version s1" in outcome.description
-
-
 def files(folder: Path, horizon: str | None = None, model: str | None = None) -> StoredFiles:
     partition = Partition(horizon, model) if horizon and model else None
     return StoredFiles(Store(folder), small_config(), "us", partition)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "message"),
+    [
+        ({"labels": table_digest(labels()), "cv_splits": "c1"}, ""),
+        ({"labels": "other", "cv_splits": "c1"}, "made from labels of version other, but"),
+        ({"labels": table_digest(labels())}, "states no version of cv_splits"),
+        ({}, "states no version of cv_splits, labels; materialize oof_predictions again"),
+    ],
+)
+def test_a_table_is_compared_with_what_lies_beside_it(
+    tmp_path: Path, inputs: dict[str, str], message: str
+) -> None:
+    store = Store(tmp_path)
+    store.write(Address("us", "labels"), marked(labels()))
+    splits = with_provenance(cv_splits(), data_version="c1", inputs={})
+    store.write(Address("us", "cv_splits"), splits)
+    oof = marked(oof_predictions(), **inputs)
+    store.write(Address("us", "oof_predictions", "21d", "ridge"), oof)
+
+    finding = check_made_from(
+        files(tmp_path, "21d", "ridge"), "oof_predictions", ["labels", "cv_splits"]
+    )
+
+    assert finding.passed == (not message)
+    assert message in finding.description
+
+
+def test_an_input_that_is_not_recorded_is_named(tmp_path: Path) -> None:
+    address = Address("us", "fitted_models", "21d", "ridge")
+    Store(tmp_path).write(address, fitted())
+
+    with pytest.raises(StoreError, match=r"labels.parquet: not there, or not recorded"):
+        check_made_from(files(tmp_path, "21d", "ridge"), "fitted_models", ["labels"])
 
 
 @pytest.mark.parametrize(
