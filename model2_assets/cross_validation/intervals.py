@@ -26,11 +26,6 @@ class RowIntervals:
     end: NDArray[np.int64]  # of its label end; -1 where it has no label
     n_dates: int
 
-    @property
-    def labelled(self) -> NDArray[np.bool_]:
-        """Whether each row has a label, shape (n_rows,)."""
-        return self.end >= 0
-
 
 def panel_index_of(X: object) -> pd.MultiIndex:
     """Return the (instrument, datetime) index of a frame, a series, or the index itself."""

@@ -32,16 +32,9 @@ def roles_of_own_splitter(
     no train row may be dated on or after the first test date of its split; rows need not
     all be tested; and a row left out is purged before where it is dated earlier and
     reaches a test row, unused otherwise. The group of a row is the first split that tests it,
-    -1 where none does.
-
-    Raises
-    ------
-    ConfigError
-        If the class cannot be imported.
-    CrossValidationError
-        If the class refuses its settings or the rows, yields anything but valid row
-        positions, trains on a row that it tests, does not test every row equally often, or
-        walks forward and trains on the future.
+    -1 where none does. Refused is what yields anything but valid row positions, trains on a row
+    that it tests, does not test every row equally often, or walks forward and trains on the
+    future.
     """
     rows = row_intervals(index, label_end)
     pairs = _yielded_pairs(index, label_end, config)

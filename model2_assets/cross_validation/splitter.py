@@ -53,28 +53,16 @@ class DateGroupsSplit(ABC):
 
     @property
     def n_paths(self) -> int:
-        """Number of recombined histories: how often each tested group is tested."""
-        return int(self.path_ids().max()) + 1
+        """Number of complete recombined histories: how often each tested group is tested."""
+        return int(self.path_table().max()) + 1
 
     def path_table(self) -> IntArray:
         """Return the path that each split gives a part of, for each group that it tests.
 
         The n-th split that tests a group gives that group's part of path n, so with all
         combinations each of the ``C(n_groups - 1, n_test_groups - 1)`` paths has every group
-        once [1]_.
+        once. Integers of shape (n_splits, n_groups); -1 where a split does not test a group.
 
-        Returns
-        -------
-        ndarray of shape (n_splits, n_groups), int64
-            Path ids; -1 where a split does not test a group.
-
-        References
-        ----------
-        .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018,
-           section 12.4.
-
-        Examples
-        --------
         >>> PurgedEmbargoedTimeSeriesSplit(3, n_test_groups=2).path_table().tolist()
         [[0, 0, -1], [1, -1, 0], [-1, 1, 1]]
         """
@@ -159,11 +147,10 @@ class DateGroupsSplit(ABC):
             A `Role`, in Fortran order, so that one split is contiguous.
         """
         calendar = self._calendar(X, label_end, allow_missing=unlabelled == "leave_out")
-        without_label = ~calendar.rows.labelled
-        roles = np.empty((len(without_label), self.n_splits), dtype=np.int8, order="F")
+        roles = np.empty((len(calendar.rows.end), self.n_splits), dtype=np.int8, order="F")
         for split_id, tested in enumerate(self.test_groups):
             roles[:, split_id] = self.roles_of_split(calendar, tested)
-        roles[without_label] = Role.UNUSED
+        roles[calendar.rows.end < 0] = Role.UNUSED
         return roles
 
     def _calendar(
@@ -258,11 +245,6 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
     def n_splits(self) -> int:
         """Number of splits, C(n_groups, n_test_groups)."""
         return comb(self.n_groups, self.n_test_groups)
-
-    @property
-    def n_paths(self) -> int:
-        """Number of complete recombined histories, C(n_groups - 1, n_test_groups - 1)."""
-        return comb(self.n_groups - 1, self.n_test_groups - 1)
 
     @property
     def test_groups(self) -> IntArray:

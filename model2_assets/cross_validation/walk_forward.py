@@ -58,11 +58,6 @@ class WalkForwardSplit(DateGroupsSplit):
     [0] [2 3]
     [0 1 2] [4 5]
     [0 1 2 3 4] [6 7]
-    >>> rolling = WalkForwardSplit(4, window="rolling", train_groups=2)
-    >>> for train, test in rolling.split(index, label_end=label_end):
-    ...     print(train, test)
-    [0 1 2] [4 5]
-    [2 3 4] [6 7]
     """
 
     def __init__(
