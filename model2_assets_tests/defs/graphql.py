@@ -28,6 +28,18 @@ mutation ReexecuteBackfill($reexecutionParams: ReexecutionParams) {
 """The mutation behind "Re-execute from failure" of a backfill."""
 
 
+REEXECUTE_RUN = """
+mutation LaunchRunReexecution($reexecutionParams: ReexecutionParams) {
+  launchRunReexecution(reexecutionParams: $reexecutionParams) {
+    __typename
+    ... on LaunchRunSuccess { run { runId } }
+    ... on PythonError { message }
+  }
+}
+"""
+"""The mutation behind "Re-execute from failure" of a run."""
+
+
 LAUNCH_RUN = """
 mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {
   launchPipelineExecution(executionParams: $executionParams) {
@@ -72,6 +84,15 @@ def launch_backfill(url: str, assets: list[list[str]], partitions: list[str]) ->
         "tags": [],
     }
     return _backfill_id(_ask(url, LAUNCH_BACKFILL, {"backfillParams": params}))
+
+
+def reexecute_run(url: str, run_id: str) -> str:
+    """Launch a failed run once more, as "Re-execute from failure" does, and return its id."""
+    params = {"parentRunId": run_id, "strategy": "FROM_FAILURE"}
+    answer = _ask(url, REEXECUTE_RUN, {"reexecutionParams": params})
+    (result,) = answer["data"].values()
+    assert result["__typename"] == "LaunchRunSuccess", result
+    return str(result["run"]["runId"])
 
 
 def reexecute_failed(url: str, backfill_id: str) -> str:

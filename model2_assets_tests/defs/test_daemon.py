@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,10 @@ import pytest
 from model2_assets.defs.nightly import NIGHT, NIGHTLY
 from model2_assets.market_data import synthetic_panel
 from model2_assets_tests.defs.daemon import DaemonHome, DaemonRun, runs_of, wait_until
+from model2_assets_tests.defs.gate_bench import HERE, QUICK_CONFIG
+from model2_assets_tests.defs.graphql import reexecute_run
 from model2_assets_tests.defs.small_region import NO_DRAWINGS
+from model2_assets_tests.ui.server import served
 
 pytestmark = pytest.mark.end_to_end
 
@@ -149,6 +153,51 @@ def check_next_night_makes_what_was_lost(nights: Nights) -> None:
     assert trained.partition == "21d|ridge"
     assert "leaderboard" in compared.assets
     assert len({run.tags[NIGHT] for run in runs}) == 1
+
+
+def test_night_goes_on_once_a_failed_partition_is_reexecuted(tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    broken.touch()
+    begins = datetime.now(UTC) + timedelta(minutes=1)
+    cron = f"{begins.minute} {begins.hour} * * *"
+    ridge = {
+        "trainer": f"{HERE}:MendableTrainer",
+        "overrides": {"10d": {"broken_while": str(broken)}},
+    }
+    home = DaemonHome(tmp_path / "home")
+    home.configure(
+        {
+            **QUICK_CONFIG,
+            "models": {"ridge": ridge, "xgboost": None},
+            "schedule": {"cron": cron, "timezone": "UTC", "look_every_seconds": 1},
+        }
+    )
+    home.switch_everything_on()
+    log = home.folder / "dev.log"
+
+    def said(text: str) -> bool:
+        return text in log.read_text(encoding="utf-8")
+
+    with served(home) as url, home.instance() as instance:
+        wait_until(
+            lambda: said("what follows training is held back: 10d|ridge: fitted_models is missing"),
+            seconds=PATIENCE,
+            what="a failed partition holds back the comparison",
+        )
+        (failed,) = (run for run in runs_of(instance) if run.status == dg.DagsterRunStatus.FAILURE)
+        broken.unlink()
+        again = reexecute_run(url, failed.run_id)
+        wait_until(
+            lambda: any("leaderboard" in run.assets and run.is_over for run in runs_of(instance)),
+            seconds=PATIENCE,
+            what="the comparison follows the partition that was re-executed",
+        )
+        last, compared = runs_of(instance)[-2:]
+    assert (last.run_id, last.partition) == (again, "10d|ridge")
+    assert {run.status for run in (last, compared)} == {dg.DagsterRunStatus.SUCCESS}
+    # A run that is re-executed belongs to the night of the failed one.
+    assert failed.tags[NIGHT] == last.tags[NIGHT] == compared.tags[NIGHT]
+    assert last.tags[NIGHTLY] == "us"
 
 
 def kill_a_retrain(nights: Nights) -> str:
