@@ -261,6 +261,7 @@ def _open_run(instance: dg.DagsterInstance, region: Region) -> str | None:
 
 
 def _last_ended(instance: dg.DagsterInstance, region: Region) -> str | None:
+    """Return the run of a night that ended last; tags that it is given later change nothing."""
     filters = dg.RunsFilter(tags={NIGHTLY: region.name}, statuses=list(ENDED))
-    found = instance.get_run_records(filters, limit=1, order_by="update_timestamp")
+    found = instance.get_run_records(filters, limit=1, order_by="end_time")
     return found[0].dagster_run.run_id if found else None

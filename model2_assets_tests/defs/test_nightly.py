@@ -302,6 +302,21 @@ def test_nothing_follows_what_is_made_by_hand_at_noon(nights: Nights) -> None:
         assert nights.look() == {}
 
 
+def test_nothing_follows_a_tag_that_an_older_run_is_given_at_noon(nights: Nights) -> None:
+    nights.make_all()
+    nights.begin()
+    older = nights.end(version="1")
+    nights.begin()
+    nights.end(version="1")
+    assert nights.look() == {}
+
+    nights.make("features", version="by hand")
+    nights.instance.add_run_tags(older.run_id, {"seen": "yes"})
+
+    assert nights.look() == {}
+    assert "is over" in nights.said
+
+
 def test_comparison_does_not_mix_what_is_made_by_hand_within_a_night(nights: Nights) -> None:
     nights.make_all()
     nights.night_of_new_data("2")
