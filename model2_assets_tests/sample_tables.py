@@ -7,6 +7,28 @@ from model2_assets.contracts import load_contract
 from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import table_digest, with_provenance
 
+SHARED = (
+    "market_data",
+    "labels",
+    "features",
+    "cv_splits",
+    "leaderboard",
+    "stacking_frame",
+    "region_report",
+)
+"""Assets of which a region has one."""
+
+OF_PARTITIONS = (
+    "fitted_models",
+    "oof_predictions",
+    "oof_paths",
+    "feature_importance",
+    "cv_scores",
+    "final_models",
+    "live_predictions",
+)
+"""Assets of which every partition has one, but for its tear sheet."""
+
 ROWS = (("B", "2024-01-02"), ("A", "2024-01-03"), ("B", "2024-01-03"))
 """In canonical order: by datetime, then instrument."""
 

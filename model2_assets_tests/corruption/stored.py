@@ -22,20 +22,11 @@ from model2_assets.training import (
 from model2_assets.training.models import load_models
 from model2_assets.training.sums import read_sums, write_sums
 from model2_assets_tests import sample_models
-from model2_assets_tests.sample_tables import mark, sample_table
+from model2_assets_tests.sample_tables import SHARED, mark, sample_table
 from model2_assets_tests.training.panels import make_tables
 from model2_assets_tests.training.trainers import ElasticNetTrainer
 
 NET = "model2_assets_tests.training.trainers:ElasticNetTrainer"
-UNPARTITIONED = (
-    "market_data",
-    "labels",
-    "features",
-    "cv_splits",
-    "leaderboard",
-    "stacking_frame",
-    "region_report",
-)
 TRAINERS = {
     "ridge": ("model2_assets.training:RidgeTrainer", RidgeTrainer, {}),
     "xgboost": (
@@ -80,7 +71,7 @@ class StoredFile:
 
 
 def address_of(asset: str, model: str = "ridge", region: str = "us") -> Address:
-    if asset in UNPARTITIONED:
+    if asset in SHARED:
         return Address(region, asset)
     return Address(region, asset, "21d", model)
 

@@ -23,21 +23,13 @@ from model2_assets_tests.defs.small_region import (
     Workbench,
     small_config,
 )
+from model2_assets_tests.sample_tables import OF_PARTITIONS
 
 pytestmark = pytest.mark.end_to_end
 
 KEY = "21d|ridge"
 OOF = Address("us", "oof_predictions", "21d", "ridge")
-RESTORED = (
-    "fitted_models",
-    "oof_predictions",
-    "oof_paths",
-    "feature_importance",
-    "cv_scores",
-    "final_models",
-    "live_predictions",
-    "tear_sheet",
-)
+RESTORED = (*OF_PARTITIONS, "tear_sheet")
 SECOND_NIGHT = {
     "ridge": {"params": {"alpha": 123.0}},
     "xgboost": {"params": SMALL_XGBOOST},

@@ -13,16 +13,8 @@ from model2_assets.storage.data_version import facts_of, table_digest
 from model2_assets.storage.files import TEMPORARY_PREFIX
 from model2_assets.storage.record import Record, document_digest
 from model2_assets_tests.faults.scene import PARTITIONS, REGION, Scene
+from model2_assets_tests.sample_tables import SHARED
 
-SHARED = (
-    "market_data",
-    "labels",
-    "features",
-    "cv_splits",
-    "leaderboard",
-    "stacking_frame",
-    "region_report",
-)
 MEASURED = ("fitted_models", "final_models", "leaderboard", "region_report")
 """Assets whose files state times and memory, so no two runs make the same bytes."""
 
