@@ -127,9 +127,8 @@ def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> p
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [["A", "B", "C"], pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABC"), ["2024-01-02"] * 3)
     >>> daily_ic([1.0, 2.0, 3.0], [10.0, 20.0, 90.0], index)["rank_ic"].tolist()
     [1.0]
     """

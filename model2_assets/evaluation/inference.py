@@ -14,20 +14,10 @@ from model2_assets.errors import Model2Error
 
 @dataclass(frozen=True)
 class MeanInference:
-    """A mean with its standard error.
+    """A mean with its Newey-West standard error; NaN where values do not suffice.
 
-    Attributes
-    ----------
-    mean : float
-        Mean of the values; NaN without any.
-    standard_error : float
-        Newey-West standard error of the mean; NaN where the values do not suffice.
-    t_statistic : float
-        ``mean / standard_error``; NaN where that is undefined.
-    n_dates : int
-        Number of values that are not missing.
-    n_effective : float
-        Number of independent dates that would give the same standard error.
+    `t_statistic` is their ratio, `n_dates` counts the values that are not missing, `n_effective`
+    the independent dates that would give the same standard error.
     """
 
     mean: float
@@ -60,18 +50,13 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
         Daily values in the order of dates; NaN where there is none.
     lag : int
         Dates over which to look for correlation: horizon - 1 at least, and better twice that,
-        since the weights of the largest lags are small.
+        since the weights of the largest lags are small. Model2Error is raised below 0.
 
     Returns
     -------
     MeanInference
         With T no greater than ``lag + 1`` (at most one independent window), or without
         variation, there is no t-statistic.
-
-    Raises
-    ------
-    Model2Error
-        If `lag` is negative or not an integer.
 
     References
     ----------
@@ -144,7 +129,7 @@ def deflated_sharpe_ratio(
         Returns of periods that do not overlap, in any unit. Those that are not finite are
         left out.
     n_trials : int
-        Models among which the best was, or could be, chosen.
+        Models among which the best was, or could be, chosen, 1 or more.
     sharpe_variance : float, optional
         Variance of the trials' Sharpe ratios, per period. Without it, 1 / (T - 1): the
         sampling variance of a Sharpe ratio whose truth is zero. That of a handful of trials
@@ -155,13 +140,8 @@ def deflated_sharpe_ratio(
     -------
     float
         A probability; NaN with fewer than 4 returns, returns that do not vary, or moments so
-        extreme that the approximation has no variance.
-
-    Raises
-    ------
-    Model2Error
-        If `n_trials` is not a positive integer, or `sharpe_variance` is negative or not
-        finite.
+        extreme that the approximation has no variance. Model2Error is raised for other
+        `n_trials`, and for a `sharpe_variance` that is negative or not finite.
 
     References
     ----------
@@ -233,23 +213,12 @@ def _moments(values: NDArray[np.float64]) -> tuple[float, float, float]:
 
 
 def label_overlap_days(horizon: str, *, execution_lag_days: int) -> int:
-    """Return the largest distance of two dates whose labels' windows overlap.
+    """Return the largest distance, in trading days, of two dates whose labels' windows overlap.
 
-    Parameters
-    ----------
-    horizon : str
-        Such as ``21d``.
-    execution_lag_days : int
-        Trading bars from signal to entry.
+    The wait for the entry (`execution_lag_days`, trading bars from signal to entry) counts as part
+    of the window: the lag of standard errors and the gaps between blocks are on the safe side by
+    it.
 
-    Returns
-    -------
-    int
-        Trading days. The wait for the entry counts as part of the window: the lag of
-        standard errors and the gaps between blocks are on the safe side by it.
-
-    Examples
-    --------
     >>> label_overlap_days("21d", execution_lag_days=1)
     21
     """

@@ -218,13 +218,8 @@ def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
 class OOFCorrelation:
     """Correlations between the out-of-fold columns of partitions.
 
-    Attributes
-    ----------
-    matrix : DataFrame of shape (n_partitions, n_partitions), float64
-        Rows and columns are partition keys in the order given. NaN where no date has a
-        correlation.
-    n_rows, n_dates : int
-        Rows that all partitions have, and their dates.
+    `matrix` has partition keys as rows and columns, and NaN where no date has a correlation;
+    `n_rows` and `n_dates` are those that all partitions have.
     """
 
     matrix: pd.DataFrame
@@ -259,9 +254,8 @@ def oof_rank_correlation(oof: Mapping[str, pd.DataFrame]) -> OOFCorrelation:
 
     Examples
     --------
-    >>> index = pd.MultiIndex.from_product(
-    ...     [list("ABC"), pd.to_datetime(["2024-01-02"])], names=["instrument", "datetime"]
-    ... )
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABC"), ["2024-01-02"] * 3)
     >>> columns = {"21d|ridge": [1.0, 2.0, 3.0], "21d|xgboost": [1.0, 3.0, 2.0]}
     >>> oof = {key: pd.DataFrame({"prediction": x}, index=index) for key, x in columns.items()}
     >>> round(oof_rank_correlation(oof).mean_between, 6)

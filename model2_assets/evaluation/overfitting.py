@@ -28,15 +28,9 @@ _ROUNDING = 1e-7
 class BacktestOverfitting:
     """The probability of backtest overfitting, and what it was estimated from.
 
-    Attributes
-    ----------
-    pbo : float
-        Share of the combinations in which the model that was best in sample ranks below the
-        median out of sample. 0.5 is chance.
-    logits : ndarray of shape (n_combinations,), float64
-        Log odds of its relative rank out of sample; negative where it ranks below the median.
-    n_models, n_blocks, n_dates : int
-        Models compared, blocks of dates, and dates in them.
+    `pbo` is the share of the combinations in which the model that was best in sample ranks below
+    the median out of sample (0.5 is chance), `logits`, shape (n_combinations,), the log odds of
+    its relative rank there; `n_dates` counts the dates in the blocks.
     """
 
     pbo: float
@@ -77,13 +71,8 @@ def probability_of_backtest_overfitting(
     -------
     BacktestOverfitting
         Equal performances share their average rank; the first of equally good models counts
-        as the best in sample.
-
-    Raises
-    ------
-    Model2Error
-        If `performance` is not a table of finite numbers with two models or more, or there
-        are too few dates for the blocks.
+        as the best in sample. Model2Error is raised for what is no table of finite numbers with
+        two models or more, or has too few dates for the blocks.
 
     References
     ----------

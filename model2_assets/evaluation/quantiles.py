@@ -240,18 +240,11 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
 class Calibration:
     """Realized labels against predictions.
 
-    Attributes
-    ----------
-    bins : DataFrame of shape (n_bins, 4)
-        By ascending prediction: ``rows`` int64; ``prediction`` and ``label``, the means of
-        the bin's rows in bps; ``standard_error`` of that mean label, bps, NaN where the
-        dates do not suffice.
-    slope : float
-        Of the least squares line of labels on predictions: 1 where predictions are right on
-        average, below 1 where they are too bold, near 0 where they say nothing. NaN where
-        predictions do not vary.
-    slope_standard_error : float
-        Of `slope`.
+    `bins` has by ascending prediction: ``rows`` int64, ``prediction`` and ``label`` (means of the
+    bin's rows, bps) and ``standard_error`` of that label, NaN where the dates do not suffice. The
+    `slope` of the least squares line of labels on predictions is 1 where predictions are right on
+    average, below 1 where they are too bold, near 0 where they say nothing, NaN where they do not
+    vary.
     """
 
     bins: pd.DataFrame

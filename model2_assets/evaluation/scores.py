@@ -140,16 +140,8 @@ def score_partition(
 def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:
     """Return one row per fold, split, path and for all rows, a column per metric.
 
-    Parameters
-    ----------
-    scores : DataFrame of shape (n_scores, n_columns)
-        Scores of one partition.
-
-    Returns
-    -------
-    DataFrame of shape (n_units, 2 + n_metrics)
-        ``scope``, its ``id`` (Int16, missing for all), and the metrics, NaN where a scope has
-        none.
+    Beside the metrics of a partition's scores (NaN where a scope has none) stand ``scope`` and its
+    ``id``, Int16, missing for all rows.
     """
     ids = scores["fold_id"].fillna(scores["split_id"]).fillna(scores["path_id"])
     unit = scores["scope"] + ids.astype("str").where(ids.notna(), "")

@@ -15,17 +15,10 @@ EMPTY_SHARE = 1e-4
 
 @dataclass(frozen=True, eq=False)
 class PopulationStability:
-    """A population stability index and the bins behind it.
+    """A population stability index (NaN where either side has no value) and its bins.
 
-    Attributes
-    ----------
-    index : float
-        The index; NaN where either side has no value.
-    edges : ndarray of shape (n_bins - 1,), float64
-        Inner edges of the bins, ascending, in the unit of the values; a value equal to an
-        edge is in the bin below it.
-    reference, current : ndarray of shape (n_bins,), float64
-        Share of the values of each side in each bin; both add up to 1.
+    `edges`, shape (n_bins - 1,), are the inner edges, ascending; a value equal to an edge is in
+    the bin below it. `reference` and `current`, shape (n_bins,), are each side's shares.
     """
 
     index: float

@@ -22,52 +22,41 @@ def fold_table(scores: pd.DataFrame, oof: pd.DataFrame) -> Table:
     """Return the scores of every fold, with the dates that it tests."""
     dates = oof.index.get_level_values("datetime").to_series()
     tested = dates.groupby(oof["fold_id"].to_numpy()).agg(["min", "max"])
-    rows = [
-        Row((*_dated(fold["id"], *tested.loc[fold["id"], ["min", "max"]]), *cells(fold, OF_FOLDS)))
-        for fold in _scope(scores, "fold")
-    ]
+    units = [(str(fold["id"]), *tested.loc[fold["id"]], fold) for fold in _scope(scores, "fold")]
     (overall,) = _scope(scores, "all")
-    total = (*_dated("All", dates.min(), dates.max()), *cells(overall, OF_FOLDS))
-    return Table(
-        id="scores-by-fold",
-        caption="By fold",
-        columns=(*texts("Fold", "First date", "Last date"), *map(Column.of, OF_FOLDS)),
-        rows=(*rows, Row(total, is_total=True)),
-        note=f"{explained(OF_FOLDS)} A single fold holds few independent windows: its errors are "
-        f"below.",
+    units.append(("All", dates.min(), dates.max(), overall))
+    rows = tuple(
+        Row((name, date(first), date(last), *cells(values, OF_FOLDS)), is_total=name == "All")
+        for name, first, last, values in units
     )
+    columns = (*texts("Fold", "First date", "Last date"), *map(Column.of, OF_FOLDS))
+    note = "A single fold holds few independent windows: its errors are below."
+    return Table("scores-by-fold", "By fold", columns, rows, f"{explained(OF_FOLDS)} {note}")
 
 
 def path_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every complete path, and of the mean over paths."""
     several = has_several_paths(scores)
     (overall,) = _scope(scores, "all")
-    total = ("Mean of predictions" if several else "All", *cells(overall, OF_PATHS))
+    total = Row(("Mean of predictions" if several else "All", *cells(overall, OF_PATHS)), True)
     paths = (
         "A path is one complete history of single predictions; the last line scores their mean, "
         "which no single model makes: averaging flatters."
         if several
         else "With one test group a split there is one path."
     )
-    new = [metric for metric in OF_PATHS if metric not in OF_FOLDS]
-    return Table(
-        id="scores-by-path",
-        caption="By path",
-        columns=(*texts("Path"), *map(Column.of, OF_PATHS)),
-        rows=(*_numbered(scores, "path", OF_PATHS), Row(total, is_total=True)),
-        note=f"{paths} {explained(new)}",
-    )
+    note = f"{paths} {explained(metric for metric in OF_PATHS if metric not in OF_FOLDS)}"
+    columns = (*texts("Path"), *map(Column.of, OF_PATHS))
+    rows = (*_numbered(scores, "path", OF_PATHS), total)
+    return Table("scores-by-path", "By path", columns, rows, note)
 
 
 def split_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every split: of the predictions of one fitted model."""
-    return Table(
-        id="scores-by-split",
-        caption="By split",
-        columns=(*texts("Split"), *map(Column.of, OF_FOLDS)),
-        rows=tuple(_numbered(scores, "split", OF_FOLDS)),
-        note="A split is one fitted model, scored on all groups that it tests.",
-    )
+    columns = (*texts("Split"), *map(Column.of, OF_FOLDS))
+    note = "A split is one fitted model, scored on all groups that it tests."
+    rows = _numbered(scores, "split", OF_FOLDS)
+    return Table("scores-by-split", "By split", columns, rows, note)
 
 
 def cells(values: Mapping[Any, Any], metrics: Iterable[Metric]) -> tuple[str, ...]:
@@ -80,12 +69,9 @@ def _scope(scores: pd.DataFrame, scope: str) -> list[dict[Any, Any]]:
     return wide[wide["scope"] == scope].to_dict("records")
 
 
-def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> list[Row]:
-    return [Row((str(unit["id"]), *cells(unit, metrics))) for unit in _scope(scores, scope)]
-
-
-def _dated(name: object, first: pd.Timestamp, last: pd.Timestamp) -> tuple[str, str, str]:
-    return str(name), date(first), date(last)
+def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> tuple[Row, ...]:
+    units = _scope(scores, scope)
+    return tuple(Row((str(unit["id"]), *cells(unit, metrics))) for unit in units)
 
 
 Caveat = tuple[str, str]
@@ -170,18 +156,11 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         ("Libraries", _settings(manifest.library_versions)),
         *((f"Version of {name}", version) for name, version in versions.items()),
     )
-    folds = tuple(
-        Row(
-            (
-                str(fold.split_id),
-                number(fold.n_train, ",d"),
-                number(fold.n_test, ",d"),
-                number(fold.bytes / 1e3, ",.1f"),
-                fold.digest[:16],
-            )
-        )
-        for fold in manifest.folds
-    )
+    rows = []
+    for fold in manifest.folds:
+        sizes = (number(fold.n_train, ",d"), number(fold.n_test, ",d"))
+        size = number(fold.bytes / 1e3, ",.1f")
+        rows.append(Row((str(fold.split_id), *sizes, size, fold.digest[:16])))
     columns = (
         *texts("Split"),
         Column("Train rows"),
@@ -192,7 +171,7 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
     return Section(
         "provenance",
         "Provenance",
-        (Facts("settings", settings), Table("models", "Fold models", columns, folds)),
+        (Facts("settings", settings), Table("models", "Fold models", columns, tuple(rows))),
         text="The same data versions, settings and libraries give this file again, byte for byte.",
     )
 
