@@ -21,63 +21,27 @@ SUFFIX = ".schema.json"
 
 @dataclass(frozen=True)
 class Column:
-    """What a contract says of one column, or of every column whose name fits a pattern.
+    """What a contract says of one column, or of every column whose name fits a pattern."""
 
-    Attributes
-    ----------
-    name : str
-        Column name, or a regular expression of names.
-    arrow_type : str
-        Arrow type alias on disk, such as ``double`` or ``timestamp[us]``.
-    unit : str
-        Unit of the values, such as ``bps``.
-    description : str
-        What the values mean.
-    nullable : bool
-        Whether a value may be missing.
-    required : bool
-        Whether the column must be there.
-    schema : mapping
-        The JSON Schema of one value.
-    """
-
-    name: str
-    arrow_type: str
+    name: str  # or a regular expression of names
+    arrow_type: str  # alias on disk, such as double or timestamp[us]
     unit: str
     description: str
     nullable: bool
     required: bool
-    schema: Mapping[str, Any]
+    schema: Mapping[str, Any]  # of one value
 
 
 @dataclass(frozen=True)
 class Contract:
-    """One table's contract.
-
-    Attributes
-    ----------
-    name : str
-        Such as ``OOFPredictions``.
-    description : str
-        What a row is.
-    key : tuple of str
-        Columns that identify a row.
-    order : tuple of str
-        Columns that rows are sorted by; empty where the order is free.
-    columns : tuple of Column
-        Columns with fixed names, in their order.
-    patterns : tuple of Column
-        Families of columns, tried in order for names not among `columns`.
-    schema : mapping
-        The whole JSON Schema.
-    """
+    """One table's contract, of that name; the description says what a row is."""
 
     name: str
     description: str
-    key: tuple[str, ...]
-    order: tuple[str, ...]
-    columns: tuple[Column, ...]
-    patterns: tuple[Column, ...]
+    key: tuple[str, ...]  # columns that identify a row
+    order: tuple[str, ...]  # columns that rows are sorted by; empty where that is free
+    columns: tuple[Column, ...]  # with fixed names
+    patterns: tuple[Column, ...]  # of others, tried in order
     schema: Mapping[str, Any]
 
     def column(self, name: str) -> Column | None:
@@ -100,22 +64,7 @@ class Contract:
 
 @cache
 def load_contract(name: str) -> Contract:
-    """Read a contract by name.
-
-    Parameters
-    ----------
-    name : str
-        Such as ``OOFPredictions``.
-
-    Returns
-    -------
-    Contract
-        The parsed contract.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no contract has that name.
+    """Read a contract by name; FileNotFoundError if there is none.
 
     Examples
     --------
@@ -146,13 +95,7 @@ def document_names() -> tuple[str, ...]:
 
 
 def document_schema(name: str) -> Mapping[str, Any]:
-    """Return the JSON Schema of a document, such as ``GateSummary``.
-
-    Raises
-    ------
-    FileNotFoundError
-        If no contract has that name.
-    """
+    """Return the JSON Schema of a document, such as ``GateSummary``."""
     return _schema(name)
 
 

@@ -15,11 +15,6 @@ class SingleUse:
 
     A run within one process keeps the outputs of all its steps in memory till it ends
     (``execute_in_process`` captures them). What it keeps of a taken result is this, empty.
-
-    Parameters
-    ----------
-    value : object
-        The result.
     """
 
     def __init__(self, value: Any) -> None:
@@ -37,11 +32,6 @@ class StoreIOManager(dg.IOManager):
     An unpartitioned asset that reads a partitioned one is handed a dict of the
     partitions that exist, whatever their number. What is not what the instance recorded last
     is told of in the run's log, and no pickle of it is read.
-
-    Parameters
-    ----------
-    store : Store
-        Where the files are.
     """
 
     def __init__(self, store: Store) -> None:

@@ -27,13 +27,7 @@ _UNFINISHED = (
 
 
 def refuse_while_running(instance: dg.DagsterInstance) -> None:
-    """Refuse to roll back while a run may be writing the same results.
-
-    Raises
-    ------
-    StoreError
-        If a run is queued or in progress; names it.
-    """
+    """Refuse to roll back while a run may be writing the same results."""
     runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNFINISHED)), limit=1)
     for run in runs:
         raise StoreError(
@@ -50,11 +44,6 @@ def refuse_unrecorded_pickles(
     What a rollback restores is recorded, and from then on read: the archive alone must not
     decide what that is. Where the instance has no record of such models at all, because
     another one made them, the manifest alone counts.
-
-    Raises
-    ------
-    StoreError
-        Names the kept manifest; nothing has been replaced.
     """
     from model2_assets.training.models import may_read_pickles
 

@@ -1,5 +1,6 @@
 """Whether a table keeps its contract; if not, which column, and which row first."""
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -36,7 +37,12 @@ _PANDAS_NAMES: Mapping[str, str] = {
 }
 
 
-_LIMITS = frozenset(("minimum", "exclusiveMinimum", "maximum", "enum", "pattern", "minLength"))
+_BOUNDS: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
+    "minimum": ("is below", operator.ge),
+    "exclusiveMinimum": ("is not above", operator.gt),
+    "maximum": ("is above", operator.le),
+}
+_LIMITS = frozenset((*_BOUNDS, "enum", "pattern", "minLength"))
 """Keywords of a schema that single values may break."""
 
 
@@ -115,15 +121,10 @@ def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, N
     if not column.nullable and not number:
         found.append(("is missing", missing))
     kept = missing if column.nullable else np.zeros(len(values), dtype=bool)
-    if "minimum" in schema:
-        limit = schema["minimum"]
-        found.append((f"is below {limit}", ~(_holds(values >= limit) | kept)))
-    if "exclusiveMinimum" in schema:
-        limit = schema["exclusiveMinimum"]
-        found.append((f"is not above {limit}", ~(_holds(values > limit) | kept)))
-    if "maximum" in schema:
-        limit = schema["maximum"]
-        found.append((f"is above {limit}", ~(_holds(values <= limit) | kept)))
+    for keyword, (breach, keeps) in _BOUNDS.items():
+        if keyword in schema:
+            limit = schema[keyword]
+            found.append((f"{breach} {limit}", ~(_holds(keeps(values, limit)) | kept)))
     if "enum" in schema:
         allowed = ", ".join(map(str, schema["enum"]))
         found.append((f"is none of {allowed}", ~(np.asarray(values.isin(schema["enum"])) | kept)))

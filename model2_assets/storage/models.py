@@ -88,18 +88,11 @@ class ModelFile:
     chosen_params: Mapping[str, Any] = field(default_factory=dict)  # by the fit itself
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelBytes:
-    """One model that is to be stored: as in `ModelFile`, with its content."""
-
-    split_id: int
-    extension: str
-    data: bytes
-    digest: str
-    n_train: int
-    n_test: int
-    seconds: float
-    chosen_params: Mapping[str, Any]
+def model_file_of(data: bytes, extension: str, kind: ModelKind, **facts: Any) -> ModelFile:
+    """Describe the file of such content, named by its hash; facts are its other fields."""
+    sha256 = hashlib.sha256(data).hexdigest()
+    name = f"{_file_stem(kind, facts['split_id'])}-{sha256[:12]}{extension}"
+    return ModelFile(file=name, sha256=sha256, bytes=len(data), **facts)
 
 
 class StorableModels(Protocol):
@@ -113,8 +106,8 @@ class StorableModels(Protocol):
     def library_versions(self) -> Mapping[str, str]:
         """Version of every distribution that the files depend on."""
 
-    def model_bytes(self) -> Iterator[ModelBytes]:
-        """Yield every model, by ascending split."""
+    def files(self) -> Iterator[tuple[ModelFile, bytes]]:
+        """Yield every model file and its content, by ascending split."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,31 +195,17 @@ def models_digest(digests: Mapping[int, str], *, trainer: str, params: Mapping[s
     return document_digest({"trainer": trainer, "params": dict(params), "models": models})
 
 
-def store_model(folder: UPath, model: ModelBytes, kind: ModelKind = "fold_models") -> ModelFile:
-    """Write one model under its content-hashed name; OSError if it cannot be written."""
-    sha256 = hashlib.sha256(model.data).hexdigest()
-    name = f"{_file_stem(kind, model.split_id)}-{sha256[:12]}{model.extension}"
-    write_atomically(folder / name, model.data)
-    return ModelFile(
-        split_id=model.split_id,
-        file=name,
-        sha256=sha256,
-        bytes=len(model.data),
-        digest=model.digest,
-        n_train=model.n_train,
-        n_test=model.n_test,
-        seconds=model.seconds,
-        chosen_params=dict(model.chosen_params),
-    )
-
-
 def store_models(folder: UPath, models: StorableModels) -> Manifest:
     """Write all model files of a manifest, and return it; the folder's own is not replaced yet."""
-    kind = models.provenance.kind
-    files = tuple(store_model(folder, model, kind) for model in models.model_bytes())
+    files = []
+    for file, data in models.files():
+        write_atomically(folder / file.file, data)
+        files.append(file)
     if not files:
         raise StoreError(f"{folder}: no fold model to store; train the model first")
-    return Manifest.of(models.provenance, folds=files, library_versions=models.library_versions)
+    return Manifest.of(
+        models.provenance, folds=tuple(files), library_versions=models.library_versions
+    )
 
 
 def save_fold_models(folder: UPath, models: StorableModels) -> Manifest:

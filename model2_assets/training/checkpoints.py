@@ -19,11 +19,11 @@ from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage.files import write_atomically
-from model2_assets.storage.models import ModelFile, read_model, store_model
+from model2_assets.storage.models import ModelFile, read_model
 from model2_assets.storage.record import checked_json, document_digest, read_checked_json
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.model_registry import code_state
-from model2_assets.training.models import model_bytes
+from model2_assets.training.models import model_file
 from model2_assets.training.resources import blas_kernel
 
 logger = logging.getLogger(__name__)
@@ -168,7 +168,8 @@ class KeptFolds:
         key = self._key(model.split_id)
         path = self.folder / f"{key}.json"
         try:
-            file = store_model(UPath(self.folder), model_bytes(model))
+            file, data = model_file(model)
+            write_atomically(UPath(self.folder / file.file), data)
             text = checked_json({"key": key, "model": asdict(file)})
             write_atomically(UPath(path), text.encode())
         except Exception as error:  # no copy is worth a result

@@ -15,11 +15,11 @@ from threadpoolctl import threadpool_limits
 
 from model2_assets.config import ExecutionConfig
 from model2_assets.errors import TrainingError
-from model2_assets.storage.models import ModelBytes, Provenance, models_digest
+from model2_assets.storage.models import ModelFile, Provenance, models_digest
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, SplitView
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import TrainingData, hash_row_order, row_name
-from model2_assets.training.models import installed_versions, model_bytes
+from model2_assets.training.models import installed_versions, model_file
 from model2_assets.training.resources import (
     ResourceUsage,
     blas_kernel,
@@ -232,9 +232,10 @@ class FittedModels:
         """Version of every distribution that the stored files will depend on."""
         return installed_versions(self.models[0].trainer.libraries) if self.models else {}
 
-    def model_bytes(self) -> Iterator[ModelBytes]:
+    def files(self) -> Iterator[tuple[ModelFile, bytes]]:
         """Yield the models as the store takes them, by ascending split."""
-        return map(model_bytes, sorted(self.models, key=lambda model: model.split_id))
+        for model in sorted(self.models, key=lambda model: model.split_id):
+            yield model_file(model, self.provenance.kind)
 
 
 def kept_folds_of(

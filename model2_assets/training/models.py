@@ -15,10 +15,10 @@ from model2_assets.config.load import load_object
 from model2_assets.errors import ConfigError, StoreError
 from model2_assets.storage.models import (
     MANIFEST_NAME,
-    ModelBytes,
     ModelFile,
     ModelKind,
     StoredFoldModels,
+    model_file_of,
 )
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 
@@ -30,18 +30,21 @@ OWN_TRAINERS = frozenset(
 logger = logging.getLogger(__name__)
 
 
-def model_bytes(model: FoldModel) -> ModelBytes:
+def model_file(model: FoldModel, kind: ModelKind = "fold_models") -> tuple[ModelFile, bytes]:
     """Return a fitted model as the store takes it."""
-    return ModelBytes(
+    data = model.trainer.to_bytes()
+    file = model_file_of(
+        data,
+        model.trainer.file_extension,
+        kind,
         split_id=model.split_id,
-        extension=model.trainer.file_extension,
-        data=model.trainer.to_bytes(),
         digest=model.trainer.digest(),
         n_train=model.n_train,
         n_test=model.n_test,
         seconds=model.seconds,
         chosen_params=dict(model.trainer.chosen_params()),
     )
+    return file, data
 
 
 def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
