@@ -84,8 +84,6 @@ class Check:
 
     Attributes
     ----------
-    name : str
-        Its name, and that of its predicate.
     promise : str
         One sentence on what holds where it passes; settings in braces are filled in by
         `checks_of`.
@@ -95,13 +93,15 @@ class Check:
         Whether it looks at a candidate before it is published, at what is on disk, or at both.
     rejects : bool
         Whether its failure at level ``error`` keeps a candidate from being published.
+    name : str
+        Its name, and that of its predicate.
     """
 
-    name: str
     promise: str
     level: Severity = "error"
     when: When = "both"
     rejects: bool = True
+    name: str = ""
 
     @property
     def blocking(self) -> bool:
@@ -121,48 +121,52 @@ class Check:
 
 
 STORED = Check(
-    "stored",
     "What is on disk can be read, keeps its contract, was made from what lies beside it, and still "
     "passes every check that needs no refit.",
     when="stored",
+    name="stored",
 )
 """The one verdict on an asset of all that can be evaluated on what is on disk."""
 
-READABLE = Check("readable", "The file is there, undamaged, and keeps its contract.", when="stored")
-RECORDED = Check("recorded", "It is what was recorded when it was published.", when="stored")
-UNALTERED = Check(
-    "unaltered", "Its values have the data version that its file states.", when="stored"
-)
-MADE_FROM = Check("made_from", "It was made from what is stored beside it.", when="stored")
 REPRODUCED = Check(
-    "stored_models_reproduce_oof",
     "The fold models on disk predict, to the bit, what is stored; a run that makes the predictions "
     "asks the models before it publishes (`repeatable`), and here reads back.",
     when="stored",
+    name="stored_models_reproduce_oof",
 )
 
-_CONTRACT = Check("contract", "Names, types, ranges, key and order of {contract}.", when="before")
-_FINITE = Check("finite", "Every prediction is a finite number.")
-_RANGE = Check("range", "Within ±{checks.prediction_bps:g} bps, without any clipping.")
-_REPORT = (
-    Check("complete", "Every section, table and chart is there, once.", when="before"),
-    Check(
-        "self_contained",
-        "The file opens offline: it fetches nothing and runs nothing.",
-        when="before",
+ON_DISK: Mapping[str, str] = {
+    "readable": "The file is there, undamaged, and keeps its contract.",
+    "recorded": "It is what Dagster recorded when it was published.",
+    "unaltered": "Its values have the data version that its file states.",
+    "made_from": "It was made from what is stored beside it.",
+    "evaluated": "Nothing that its checks need is missing or damaged.",
+}
+"""What `STORED` looks at of any asset, before its own checks; all of them are errors."""
+
+_CONTRACT = Check("Names, types, ranges, key and order of {contract}.", when="before")
+_FINITE = Check("Every prediction is a finite number.")
+_RANGE = Check("Within ±{checks.prediction_bps:g} bps, without any clipping.")
+_REPORT = {
+    "complete": Check("Every section, table and chart is there, once.", when="before"),
+    "self_contained": Check(
+        "The file opens offline: it fetches nothing and runs nothing.", when="before"
     ),
-    Check("size", "The file stays below 5 MB.", when="before"),
-)
+    "size": Check("The file stays below 5 MB.", when="before"),
+}
+
+
+def _named(**checks: Check) -> tuple[Check, ...]:
+    return tuple(replace(check, name=name) for name, check in checks.items())
+
 
 CATALOGUE: Mapping[str, tuple[Check, ...]] = {
-    "market_data": (
-        _CONTRACT,
-        Check(
-            "fresh",
-            "The last session is {age} Mondays to Fridays old (`market_data.max_age_weekdays`).",
+    "market_data": _named(
+        contract=_CONTRACT,
+        fresh=Check(
+            "The last session is {age} Mondays to Fridays old (`market_data.max_age_weekdays`)."
         ),
-        Check(
-            "history_unchanged",
+        history_unchanged=Check(
             "Past closes are those of the last run, none vanished, none was inserted; a split, one "
             "factor for all past closes of an instrument, is named and allowed, and so are "
             "adjusted closes that were adjusted anew.",
@@ -170,67 +174,57 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             when="before",
         ),
     ),
-    "labels": (
-        _CONTRACT,
-        Check(
-            "consistent",
+    "labels": _named(
+        contract=_CONTRACT,
+        consistent=Check(
             "Every horizon, rows of the universe only, a label end exactly where there is a label, "
-            "and no earlier than the bar at which the position ends.",
+            "and no earlier than the bar at which the position ends."
         ),
     ),
-    "features": (
-        _CONTRACT,
-        Check(
-            "consistent",
-            "At least one feature and row, rows of the universe only, nothing infinite.",
+    "features": _named(
+        contract=_CONTRACT,
+        consistent=Check(
+            "At least one feature and row, rows of the universe only, nothing infinite."
         ),
-        Check(
-            "lookahead_control",
+        lookahead_control=Check(
             "Recomputed on history that ends at each of {checks.lookahead_control_dates} sampled "
-            "dates, features are the same to the bit, so they use nothing that comes later.",
+            "dates, features are the same to the bit, so they use nothing that comes later."
         ),
     ),
-    "cv_splits": (
-        _CONTRACT,
-        Check(
-            "no_label_overlap",
+    "cv_splits": _named(
+        contract=_CONTRACT,
+        no_label_overlap=Check(
             "No train row's label interval touches a test row's; counted from the labels by an "
             "interval sweep, not by the splitter. Purged per horizon, the intervals are those of "
-            "the horizon's own labels.",
+            "the horizon's own labels."
         ),
-        Check(
-            "minimum_samples",
+        minimum_samples=Check(
             "At least {cross_validation.min_samples} labelled rows in train and test of every "
-            "split, for every horizon.",
+            "split, for every horizon."
         ),
     ),
-    "fitted_models": (Check("complete", "A fitted model for every split."),),
-    "oof_predictions": (
-        _CONTRACT,
-        Check(
-            "coverage",
+    "fitted_models": _named(complete=Check("A fitted model for every split.")),
+    "oof_predictions": _named(
+        contract=_CONTRACT,
+        coverage=Check(
             "Every row with features and a label, exactly once; under a walk-forward or a splitter "
-            "of your own, every such row that is tested.",
+            "of your own, every such row that is tested."
         ),
-        _FINITE,
-        _RANGE,
-        Check(
-            "determinism",
+        finite=_FINITE,
+        range=_RANGE,
+        determinism=Check(
             "Refitting the model of one split from the stored inputs gives the same predictions.",
             when="before",
         ),
-        Check(
-            "repeatable",
+        repeatable=Check(
             "The stored fold models, read and asked once more, predict the same to the bit.",
             when="before",
         ),
-        Check(
-            "rank_ic_plausible",
+        rank_ic_plausible=Check(
             "The mean rank IC is not above {checks.rank_ic_warn:g}, where a leak is suspected.",
             level="warn",
         ),
-        Check(
-            "oof_drift",
+        oof_drift=Check(
             "Rows that were predicted before are predicted alike: mean per-date rank correlation "
             "of at least {checks.oof_drift_rank_correlation:g}, differences of at most "
             "{checks.oof_drift_bps:g} bps.",
@@ -238,91 +232,79 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             when="before",
         ),
     ),
-    "oof_paths": (
-        _CONTRACT,
-        _FINITE,
-        _RANGE,
-        Check("predictions_per_row", "Every row has one prediction on every path."),
-        Check(
-            "paths_complete",
-            "Every path has every row once, from the split that the splitter puts there.",
+    "oof_paths": _named(
+        contract=_CONTRACT,
+        finite=_FINITE,
+        range=_RANGE,
+        predictions_per_row=Check("Every row has one prediction on every path."),
+        paths_complete=Check(
+            "Every path has every row once, from the split that the splitter puts there."
         ),
-        Check(
-            "mean_is_oof",
-            "The mean of a row's predictions is what oof_predictions holds, to the bit.",
+        mean_is_oof=Check(
+            "The mean of a row's predictions is what oof_predictions holds, to the bit."
         ),
     ),
-    "nested_oof": (
-        _CONTRACT,
-        _FINITE,
-        _RANGE,
-        Check("nested_coverage", "Every train row of every outer fold, exactly once."),
-        Check(
-            "no_label_overlap",
+    "nested_oof": _named(
+        contract=_CONTRACT,
+        finite=_FINITE,
+        range=_RANGE,
+        nested_coverage=Check("Every train row of every outer fold, exactly once."),
+        no_label_overlap=Check(
             "No train row of a nested model has a label interval that touches one of the two folds "
-            "it leaves out; counted from the labels by an interval sweep.",
+            "it leaves out; counted from the labels by an interval sweep."
         ),
     ),
-    "feature_importance": (
-        _CONTRACT,
-        Check("every_feature", "A row for every feature that the models were given."),
+    "feature_importance": _named(
+        contract=_CONTRACT,
+        every_feature=Check("A row for every feature that the models were given."),
     ),
-    "cv_scores": (
-        _CONTRACT,
-        Check("scores_current", "Every score is that of the stored predictions.", when="stored"),
+    "cv_scores": _named(
+        contract=_CONTRACT,
+        scores_current=Check("Every score is that of the stored predictions.", when="stored"),
     ),
-    "final_models": (
-        Check(
-            "complete",
+    "final_models": _named(
+        complete=Check(
             "One model, trained on every row with features and a label; the rows are found once "
-            "more by a join of the two tables.",
+            "more by a join of the two tables."
         ),
     ),
-    "live_predictions": (
-        _CONTRACT,
-        Check(
-            "coverage",
+    "live_predictions": _named(
+        contract=_CONTRACT,
+        coverage=Check(
             "Every live row once and no other; they are found once more from the labels and the "
-            "exit date of every row.",
+            "exit date of every row."
         ),
-        Check("newest_date", "The last date of the market data is predicted."),
-        _FINITE,
-        _RANGE,
-        Check(
-            "resembles_oof",
+        newest_date=Check("The last date of the market data is predicted."),
+        finite=_FINITE,
+        range=_RANGE,
+        resembles_oof=Check(
             "The population stability index against out-of-fold predictions is not above "
             "{checks.psi_warn:g}, or not above 95% of these predictions' own stretches of as many "
             "dates.",
             level="warn",
         ),
     ),
-    "tear_sheet": _REPORT,
-    "leaderboard": (
-        _CONTRACT,
-        Check("board_current", "It shows the stored predictions.", level="warn", when="stored"),
-        Check(
-            "scores_complete",
-            "Every fold and split of every partition that is there has its scores.",
+    "tear_sheet": _named(**_REPORT),
+    "leaderboard": _named(
+        contract=_CONTRACT,
+        board_current=Check("It shows the stored predictions.", level="warn", when="stored"),
+        scores_complete=Check(
+            "Every fold and split of every partition that is there has its scores."
         ),
-        Check(
-            "same_inputs",
-            "All partitions were made from the same labels, features and splits.",
-            level="warn",
+        same_inputs=Check(
+            "All partitions were made from the same labels, features and splits.", level="warn"
         ),
-        Check(
-            "rank_ic_held",
+        rank_ic_held=Check(
             "No rank IC fell by more than its standard error since the leaderboard before.",
             level="warn",
             when="before",
         ),
-        Check(
-            "partitions_current",
+        partitions_current=Check(
             "No partition is missing, or made from what has changed since.",
             level="warn",
             when="before",
         ),
-        Check(
-            "within_budget",
+        within_budget=Check(
             "All steps together take less than {checks.hours:g} hours, none more than "
             "{checks.rss_gb:g} GB of memory, and all fold models together less than "
             "{checks.models_mb:g} MB; 80% of any of these warns. What is beyond is published all "
@@ -330,23 +312,21 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             rejects=False,
         ),
     ),
-    "stacking_frame": (
-        _CONTRACT,
-        Check(
-            "complete",
+    "stacking_frame": _named(
+        contract=_CONTRACT,
+        complete=Check(
             "Every prediction and every label is in its own row, each row once; compared by "
-            "position and by a table of dates and instruments, not by the join's keys.",
+            "position and by a table of dates and instruments, not by the join's keys."
         ),
-        Check("same_inputs", "All columns were made from the labels, features and splits at hand."),
-        Check("columns", "Every model and horizon has its column.", level="warn"),
-        Check(
-            "side_by_side",
+        same_inputs=Check("All columns were made from the labels, features and splits at hand."),
+        columns=Check("Every model and horizon has its column.", level="warn"),
+        side_by_side=Check(
             "Columns of all horizons may be stacked side by side: splits are purged with the "
             "longest label of a row.",
             level="warn",
         ),
     ),
-    "region_report": _REPORT,
+    "region_report": _named(**_REPORT),
 }
 """The checks of every asset, in the order in which they are evaluated and shown."""
 
@@ -405,17 +385,20 @@ def evaluate(asset: str, subject: object, *, stored: bool = False) -> Iterator[C
     for check in CATALOGUE[asset]:
         if check.when != left_out:
             predicate = getattr(subject, check.name)
-            finding = predicate(PRODUCTS[asset].contract) if check is _CONTRACT else predicate()
+            finding = (
+                predicate(PRODUCTS[asset].contract) if check.name == "contract" else predicate()
+            )
             yield check.outcome(finding)
 
 
 def markdown_table(config: Model2Config, region: str) -> str:
     """Return the checks as a table in Markdown, a line for each asset, as the README has it."""
-    contract = replace(_CONTRACT, promise=_CONTRACT.promise.format(contract="its contract"))
+    text = _CONTRACT.promise.format(contract="its contract")
+    contract = replace(_CONTRACT, promise=text, name="contract")
     rows: dict[str, tuple[Check, ...]] = {"all": (STORED,), "all tables": (contract,)}
     for asset in CATALOGUE:
         checks = checks_of(asset, config, region)
-        rows[f"`{asset}`"] = tuple(check for check in checks if check.name != contract.name)
+        rows[f"`{asset}`"] = tuple(check for check in checks if check.name != "contract")
     rows["`oof_predictions`"] += (REPRODUCED,)
     lines = ["| asset | checks (error level unless said otherwise) |", "| --- | --- |"]
     for asset, checks in rows.items():

@@ -256,11 +256,7 @@ class PathsChecks(PredictionChecks):
         text = f"{n_paths} paths, each with all {n_rows:,} rows once"
         if problems:
             text = "; ".join([*problems, "materialize cv_splits and fitted_models again"])
-        sizes = {
-            "paths": n_paths,
-            "incomplete_paths": incomplete.size,
-            "misplaced": misplaced,
-        }
+        sizes = {"paths": n_paths, "incomplete_paths": incomplete.size, "misplaced": misplaced}
         return Finding(not problems and n_paths > 0, text, sizes)
 
     def _misplaced(self) -> int:

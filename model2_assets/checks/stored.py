@@ -8,12 +8,10 @@ import pandas as pd
 
 from model2_assets.checks import inputs, models, predictions, summary
 from model2_assets.checks.catalogue import (
-    MADE_FROM,
-    READABLE,
-    RECORDED,
+    ON_DISK,
     REPRODUCED,
     STORED,
-    UNALTERED,
+    Check,
     CheckOutcome,
     Finding,
     evaluate,
@@ -26,11 +24,7 @@ from model2_assets.cross_validation.roles import split_ids
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import (
-    data_version_of,
-    require_made_from,
-    table_digest,
-)
+from model2_assets.storage.data_version import data_version_of, require_made_from, table_digest
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.record import Record
 from model2_assets.training import Tables
@@ -227,9 +221,7 @@ SUBJECTS: Mapping[str, Callable[[StoredFiles], object]] = {
         files.table("features"), files.table("market_data"), files.settings.features, files.limits
     ),
     "cv_splits": lambda files: inputs.SplitsChecks(
-        files.table("cv_splits"),
-        files.table("labels"),
-        files.settings.cross_validation.min_samples,
+        files.table("cv_splits"), files.table("labels"), files.settings.cross_validation.min_samples
     ),
     "fitted_models": lambda files: models.FoldModelsChecks(
         [fold.split_id for fold in files.models().manifest.folds],
@@ -263,8 +255,7 @@ def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
         try:
             outcomes.extend(_outcomes(files, asset))
         except Exception as error:
-            finding = _failure(error, "cannot be evaluated")
-            outcomes.append(CheckOutcome("evaluated", finding.passed, finding.description))
+            outcomes.append(_on_disk("evaluated", _failure(error, "cannot be evaluated")))
     return tuple(outcomes)
 
 
@@ -273,13 +264,17 @@ def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
     if files.store.attestation(address) is not None:
         difference = files.store.difference_from_record(address, files.load(address))
         text = difference or "as it was recorded when it was published"
-        yield RECORDED.outcome(Finding(difference is None, text))
+        yield _on_disk("recorded", Finding(difference is None, text))
     if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
-        yield UNALTERED.outcome(check_unaltered(files.table(asset)))
+        yield _on_disk("unaltered", check_unaltered(files.table(asset)))
     if asset in _MADE_FROM:
-        yield MADE_FROM.outcome(check_made_from(files, asset, _MADE_FROM[asset]))
+        yield _on_disk("made_from", check_made_from(files, asset, _MADE_FROM[asset]))
     if asset in SUBJECTS:
         yield from evaluate(asset, SUBJECTS[asset](files), stored=True)
+
+
+def _on_disk(name: str, finding: Finding) -> CheckOutcome:
+    return Check(ON_DISK[name], name=name).outcome(finding)
 
 
 def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
@@ -299,8 +294,8 @@ def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
                 files.store.verify(address)
             text = f"{len(files.table(asset)):,} rows keep {address.product.contract}"
     except Exception as error:
-        return READABLE.outcome(_failure(error))
-    return READABLE.outcome(Finding(True, text))
+        return _on_disk("readable", _failure(error))
+    return _on_disk("readable", Finding(True, text))
 
 
 def check_unaltered(frame: pd.DataFrame) -> Finding:

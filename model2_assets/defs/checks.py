@@ -65,11 +65,7 @@ def _reproduced_check(region: Region) -> dg.AssetChecksDefinition:
         ],
     )
     def stored_models_reproduce_oof(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
-        from model2_assets.checks.stored import (
-            StoredFiles,
-            read_back_predictions,
-            reproduce_stored,
-        )
+        from model2_assets.checks.stored import StoredFiles, read_back_predictions, reproduce_stored
 
         with core_call(context):
             partition = Partition.parse(context.partition_key)
@@ -99,12 +95,7 @@ def _stored_check(region: Region, *, partitioned: bool) -> dg.AssetChecksDefinit
         can_subset=True,
     )
     def stored(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-        from model2_assets.checks.stored import (
-            StoredFiles,
-            evaluate_stored,
-            read_back,
-            verdict_of,
-        )
+        from model2_assets.checks.stored import StoredFiles, evaluate_stored, read_back, verdict_of
 
         partition = Partition.parse(context.partition_key) if partitioned else None
         store = region.store.attested_by(EventLog(context.instance))

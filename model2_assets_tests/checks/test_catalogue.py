@@ -117,7 +117,7 @@ def test_every_promise_is_a_sentence_without_open_braces(asset: str) -> None:
 
 
 def test_an_outcome_has_name_and_level_of_its_check() -> None:
-    check = Check("range", "Within limits.", level="warn", rejects=False)
+    check = Check("Within limits.", level="warn", rejects=False, name="range")
 
     assert check.outcome(Finding(False, "too large", {"rows": 3})) == CheckOutcome(
         "range",
@@ -128,8 +128,8 @@ def test_an_outcome_has_name_and_level_of_its_check() -> None:
         values={"rows": 3},
     )
     doubt = Finding(False, "rounding", only_warns=True)
-    assert Check("determinism", "Equal.").outcome(doubt).severity == "warn"
-    assert Check("determinism", "Equal.").outcome(Finding(False, "other")).severity == "error"
+    assert Check("Equal.", name="determinism").outcome(doubt).severity == "warn"
+    assert Check("Equal.", name="determinism").outcome(Finding(False, "other")).severity == "error"
 
 
 def test_the_readme_shows_the_catalogue() -> None:
