@@ -144,8 +144,8 @@ _METRICS = (
     Metric("hit_rate", "hit rate", ".2%", "folds paths",
            "share of rows whose prediction has the label's sign, where neither is 0", "every"),
     Metric("decile_spread_bps", "spread", "+.1f", "paths ranking scores",
-           "mean label of the top quantile less that of the bottom one, gross of costs",
-           "history", "bps"),
+           "mean label of the top quantile less that of the bottom one, per window of the horizon, "
+           "gross of costs", "history", "bps"),
     Metric("top_quantile_turnover", "turnover", ".1%", "ranking scores",
            "share of the top quantile's names replaced from one date to the next", unit="a date"),
     Metric("deflated_sharpe", "DSR", ".2f", "paths ranking details",
