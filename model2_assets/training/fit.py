@@ -277,13 +277,8 @@ def fit_every_split(
     if not left:
         return tuple(models)
     n_threads = execution.n_jobs or usable_cores()
-    n_jobs = fit_n_jobs_to_memory(
-        min(execution.n_jobs or max(1, n_threads // task.n_threads), len(left)),
-        n_rows=data.n_rows,
-        n_features=len(data.feature_names),
-        max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
-    )
+    wanted = min(execution.n_jobs or max(1, n_threads // task.n_threads), len(left))
+    n_jobs = fits_at_once(wanted, task, data, execution)
     logger.info(
         "%s: fitting %d splits, %d at once, on %s rows × %d features",
         task.partition.key,
@@ -317,6 +312,17 @@ def fit_every_split(
             elapsed_s / n_fitted * (data.n_splits - len(models)),
         )
     return tuple(sorted(models, key=lambda model: model.split_id))
+
+
+def fits_at_once(wanted: int, task: Task, data: TrainingData, execution: ExecutionConfig) -> int:
+    """Return how many fits at once memory allows, up to as many as are wanted; at least one."""
+    return fit_n_jobs_to_memory(
+        wanted,
+        n_rows=data.n_rows,
+        n_features=len(data.feature_names),
+        max_rss_gb=execution.max_rss_gb,
+        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
+    )
 
 
 def provenance_of(

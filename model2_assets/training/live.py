@@ -25,10 +25,10 @@ from model2_assets.training.data import (
     refuse_infinity,
     take_rows,
 )
-from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
+from model2_assets.training.fit import FittedModels, fit_all_rows, fits_at_once, provenance_of
 from model2_assets.training.models import load_model
 from model2_assets.training.predict import predict_rows
-from model2_assets.training.resources import fit_n_jobs_to_memory, measure_resources, usable_cores
+from model2_assets.training.resources import measure_resources, usable_cores
 from model2_assets.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -91,14 +91,7 @@ def assemble_labelled_rows(
 def _fit(
     task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
 ) -> FoldModel:
-    # One fit can only be refused: there is no number of concurrent ones to lower.
-    fit_n_jobs_to_memory(
-        1,
-        n_rows=data.n_rows,
-        n_features=len(data.feature_names),
-        max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
-    )
+    fits_at_once(1, task, data, execution)  # one can only be refused
     logger.info(
         "%s: fitting the final model on %s rows × %d features",
         task.partition.key,
