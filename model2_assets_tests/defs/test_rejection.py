@@ -71,7 +71,7 @@ def test_failed_fit_names_the_fold_and_leaves_everything_in_place(bench: Workben
     runs = bench.with_config(with_ridge("BrokenTrainer")).retrain(horizons=("21d",))
 
     (failure,) = runs[1].failures
-    assert re.search(r"fold \d .*no fit today", failure)
+    assert re.search(r"split \d .*no fit today", failure)
     training = {name: data for name, data in before.items() if "21d" in name}
     assert {name: files_of(bench)[name] for name in training} == training
 
@@ -100,7 +100,7 @@ def test_too_small_folds_fail_before_any_training(bench: Workbench) -> None:
     assert [run.name for run in runs] == ["us preparation"]
     (failure, *_) = runs[0].failures
     assert "check minimum_samples" in failure
-    assert "split 0" in failure or "fold 0" in failure
+    assert "split 0" in failure
     assert not (bench.store.base / "us" / "fitted_models").exists()
 
 
