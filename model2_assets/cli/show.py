@@ -10,7 +10,7 @@ from rich.table import Table
 
 from model2_assets.config import RegionConfig
 from model2_assets.evaluation.leaderboard import has_path_range, times_of
-from model2_assets.evaluation.metrics import METRICS, MISSING, PBO_WITHHELD, explained
+from model2_assets.evaluation.metrics import METRICS, MISSING, PBO_WITHHELD, explained, metrics_of
 from model2_assets.evaluation.scores import overall_scores
 from model2_assets.storage import Address, Store
 from model2_assets.storage.record import Record
@@ -43,12 +43,11 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     Units stand in the headings. Paths are left out where there is one, and so is what is not
     known of any partition: the change of rank IC, and when models were trained.
     """
+    several_paths = has_path_range(board)
     metrics = [
         metric
-        for metric in METRICS.values()
-        if _ON_PAGE & set(metric.shown.split())
-        and (has_path_range(board) or not metric.of_paths)
-        and (metric.name != "rank_ic_change" or board[metric.name].notna().any())
+        for metric in metrics_of("scores", "making", "details", several_paths=several_paths)
+        if metric.name != "rank_ic_change" or board[metric.name].notna().any()
     ]
     columns = {
         metric.numeric_heading: [metric.numeric_text(value) for value in board[metric.name]]
@@ -68,7 +67,7 @@ def scores_table(region: str, board: "pd.DataFrame", *, wide: bool = True) -> Ta
     if wide:
         table.add_column("horizon", no_wrap=True)
         for heading, texts in columns.items():
-            lines = _narrow(heading, max(map(len, texts)))
+            lines = _narrow(heading, max(map(len, texts), default=0))
             table.add_column(lines, justify="right", vertical="bottom", no_wrap=True)
         for row in zip(board["model"], board["horizon"], *columns.values(), strict=True):
             table.add_row(*row)
@@ -88,8 +87,6 @@ def _narrow(heading: str, width: int) -> str:
         for word in heading.split()
     )
 
-
-_ON_PAGE = {"scores", "making", "details"}
 
 _CAPTION = (
     "Combinatorial cross-validation trains on the future of its test blocks: it validates a "

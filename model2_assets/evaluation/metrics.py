@@ -7,10 +7,9 @@ new metric is an entry here and the code that computes it (and its column in the
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 Shown = Literal["folds", "paths", "ranking", "evidence", "scores", "making", "details"]
 """Tables: scores by fold and by path (tear sheet); leaderboard and evidence (region's report);
@@ -103,7 +102,7 @@ class Metric:
         """Return a value in the unit of the contract, counts as whole numbers."""
         return int(value) if self.spec.endswith("d") else float(value)
 
-    def numbers(self, values: "pd.Series") -> "pd.Series":
+    def numbers(self, values: pd.Series) -> pd.Series:
         """Return values as numbers, shares in percent, rounded where their digits are fixed."""
         scaled: pd.Series = values * self.scale * (100 if self._is_share else 1)
         return scaled if self.spec.endswith("e") else scaled.round(int(self.spec[-2]))
@@ -177,12 +176,12 @@ METRICS = {metric.name: metric for metric in _METRICS}
 """By name, in the order in which tables show them."""
 
 
-def metrics_of(table: Shown, *, several_paths: bool = True) -> tuple[Metric, ...]:
-    """Return the metrics that a table shows; with one path, those of paths are left out."""
+def metrics_of(*tables: Shown, several_paths: bool = True) -> tuple[Metric, ...]:
+    """Return the metrics that tables show; with one path, those of paths are left out."""
     return tuple(
         metric
         for metric in _METRICS
-        if table in metric.shown.split() and (several_paths or not metric.of_paths)
+        if set(tables) & set(metric.shown.split()) and (several_paths or not metric.of_paths)
     )
 
 

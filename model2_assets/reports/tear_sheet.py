@@ -393,7 +393,7 @@ def turnover_section(found: PartitionStatistics) -> Section:
     lags = sorted({1, 5, found.days})
     turnover = {lag: found.turnover(lag) for lag in lags}
     correlation = {lag: found.autocorrelation(lag) for lag in lags}
-    names = {1: "", found.days: f"{found.days} dates apart"} | {1: "1 date apart"}
+    names = {lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)}
     draw = score_charts.draw_period_means
     over_time = Chart(
         "turnover",
