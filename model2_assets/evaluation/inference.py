@@ -32,7 +32,7 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
 
     Labels of neighbouring dates share returns, so their coefficients are correlated and the
     ordinary t-statistic is too large by several times. The variance of the mean is that of
-    Newey and West [1]_ with Bartlett weights,
+    W. K. Newey and K. D. West (Econometrica 55(3), 1987) with Bartlett weights,
 
     .. math::
 
@@ -42,7 +42,8 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
 
     with deviations :math:`e_t` from the mean. Dividing by T - 1 rather than T makes lag 0
     the ordinary t-statistic. A missing date keeps its place and adds nothing to the sums,
-    so lags stay distances in dates [2]_.
+    so lags stay distances in dates: the amplitude modulated estimator of D. D. Datta and W. Du
+    (International Finance Discussion Papers 1060, 2012).
 
     Parameters
     ----------
@@ -57,14 +58,6 @@ def mean_ic_inference(series: pd.Series | ArrayLike, *, lag: int) -> MeanInferen
     MeanInference
         With T no greater than ``lag + 1`` (at most one independent window), or without
         variation, there is no t-statistic.
-
-    References
-    ----------
-    .. [1] W. K. Newey and K. D. West, "A Simple, Positive Semi-Definite, Heteroskedasticity
-       and Autocorrelation Consistent Covariance Matrix", Econometrica 55(3), 1987.
-    .. [2] D. D. Datta and W. Du, "Nonparametric HAC Estimation for Time Series Data with
-       Missing Observations", International Finance Discussion Papers 1060, 2012: the
-       amplitude modulated estimator.
 
     Examples
     --------
@@ -112,8 +105,8 @@ def deflated_sharpe_ratio(
 ) -> float:
     r"""Return the probability that a Sharpe ratio exceeds the best of as many lucky ones.
 
-    The deflated Sharpe ratio of Bailey and López de Prado [1]_: the probabilistic Sharpe
-    ratio
+    The deflated Sharpe ratio of D. H. Bailey and M. López de Prado ("The Deflated Sharpe Ratio",
+    Journal of Portfolio Management 40(5), 2014): the probabilistic Sharpe ratio
 
     .. math::
 
@@ -142,12 +135,6 @@ def deflated_sharpe_ratio(
         A probability; NaN with fewer than 4 returns, returns that do not vary, or moments so
         extreme that the approximation has no variance. Model2Error is raised for other
         `n_trials`, and for a `sharpe_variance` that is negative or not finite.
-
-    References
-    ----------
-    .. [1] D. H. Bailey and M. López de Prado, "The Deflated Sharpe Ratio: Correcting for
-       Selection Bias, Backtest Overfitting and Non-Normality", Journal of Portfolio
-       Management 40(5), 2014.
 
     Examples
     --------

@@ -49,9 +49,11 @@ def probability_of_backtest_overfitting(
 ) -> BacktestOverfitting:
     """Estimate the probability of backtest overfitting by CSCV.
 
-    Combinatorially symmetric cross-validation [1]_: dates are cut into an even number of
-    contiguous blocks; in every choice of half of them, the model that is best on the chosen
-    half (in sample) is ranked among all models on the other (out of sample).
+    Combinatorially symmetric cross-validation (D. H. Bailey, J. M. Borwein, M. López de Prado and
+    Q. J. Zhu, "The Probability of Backtest Overfitting", Journal of Computational Finance 20(4),
+    2017): dates are cut into an even number of contiguous blocks; in every choice of half of
+    them, the model that is best on the chosen half (in sample) is ranked among all models on the
+    other (out of sample).
 
     Parameters
     ----------
@@ -73,11 +75,6 @@ def probability_of_backtest_overfitting(
         Equal performances share their average rank; the first of equally good models counts
         as the best in sample. Model2Error is raised for what is no table of finite numbers with
         two models or more, or has too few dates for the blocks.
-
-    References
-    ----------
-    .. [1] D. H. Bailey, J. M. Borwein, M. López de Prado and Q. J. Zhu, "The Probability of
-       Backtest Overfitting", Journal of Computational Finance 20(4), 2017.
 
     Examples
     --------

@@ -38,9 +38,10 @@ def population_stability(
     .. math:: PSI = \sum_b (p_b - q_b) \ln (p_b / q_b)
 
     It is the symmetric Kullback–Leibler (Jeffreys) divergence of the binned distributions.
-    By convention [1]_ below 0.1 nothing has moved, from 0.25 on the shift is large. The
-    convention takes many independent values for granted: from samples of n and m of the
-    same distribution the index is about (n_bins − 1)(1/n + 1/m) [2]_, and predictions of
+    By convention (N. Siddiqi, "Credit Risk Scorecards", Wiley 2006) below 0.1 nothing has moved,
+    from 0.25 on the shift is large. The convention takes many independent values for granted:
+    from samples of n and m of the same distribution the index is about (n_bins − 1)(1/n + 1/m)
+    (B. Yurdakul and J. Naranjo, Journal of Risk Model Validation 14(4), 2020), and predictions of
     neighbouring dates count as far fewer than their number.
 
     Parameters
@@ -56,13 +57,6 @@ def population_stability(
     -------
     PopulationStability
         The index and the shares.
-
-    References
-    ----------
-    .. [1] N. Siddiqi, "Credit Risk Scorecards: Developing and Implementing Intelligent
-       Credit Scoring", Wiley 2006.
-    .. [2] B. Yurdakul and J. Naranjo, "Statistical properties of the population stability
-       index", Journal of Risk Model Validation 14(4), 2020.
 
     Examples
     --------
