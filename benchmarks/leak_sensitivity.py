@@ -6,7 +6,7 @@ Run from the repository root: ``python -m benchmarks.leak_sensitivity [markets]`
 import sys
 from typing import cast
 
-from model2_assets_tests.checks.leak_sensitivity import HORIZON, LEARNERS, over_markets
+from model2_assets_tests.cross_validation.leak_sensitivity import HORIZON, LEARNERS, over_markets
 
 
 def main() -> None:

@@ -80,18 +80,9 @@ class StoredFiles:
         return self.config.checks
 
     @property
-    def partitions(self) -> tuple[Partition, ...]:
-        """Every partition that the region has to have."""
-        return tuple(
-            Partition(horizon, model)
-            for horizon in self.settings.labels.horizon_keys
-            for model in self.config.models_of(self.region)
-        )
-
-    @property
     def partition_keys(self) -> tuple[str, ...]:
-        """Their keys, such as ``21d|ridge``."""
-        return tuple(partition.key for partition in self.partitions)
+        """Keys of all partitions that the region has to have."""
+        return tuple(partition.key for partition in self.config.partitions_of(self.region))
 
     @property
     def tables(self) -> Tables:
@@ -115,7 +106,8 @@ class StoredFiles:
 
     def every(self, asset: str) -> dict[str, Any]:
         """Read an asset of every partition that has it, by partition key."""
-        addresses = {p.key: Address(self.region, asset, *p) for p in self.partitions}
+        partitions = self.config.partitions_of(self.region)
+        addresses = {each.key: Address(self.region, asset, *each) for each in partitions}
         return {key: self.load(at) for key, at in addresses.items() if self.store.exists(at)}
 
     def record(self, asset: str) -> Record:
@@ -178,7 +170,7 @@ def _scores(files: StoredFiles) -> models.ScoresChecks:
         files.table("labels"),
         files.partition,
         execution_lag_days=files.settings.labels.execution_lag_days,
-        n_trials=len(files.partitions),
+        n_trials=len(files.partition_keys),
     )
     return models.ScoresChecks(files.table("cv_scores"), recomputed)
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from model2_assets.config.partition import Partition
 from model2_assets.config.sections import (
     AlertsConfig,
     ChecksConfig,
@@ -337,3 +338,8 @@ class Model2Config(Section):
         if isinstance(chosen, dict):
             return dict(chosen)
         return {name: self.models[name] for name in (chosen or self.models)}
+
+    def partitions_of(self, region: str) -> tuple[Partition, ...]:
+        """Return the horizons and models of a region, horizon by horizon."""
+        horizons = self.region(region).labels.horizon_keys
+        return tuple(Partition(horizon, m) for horizon in horizons for m in self.models_of(region))

@@ -105,7 +105,7 @@ class Region:
     @property
     def partition_keys(self) -> tuple[str, ...]:
         """Keys of its partitions, horizon by horizon."""
-        return tuple(Partition(h, model).key for h in self.horizons for model in self.models)
+        return tuple(each.key for each in self.config.partitions_of(self.name))
 
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of one of its assets."""

@@ -1,6 +1,6 @@
 import pytest
 
-from model2_assets_tests.checks.leak_sensitivity import LEARNERS, over_markets
+from model2_assets_tests.cross_validation.leak_sensitivity import LEARNERS, over_markets
 
 
 @pytest.mark.parametrize("learner", LEARNERS)
