@@ -1,5 +1,7 @@
 """Fold models small enough to be fitted in a millisecond."""
 
+from typing import Any
+
 import numpy as np
 
 from model2_assets.storage.models import Provenance
@@ -20,20 +22,27 @@ def fitted(scale: float = 1.0, n_models: int = 2, horizon: str = "21d") -> Fitte
         )
         for split_id in range(n_models)
     )
-    provenance = Provenance(
-        region="us",
-        horizon=horizon,
-        model="ridge",
-        trainer="model2_assets.training:RidgeTrainer",
-        params={},
-        seed=7,
-        feature_names=("a", "b"),
-        data_versions={"labels": "1"},
-        row_order_hash="2",
-        seconds=1.0,
-        peak_rss_bytes=1,
+    return FittedModels(
+        models=models, n_splits=n_models, provenance=sample_provenance(horizon=horizon)
     )
-    return FittedModels(models=models, n_splits=n_models, provenance=provenance)
+
+
+def sample_provenance(**others: Any) -> Provenance:
+    """Return where some models come from: a Ridge of two features, but for what is given."""
+    stated = {
+        "region": "us",
+        "horizon": "21d",
+        "model": "ridge",
+        "trainer": "model2_assets.training:RidgeTrainer",
+        "params": {},
+        "seed": 7,
+        "feature_names": ("a", "b"),
+        "data_versions": {"labels": "1"},
+        "row_order_hash": "2",
+        "seconds": 1.0,
+        "peak_rss_bytes": 1,
+    }
+    return Provenance(**stated | others)
 
 
 def save_fold_models(folder, models, *, provenance):

@@ -10,12 +10,12 @@ from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.files import TEMPORARY_PREFIX
-from model2_assets.storage.models import Provenance, open_fold_models
+from model2_assets.storage.models import open_fold_models
 from model2_assets.training import cross_validate, load_model
 from model2_assets.training.data import hash_row_order
 from model2_assets_tests.bad_inputs.bars import market
 from model2_assets_tests.bad_inputs.case import Case, Handled, Refused
-from model2_assets_tests.sample_models import save_fold_models
+from model2_assets_tests.sample_models import sample_provenance, save_fold_models
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
@@ -26,18 +26,11 @@ _MODELS = "data/us/fitted_models/21d/plain"
 def _store_models_of_another_scikit_learn(folder: Path) -> None:
     data = make_data(n_dates=30)
     models = cross_validate(lambda: PlainTrainer(params={}, seed=0), data)
-    provenance = Provenance(
-        region="us",
-        horizon="21d",
+    provenance = sample_provenance(
         model="plain",
         trainer=_TRAINER,
-        params={},
-        seed=0,
         feature_names=data.feature_names,
-        data_versions={},
         row_order_hash=hash_row_order(data.index),
-        seconds=1.0,
-        peak_rss_bytes=1,
     )
     save_fold_models(UPath(folder / _MODELS), models, provenance=provenance)
     manifest = folder / _MODELS / "manifest.json"

@@ -23,7 +23,8 @@ from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.panel import panel_index
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import with_provenance
-from model2_assets.storage.models import Manifest, ModelFile, Provenance
+from model2_assets.storage.models import Manifest, ModelFile
+from model2_assets_tests.sample_models import sample_provenance
 from model2_assets_tests.sample_tables import leaderboard, oof_predictions
 
 
@@ -41,18 +42,8 @@ def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10*
         )
         for split_id, size in enumerate(sizes)
     )
-    provenance = Provenance(
-        region="us",
-        horizon=horizon,
-        model=model,
-        trainer="model2_assets.training:RidgeTrainer",
-        params={},
-        seed=7,
-        feature_names=("a",),
-        data_versions={},
-        row_order_hash="",
-        seconds=seconds,
-        peak_rss_bytes=rss,
+    provenance = sample_provenance(
+        horizon=horizon, model=model, seconds=seconds, peak_rss_bytes=rss
     )
     return Manifest.of(provenance, folds=folds, library_versions={})
 

@@ -11,8 +11,9 @@ from model2_assets.config import partition as keys
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports import partition_report
 from model2_assets.storage.data_version import table_digest, with_provenance
-from model2_assets.storage.models import Manifest, ModelFile, Provenance
+from model2_assets.storage.models import Manifest, ModelFile
 from model2_assets_tests.evaluation.paths_example import example
+from model2_assets_tests.sample_models import sample_provenance
 
 HORIZON = "5d"
 
@@ -96,16 +97,11 @@ def _manifest(model: str, *, n_splits: int) -> Manifest:
         )
         for split_id in range(n_splits)
     )
-    provenance = Provenance(
-        region="us",
+    provenance = sample_provenance(
         horizon=HORIZON,
         model=model,
-        trainer="model2_assets.training:RidgeTrainer",
         params={"alpha": 10000.0, "solver": "a&b"},
-        seed=7,
-        feature_names=("a", "b"),
         data_versions={},
-        row_order_hash="",
         seconds=1.5,
         peak_rss_bytes=10**8,
     )

@@ -11,7 +11,7 @@ import pytest
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.models import Manifest, ModelFile, Provenance
+from model2_assets.storage.models import Manifest, ModelFile
 from model2_assets.storage.models import open_fold_models as open_anywhere
 from model2_assets.training import (
     RidgeTrainer,
@@ -22,19 +22,14 @@ from model2_assets.training import (
 )
 from model2_assets.training.data import hash_row_order
 from model2_assets.training.models import load_models
-from model2_assets_tests.sample_models import save_fold_models
+from model2_assets_tests.sample_models import sample_provenance, save_fold_models
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.trainers import PlainTrainer
 
 DATA = make_data(n_dates=30)
 
-PROVENANCE = Provenance(
-    region="us",
-    horizon="21d",
-    model="ridge",
-    trainer="model2_assets.training:RidgeTrainer",
+PROVENANCE = sample_provenance(
     params={"alpha": 10.0, "fit_intercept": True},
-    seed=7,
     feature_names=DATA.feature_names,
     data_versions={"features": "f1", "labels": "l1", "cv_splits": "c1"},
     row_order_hash=hash_row_order(DATA.index),
