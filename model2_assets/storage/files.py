@@ -52,11 +52,6 @@ def write_atomically(path: UPath, data: bytes) -> None:
     On a local disk the bytes go to a temporary name beside the target, are flushed to
     the device and then renamed over it. An object store replaces an object in a
     single request, so there the bytes are put directly.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; the old file is intact.
     """
     if not is_local(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -134,13 +129,7 @@ def remove_abandoned_scratch() -> int:
 
 @contextmanager
 def storing(path: UPath | Path) -> Iterator[None]:
-    """Have an error of the system in writing a result become one sentence with a remedy.
-
-    Raises
-    ------
-    StoreError
-        In place of an OSError; names the path.
-    """
+    """Have an OSError in writing a result become a StoreError: one sentence with a remedy."""
     try:
         yield
     except OSError as error:
@@ -166,11 +155,6 @@ def link_atomically(source: UPath | Path, target: UPath) -> None:
 
     On a local disk the target becomes a hard link to the source, which is never changed in
     place, or a copy where links are not supported; in an object store it is a second object.
-
-    Raises
-    ------
-    OSError
-        If the disk is full or the folder cannot be written; the old file is intact.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not is_local(target):
@@ -267,11 +251,6 @@ def _is_abandoned(descriptor: int) -> bool:
     except OSError:
         return os.fstat(descriptor).st_mtime < time.time() - _ABANDONED_AFTER_S
     return True
-
-
-def may_lock(path: Path) -> bool:
-    """Tell whether a lock file is there and may be written."""
-    return os.access(path, os.W_OK)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ configuration and one state of the data.
 import copy
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -39,7 +40,6 @@ from model2_assets.storage.archive import (
 from model2_assets.storage.files import (
     is_local,
     locked,
-    may_lock,
     publish,
     remove_abandoned,
     remove_abandoned_scratch,
@@ -113,16 +113,8 @@ class Store:
     def attested_by(self, attest: Attest) -> "Store":
         """Return this store with a record, kept elsewhere, of what was published in it.
 
-        Parameters
-        ----------
-        attest : callable
-            Takes an `Address` and returns its latest `Attestation`, None where there is none.
-
-        Returns
-        -------
-        Store
-            Reads pickles through recorded manifests alone, and warns of other results that are
-            not the recorded ones.
+        It reads pickles through recorded manifests alone, and tells of other results that are
+        not the recorded ones.
         """
         attested = copy.copy(self)
         attested._attest = attest
@@ -133,12 +125,9 @@ class Store:
         return None if self._attest is None else self._attest(address)
 
     def difference_from_record(self, address: Address, value: Any) -> str | None:
-        """Say how what `load` returned differs from what is recorded outside of the store.
+        """Say in a sentence how what `load` returned differs from what is recorded outside.
 
-        Returns
-        -------
-        str or None
-            One sentence; None where it is what is recorded, or nothing can be compared.
+        None where it is what is recorded, or nothing can be compared.
         """
         attestation = self.attestation(address)
         if attestation is None:
@@ -268,15 +257,7 @@ class Store:
         self._climb(address, lambda codec, recognize: codec.verify(recognize))
 
     def read_version(self, address: Address, record: Record) -> Any:
-        """Read a kept version, verified by its hash and, of a table, its contract.
-
-        Raises
-        ------
-        StoreError
-            If it is missing or damaged.
-        ContractError
-            If it breaks its contract.
-        """
+        """Read a kept version, verified by its hash and, of a table, its contract."""
         data, origin = self.archive.read(address, record), str(self.archive.path(address, record))
         recorded = _room("codecs").Recorded(data, record, origin)
         value = self._codec(address).decode(recorded)
@@ -298,26 +279,12 @@ class Store:
     def hold(self, region: str, *, partition: str | None = None) -> Iterator[None]:
         """Hold a region, or one of its partitions, while the block writes its results.
 
-        Who has to wait says for whom, and goes on as soon as the other has ended. What killed
-        processes left of temporary files goes first. Results of an object store are held among
-        the processes of a machine that have the same ``DAGSTER_HOME`` or
-        ``execution.working_dir``, and of no others.
-
-        Parameters
-        ----------
-        region : str
-            Its name.
-        partition : str, optional
-            Such as ``21d|ridge``: holds this partition, and shares the region with other ones.
-
-        Raises
-        ------
-        StoreError
-            If the base path cannot be written.
-
-        Notes
-        -----
-        A thread may hold what it holds already: the runs of a retrain are within its own hold.
+        Who holds a partition, such as ``21d|ridge``, shares the region with other ones. Who has
+        to wait says for whom, and goes on as soon as the other has ended. What killed processes
+        left of temporary files goes first. A thread may hold what it holds already: the runs of
+        a retrain are within its own hold. Results of an object store are held among the
+        processes of a machine that have the same ``DAGSTER_HOME`` or ``execution.working_dir``,
+        and of no others. StoreError if the base path cannot be written.
         """
         folder = self._lock_folder
         with ExitStack() as stack:
@@ -338,7 +305,7 @@ class Store:
         """
         folder = self._lock_folder
         with ExitStack() as stack:
-            if folder is not None and may_lock(folder / f"{region}.lock"):
+            if folder is not None and os.access(folder / f"{region}.lock", os.W_OK):
                 stack.enter_context(locked(folder / f"{region}.lock", region, shared=True))
             yield
 
