@@ -120,26 +120,22 @@ class Region:
         return Results(instance, self.specs, self.partition_keys)
 
     def asset(
-        self,
-        name: str,
-        *,
-        inputs: tuple[str, ...] = (),
-        partitioned: bool = False,
-        kinds: tuple[str, ...] = (),
-        pool: str | None = None,
+        self, *, partitioned: bool = False, kinds: tuple[str, ...] = (), pool: str | None = None
     ) -> Callable[[Body], dg.AssetsDefinition]:
         """Return ``dagster.asset`` with the policy that all assets of a region share.
 
-        The body's docstring describes the asset, its costs are measured, and it evaluates the
+        The body's name is that of the asset, its parameters after the context are the assets that
+        it reads, and its docstring describes it. Its costs are measured, and it evaluates the
         checks of the catalogue before it publishes. `kinds` are shown in the UI besides that of
         the file; `pool` is the step's concurrency pool.
         """
         partitions = self.partitions if partitioned else None
 
         def decorate(body: Body) -> dg.AssetsDefinition:
+            name, (_, *sources) = body.__name__, inspect.signature(body).parameters
             asset: dg.AssetsDefinition = dg.asset(
                 key=self.key(name),
-                ins={source: dg.AssetIn(key=self.key(source)) for source in inputs},
+                ins={source: dg.AssetIn(key=self.key(source)) for source in sources},
                 group_name=self.name,
                 description=inspect.getdoc(body),
                 owners=list(OWNERS),

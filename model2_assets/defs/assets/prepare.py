@@ -12,11 +12,10 @@ from model2_assets.defs.region import Region
 Context = dg.AssetExecutionContext
 
 
-def market_data_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``market_data`` asset."""
+def _market_data(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.market_data
 
-    @region.asset("market_data", kinds=(settings.source,))
+    @region.asset(kinds=(settings.source,))
     def market_data(context: Context) -> Iterator[Any]:
         """Daily bars of every instrument, validated.
 
@@ -48,11 +47,10 @@ def market_data_asset(region: Region) -> dg.AssetsDefinition:
     return market_data
 
 
-def labels_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``labels`` asset."""
+def _labels(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.labels
 
-    @region.asset("labels", inputs=("market_data",), kinds=("pandas",))
+    @region.asset(kinds=("pandas",))
     def labels(context: Context, market_data: Any) -> Iterator[Any]:
         """Forward returns and labels of every horizon, in basis points.
 
@@ -83,11 +81,10 @@ def labels_asset(region: Region) -> dg.AssetsDefinition:
     return labels
 
 
-def features_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``features`` asset."""
+def _features(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.features
 
-    @region.asset("features", inputs=("market_data",), kinds=("numba",))
+    @region.asset(kinds=("numba",))
     def features(context: Context, market_data: Any) -> Iterator[Any]:
         """Features of every bar that has enough history, as of the close of its date.
 
@@ -117,11 +114,10 @@ def features_asset(region: Region) -> dg.AssetsDefinition:
     return features
 
 
-def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``cv_splits`` asset."""
+def _cv_splits(region: Region) -> dg.AssetsDefinition:
     settings = region.settings.cross_validation
 
-    @region.asset("cv_splits", inputs=("labels", "features"), kinds=("numpy",))
+    @region.asset(kinds=("numpy",))
     def cv_splits(context: Context, labels: Any, features: Any) -> Iterator[Any]:
         """The role of every labelled row in every cross-validation split, proved free of overlap.
 
@@ -171,3 +167,12 @@ def cv_splits_asset(region: Region) -> dg.AssetsDefinition:
         )
 
     return cv_splits
+
+
+BUILDERS = {
+    "market_data": _market_data,
+    "labels": _labels,
+    "features": _features,
+    "cv_splits": _cv_splits,
+}
+"""Functions that build the assets that all models share, in the order of the graph."""

@@ -14,14 +14,8 @@ from model2_assets.defs.region import Region
 Context = dg.AssetExecutionContext
 
 
-def leaderboard_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``leaderboard`` asset."""
-
-    @region.asset(
-        "leaderboard",
-        inputs=("labels", "cv_scores", "oof_predictions", "fitted_models"),
-        kinds=("pandas",),
-    )
+def _leaderboard(region: Region) -> dg.AssetsDefinition:
+    @region.asset(kinds=("pandas",))
     def leaderboard(
         context: Context, labels: Any, cv_scores: Any, oof_predictions: Any, fitted_models: Any
     ) -> Iterator[Any]:
@@ -134,12 +128,8 @@ def _problems(results: Results, stored: Mapping[str, Collection[str]]) -> dict[s
     return problems
 
 
-def stacking_frame_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``stacking_frame`` asset."""
-
-    @region.asset(
-        "stacking_frame", inputs=("labels", "cv_splits", "oof_predictions"), kinds=("pandas",)
-    )
+def _stacking_frame(region: Region) -> dg.AssetsDefinition:
+    @region.asset(kinds=("pandas",))
     def stacking_frame(
         context: Context, labels: Any, cv_splits: Any, oof_predictions: Any
     ) -> Iterator[Any]:
@@ -190,14 +180,8 @@ def stacking_frame_asset(region: Region) -> dg.AssetsDefinition:
     return stacking_frame
 
 
-def region_report_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``region_report`` asset."""
-
-    @region.asset(
-        "region_report",
-        inputs=("labels", "oof_predictions", "cv_scores", "tear_sheet", "leaderboard"),
-        kinds=("matplotlib",),
-    )
+def _region_report(region: Region) -> dg.AssetsDefinition:
+    @region.asset(kinds=("matplotlib",))
     def region_report(
         context: Context,
         labels: Any,
@@ -236,3 +220,11 @@ def region_report_asset(region: Region) -> dg.AssetsDefinition:
         )
 
     return region_report
+
+
+BUILDERS = {
+    "leaderboard": _leaderboard,
+    "stacking_frame": _stacking_frame,
+    "region_report": _region_report,
+}
+"""Functions that build the assets of all partitions, in the order of the graph."""

@@ -26,16 +26,8 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
     }
 
 
-def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``fitted_models`` asset."""
-
-    @region.asset(
-        "fitted_models",
-        inputs=("labels", "features", "cv_splits"),
-        pool="training",
-        partitioned=True,
-        kinds=("scikitlearn", "xgboost"),
-    )
+def _fitted_models(region: Region) -> dg.AssetsDefinition:
+    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
     def fitted_models(
         context: Context, labels: Any, features: Any, cv_splits: Any
     ) -> Iterator[Any]:
@@ -71,17 +63,10 @@ def fitted_models_asset(region: Region) -> dg.AssetsDefinition:
     return fitted_models
 
 
-def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``oof_predictions`` asset."""
+def _oof_predictions(region: Region) -> dg.AssetsDefinition:
     limits = region.config.checks
 
-    @region.asset(
-        "oof_predictions",
-        inputs=("labels", "features", "cv_splits", "fitted_models"),
-        pool="training",
-        partitioned=True,
-        kinds=("pandas",),
-    )
+    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
     def oof_predictions(
         context: Context, labels: Any, features: Any, cv_splits: Any, fitted_models: Any
     ) -> Iterator[Any]:
@@ -120,16 +105,8 @@ def oof_predictions_asset(region: Region) -> dg.AssetsDefinition:
     return oof_predictions
 
 
-def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``oof_paths`` asset."""
-
-    @region.asset(
-        "oof_paths",
-        inputs=("labels", "features", "cv_splits", "fitted_models", "oof_predictions"),
-        pool="training",
-        partitioned=True,
-        kinds=("pandas",),
-    )
+def _oof_paths(region: Region) -> dg.AssetsDefinition:
+    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
     def oof_paths(
         context: Context,
         labels: Any,
@@ -168,16 +145,8 @@ def oof_paths_asset(region: Region) -> dg.AssetsDefinition:
     return oof_paths
 
 
-def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``nested_oof`` asset."""
-
-    @region.asset(
-        "nested_oof",
-        inputs=("labels", "features", "cv_splits"),
-        pool="training",
-        partitioned=True,
-        kinds=("scikitlearn", "xgboost"),
-    )
+def _nested_oof(region: Region) -> dg.AssetsDefinition:
+    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
     def nested_oof(context: Context, labels: Any, features: Any, cv_splits: Any) -> Iterator[Any]:
         """Nested out-of-fold predictions in basis points: what a stacked model may train on.
 
@@ -212,15 +181,8 @@ def nested_oof_asset(region: Region) -> dg.AssetsDefinition:
     return nested_oof
 
 
-def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``cv_scores`` asset."""
-
-    @region.asset(
-        "cv_scores",
-        inputs=("oof_predictions", "oof_paths", "labels"),
-        partitioned=True,
-        kinds=("pandas",),
-    )
+def _cv_scores(region: Region) -> dg.AssetsDefinition:
+    @region.asset(partitioned=True, kinds=("pandas",))
     def cv_scores(
         context: Context, oof_predictions: Any, oof_paths: Any, labels: Any
     ) -> Iterator[Any]:
@@ -265,12 +227,8 @@ def cv_scores_asset(region: Region) -> dg.AssetsDefinition:
     return cv_scores
 
 
-def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``feature_importance`` asset."""
-
-    @region.asset(
-        "feature_importance", inputs=("fitted_models",), partitioned=True, kinds=("pandas",)
-    )
+def _feature_importance(region: Region) -> dg.AssetsDefinition:
+    @region.asset(partitioned=True, kinds=("pandas",))
     def feature_importance(context: Context, fitted_models: Any) -> Iterator[Any]:
         """How much every feature matters to the fold models, with its spread over folds.
 
@@ -311,16 +269,8 @@ def feature_importance_asset(region: Region) -> dg.AssetsDefinition:
     return feature_importance
 
 
-def final_models_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``final_models`` asset."""
-
-    @region.asset(
-        "final_models",
-        inputs=("labels", "features", "fitted_models", "oof_predictions"),
-        pool="training",
-        partitioned=True,
-        kinds=("scikitlearn", "xgboost"),
-    )
+def _final_models(region: Region) -> dg.AssetsDefinition:
+    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
     def final_models(
         context: Context, labels: Any, features: Any, fitted_models: Any, oof_predictions: Any
     ) -> Iterator[Any]:
@@ -360,17 +310,8 @@ def final_models_asset(region: Region) -> dg.AssetsDefinition:
     return final_models
 
 
-def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``live_predictions`` asset."""
-    made_from = ("market_data", "labels", "features", "final_models", "oof_predictions")
-
-    @region.asset(
-        "live_predictions",
-        inputs=(*made_from, "oof_paths"),
-        pool="training",
-        partitioned=True,
-        kinds=("pandas",),
-    )
+def _live_predictions(region: Region) -> dg.AssetsDefinition:
+    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
     def live_predictions(
         context: Context,
         market_data: Any,
@@ -429,15 +370,8 @@ def live_predictions_asset(region: Region) -> dg.AssetsDefinition:
     return live_predictions
 
 
-def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
-    """Return the region's ``tear_sheet`` asset."""
-
-    @region.asset(
-        "tear_sheet",
-        inputs=("labels", "fitted_models", "oof_predictions", "cv_scores", "feature_importance"),
-        partitioned=True,
-        kinds=("matplotlib",),
-    )
+def _tear_sheet(region: Region) -> dg.AssetsDefinition:
+    @region.asset(partitioned=True, kinds=("matplotlib",))
     def tear_sheet(
         context: Context,
         labels: Any,
@@ -476,3 +410,17 @@ def tear_sheet_asset(region: Region) -> dg.AssetsDefinition:
         )
 
     return tear_sheet
+
+
+BUILDERS = {
+    "fitted_models": _fitted_models,
+    "oof_predictions": _oof_predictions,
+    "oof_paths": _oof_paths,
+    "nested_oof": _nested_oof,
+    "cv_scores": _cv_scores,
+    "feature_importance": _feature_importance,
+    "final_models": _final_models,
+    "live_predictions": _live_predictions,
+    "tear_sheet": _tear_sheet,
+}
+"""Functions that build the assets with partitions, in the order of the graph."""
