@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -105,7 +105,7 @@ def draw_fold_timeline(axes: Axes, splits: pd.DataFrame) -> None:
     axes.set_ylabel("split")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    _name_roles(axes, [role for role in ROLE_COLOURS if role != Role.UNUSED or role in roles])
+    legend_above(axes, len(ROLE_COLOURS))
 
 
 def fold_timeline_height(splits: pd.DataFrame) -> int:
@@ -135,7 +135,10 @@ def _draw_runs(axes: Axes, roles: NDArray[np.int8]) -> None:
     boxes = np.stack([x, y], axis=2)
     for role, colour in ROLE_COLOURS.items():
         chosen = boxes[roles[split, start] == role]
-        axes.add_collection(PolyCollection(chosen, facecolors=colour, linewidths=0))
+        if role != Role.UNUSED or len(chosen):
+            name = role.name.lower().replace("_", " ")
+            runs = PolyCollection(chosen, facecolors=colour, linewidths=0, label=name)
+            axes.add_collection(runs)
 
 
 def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
@@ -150,22 +153,6 @@ def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
 def _first_of_each(calendar: pd.DatetimeIndex, unit: str) -> NDArray[np.int64]:
     periods = calendar.to_numpy().astype(f"datetime64[{unit}]")
     return np.flatnonzero(periods[1:] != periods[:-1]) + 1
-
-
-def _name_roles(axes: Axes, shown: list[Role]) -> None:
-    handles = [
-        Patch(facecolor=ROLE_COLOURS[role], label=role.name.lower().replace("_", " "))
-        for role in shown
-    ]
-    axes.legend(
-        handles=handles,
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        ncols=len(handles),
-        handlelength=1.2,
-        columnspacing=1.5,
-        borderaxespad=0.3,
-    )
 
 
 _STRONGEST = 0.75

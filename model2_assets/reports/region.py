@@ -184,7 +184,7 @@ def _board_row(line: Mapping[Any, Any], shown: Sequence[Metric], reports: Collec
     partition = Partition(line["horizon"], line["model"])
     link = f"../tear_sheet/{partition.horizon}/{partition.model}/report.html"
     return Row(
-        (*_named(partition.key), *cells(line, shown)),
+        (partition.model, partition.horizon, *cells(line, shown)),
         link=link if partition.key in reports else None,
     )
 
