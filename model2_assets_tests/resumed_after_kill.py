@@ -60,7 +60,7 @@ class Bench:
         lines = []
         for line in process.stderr:
             lines.append(line.rstrip())
-            if " fold " in line:
+            if " split " in line:
                 print(lines[-1], flush=True)
             if kill_after is not None and f"; {kill_after} of 5 done" in line:
                 process.send_signal(signal.SIGKILL)
