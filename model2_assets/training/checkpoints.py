@@ -151,7 +151,7 @@ class KeptFolds:
         models = tuple(model for model in found if model is not None)
         for number, model in enumerate(models, start=1):
             logger.info(
-                "%s fold %d reused: an interrupted run fitted it at %s in %.1f s on %d rows; "
+                "%s split %d reused: an interrupted run fitted it at %s in %.1f s on %d rows; "
                 "%d of %d done",
                 self.trainer_class.__name__,
                 model.split_id,
@@ -184,7 +184,7 @@ class KeptFolds:
         except OSError:
             return None
         except StoreError as error:
-            logger.warning("%s; it is removed, and fold %d fitted again", error, split_id)
+            logger.warning("%s; it is removed, and split %d fitted again", error, split_id)
             with suppress(OSError):
                 path.unlink()
             return None
