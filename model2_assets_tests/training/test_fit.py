@@ -35,16 +35,13 @@ from model2_assets_tests.training.stored_tables import (
     stored_tables,
     task,
 )
-from model2_assets_tests.training.trainers import ElasticNetTrainer, FailingTrainer, record_threads
-
-
-def make_ridge():
-    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
-
-
-def make_xgboost():
-    return XGBoostTrainer(params={"n_estimators": 20, "subsample": 0.5}, seed=7)
-
+from model2_assets_tests.training.trainers import (
+    ElasticNetTrainer,
+    FailingTrainer,
+    make_ridge,
+    make_xgboost,
+    record_threads,
+)
 
 TRAINERS = [make_ridge, make_xgboost, lambda: ElasticNetTrainer(params={}, seed=7)]
 

@@ -21,9 +21,7 @@ from model2_assets.errors import (
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
 from model2_assets.training import (
     ModelRegistry,
-    RidgeTrainer,
     Tables,
-    XGBoostTrainer,
     assemble_training_data,
     cross_validate,
     make_nested,
@@ -33,20 +31,12 @@ from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_and_error
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import mark_splits, task
-from model2_assets_tests.training.trainers import constant
+from model2_assets_tests.training.trainers import constant, make_ridge, make_xgboost
 
 SPAN = pd.Timedelta(days=5)
 """How far the labels of the small panels look ahead."""
 
 CONFIG = CrossValidationConfig(n_groups=5, embargo_days=2, min_samples=20, nested=True)
-
-
-def make_ridge():
-    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
-
-
-def make_xgboost():
-    return XGBoostTrainer(params={"n_estimators": 10, "subsample": 0.5}, seed=7)
 
 
 def small_tables(**settings):

@@ -47,15 +47,7 @@ from model2_assets_tests.training.stored_tables import (
     stored_tables,
     task,
 )
-from model2_assets_tests.training.trainers import constant, record_threads
-
-
-def make_ridge():
-    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
-
-
-def make_xgboost():
-    return XGBoostTrainer(params={"n_estimators": 20, "subsample": 0.5}, seed=7)
+from model2_assets_tests.training.trainers import constant, make_ridge, make_xgboost, record_threads
 
 
 def test_each_row_is_predicted_by_the_model_that_tests_it_sorted_by_instrument():

@@ -6,21 +6,18 @@ import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from model2_assets.storage.cache import WorkingFiles, note_working_files
-from model2_assets.training import RidgeTrainer, Tables, cross_validate
+from model2_assets.training import Tables, cross_validate
 from model2_assets.training import data as row_blocks
 from model2_assets.training.fit import fit_split, fit_splits
 from model2_assets.training.sums import ColumnSums, add_up_splits
 from model2_assets_tests.training.panels import make_data, make_tables
+from model2_assets_tests.training.trainers import make_ridge
 
 
 @pytest.fixture(autouse=True)
 def short_runs(monkeypatch):
     """Have several runs of dates in small panels."""
     monkeypatch.setattr(row_blocks, "RUN_ROWS", 50)
-
-
-def make_ridge():
-    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
 
 
 def digests(models):

@@ -14,11 +14,12 @@ from sklearn.preprocessing import StandardScaler
 from model2_assets.config import parse_config
 from model2_assets.errors import ConfigError, TrainingError
 from model2_assets.panel import panel_index, to_canonical
-from model2_assets.training import ModelRegistry, RidgeTrainer, XGBoostTrainer, cross_validate
+from model2_assets.training import ModelRegistry, RidgeTrainer, cross_validate
 from model2_assets.training.fit import fit_split
 from model2_assets.training.predict import refit_difference
 from model2_assets.training.weights import label_spans
 from model2_assets_tests.training.panels import make_data
+from model2_assets_tests.training.trainers import make_ridge, make_xgboost
 
 DAYS = pd.date_range("2024-01-01", periods=40)
 
@@ -138,14 +139,6 @@ def test_weighted_ridge_is_scikit_learns_with_train_only_scaling():
     oracle = Ridge(alpha=10.0).fit(X, data.y[train], sample_weight=weights[train])
     expected = oracle.predict(scaler.transform(imputer.transform(data.X[test].astype(np.float64))))
     np.testing.assert_allclose(model.trainer.predict(data.X[test]), expected, rtol=1e-9)
-
-
-def make_ridge():
-    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
-
-
-def make_xgboost():
-    return XGBoostTrainer(params={"n_estimators": 20, "subsample": 0.5}, seed=7)
 
 
 @pytest.mark.parametrize("make_trainer", [make_ridge, make_xgboost])

@@ -1,8 +1,16 @@
-"""Trainers of a user's own, to be named in a configuration by import path."""
+"""Trainers of the tests: small ones of ours, and those of a user's own, named by import path."""
 
 from sklearn.linear_model import ElasticNet, Lars
 
-from model2_assets.training import FoldModel, LinearTrainer
+from model2_assets.training import FoldModel, LinearTrainer, RidgeTrainer, XGBoostTrainer
+
+
+def make_ridge():
+    return RidgeTrainer(params={"alpha": 10.0}, seed=7)
+
+
+def make_xgboost():
+    return XGBoostTrainer(params={"n_estimators": 20, "subsample": 0.5}, seed=7)
 
 
 class ElasticNetTrainer(LinearTrainer):
