@@ -65,7 +65,7 @@ def test_damaged_checkpoint_is_named_removed_and_fitted_again(
         fit(folder, model)
     (warning,) = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
     assert warning.startswith(f"{path}: {reason}")
-    assert "it is removed, and fold " in warning
+    assert "it is removed, and split " in warning
     resumed = fit(folder, model)
     assert resumed.n_reused == 2, "the intact one and the one fitted again"
     assert intact.exists()
