@@ -28,7 +28,6 @@ from model2_assets.panel import CHUNK_ROWS, INDEX_NAMES, date_codes, instrument_
 from model2_assets.storage.codecs import (
     ParquetCodec,
     Recognize,
-    misplaced,
     readable_parquet,
     stated_metadata,
 )
@@ -41,7 +40,7 @@ from model2_assets.storage.files import (
     remove_abandoned,
     temporary_beside,
 )
-from model2_assets.storage.record import Origin
+from model2_assets.storage.record import Origin, misplaced
 
 logger = logging.getLogger(__name__)
 
@@ -319,7 +318,7 @@ class MatrixCodec(ParquetCodec):
             header = TableHeader.of_file(parquet)
             stated = stated_metadata(parquet.schema_arrow).get("name", str(self.address))
         if stated != str(self.address):
-            raise misplaced(self.path, stated)
+            raise StoreError(misplaced(self.path, stated))
         return _Source(self.path, self.contract, header, recognize)
 
     def _served(self, source: _Source) -> pd.DataFrame:

@@ -39,7 +39,6 @@ from model2_assets.storage.data_version import (
 from model2_assets.storage.files import write_atomically
 from model2_assets.storage.models import (
     Manifest,
-    Provenance,
     StorableModels,
     StoredFoldModels,
     save_fold_models,
@@ -203,15 +202,10 @@ def origin_of_models(manifest: Manifest) -> Origin:
     return Origin(
         data_version=manifest.data_version,
         inputs=dict(manifest.data_versions),
-        settings=settings_digest_of(manifest),
+        settings=_settings_digest({name: getattr(manifest, name) for name in _SETTINGS}),
         rows=len(manifest.folds),
         files={fold.file: fold.sha256 for fold in manifest.folds},
     )
-
-
-def settings_digest_of(provenance: Provenance) -> str:
-    """Return the digest of the settings that models were fitted with."""
-    return _settings_digest({name: getattr(provenance, name) for name in _SETTINGS})
 
 
 def _settings_digest(facts: Mapping[str, Any]) -> str:
@@ -271,13 +265,6 @@ def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataF
     require_conformity(frame, contract, origin=origin)
     frame.attrs[PROVENANCE] = provenance
     return frame
-
-
-def misplaced(path: UPath, address: str) -> StoreError:
-    """Return what is told of a file that belongs to another address."""
-    return StoreError(
-        f"{path}: belongs to {address} and was put in another's place; materialize the asset again"
-    )
 
 
 @contextmanager

@@ -46,8 +46,8 @@ def load_oof(
 ) -> pd.DataFrame:
     """Read out-of-fold predictions, verified.
 
-    The file's checksum, its contract and the data version that it states are verified, the
-    last by digesting the values again; a kept version's hash besides.
+    The record of the file, its contract and the data version that it states are verified, the
+    last by digesting the values again.
 
     Parameters
     ----------

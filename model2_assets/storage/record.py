@@ -126,3 +126,10 @@ def read_checked_json(text: bytes) -> dict[str, Any]:
 def _checksum(values: Mapping[str, Any]) -> str:
     text = json.dumps(values, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def misplaced(path: object, address: str) -> str:
+    """Return what is told of a file that belongs to another address."""
+    return (
+        f"{path}: belongs to {address} and was put in another's place; materialize the asset again"
+    )

@@ -47,7 +47,7 @@ from model2_assets.storage.files import (
     temporary_file,
 )
 from model2_assets.storage.models import MANIFEST_NAME, StoredFoldModels, remove_models
-from model2_assets.storage.record import Attestation, Record
+from model2_assets.storage.record import Attestation, Record, misplaced
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -361,10 +361,7 @@ class Store:
             return record
         elsewhere = self.archive.other_place_of(sha256)
         if elsewhere is not None:
-            raise _UnrecordedError(
-                f"{path}: belongs to {elsewhere} and was put in another's place; materialize the "
-                f"asset again"
-            )
+            raise _UnrecordedError(misplaced(path, elsewhere))
         raise _UnrecordedError(
             f"{path}: is not what was published here: it was changed or cut off since it was "
             f"written, or was written by something else or another version; materialize "
