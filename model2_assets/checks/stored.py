@@ -247,7 +247,7 @@ def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
         try:
             outcomes.extend(_outcomes(files, asset))
         except Exception as error:
-            outcomes.append(_on_disk("evaluated", _failure(error, "cannot be evaluated")))
+            outcomes.append(_on_disk("evaluated").outcome(_failure(error)))
     return tuple(outcomes)
 
 
@@ -256,38 +256,37 @@ def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
     if files.store.attestation(address) is not None:
         difference = files.store.difference_from_record(address, files.load(address))
         text = difference or "as it was recorded when it was published"
-        yield _on_disk("recorded", Finding(difference is None, text))
+        yield _on_disk("recorded").outcome(Finding(difference is None, text))
     if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
-        yield _on_disk("unaltered", check_unaltered(files.table(asset)))
+        yield _on_disk("unaltered").outcome(check_unaltered(files.table(asset)))
     if asset in _MADE_FROM:
-        yield _on_disk("made_from", check_made_from(files, asset, _MADE_FROM[asset]))
+        yield _on_disk("made_from").outcome(check_made_from(files, asset, _MADE_FROM[asset]))
     if asset in SUBJECTS:
         yield from evaluate(asset, SUBJECTS[asset](files), stored=True)
 
 
-def _on_disk(name: str, finding: Finding) -> CheckOutcome:
-    return Check(ON_DISK[name], name=name).outcome(finding)
+def _on_disk(name: str) -> Check:
+    return Check(ON_DISK[name], name=name)
 
 
 def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
     """Read a stored result as a whole: it is there, undamaged, and keeps its contract."""
+    return _attempt(_on_disk("readable"), lambda: Finding(True, _read(files, asset)), what="")
+
+
+def _read(files: StoredFiles, asset: str) -> str:
+    """Read a result, fold models with the hashes in their manifest; say what it is."""
     address = files.address(asset)
-    try:
-        if address.product.format == "fold_models":
-            found = files.models(asset)
-            found.verify()
-            size = found.manifest.total_bytes / 1e6
-            text = f"{len(found)} models, {size:,.2f} MB, are as their manifest says"
-        elif address.product.contract is None:
-            files.store.verify(address)
-            text = f"{address} can be read"
-        else:
-            if address.product.as_matrix:
-                files.store.verify(address)
-            text = f"{len(files.table(asset)):,} rows keep {address.product.contract}"
-    except Exception as error:
-        return _on_disk("readable", _failure(error))
-    return _on_disk("readable", Finding(True, text))
+    if address.product.format == "fold_models":
+        found = files.models(asset)
+        found.verify()
+        size = found.manifest.total_bytes / 1e6
+        return f"{len(found)} models, {size:,.2f} MB, are as their manifest says"
+    if address.product.contract is None or address.product.as_matrix:
+        files.store.verify(address)
+    if address.product.contract is None:
+        return f"{address} can be read"
+    return f"{len(files.table(asset)):,} rows keep {address.product.contract}"
 
 
 def check_unaltered(frame: pd.DataFrame) -> Finding:
@@ -321,11 +320,12 @@ def check_made_from(files: StoredFiles, asset: str, names: Sequence[str]) -> Fin
 
 def reproduce_stored(files: StoredFiles) -> CheckOutcome:
     """Predict every row by the stored fold models, and compare with what is stored."""
-    try:
+
+    def reproduced() -> Finding:
         predicted = average_splits(*predict_stored(files.models(), files.tables))
-        return REPRODUCED.outcome(check_reproduced(files.table("oof_predictions"), predicted))
-    except Exception as error:
-        return REPRODUCED.outcome(_failure(error, "cannot be evaluated"))
+        return check_reproduced(files.table("oof_predictions"), predicted)
+
+    return _attempt(REPRODUCED, reproduced)
 
 
 def read_back_predictions(files: StoredFiles) -> CheckOutcome:
@@ -334,16 +334,17 @@ def read_back_predictions(files: StoredFiles) -> CheckOutcome:
     The check ``repeatable`` found, before they were published, that these models predict them
     to the bit; so if neither has changed since, they still do.
     """
-    asset = "oof_predictions"
-    try:
-        oof, fitted = files.table(asset), files.models()
+
+    def unchanged() -> Finding:
+        oof, fitted = files.table("oof_predictions"), files.models()
         fitted.verify()
-        found = (check_unaltered(oof), check_made_from(files, asset, ["fitted_models"]))
+        made_from = check_made_from(files, "oof_predictions", ["fitted_models"])
+        found = (check_unaltered(oof), made_from)
         problems = [each.description for each in found if not each.passed]
         text = f"{len(oof):,} predictions, {len(fitted)} models: those of the check repeatable"
-        return REPRODUCED.outcome(Finding.of(problems, text, {}))
-    except Exception as error:
-        return REPRODUCED.outcome(_failure(error, "cannot be evaluated"))
+        return Finding.of(problems, text, {})
+
+    return _attempt(REPRODUCED, unchanged)
 
 
 def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
@@ -356,7 +357,16 @@ def verdict_of(outcomes: Sequence[CheckOutcome]) -> CheckOutcome:
     return STORED.outcome(Finding(not failed, text, values, only_warns))
 
 
-def _failure(error: Exception, what: str = "") -> Finding:
+def _attempt(
+    check: Check, predicate: Callable[[], Finding], what: str = "cannot be evaluated"
+) -> CheckOutcome:
+    try:
+        return check.outcome(predicate())
+    except Exception as error:
+        return check.outcome(_failure(error, what))
+
+
+def _failure(error: Exception, what: str = "cannot be evaluated") -> Finding:
     """Return what is wrong; other errors than ours name their kind, since texts may be bare."""
     refused = lack_of_memory(error)
     if refused is not None:
