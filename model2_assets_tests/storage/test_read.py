@@ -3,6 +3,7 @@ import sys
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 import model2_assets
@@ -10,7 +11,8 @@ from model2_assets import load_oof
 from model2_assets.errors import ContractError, StoreError
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import table_digest, with_provenance
-from model2_assets_tests.sample_tables import oof_predictions, sample_table
+from model2_assets.storage.read import previous_result
+from model2_assets_tests.sample_tables import leaderboard, oof_predictions, sample_table
 from model2_assets_tests.storage.records import put_in_place
 
 OOF = Address("us", "oof_predictions", "21d", "ridge")
@@ -132,3 +134,51 @@ def test_package_hands_out_the_reader_and_stays_light() -> None:
     assert model2_assets.load_oof is load_oof
     with pytest.raises(AttributeError, match="no attribute 'load_oofs'"):
         _ = model2_assets.load_oofs
+
+
+BOARD = Address("us", "leaderboard")
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Store:
+    return Store(str(tmp_path))
+
+
+def test_what_is_stored_is_what_was_before(results: Store) -> None:
+    results.write(BOARD, leaderboard())
+    previous = previous_result(results, BOARD)
+    assert previous.problem == ""
+    pd.testing.assert_frame_equal(previous.table, leaderboard())
+
+
+def test_none_yet(results: Store) -> None:
+    previous = previous_result(results, BOARD)
+    assert previous.table is None
+    assert previous.problem == "there is no leaderboard before this one"
+
+
+def test_a_damaged_one_is_told_of(results: Store) -> None:
+    results.write(BOARD, leaderboard()).write_bytes(b"PAR1 no more")
+    previous = previous_result(results, BOARD)
+    assert previous.table is None
+    assert "leaderboard before cannot be read" in previous.problem
+    assert "leaderboard.parquet: is not what was published here" in previous.problem
+
+
+def test_one_that_memory_does_not_suffice_to_read_is_not_taken_for_none(
+    results: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_table(*_: object, **__: object) -> None:
+        raise MemoryError("realloc of size 1216 failed")
+
+    results.write(BOARD, leaderboard())
+    monkeypatch.setattr(pq, "read_table", read_table)
+    with pytest.raises(MemoryError, match="realloc of size 1216 failed"):
+        previous_result(results, BOARD)
+
+
+def test_one_of_an_older_contract_is_told_of(results: Store) -> None:
+    put_in_place(results, BOARD, leaderboard().drop(columns="rank_ic_se").to_parquet())
+    previous = previous_result(results, BOARD)
+    assert previous.table is None
+    assert "column 'rank_ic_se' is missing" in previous.problem
