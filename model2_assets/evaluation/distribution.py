@@ -62,29 +62,21 @@ MOST_PERIODS = 150
 _UNITS = {"daily": "D", "weekly": "W", "monthly": "M", "quarterly": "Q", "annual": "Y"}
 
 
-@dataclass(frozen=True, eq=False)
-class PeriodMeans:
-    """Means by calendar period, ascending, those without a value left out; how long one is."""
+def mean_by_period(values: pd.Series, *, most: int = MOST_PERIODS) -> tuple[str, pd.Series]:
+    """Return the mean of daily values over the shortest periods that are few enough, and these.
 
-    unit: str
-    means: pd.Series
-
-
-def mean_by_period(values: pd.Series, *, most: int = MOST_PERIODS) -> PeriodMeans:
-    """Return the mean of daily values over the shortest periods that are few enough.
-
-    Years are as long as it gets.
+    Years are as long as it gets; periods without a value are left out.
 
     >>> dates = pd.to_datetime(["2024-01-02", "2024-01-31", "2024-02-01"])
-    >>> found = mean_by_period(pd.Series([0.1, 0.3, 0.5], index=dates), most=2)
-    >>> found.unit, found.means.round(3).tolist()
+    >>> unit, means = mean_by_period(pd.Series([0.1, 0.3, 0.5], index=dates), most=2)
+    >>> unit, means.round(3).tolist()
     ('monthly', [0.2, 0.5])
     """
     values = values.dropna()
     dates = pd.DatetimeIndex(values.index)
     units = {unit: dates.to_period(frequency) for unit, frequency in _UNITS.items()}
     unit = next((unit for unit, periods in units.items() if _span(periods) <= most), "annual")
-    return PeriodMeans(unit, values.groupby(units[unit]).mean().astype(np.float64))
+    return unit, values.groupby(units[unit]).mean().astype(np.float64)
 
 
 def _span(periods: pd.PeriodIndex) -> int:

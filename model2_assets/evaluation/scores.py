@@ -17,7 +17,7 @@ from model2_assets.evaluation.inference import (
     label_overlap_days,
     mean_ic_inference,
 )
-from model2_assets.evaluation.metrics import metrics_of
+from model2_assets.evaluation.metrics import MINUS, metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
 from model2_assets.panel import row_name
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
@@ -185,7 +185,7 @@ def describe_scores(scores: pd.DataFrame) -> list[str]:
             f"{metric.heading} {metric.text(row[metric.name])} {metric.unit}".rstrip()
             for metric in metrics_of("folds")
         )
-        lines.append(f"{unit}: {', '.join(values)}")
+        lines.append(f"{unit}: {', '.join(values)}".replace(MINUS, "-"))
     return lines
 
 

@@ -225,10 +225,10 @@ def draw_period_means(
         return
     lines = {}
     for name, values in known.items():
-        periods = mean_by_period(values)
-        calendar = pd.PeriodIndex(periods.means.index)
+        unit, means = mean_by_period(values)
+        calendar = pd.PeriodIndex(means.index)
         middle = calendar.start_time + (calendar.end_time - calendar.start_time) / 2
-        lines[f"{name}, {periods.unit}"] = periods.means.set_axis(middle)
+        lines[f"{name}, {unit}"] = means.set_axis(middle)
     _lines(axes, lines, 1.4)
     value_grid(axes)
     if percent:
@@ -298,10 +298,10 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     if known.empty:
         nothing_to_draw(axes, NO_RANK_IC)
         return
-    periods = mean_by_period(known)
-    name = "daily" if periods.unit == "daily" else f"{periods.unit} mean"
-    means = periods.means.to_numpy()
-    _draw_bars(axes, pd.PeriodIndex(periods.means.index), means, name)
+    unit, of_periods = mean_by_period(known)
+    name = "daily" if unit == "daily" else f"{unit} mean"
+    means = of_periods.to_numpy()
+    _draw_bars(axes, pd.PeriodIndex(of_periods.index), means, name)
     mean = float(known.mean())
     mean_line(axes, mean, f"mean of all dates {RANK_IC.text(mean)}")
     zero_line(axes)

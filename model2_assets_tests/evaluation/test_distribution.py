@@ -95,15 +95,15 @@ def test_reach_leaves_a_share_of_the_values_beyond():
 )
 def test_the_shortest_periods_that_are_few_enough(n_dates, most, unit):
     dates = pd.bdate_range("1990-01-01", periods=n_dates)
-    assert mean_by_period(pd.Series(1.0, index=dates), most=most).unit == unit
+    assert mean_by_period(pd.Series(1.0, index=dates), most=most)[0] == unit
 
 
 def test_periods_are_counted_by_the_calendar_and_empty_ones_left_out():
     dates = pd.to_datetime(["2024-01-02", "2024-06-03"])
-    found = mean_by_period(pd.Series([1.0, 2.0], index=dates), most=150)
-    assert found.unit == "weekly"
-    assert found.means.tolist() == [1.0, 2.0]
-    assert found.means.index.start_time.strftime("%Y-%m-%d").tolist() == [
+    unit, means = mean_by_period(pd.Series([1.0, 2.0], index=dates), most=150)
+    assert unit == "weekly"
+    assert means.tolist() == [1.0, 2.0]
+    assert means.index.start_time.strftime("%Y-%m-%d").tolist() == [
         "2024-01-01",
         "2024-06-03",
     ]
@@ -111,9 +111,9 @@ def test_periods_are_counted_by_the_calendar_and_empty_ones_left_out():
 
 def test_missing_values_count_for_nothing():
     dates = pd.bdate_range("2024-01-01", periods=4)
-    found = mean_by_period(pd.Series([1.0, np.nan, 5.0, np.nan], index=dates))
-    assert found.means.tolist() == [1.0, 5.0]
-    assert len(mean_by_period(pd.Series([np.nan] * 4, index=dates)).means) == 0
+    _, means = mean_by_period(pd.Series([1.0, np.nan, 5.0, np.nan], index=dates))
+    assert means.tolist() == [1.0, 5.0]
+    assert len(mean_by_period(pd.Series([np.nan] * 4, index=dates))[1]) == 0
 
 
 def test_hand_worked_moments():

@@ -546,8 +546,7 @@ def test_scores_are_described_line_by_line(scores):
     assert "rows 72" in lines[0]
     assert "rows 360" in lines[-1]
     wide = wide_scores(scores).iloc[-1]
-    shown = f"rank IC {wide['rank_ic']:+.4f}, IC {wide['ic']:+.4f}"
-    assert shown.replace("-", "−") in lines[-1]
+    assert f"rank IC {wide['rank_ic']:+.4f}, IC {wide['ic']:+.4f}" in lines[-1]
     assert f"RMSE {wide['rmse']:,.0f} bps" in lines[-1]
 
 
