@@ -19,11 +19,9 @@ if TYPE_CHECKING:
     from model2_assets.training.fit import FittedModels, cross_validate, fit_models
     from model2_assets.training.importances import aggregate_importances
     from model2_assets.training.linear import LinearTrainer
-    from model2_assets.training.live import fit_final_model, make_live
     from model2_assets.training.model_registry import ModelRegistry
     from model2_assets.training.models import load_model
-    from model2_assets.training.nested import make_nested
-    from model2_assets.training.predict import make_out_of_fold, make_paths, predict_out_of_fold
+    from model2_assets.training.predict import predict_out_of_fold
     from model2_assets.training.ridge import RidgeTrainer
     from model2_assets.training.task import Tables, Task
     from model2_assets.training.xgboost import XGBoostTrainer
@@ -35,11 +33,9 @@ _NAMES = {
     "fit": ("FittedModels", "cross_validate", "fit_models"),
     "importances": ("aggregate_importances",),
     "linear": ("LinearTrainer",),
-    "live": ("fit_final_model", "make_live"),
     "model_registry": ("ModelRegistry",),
     "models": ("load_model",),
-    "nested": ("make_nested",),
-    "predict": ("make_out_of_fold", "make_paths", "predict_out_of_fold"),
+    "predict": ("predict_out_of_fold",),
     "ridge": ("RidgeTrainer",),
     "task": ("Tables", "Task"),
     "xgboost": ("XGBoostTrainer",),
@@ -63,13 +59,8 @@ __all__ = [
     "aggregate_importances",
     "assemble_training_data",
     "cross_validate",
-    "fit_final_model",
     "fit_models",
     "load_model",
-    "make_live",
-    "make_nested",
-    "make_out_of_fold",
-    "make_paths",
     "predict_out_of_fold",
 ]
 

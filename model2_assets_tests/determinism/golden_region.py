@@ -13,7 +13,8 @@ from model2_assets.labels import make_labels
 from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import data_versions_of
-from model2_assets.training import ModelRegistry, Tables, Task, fit_models, make_out_of_fold
+from model2_assets.training import ModelRegistry, Tables, Task, fit_models
+from model2_assets.training.predict import make_out_of_fold
 from model2_assets_tests.sample_tables import mark
 
 CONFIG: dict[str, Any] = {

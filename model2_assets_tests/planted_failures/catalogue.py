@@ -98,7 +98,7 @@ CASES: tuple[Case, ...] = (
         "training:fit_models", "fitted_models", complete=s.part("models", s.without_the_last_model)
     ),
     *_spoiled(
-        "training:make_out_of_fold",
+        "training.predict:make_out_of_fold",
         "oof_predictions",
         contract=s.part("oof", s.with_a_stranger),
         coverage=s.part("oof", s.without_a_row),
@@ -108,7 +108,7 @@ CASES: tuple[Case, ...] = (
     Case("oof_predictions", "range", trainer=f"{TEAMS}:ShoutingTrainer"),
     Case("oof_predictions", "determinism", trainer=f"{TEAMS}:UnsteadyTrainer"),
     *_spoiled(
-        "training:make_paths",
+        "training.predict:make_paths",
         "oof_paths",
         contract=s.part("paths", s.with_a_stranger),
         finite=s.part("paths", s.set_first("prediction", float("nan"))),
@@ -118,7 +118,7 @@ CASES: tuple[Case, ...] = (
         mean_is_oof=s.part("paths", s.moved),
     ),
     *_spoiled(
-        "training:make_nested",
+        "training.nested:make_nested",
         "nested_oof",
         contract=s.part("nested", s.with_a_stranger),
         nested_coverage=s.part("nested", s.without_a_row),
@@ -136,12 +136,12 @@ CASES: tuple[Case, ...] = (
         "evaluation.scores:score_partition", "cv_scores", contract=s.table(s.with_a_stranger)
     ),
     *_spoiled(
-        "training:fit_final_model",
+        "training.live:fit_final_model",
         "final_models",
         complete=s.part("models", s.trained_on_fewer_rows),
     ),
     *_spoiled(
-        "training:make_live",
+        "training.live:make_live",
         "live_predictions",
         contract=s.part("live", s.with_a_stranger),
         coverage=s.part("live", s.without_a_row),

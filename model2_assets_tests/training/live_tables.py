@@ -19,10 +19,10 @@ from model2_assets.training import (
     FittedModels,
     ModelRegistry,
     Tables,
-    fit_final_model,
     fit_models,
     predict_out_of_fold,
 )
+from model2_assets.training.live import fit_final_model
 from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.stored_tables import TRAINERS, task

@@ -15,13 +15,8 @@ from upath import UPath
 from model2_assets.config import ExecutionConfig, ModelConfig
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.errors import TrainingError
-from model2_assets.training import (
-    FoldCheckpoints,
-    ModelRegistry,
-    RidgeTrainer,
-    make_nested,
-    predict_out_of_fold,
-)
+from model2_assets.training import FoldCheckpoints, ModelRegistry, RidgeTrainer, predict_out_of_fold
+from model2_assets.training.nested import make_nested
 from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.interrupted import (

@@ -11,15 +11,10 @@ import pytest
 from scipy.stats import rankdata
 
 from model2_assets.config import ExecutionConfig
-from model2_assets.training import (
-    RidgeTrainer,
-    SplitView,
-    cross_validate,
-    make_nested,
-    predict_out_of_fold,
-)
+from model2_assets.training import RidgeTrainer, SplitView, cross_validate, predict_out_of_fold
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.fit import fit_all_rows
+from model2_assets.training.nested import make_nested
 from model2_assets.training.sums import add_up_splits
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.stored_tables import fit, stored_tables, task

@@ -23,9 +23,14 @@ from model2_assets.storage import Address, Store
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import data_versions_of, facts_of, table_digest
 from model2_assets.storage.models import Manifest, StoredFoldModels
-from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model, make_live
+from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model
 from model2_assets.training.data import hash_row_order
-from model2_assets.training.live import LivePredictions, assemble_labelled_rows, find_live_rows
+from model2_assets.training.live import (
+    LivePredictions,
+    assemble_labelled_rows,
+    find_live_rows,
+    make_live,
+)
 from model2_assets.training.weights import label_spans
 from model2_assets_tests.checks.builders import check_final_complete, check_live
 from model2_assets_tests.sample_tables import mark

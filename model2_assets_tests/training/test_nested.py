@@ -19,14 +19,8 @@ from model2_assets.errors import (
     TrainingError,
 )
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
-from model2_assets.training import (
-    ModelRegistry,
-    Tables,
-    assemble_training_data,
-    cross_validate,
-    make_nested,
-)
-from model2_assets.training.nested import build_nested_splits, predict_nested
+from model2_assets.training import ModelRegistry, Tables, assemble_training_data, cross_validate
+from model2_assets.training.nested import build_nested_splits, make_nested, predict_nested
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_and_error
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables

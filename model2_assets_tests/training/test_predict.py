@@ -23,13 +23,13 @@ from model2_assets.training import (
     assemble_training_data,
     cross_validate,
     load_model,
-    make_out_of_fold,
     predict_out_of_fold,
 )
 from model2_assets.training.predict import (
     PathPlan,
     average_splits,
     largest_difference,
+    make_out_of_fold,
     mean_by_row,
     predict_splits,
     predict_stored,

@@ -82,7 +82,8 @@ def _oof_predictions(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.predictions import OutOfFoldChecks
         from model2_assets.reports.galleries import prediction_pictures
         from model2_assets.storage.read import previous_result
-        from model2_assets.training import Tables, make_out_of_fold
+        from model2_assets.training import Tables
+        from model2_assets.training.predict import make_out_of_fold
 
         made = make_out_of_fold(
             region.task(context),
@@ -125,7 +126,8 @@ def _oof_paths(region: Region) -> dg.AssetsDefinition:
         """
         from model2_assets.checks.predictions import PathsChecks
         from model2_assets.storage.data_version import facts_of
-        from model2_assets.training import Tables, make_paths
+        from model2_assets.training import Tables
+        from model2_assets.training.predict import make_paths
 
         made = make_paths(
             region.task(context),
@@ -158,7 +160,8 @@ def _nested_oof(region: Region) -> dg.AssetsDefinition:
         fold, and like all cross-validation they train on the future; neither is a backtest.
         """
         from model2_assets.checks.predictions import NestedChecks
-        from model2_assets.training import Tables, make_nested
+        from model2_assets.training import Tables
+        from model2_assets.training.nested import make_nested
 
         checkpoints = region.checkpoints(context)
         made = make_nested(
@@ -285,7 +288,7 @@ def _final_models(region: Region) -> dg.AssetsDefinition:
         from dataclasses import asdict
 
         from model2_assets.checks.models import FinalModelChecks
-        from model2_assets.training import fit_final_model
+        from model2_assets.training.live import fit_final_model
 
         fitted = fit_final_model(
             region.task(context),
@@ -332,7 +335,7 @@ def _live_predictions(region: Region) -> dg.AssetsDefinition:
         """
         from model2_assets.checks.models import LiveChecks
         from model2_assets.storage.data_version import facts_of
-        from model2_assets.training import make_live
+        from model2_assets.training.live import make_live
 
         made = make_live(
             region.task(context),
