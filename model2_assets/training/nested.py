@@ -107,27 +107,11 @@ def predict_nested(
     of {a, b} in combinatorial cross-validation with two test groups. This is the inner
     loop of nested cross-validation [1]_ [2]_.
 
-    Parameters
-    ----------
-    models : iterable of FoldModel
-        The model of every split of `pair_data`, in any order; one is held at a time.
-    data : TrainingData
-        Rows, and roles of splits that test one group each.
-    pair_data : TrainingData
-        The same rows, and roles of the splits that test two groups each.
-
-    Returns
-    -------
-    DataFrame of shape (n_predictions, 5)
-        Sorted by outer fold, instrument, datetime. ``outer_fold_id`` (int16),
-        ``instrument``, ``datetime``, ``fold_id`` (int16, the row's own group) and
-        ``prediction`` (float64, bps): for every outer fold, its train rows in `data`.
-
-    Raises
-    ------
-    TrainingError
-        If a model is missing, the rows or groups of the two differ, or a split tests
-        another number of groups.
+    `data` has roles of splits that test one group each, `pair_data` those of the splits that
+    test two, for the same rows; `models` are of the latter, in any order. For every outer fold
+    there are its train rows in `data`, sorted by outer fold, instrument, datetime:
+    ``outer_fold_id``, ``instrument``, ``datetime``, ``fold_id`` (the row's own group) and
+    ``prediction`` (bps).
 
     References
     ----------

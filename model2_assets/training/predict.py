@@ -38,16 +38,9 @@ _CHUNK_ROWS = 32_768
 
 @dataclass(frozen=True, eq=False)
 class SplitPredictions:
-    """Every prediction that every split makes, split after split.
+    """Every prediction, in bps, that every split makes, split after split.
 
-    Attributes
-    ----------
-    row : ndarray of shape (n_predictions,), intp
-        Position of the predicted row in the training data; ascending within a split.
-    split_id : ndarray of shape (n_predictions,), int16
-        Split whose model predicts; ascending.
-    prediction : ndarray of shape (n_predictions,), float64
-        bps.
+    `row` is the position of the predicted row in the training data, ascending within a split.
     """
 
     row: NDArray[np.intp]
@@ -159,20 +152,9 @@ def recombine_predictions(predictions: SplitPredictions, data: TrainingData) -> 
     ``PurgedEmbargoedTimeSeriesSplit.path_ids`` [1]_, read from the roles, so that it holds
     for any splitter that tests every row equally often.
 
-    Parameters
-    ----------
-    predictions : SplitPredictions
-        Of every split of `data`.
-    data : TrainingData
-        Rows and groups.
-
-    Returns
-    -------
-    DataFrame of shape (n_predictions, 7)
-        Sorted by instrument, datetime, split. ``instrument``, ``datetime``; ``split_id``,
-        ``path_id``, ``group_id`` (int16); ``prediction`` (float64, bps);
-        ``prediction_std`` (float64, bps): sample standard deviation of the row's
-        predictions, NaN where it has one.
+    The columns are ``instrument``, ``datetime``, ``split_id``, ``path_id``, ``group_id``,
+    ``prediction`` (bps) and ``prediction_std`` (bps): the sample standard deviation of the
+    row's predictions, NaN where it has one. Sorted by instrument, datetime, split.
 
     References
     ----------

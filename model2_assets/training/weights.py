@@ -15,14 +15,8 @@ from model2_assets.training.data import row_name
 class LabelSpans:
     """The bars that each label spans, on one axis of all instruments' bars end to end.
 
-    Attributes
-    ----------
-    first : ndarray of shape (n_rows,), int64
-        First bar of each label.
-    stop : ndarray of shape (n_rows,), int64
-        One past its last bar; equal to `first` where no bar of it is known.
-    n_bars : int
-        Length of the axis.
+    `first` is the first bar of each label, `stop` one past its last, and the same where no bar
+    of it is known.
     """
 
     first: NDArray[np.int64]
