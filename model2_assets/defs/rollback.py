@@ -25,6 +25,9 @@ _UNFINISHED = (
     dg.DagsterRunStatus.CANCELING,
 )
 
+_MADE_BY_AND_FROM = ("dagster/code_version", "dagster/input_", DATA_VERSION)
+"""What the names of tags begin with that say what a result was made by and from."""
+
 
 def refuse_while_running(instance: dg.DagsterInstance) -> None:
     """Refuse to roll back while a run may be writing the same results."""
@@ -101,6 +104,8 @@ def record_rollback(
     made = _materialization_of(instance, key, str(partition), version.data_version)
     tags = dict(made.tags or {}) if made is not None else {}
     metadata: dict[str, Any] = dict(made.metadata) if made is not None else {}
+    if PRODUCTS[asset].format == "fold_models":
+        metadata[MANIFEST_SHA256] = version.sha256
     instance.report_runless_asset_event(
         dg.AssetMaterialization(
             key,
@@ -110,10 +115,9 @@ def record_rollback(
                 **metadata,
                 "rolled_back_to": version.data_version,
                 "first_published": f"{version.first_published:%Y-%m-%d %H:%M:%S} UTC",
-                **_manifest_of(asset, version),
             },
             tags={
-                **_dagster_tags(tags),
+                **{name: tags[name] for name in tags if name.startswith(_MADE_BY_AND_FROM)},
                 DATA_VERSION: version.data_version,
                 # A run would add these, by which the UI finds a cell of its grid.
                 f"{PARTITION_TAG}/{HORIZON}": predictions.horizon,
@@ -121,18 +125,6 @@ def record_rollback(
             },
         )
     )
-
-
-def _manifest_of(asset: str, version: Record) -> dict[str, str]:
-    """Return, of models, the hash of the manifest that is current again."""
-    is_models = PRODUCTS[asset].format == "fold_models"
-    return {MANIFEST_SHA256: version.sha256} if is_models else {}
-
-
-def _dagster_tags(tags: dict[str, str]) -> dict[str, str]:
-    """Return the tags that say what a result was made by and from."""
-    kinds = ("dagster/code_version", "dagster/input_", DATA_VERSION)
-    return {name: value for name, value in tags.items() if name.startswith(kinds)}
 
 
 def _materialization_of(
