@@ -62,7 +62,7 @@ def test_a_body_says_what_it_cost_until_it_hands_its_result_on() -> None:
         yield dg.AssetCheckResult(passed=True, check_name="good")
 
     started = time.monotonic()
-    result, check = body(None)
+    result, check = body(dg.build_asset_context())
     elapsed = time.monotonic() - started
 
     assert isinstance(result, dg.MaterializeResult)
