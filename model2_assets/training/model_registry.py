@@ -4,7 +4,6 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
-from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, 
 from model2_assets.errors import ConfigError
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
+from model2_assets.training.models import installed_versions
 
 
 class ModelRegistry:
@@ -155,12 +155,12 @@ class ModelRegistry:
 
 
 @cache
-def code_state(trainer_class: type) -> str | None:
+def code_state(trainer_class: type[BaseModelTrainer]) -> str | None:
     """Digest the code that fits depend on, as it was when this process first asked.
 
     That is the sources of this package's training; for every class that the trainer derives
     from, the sources of its package, or of its folder where it has none; and the versions of
-    Python and all installed distributions. The registry asks as soon as a trainer is imported,
+    Python and of the trainer's `libraries`. The registry asks as soon as a trainer is imported,
     so what is edited afterwards, which does not run, does not count. None where there is no
     source to read, as for a class of an interactive session.
     """
@@ -178,8 +178,8 @@ def code_state(trainer_class: type) -> str | None:
         return None
     if not all(sources):
         return None
-    versions = sorted({f"{found.name} {found.version}" for found in metadata.distributions()})
-    return document_digest({"sources": contents, "versions": [sys.version, *versions]})
+    versions = {"python": sys.version, **installed_versions(trainer_class.libraries)}
+    return document_digest({"sources": contents, "versions": versions})
 
 
 def _sources_of(root: str) -> list[Path]:

@@ -204,21 +204,20 @@ def test_what_is_kept_counts_as_made_by_the_code_that_was_loaded(folder, own_cod
     assert fit(folder, models=own_registry()).n_reused == 0
 
 
-def test_nothing_is_reused_after_a_library_was_installed(folder, tmp_path, monkeypatch):
-    interrupt(folder)
-    info = tmp_path / "installed" / "losses-2.0.dist-info"
+def test_nothing_is_reused_after_a_library_of_the_trainer_changed(folder, own_code, monkeypatch):
+    source = own_code / "own_trainer.py"
+    source.write_text(source.read_text() + '    libraries = ("numpy", "losses")\n')
+    info = own_code / "installed" / "losses-2.0.dist-info"
     info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: losses\nVersion: 2.0\n")
     monkeypatch.syspath_prepend(info.parent)
-    importlib.invalidate_caches()
-    new_process()
-    assert fit(folder).n_reused == 0
-    folder.discard()
-    interrupt(folder)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: losses\nVersion: 2.1\n")
-    new_process()
-    assert fit(folder).n_reused == 0
-    new_process()
+    for version, n_reused in (("2.0", 0), ("2.0", 2), ("2.1", 0)):
+        metadata = f"Metadata-Version: 2.1\nName: losses\nVersion: {version}\n"
+        (info / "METADATA").write_text(metadata)
+        importlib.invalidate_caches()
+        new_process()
+        assert fit(folder, models=own_registry()).n_reused == n_reused
+        folder.discard()
+        interrupt(folder, models=own_registry())
 
 
 def test_trainer_of_no_file_is_fitted_and_keeps_nothing(folder, log, monkeypatch):
