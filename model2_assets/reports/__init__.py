@@ -1,8 +1,8 @@
 """Tear sheets: HTML files that open offline, in light, in dark and on paper."""
 
-from model2_assets.reports.document import PARTITION_PARTS, REGION_PARTS, report_digest
-from model2_assets.reports.region import region_report
-from model2_assets.reports.tear_sheet import partition_report
+from model2_assets.reports.document import report_digest
+from model2_assets.reports.region import REGION_PARTS, region_report
+from model2_assets.reports.tear_sheet import PARTITION_PARTS, partition_report
 
 __all__ = [
     "PARTITION_PARTS",

@@ -183,19 +183,3 @@ def date(value: pd.Timestamp) -> str:
 def period(dates: pd.DatetimeIndex) -> str:
     """Return the first and the last of ascending dates."""
     return f"{date(dates[0])} to {date(dates[-1])}"
-
-
-PARTITION_PARTS = (
-    "figures", "caveats", "scores", "scores-by-fold", "rank-ic-by-fold", "scores-by-path",
-    "information-coefficient", "ic-series", "ic-monthly", "ic-histogram", "ic-qq",
-    "quantile-returns", "quantile-table", "cumulative-spread", "turnover", "rank-autocorrelation",
-    "persistence-table", "calibration", "prediction-distribution", "top-features",
-    "importance-stability", "provenance",
-)  # fmt: skip
-"""Ids in a tear sheet of one horizon and model."""
-
-REGION_PARTS = (
-    "figures", "caveats", "leaderboard", "rank-ic", "likeness", "evidence", "history",
-    "rank-ic-by-fold", "provenance", "versions",
-)  # fmt: skip
-"""Ids in a region's report."""

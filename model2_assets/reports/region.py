@@ -47,6 +47,12 @@ _CHOICE = (
     "may be luck.",
 )
 
+REGION_PARTS = (
+    "figures", "caveats", "leaderboard", "rank-ic", "likeness", "evidence", "history",
+    "rank-ic-by-fold", "provenance", "versions",
+)  # fmt: skip
+"""Ids in a region's report."""
+
 
 def region_report(
     board: pd.DataFrame,

@@ -147,6 +147,16 @@ class PartitionStatistics:
         return rank_autocorrelation(self.prediction, self.index, lag=lag)
 
 
+PARTITION_PARTS = (
+    "figures", "caveats", "scores", "scores-by-fold", "rank-ic-by-fold", "scores-by-path",
+    "information-coefficient", "ic-series", "ic-monthly", "ic-histogram", "ic-qq",
+    "quantile-returns", "quantile-table", "cumulative-spread", "turnover", "rank-autocorrelation",
+    "persistence-table", "calibration", "prediction-distribution", "top-features",
+    "importance-stability", "provenance",
+)  # fmt: skip
+"""Ids in a tear sheet of one horizon and model."""
+
+
 def partition_report(
     oof: pd.DataFrame,
     scores: pd.DataFrame,
