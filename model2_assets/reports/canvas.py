@@ -2,9 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from io import BytesIO, StringIO
 from typing import Any, Literal, cast
 
@@ -199,13 +198,51 @@ _OFFSETS = ["", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
 DASHES = (0, (4, 3))
 
 
-def date_axis(axes: Axes, dates: pd.DatetimeIndex) -> None:
-    """Let the horizontal axis run from the first date to the last, with short date ticks."""
-    locator = AutoDateLocator(minticks=4, maxticks=12)
-    axes.xaxis.set_major_locator(locator)
-    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=_OFFSETS))
-    first, last = date2num(dates[[0, -1]].to_numpy())
-    axes.set_xlim(first - 0.5, last + 0.5)
+def left_empty(axes: Axes, is_empty: bool, reason: str) -> bool:
+    """Say in a chart's place why there is none, if so, and return whether it is."""
+    if is_empty:
+        place: Any = {"ha": "center", "va": "center", "transform": axes.transAxes}
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, reason, color=MUTED, **place)
+    return is_empty
+
+
+def dress(
+    axes: Axes,
+    *,
+    x: str = "",
+    y: str = "",
+    grid: Literal["x", "y", ""] = "y",
+    legend: int = 0,
+    dates: Iterable[Any] = (),
+) -> None:
+    """Name the axes, with grid lines of the values alone, and a legend above in so many columns.
+
+    With ascending dates, the horizontal axis runs from the first to the last, with short ticks.
+    """
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if grid:
+        axes.grid(axis=grid)
+        axes.tick_params(axis="y", length=0)
+    calendar = pd.DatetimeIndex(list(dates))
+    if len(calendar):
+        locator = AutoDateLocator(minticks=4, maxticks=12)
+        axes.xaxis.set_major_locator(locator)
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=_OFFSETS))
+        first, last = date2num(calendar[[0, -1]].to_numpy())
+        axes.set_xlim(first - 0.5, last + 0.5)
+    if legend:
+        axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=legend, borderaxespad=0.2)
+
+
+def name_rows(axes: Axes, names: Sequence[object]) -> None:
+    """Name rows from the top down in place of an axis; of many, only some."""
+    step = max(1, -(-len(names) // 40))
+    axes.set_yticks(range(0, len(names), step), [str(name) for name in names[::step]])
+    axes.set_ylim(len(names) - 0.5, -0.5)
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
 
 
 def thinned(series: Any) -> Any:
@@ -224,20 +261,9 @@ def mean_line(axes: Axes, mean: float, label: str) -> None:
     axes.axhline(mean, color=INK, linewidth=1, linestyle=DASHES, label=label)
 
 
-def value_grid(axes: Axes, axis: Literal["x", "y"] = "y") -> None:
-    """Draw the grid lines of the values alone, and no ticks."""
-    axes.grid(axis=axis)
-    axes.tick_params(axis="y", length=0)
-
-
 def whole_numbers(axes: Axes) -> None:
     """Write the values of the vertical axis without decimals, in groups of three digits."""
     axes.yaxis.set_major_formatter(lambda value, _: number(value, ",.0f"))
-
-
-def legend_above(axes: Axes, columns: int) -> None:
-    """Put the legend above the axes, in a row."""
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, borderaxespad=0.2)
 
 
 def right_axis(axes: Axes, label: str) -> Axes:
@@ -247,26 +273,3 @@ def right_axis(axes: Axes, label: str) -> Axes:
     right.tick_params(axis="y", length=0)
     right.set_ylabel(label)
     return right
-
-
-def nothing_to_draw(axes: Axes, reason: str) -> None:
-    """Say why there is no chart, in its place."""
-    axes.set_axis_off()
-    axes.text(0.5, 0.5, reason, transform=axes.transAxes, ha="center", va="center", color=MUTED)
-
-
-@dataclass(frozen=True)
-class LineStyle:
-    """Colour and dashes of a line."""
-
-    colour: str
-    dashes: Literal["-"] | tuple[int, tuple[int, int]] = "-"
-
-
-_COLOURS = (ACCENT, ACCENT_2, GOOD, MUTED)
-
-LINE_STYLES = (
-    *(LineStyle(colour) for colour in _COLOURS),
-    *(LineStyle(colour, (0, (4, 2))) for colour in _COLOURS),
-)
-"""In the order in which lines take them."""

@@ -1,5 +1,7 @@
 """Charts of inputs, predictions and importances."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -10,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.cross_validation import Role
 from model2_assets.cross_validation.roles import role_columns
-from model2_assets.evaluation.distribution import finite, histogram, reach_of
+from model2_assets.evaluation.distribution import Histogram, finite, histogram, reach_of
 from model2_assets.evaluation.metrics import METRICS, number
 from model2_assets.panel import date_codes
 from model2_assets.reports.canvas import (
@@ -24,11 +26,10 @@ from model2_assets.reports.canvas import (
     INK,
     MUTED,
     WIDTH_PX,
-    date_axis,
-    legend_above,
-    nothing_to_draw,
+    dress,
+    left_empty,
+    name_rows,
     right_axis,
-    value_grid,
 )
 
 
@@ -37,8 +38,7 @@ def draw_feature_coverage(axes: Axes, coverage: pd.DataFrame) -> None:
 
     The number of names stands behind them, on an axis of its own on the right.
     """
-    if coverage.empty:
-        nothing_to_draw(axes, "no dates")
+    if left_empty(axes, coverage.empty, "no dates"):
         return
     dates = pd.DatetimeIndex(coverage.index)
     right = right_axis(axes, "names")
@@ -58,10 +58,7 @@ def draw_feature_coverage(axes: Axes, coverage: pd.DataFrame) -> None:
     axes.fill_between([], [], color=BAND, alpha=0.45, label="names (right)")
     axes.axhline(100, color=MUTED, linewidth=0.8)
     axes.set_ylim(0, 105)
-    value_grid(axes)
-    axes.set_ylabel("share, %")
-    date_axis(axes, dates)
-    legend_above(axes, 3)
+    dress(axes, y="share, %", dates=dates, legend=3)
 
 
 BAR_PX = 22
@@ -97,15 +94,10 @@ def draw_fold_timeline(axes: Axes, splits: pd.DataFrame) -> None:
     )
     _draw_runs(axes, roles)
     names = [f"{column.horizon or ''} {column.split_id}".strip() for column in columns]
+    name_rows(axes, names)
     axes.set_xlim(0, n_dates)
-    axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xticks(*_date_ticks(pd.DatetimeIndex(dates.values)))
-    step = max(1, -(-len(names) // 40))
-    axes.set_yticks(range(0, len(names), step), names[::step])
-    axes.set_ylabel("split")
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    legend_above(axes, len(ROLE_COLOURS))
+    dress(axes, y="split", grid="", legend=len(ROLE_COLOURS))
 
 
 def fold_timeline_height(splits: pd.DataFrame) -> int:
@@ -173,8 +165,7 @@ def draw_heatmap(
     of the values in the cells; None, or more than 400 cells, for none. NaN cells have a dash.
     Names of the index and of the columns label the axes.
     """
-    if matrix.empty:
-        nothing_to_draw(axes, "nothing to compare")
+    if left_empty(axes, matrix.empty, "nothing to compare"):
         return
     values = matrix.to_numpy(dtype=np.float64)
     top = limit or float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
@@ -192,11 +183,9 @@ def draw_heatmap(
     axes.set_xticks(np.arange(n_columns) + 0.5, [str(name) for name in matrix.columns])
     axes.set_yticks(np.arange(n_rows) + 0.5, [str(name) for name in matrix.index])
     axes.tick_params(length=0)
-    axes.set_xlabel(str(matrix.columns.name or ""))
-    axes.set_ylabel(str(matrix.index.name or ""))
     axes.set_title(title)
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(False)
+    axes.spines[:].set_visible(False)
+    dress(axes, x=str(matrix.columns.name or ""), y=str(matrix.index.name or ""), grid="")
 
 
 def _write(
@@ -204,11 +193,6 @@ def _write(
 ) -> None:
     """Write in the middle of a cell's width, at a height."""
     axes.text(cell[0] + 0.5, cell[1], text, ha="center", va="center", color=colour, fontsize=size)
-
-
-def heatmap_height(n_rows: int) -> int:
-    """Return the height in pixels that suits a number of rows."""
-    return min(60 + 30 * max(n_rows, 2), 900)
 
 
 STRONGEST_RANK_IC = 0.05
@@ -242,8 +226,7 @@ def draw_importances(axes: Axes, by_fold: pd.DataFrame, *, kind: str) -> None:
 
     Bars are means, dots the folds, whiskers one standard deviation over folds.
     """
-    if by_fold.empty:
-        nothing_to_draw(axes, "no importances")
+    if left_empty(axes, by_fold.empty, "no importances"):
         return
     values = by_fold.to_numpy(dtype=np.float64)
     n_features, n_folds = values.shape
@@ -258,17 +241,10 @@ def draw_importances(axes: Axes, by_fold: pd.DataFrame, *, kind: str) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
     axes.set_ylim(n_features - 0.4, -0.6)
     axes.set_yticks(place, [str(name) for name in by_fold.index])
-    value_grid(axes, "x")
     if np.abs(values).max() >= _LARGE:
         axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
-    axes.set_xlabel(
-        f"{IMPORTANCE_LABELS[kind]}: mean, ± standard deviation, and values of {n_folds} models"
-    )
-
-
-def importances_height(n_features: int) -> int:
-    """Return the height in pixels that suits a number of features."""
-    return 60 + 18 * max(n_features, 3)
+    shown = f"mean, ± standard deviation, and values of {n_folds} models"
+    dress(axes, x=f"{IMPORTANCE_LABELS[kind]}: {shown}", grid="x")
 
 
 def draw_label_distribution(axes: Axes, label: ArrayLike) -> None:
@@ -277,65 +253,50 @@ def draw_label_distribution(axes: Axes, label: ArrayLike) -> None:
     The largest 0.1% are counted beside the picture rather than drawn.
     """
     values = finite(label)
-    if not len(values):
-        nothing_to_draw(axes, "no labels")
+    if left_empty(axes, not len(values), "no labels"):
         return
     found = histogram(values, reach=reach_of(values))
-    width = float(found.edges[1] - found.edges[0])
     axes.stairs(100 * found.shares, found.edges, color=ACCENT, fill=True, alpha=0.7)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
     for share in (5, 50, 95):
         quantile = float(np.percentile(values, share))
         axes.axvline(quantile, color=INK, linewidth=1, linestyle=DASHES)
         _name_line(axes, quantile, f"{share}%: {number(quantile, '+,.0f')}", (4, "left"))
-    axes.set_xlim(found.edges[0], found.edges[-1])
     axes.set_ylim(top=1.15 * axes.get_ylim()[1])
-    value_grid(axes)
-    axes.set_ylabel(f"share of labels in {width:.3g} bps, %")
     beyond = f"; {found.beyond:,} lie beyond" if found.beyond else ""
-    axes.set_xlabel(
-        f"label, bps: {len(values):,} labels, standard deviation {values.std():,.0f} bps{beyond}"
-    )
-
-
-_BINS = 200
+    counted = f"{len(values):,} labels, standard deviation {values.std():,.0f} bps{beyond}"
+    _dress_bins(axes, found, x=f"label, bps: {counted}", y="share of labels in {} bps, %")
 
 
 def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps: float) -> None:
     """Draw the number of predictions by size on a logarithmic scale, and both limits, bps."""
     values = finite(prediction)
-    if not len(values):
-        nothing_to_draw(axes, "no predictions")
+    if left_empty(axes, not len(values), "no predictions"):
         return
     largest = float(np.abs(values).max())
-    reach = 1.1 * max(limit_bps, largest)
-    found = histogram(values, reach=reach, n_bins=_BINS)
+    found = histogram(values, reach=1.1 * max(limit_bps, largest), n_bins=200)
     axes.stairs(found.counts, found.edges, color=ACCENT, fill=True, alpha=0.7)
     axes.set_yscale("log")
     axes.set_ylim(0.7, 3.0 * found.counts.max())
     for side, name_at in ((-limit_bps, (4, "left")), (limit_bps, (-4, "right"))):
         axes.axvline(side, color=BAD, linewidth=1.5)
         _name_line(axes, side, f"limit {number(side, '+,.0f')}", name_at)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_xlim(-reach, reach)
-    value_grid(axes)
-    axes.set_ylabel(f"predictions in {2 * reach / _BINS:.3g} bps")
     low, high, mean = (number(v, "+,.0f") for v in (values.min(), values.max(), values.mean()))
-    axes.set_xlabel(
-        f"prediction, bps: smallest {low}, largest {high}, mean {mean}, standard deviation "
-        f"{values.std():,.1f}; at most {largest / limit_bps:.0%} of the limit"
+    spread = (
+        f"standard deviation {values.std():,.1f}; at most {largest / limit_bps:.0%} of the limit"
     )
+    sizes = f"smallest {low}, largest {high}, mean {mean}, {spread}"
+    _dress_bins(axes, found, x=f"prediction, bps: {sizes}", y="predictions in {} bps")
+
+
+def _dress_bins(axes: Axes, found: Histogram, *, x: str, y: str) -> None:
+    """Name the axes of a histogram, `y` with the width of its bins, and mark zero."""
+    axes.axvline(0, color=MUTED, linewidth=0.8)
+    axes.set_xlim(found.edges[0], found.edges[-1])
+    dress(axes, x=x, y=y.format(f"{float(found.edges[1] - found.edges[0]):.3g}"))
 
 
 def _name_line(axes: Axes, place: float, text: str, at: tuple[int, str]) -> None:
     """Write at the top of a vertical line, beside it."""
-    axes.annotate(
-        text,
-        (place, 1),
-        xycoords=("data", "axes fraction"),
-        xytext=(at[0], -3),
-        textcoords="offset points",
-        ha=at[1],
-        va="top",
-        color=INK,
-    )
+    offset, align = at
+    top: Any = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points", "va": "top"}
+    axes.annotate(text, (place, 1), xytext=(offset, -3), ha=align, color=INK, **top)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -36,15 +36,17 @@ class Column:
     unit: str = ""
     is_text: bool = False
 
-    @classmethod
-    def of(cls, metric: Metric) -> Self:
-        """Return the column of a metric."""
-        return cls(metric.title, metric.unit)
 
-
-def texts(*headings: str) -> tuple[Column, ...]:
-    """Return columns of text."""
-    return tuple(Column(heading, is_text=True) for heading in headings)
+def columns(*shown: str | Metric | Column) -> tuple[Column, ...]:
+    """Return columns of a table: of text by their headings, of metrics, and others as they are."""
+    return tuple(
+        Column(each, is_text=True)
+        if isinstance(each, str)
+        else Column(each.title, each.unit)
+        if isinstance(each, Metric)
+        else each
+        for each in shown
+    )
 
 
 @dataclass(frozen=True)

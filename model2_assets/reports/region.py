@@ -1,6 +1,7 @@
 """The report of a region: every model and horizon side by side."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,12 +33,12 @@ from model2_assets.reports.document import (
     Row,
     Section,
     Table,
+    columns,
     period,
     render,
-    texts,
 )
 from model2_assets.reports.score_charts import DAILY_RANK_IC, MEAN_DAILY_RANK_IC, RANK_IC
-from model2_assets.reports.tables import caveats, cells, region_settings
+from model2_assets.reports.tables import STANDARD_ERRORS, caveats, cells, region_settings
 from model2_assets.reports.tear_sheet import PartitionStatistics
 from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 
@@ -54,11 +55,28 @@ REGION_PARTS = (
 """Ids in a region's report."""
 
 
+@dataclass(frozen=True, eq=False)
+class RegionResults:
+    """What is stored of the models of a region, with its provenance.
+
+    Attributes
+    ----------
+    leaderboard : DataFrame of shape (n_partitions, n_columns)
+        All that have scores, side by side.
+    scores, oof : mapping of str to DataFrame
+        Scores and out-of-fold predictions by partition key, such as ``21d|ridge``.
+    labels : DataFrame of shape (n_labels, 3 * n_horizons)
+        Labels; charts leave out predictions of other labels.
+    """
+
+    leaderboard: pd.DataFrame
+    scores: Mapping[str, pd.DataFrame]
+    oof: Mapping[str, pd.DataFrame]
+    labels: pd.DataFrame
+
+
 def region_report(
-    board: pd.DataFrame,
-    scores: Mapping[str, pd.DataFrame],
-    oof: Mapping[str, pd.DataFrame],
-    labels: pd.DataFrame,
+    made: RegionResults,
     *,
     region: str,
     config: RegionConfig,
@@ -69,12 +87,8 @@ def region_report(
 
     Parameters
     ----------
-    board : DataFrame of shape (n_partitions, n_columns)
-        The leaderboard.
-    scores, oof : mapping of str to DataFrame
-        Scores and out-of-fold predictions by partition key, such as ``21d|ridge``.
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        Stored labels, with their provenance; charts leave out predictions of other labels.
+    made : RegionResults
+        What is stored of it.
     region : str
         Its name.
     config : RegionConfig
@@ -89,21 +103,21 @@ def region_report(
     str
         A self-contained HTML document, the same for the same input.
     """
-    several_paths = any(has_several_paths(frame) for frame in scores.values())
+    board = made.leaderboard
+    several_paths = any(has_several_paths(frame) for frame in made.scores.values())
     horizons = list(dict.fromkeys(Partition.parse(key).horizon for key in partitions))
+    version = data_versions_of(labels=made.labels)
     report = Report(
         title=f"Region {region}",
-        subtitle=_subtitle(oof),
+        subtitle=_subtitle(made.oof),
         figures=_figures(board, horizons=horizons, n_partitions=len(partitions)),
-        inputs={**data_versions_of(labels=labels), "leaderboard": leaderboard_version(board)},
+        inputs={**version, "leaderboard": leaderboard_version(board)},
         caveats=(*caveats(config, several_paths=several_paths), _CHOICE),
         sections=(
-            _leaderboard_section(
-                board, oof_rank_correlation(oof), partitions=partitions, reports=reports
-            ),
-            _history_section(_statistics(oof, labels, config), horizons),
-            _fold_section(scores, several_paths=several_paths),
-            _versions_section(oof, config),
+            _leaderboard_section(made, partitions=partitions, reports=reports),
+            _history_section(_statistics(made, config), horizons),
+            _fold_section(made.scores, several_paths=several_paths),
+            _versions_section(made.oof, config),
         ),
     )
     return render(report)
@@ -140,45 +154,30 @@ _BOARD_NOTE = f"Best {RANK_IC.heading} of a horizon first; the name leads to the
 
 
 def _leaderboard_section(
-    board: pd.DataFrame,
-    correlation: OOFCorrelation,
-    *,
-    partitions: Sequence[str],
-    reports: Collection[str],
+    made: RegionResults, *, partitions: Sequence[str], reports: Collection[str]
 ) -> Section:
     """Return all models and horizons side by side, those that are missing included."""
+    board = made.leaderboard
     shown = metrics_of("ranking", several_paths=has_path_range(board))
     lines = board.to_dict("records")
     there = {Partition(line["horizon"], line["model"]).key for line in lines}
     missing = [key for key in partitions if key not in there]
     rows = [_board_row(line, shown, reports) for line in lines]
     rows += [Row((*_named(key), *[MISSING] * len(shown))) for key in missing]
-    # Time and memory differ from run to run and are left out.
-    evidence = metrics_of("evidence")
-    found = tuple(_board_row(line, evidence, ()) for line in lines)
-    absent = f"Not materialized, or not complete: {', '.join(missing)}." if missing else ""
     note = f"{_BOARD_NOTE} {explained(shown)} {PBO_WITHHELD}"
-    return Section(
-        "leaderboard-section",
-        "Leaderboard",
-        (
-            Table("leaderboard", "All models and horizons", _columns(shown), tuple(rows), note),
-            _estimates(board),
-            _likeness(correlation),
-            Table(
-                "evidence",
-                "Predictions and models",
-                _columns(evidence),
-                found,
-                explained(evidence),
-            ),
-        ),
-        text=absent,
-    )
+    heads = columns(*_NAMED, *shown)
+    ranking = Table("leaderboard", "All models and horizons", heads, tuple(rows), note)
+    # Time and memory differ from run to run and are left out.
+    shown = metrics_of("evidence")
+    found, heads = [_board_row(line, shown, ()) for line in lines], columns(*_NAMED, *shown)
+    title, note = "Predictions and models", explained(shown)
+    evidence = Table("evidence", title, heads, tuple(found), note)
+    blocks = (ranking, _estimates(board), _likeness(oof_rank_correlation(made.oof)), evidence)
+    absent = f"Not materialized, or not complete: {', '.join(missing)}." if missing else ""
+    return Section("leaderboard-section", "Leaderboard", blocks, absent)
 
 
-def _columns(shown: Sequence[Metric]) -> tuple[Column, ...]:
-    return (*texts("Model", "Horizon"), *map(Column.of, shown))
+_NAMED = ("Model", "Horizon")
 
 
 def _named(key: str) -> tuple[str, str]:
@@ -189,25 +188,23 @@ def _named(key: str) -> tuple[str, str]:
 def _board_row(line: Mapping[Any, Any], shown: Sequence[Metric], reports: Collection[str]) -> Row:
     partition = Partition(line["horizon"], line["model"])
     link = f"../tear_sheet/{partition.horizon}/{partition.model}/report.html"
-    return Row(
-        (partition.model, partition.horizon, *cells(line, shown)),
-        link=link if partition.key in reports else None,
-    )
+    named = (partition.model, partition.horizon, *cells(line, shown))
+    return Row(named, link=link if partition.key in reports else None)
 
 
 def _estimates(board: pd.DataFrame) -> Chart:
-    columns = {"rank_ic": "mean", "rank_ic_se": "standard_error"}
-    estimates = board[list(columns)].rename(columns=columns)
+    named = {"rank_ic": "mean", "rank_ic_se": "standard_error"}
+    estimates = board[list(named)].rename(columns=named)
     return Chart(
         "rank-ic",
         f"Mean {DAILY_RANK_IC}",
         partial(score_charts.draw_estimates, label=MEAN_DAILY_RANK_IC),
         estimates.set_axis(board["horizon"] + " " + board["model"]),
-        "Standard errors are Newey–West, over twice the dates that labels overlap. Models of one "
-        "region share its data and dates, so their errors are alike: intervals that overlap do not "
-        "show that two models are equal, nor intervals apart that they differ.",
-        width="half",
-        height_px=60 + 34 * max(len(board), 2),
+        f"{STANDARD_ERRORS} Models of one region share its data and dates, so their errors are "
+        f"alike: intervals that overlap do not show that two models are equal, nor intervals apart "
+        f"that they differ.",
+        "half",
+        60 + 34 * max(len(board), 2),
     )
 
 
@@ -224,21 +221,19 @@ def _likeness(correlation: OOFCorrelation) -> Chart:
         f"Mean over dates of the Spearman correlation across names, on the "
         f"{correlation.n_rows:,} rows of {correlation.n_dates:,} dates that all have. What a stack "
         f"can gain lies in the differences.",
-        width="half",
-        height_px=60 + 34 * max(len(matrix), 2),
+        "half",
+        60 + 34 * max(len(matrix), 2),
     )
 
 
-def _statistics(
-    oof: Mapping[str, pd.DataFrame], labels: pd.DataFrame, config: RegionConfig
-) -> dict[Partition, PartitionStatistics]:
+def _statistics(made: RegionResults, config: RegionConfig) -> dict[Partition, PartitionStatistics]:
     """Return the statistics of every partition that was made from the labels at hand."""
-    version = data_versions_of(labels=labels)["labels"]
+    version = data_versions_of(labels=made.labels)["labels"]
     lag_days = config.labels.execution_lag_days
     return {
-        partition: PartitionStatistics(oof[partition.key], labels, partition.horizon, lag_days)
-        for partition in map(Partition.parse, oof)
-        if facts_of(oof[partition.key]).get(INPUTS, {}).get("labels", version) == version
+        partition: PartitionStatistics(frame, made.labels, partition.horizon, lag_days)
+        for partition, frame in ((Partition.parse(key), frame) for key, frame in made.oof.items())
+        if facts_of(frame).get(INPUTS, {}).get("labels", version) == version
     }
 
 
@@ -253,33 +248,23 @@ def _history_section(
 ) -> Section:
     """Return the running sums of rank IC and spread, the models of a horizon in one chart."""
     charts: list[Chart] = []
-    draw = score_charts.draw_running_sums
     for horizon in horizons:
         models = {key.model: found for key, found in statistics.items() if key.horizon == horizon}
         rank_ic = {model: found.rank_ic for model, found in models.items()}
         spread = {model: daily_spread(found) for model, found in models.items()}
-        sums = {
-            ("rank-ic", RANK_IC.title, f"sum of {DAILY_RANK_IC}s"): rank_ic,
-            ("spread", "Top less bottom quantile", "sum of spreads, bps"): spread,
-        }
-        charts += [
-            Chart(
-                f"{name}-{horizon}",
-                f"{title}, {horizon}",
-                partial(draw, label=label),
-                series,
-                width="half",
-            )
-            for (name, title, label), series in sums.items()
-        ]
-    return Section(
-        "history",
-        "Over time",
-        tuple(charts),
-        text="Running sums: slopes are to be compared, not heights. A date adds its spread over "
-        "the days of its horizon, which is the mean of books that do not overlap; see the tear "
-        "sheets for the range over their starting dates.",
+        for name, title, label, series in (
+            ("rank-ic", RANK_IC.title, f"sum of {DAILY_RANK_IC}s", rank_ic),
+            ("spread", "Top less bottom quantile", "sum of spreads, bps", spread),
+        ):
+            draw = partial(score_charts.draw_running_sums, label=label)
+            named = f"{name}-{horizon}", f"{title}, {horizon}"
+            charts.append(Chart(*named, draw, series, width="half"))
+    text = (
+        "Running sums: slopes are to be compared, not heights. A date adds its spread over the "
+        "days of its horizon, which is the mean of books that do not overlap; see the tear sheets "
+        "for the range over their starting dates."
     )
+    return Section("history", "Over time", tuple(charts), text)
 
 
 def _fold_section(scores: Mapping[str, pd.DataFrame], *, several_paths: bool) -> Section:
@@ -296,17 +281,10 @@ def _unit_table(scores: Mapping[str, pd.DataFrame], scope: str) -> Table:
         values = found.reindex(units)
         deviation = number(values.std(ddof=1), ".4f")
         rows.append(Row((*_named(key), *map(RANK_IC.text, values), deviation)))
-    return Table(
-        f"rank-ic-by-{scope}",
-        f"Mean {DAILY_RANK_IC} by {scope}",
-        (
-            *texts("Model", "Horizon"),
-            *(Column(f"{scope.capitalize()} {unit}") for unit in units),
-            Column(f"Std. dev. over {scope}s"),
-        ),
-        tuple(rows),
-        note=_UNIT_NOTES[scope],
-    )
+    of_units = [f"{scope.capitalize()} {unit}" for unit in units]
+    shown = columns(*_NAMED, *map(Column, [*of_units, f"Std. dev. over {scope}s"]))
+    title = f"Mean {DAILY_RANK_IC} by {scope}"
+    return Table(f"rank-ic-by-{scope}", title, shown, tuple(rows), _UNIT_NOTES[scope])
 
 
 _UNIT_NOTES = {
@@ -325,16 +303,9 @@ def _versions_section(oof: Mapping[str, pd.DataFrame], config: RegionConfig) -> 
     for key, frame in oof.items():
         versions = (data_version_of(frame), *(made_from[key].get(name, MISSING) for name in shown))
         rows.append(Row((*_named(key), *(version[:12] for version in versions))))
-    table = Table(
-        "versions",
-        "Data versions",
-        texts("Model", "Horizon", "oof_predictions", *shown),
-        tuple(rows),
-        note="Partitions compare where labels, features and splits are of one version.",
-    )
-    return Section(
-        "provenance",
-        "Provenance",
-        (table, Facts("settings", region_settings(config))),
-        text="The same data versions and settings give this file again, byte for byte.",
-    )
+    heads = columns(*_NAMED, "oof_predictions", *shown)
+    note = "Partitions compare where labels, features and splits are of one version."
+    table = Table("versions", "Data versions", heads, tuple(rows), note)
+    blocks = (table, Facts("settings", region_settings(config)))
+    text = "The same data versions and settings give this file again, byte for byte."
+    return Section("provenance", "Provenance", blocks, text)

@@ -1,6 +1,7 @@
 """Charts of scores."""
 
 from collections.abc import Mapping
+from itertools import cycle
 
 import numpy as np
 import pandas as pd
@@ -17,17 +18,16 @@ from model2_assets.reports.canvas import (
     ACCENT,
     ACCENT_2,
     DASHES,
+    GOOD,
     GRID,
     INK,
-    LINE_STYLES,
     MUTED,
-    date_axis,
-    legend_above,
+    dress,
+    left_empty,
     mean_line,
-    nothing_to_draw,
+    name_rows,
     right_axis,
     thinned,
-    value_grid,
     whole_numbers,
     zero_line,
 )
@@ -36,6 +36,7 @@ RANK_IC = METRICS["rank_ic"]
 DAILY_RANK_IC = f"daily {RANK_IC.heading}"
 MEAN_DAILY_RANK_IC = f"mean {DAILY_RANK_IC}"
 NO_RANK_IC = f"no {RANK_IC.heading} on any date"
+NO_QUANTILES = "no quantiles: fewer than 10 names a date"
 
 
 def draw_calibration(axes: Axes, found: Calibration) -> None:
@@ -44,8 +45,7 @@ def draw_calibration(axes: Axes, found: Calibration) -> None:
     Points on the diagonal are right on average; the fitted line is through all rows.
     """
     bins = found.bins
-    if bins.empty:
-        nothing_to_draw(axes, "no predictions")
+    if left_empty(axes, bins.empty, "no predictions"):
         return
     x = bins["prediction"].to_numpy(dtype=np.float64)
     y = bins["label"].to_numpy(dtype=np.float64)
@@ -63,9 +63,7 @@ def draw_calibration(axes: Axes, found: Calibration) -> None:
     axes.set_xlim(limits[0])
     axes.set_ylim(limits[1])
     axes.grid()
-    axes.set_xlabel("mean prediction, bps")
-    axes.set_ylabel("mean label, bps")
-    legend_above(axes, 3)
+    dress(axes, x="mean prediction, bps", y="mean label, bps", grid="", legend=3)
 
 
 def _points(axes: Axes, x: Values, y: Values, errors: pd.Series, label: str) -> None:
@@ -83,8 +81,7 @@ def _slope_text(found: Calibration) -> str:
 
 def draw_cumulative_spread(axes: Axes, cumulative: pd.DataFrame) -> None:
     """Draw the mean of the books' sums, bps, and the range over them."""
-    if cumulative.empty or not cumulative.to_numpy().any():
-        nothing_to_draw(axes, "no quantiles: fewer than 10 names a date")
+    if left_empty(axes, not cumulative.to_numpy().any(), NO_QUANTILES):
         return
     few = thinned(cumulative)
     dates, low, high = few.index.to_numpy(), few["low"].to_numpy(), few["high"].to_numpy()
@@ -92,11 +89,8 @@ def draw_cumulative_spread(axes: Axes, cumulative: pd.DataFrame) -> None:
     axes.fill_between(dates, low, high, color=ACCENT, alpha=0.18, linewidth=0, label=label)
     axes.plot(dates, few["mean"].to_numpy(), color=ACCENT, linewidth=1.6, label="mean")
     zero_line(axes)
-    value_grid(axes)
-    date_axis(axes, pd.DatetimeIndex(cumulative.index))
     whole_numbers(axes)
-    axes.set_ylabel("sum of spreads, bps")
-    legend_above(axes, 2)
+    dress(axes, y="sum of spreads, bps", dates=cumulative.index, legend=2)
 
 
 def draw_estimates(axes: Axes, estimates: pd.DataFrame, *, label: str) -> None:
@@ -106,8 +100,7 @@ def draw_estimates(axes: Axes, estimates: pd.DataFrame, *, label: str) -> None:
     """
     mean = estimates["mean"].to_numpy(dtype=np.float64)
     error = estimates["standard_error"].to_numpy(dtype=np.float64)
-    if not np.isfinite(mean).any():
-        nothing_to_draw(axes, f"no {label}")
+    if left_empty(axes, not np.isfinite(mean).any(), f"no {label}"):
         return
     place = np.arange(len(mean))
     axes.axvline(0, color=MUTED, linewidth=0.8)
@@ -115,11 +108,8 @@ def draw_estimates(axes: Axes, estimates: pd.DataFrame, *, label: str) -> None:
     reach = 2 * error[known]
     axes.hlines(place[known], mean[known] - reach, mean[known] + reach, color=ACCENT, linewidth=1.6)
     axes.plot(mean, place, "o", color=ACCENT, markersize=6, markeredgewidth=0)
-    axes.set_yticks(place, [str(name) for name in estimates.index])
-    axes.set_ylim(len(mean) - 0.5, -0.5)
-    value_grid(axes, "x")
-    axes.spines["left"].set_visible(False)
-    axes.set_xlabel(f"{label}, ± 2 standard errors")
+    name_rows(axes, estimates.index.tolist())
+    dress(axes, x=f"{label}, ± 2 standard errors", grid="x")
 
 
 _MOST_DATED_FOLDS = 10
@@ -132,8 +122,7 @@ def draw_fold_rank_ic(axes: Axes, folds: pd.DataFrame) -> None:
     """
     means = folds["mean"].to_numpy(dtype=np.float64)
     known = np.isfinite(means)
-    if not known.any():
-        nothing_to_draw(axes, f"no fold has a {RANK_IC.heading}")
+    if left_empty(axes, not known.any(), f"no fold has a {RANK_IC.heading}"):
         return
     mean = float(means[known].mean())
     spread = float(means[known].std(ddof=1)) if known.sum() > 1 else 0.0
@@ -144,13 +133,10 @@ def draw_fold_rank_ic(axes: Axes, folds: pd.DataFrame) -> None:
     label = "mean of the fold ± 2 standard errors"
     _points(axes, place[known], means[known], folds["standard_error"][known], label)
     zero_line(axes)
-    value_grid(axes)
     axes.set_xlim(-0.6, len(folds) - 0.4)
     axes.set_xticks(place, _names(folds))
     axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("fold")
-    axes.set_ylabel(MEAN_DAILY_RANK_IC)
-    legend_above(axes, 2)
+    dress(axes, x="fold", y=MEAN_DAILY_RANK_IC, legend=2)
 
 
 def _names(folds: pd.DataFrame) -> list[str]:
@@ -164,8 +150,7 @@ def _names(folds: pd.DataFrame) -> list[str]:
 def draw_ic_histogram(axes: Axes, rank_ic: pd.Series) -> None:
     """Draw how many dates have which daily rank IC, beside a normal curve of the same spread."""
     known = rank_ic.dropna().to_numpy(dtype=np.float64)
-    if not len(known):
-        nothing_to_draw(axes, NO_RANK_IC)
+    if left_empty(axes, not len(known), NO_RANK_IC):
         return
     bins = min(50, max(8, round(len(known) ** 0.5)))
     counts, edges = np.histogram(known, bins=bins)
@@ -180,39 +165,35 @@ def draw_ic_histogram(axes: Axes, rank_ic: pd.Series) -> None:
     axes.axvline(0, color=MUTED, linewidth=0.8)
     label = f"mean {RANK_IC.text(mean)}"
     axes.axvline(mean, color=INK, linewidth=1, linestyle=DASHES, label=label)
-    value_grid(axes)
     axes.margins(x=0.02)
-    axes.set_xlabel(DAILY_RANK_IC)
-    axes.set_ylabel("dates")
-    legend_above(axes, 2)
+    dress(axes, x=DAILY_RANK_IC, y="dates", legend=2)
 
 
 def draw_normal_quantiles(axes: Axes, points: pd.DataFrame) -> None:
     """Draw ordered, standardized values against normal quantiles; on the line they are equal."""
-    if points.empty:
-        nothing_to_draw(axes, "too few different values")
+    if left_empty(axes, points.empty, "too few different values"):
         return
     reach = 1.05 * float(np.abs(points.to_numpy()).max())
     axes.plot([-reach, reach], [-reach, reach], color=MUTED, linewidth=1)
     axes.scatter(points["normal"], points["value"], s=9, color=ACCENT, alpha=0.7, linewidths=0)
     axes.set_xlim(-reach, reach)
     axes.set_ylim(-reach, reach)
-    value_grid(axes)
-    axes.set_xlabel("normal quantile")
-    axes.set_ylabel("value, standard deviations")
+    dress(axes, x="normal quantile", y="value, standard deviations")
+
+
+_COLOURS = (ACCENT, ACCENT_2, GOOD, MUTED)
+_LINE_STYLES = [(colour, dashes) for dashes in ("-", (0, (4, 2))) for colour in _COLOURS]
 
 
 def _lines(axes: Axes, lines: Mapping[str, pd.Series], width: float) -> None:
-    """Draw series over dates, as many as there are `LINE_STYLES` told apart."""
-    for place, (name, values) in enumerate(lines.items()):
-        style = LINE_STYLES[place % len(LINE_STYLES)]
+    """Draw series over dates, as many as there are `_LINE_STYLES` told apart."""
+    for (name, values), (colour, dashes) in zip(lines.items(), cycle(_LINE_STYLES), strict=False):
         (line,) = axes.plot(values.index.to_numpy(), values.to_numpy(), label=name)
-        line.set(linewidth=width, color=style.colour, linestyle=style.dashes)
+        line.set(linewidth=width, color=colour, linestyle=dashes)
 
 
 def _known(series: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
-    known = {name: values.dropna() for name, values in series.items()}
-    return {name: values for name, values in known.items() if len(values)}
+    return {name: known for name, values in series.items() if len(known := values.dropna())}
 
 
 def draw_period_means(
@@ -220,8 +201,7 @@ def draw_period_means(
 ) -> None:
     """Draw daily values by name as lines of means over the calendar's periods."""
     known = _known(series)
-    if not known:
-        nothing_to_draw(axes, f"no {label} on any date")
+    if left_empty(axes, not known, f"no {label} on any date"):
         return
     lines = {}
     for name, values in known.items():
@@ -230,12 +210,9 @@ def draw_period_means(
         middle = calendar.start_time + (calendar.end_time - calendar.start_time) / 2
         lines[f"{name}, {unit}"] = means.set_axis(middle)
     _lines(axes, lines, 1.4)
-    value_grid(axes)
     if percent:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    date_axis(axes, pd.DatetimeIndex(max(known.values(), key=len).index))
-    axes.set_ylabel(label)
-    legend_above(axes, 3)
+    dress(axes, y=label, dates=max(known.values(), key=len).index, legend=3)
 
 
 _LARGE = 10
@@ -245,24 +222,19 @@ _LARGE = 10
 def draw_running_sums(axes: Axes, series: Mapping[str, pd.Series], *, label: str) -> None:
     """Draw the running sums of daily values by name; NaN add nothing."""
     known = _known(series)
-    if not known:
-        nothing_to_draw(axes, "nothing to add up on any date")
+    if left_empty(axes, not known, "nothing to add up on any date"):
         return
     _lines(axes, {name: thinned(values.cumsum()) for name, values in known.items()}, 1.5)
     zero_line(axes)
-    value_grid(axes)
-    ends = {end for values in known.values() for end in values.index[[0, -1]]}
-    date_axis(axes, pd.DatetimeIndex(sorted(ends)))
     if max(map(abs, axes.get_ylim())) >= _LARGE:
         whole_numbers(axes)
-    axes.set_ylabel(label)
-    legend_above(axes, 4)
+    ends = sorted(end for values in known.values() for end in values.index[[0, -1]])
+    dress(axes, y=label, dates=ends, legend=4)
 
 
 def draw_quantile_returns(axes: Axes, quantiles: pd.DataFrame) -> None:
     """Draw the mean label of every quantile as a bar, with two standard errors either side."""
-    if quantiles.empty:
-        nothing_to_draw(axes, "no quantiles: fewer than 10 names a date")
+    if left_empty(axes, quantiles.empty, NO_QUANTILES):
         return
     means = quantiles["mean"].to_numpy(dtype=np.float64)
     errors = quantiles["standard_error"].to_numpy(dtype=np.float64)
@@ -279,14 +251,12 @@ def draw_quantile_returns(axes: Axes, quantiles: pd.DataFrame) -> None:
     mean_line(axes, mean, f"mean of all {spread.text(mean)}")
     difference = f"{spread.text(float(means[-1] - means[0]))} {spread.unit}"
     axes.plot([], [], linestyle="none", label=f"highest less lowest {difference}")
-    legend_above(axes, 2)
     zero_line(axes)
-    value_grid(axes)
     named = zip(quantiles.index, means, strict=True)
     axes.set_xticks(place, [f"{name}\n{spread.text(mean)}" for name, mean in named])
     axes.tick_params(axis="x", length=0)
-    axes.set_xlabel("quantile of the date's predictions, 1 is lowest; bar: ± 2 standard errors")
-    axes.set_ylabel("mean label, bps")
+    meaning = "quantile of the date's predictions, 1 is lowest; bar: ± 2 standard errors"
+    dress(axes, x=meaning, y="mean label, bps", legend=2)
 
 
 def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
@@ -295,8 +265,7 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     The sum has its own axis on the right, whose zero is that of the bars.
     """
     known = rank_ic.dropna()
-    if known.empty:
-        nothing_to_draw(axes, NO_RANK_IC)
+    if left_empty(axes, known.empty, NO_RANK_IC):
         return
     unit, of_periods = mean_by_period(known)
     name = "daily" if unit == "daily" else f"{unit} mean"
@@ -305,15 +274,12 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     mean = float(known.mean())
     mean_line(axes, mean, f"mean of all dates {RANK_IC.text(mean)}")
     zero_line(axes)
-    value_grid(axes)
     right = right_axis(axes, f"sum of {DAILY_RANK_IC}s")
     total = thinned(known.cumsum())
     right.plot(total.index.to_numpy(), total.to_numpy(), color=ACCENT_2, linewidth=1.5)
     axes.plot([], [], color=ACCENT_2, linewidth=1.5, label="cumulative (right)")
     _align_zeros({axes: means, right: total.to_numpy()})
-    axes.set_ylabel(f"{RANK_IC.heading}, {name}")
-    date_axis(axes, pd.DatetimeIndex(known.index))
-    legend_above(axes, 3)
+    dress(axes, y=f"{RANK_IC.heading}, {name}", dates=known.index, legend=3)
 
 
 def _draw_bars(axes: Axes, calendar: pd.PeriodIndex, heights: Values, label: str) -> None:

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from model2_assets.config import CrossValidationConfig, LabelsConfig, RegionConfig
+from model2_assets.config import LabelsConfig, RegionConfig
 from model2_assets.evaluation.metrics import Metric, explained, metrics_of, number
 from model2_assets.evaluation.scores import has_several_paths, wide_scores
-from model2_assets.reports.document import Column, Facts, Row, Section, Table, date, texts
+from model2_assets.reports.document import Column, Facts, Row, Section, Table, columns, date
 from model2_assets.storage.data_version import INPUTS, data_version_of, facts_of
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 OF_FOLDS = metrics_of("folds")
 OF_PATHS = metrics_of("paths")
+STANDARD_ERRORS = "Standard errors are Newey–West, over twice the dates that labels overlap."
 
 
 def fold_table(scores: pd.DataFrame, oof: pd.DataFrame) -> Table:
@@ -29,34 +30,33 @@ def fold_table(scores: pd.DataFrame, oof: pd.DataFrame) -> Table:
         Row((name, date(first), date(last), *cells(values, OF_FOLDS)), is_total=name == "All")
         for name, first, last, values in units
     )
-    columns = (*texts("Fold", "First date", "Last date"), *map(Column.of, OF_FOLDS))
+    shown = columns("Fold", "First date", "Last date", *OF_FOLDS)
     note = "A single fold holds few independent windows: its errors are below."
-    return Table("scores-by-fold", "By fold", columns, rows, f"{explained(OF_FOLDS)} {note}")
+    return Table("scores-by-fold", "By fold", shown, rows, f"{explained(OF_FOLDS)} {note}")
 
 
 def path_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every complete path, and of the mean over paths."""
-    several = has_several_paths(scores)
+    if has_several_paths(scores):
+        of_all = "Mean of predictions"
+        paths = (
+            "A path is one complete history of single predictions; the last line scores their "
+            "mean, which no single model makes: averaging flatters."
+        )
+    else:
+        of_all, paths = "All", "With one test group a split there is one path."
     (overall,) = _scope(scores, "all")
-    total = Row(("Mean of predictions" if several else "All", *cells(overall, OF_PATHS)), True)
-    paths = (
-        "A path is one complete history of single predictions; the last line scores their mean, "
-        "which no single model makes: averaging flatters."
-        if several
-        else "With one test group a split there is one path."
-    )
+    total = Row((of_all, *cells(overall, OF_PATHS)), is_total=True)
     note = f"{paths} {explained(metric for metric in OF_PATHS if metric not in OF_FOLDS)}"
-    columns = (*texts("Path"), *map(Column.of, OF_PATHS))
     rows = (*_numbered(scores, "path", OF_PATHS), total)
-    return Table("scores-by-path", "By path", columns, rows, note)
+    return Table("scores-by-path", "By path", columns("Path", *OF_PATHS), rows, note)
 
 
 def split_table(scores: pd.DataFrame) -> Table:
     """Return the scores of every split: of the predictions of one fitted model."""
-    columns = (*texts("Split"), *map(Column.of, OF_FOLDS))
-    note = "A split is one fitted model, scored on all groups that it tests."
     rows = _numbered(scores, "split", OF_FOLDS)
-    return Table("scores-by-split", "By split", columns, rows, note)
+    note = "A split is one fitted model, scored on all groups that it tests."
+    return Table("scores-by-split", "By split", columns("Split", *OF_FOLDS), rows, note)
 
 
 def cells(values: Mapping[Any, Any], metrics: Iterable[Metric]) -> tuple[str, ...]:
@@ -76,51 +76,45 @@ def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> tu
 
 Caveat = tuple[str, str]
 
-
-def caveats(config: RegionConfig, *, several_paths: bool) -> tuple[Caveat, ...]:
-    """Return what a reader must know before quoting a number: a keyword and a sentence each."""
-    found = [
-        _validation(config.cross_validation),
-        (
-            "Overlapping labels",
-            "Labels of neighbouring dates share most of their returns. t-statistics and standard "
-            "errors are corrected for it; histogram, QQ plot and heatmap describe and prove "
-            "nothing.",
-        ),
-        _labels(config.labels),
-        (
-            "No costs",
-            "Spreads are gross of commissions, market impact, borrowing and financing.",
-        ),
-    ]
-    if several_paths:
-        flatter = (
-            "Means flatter",
-            "A row's prediction is the mean of several models', which none of them makes. "
-            "The table by path scores the predictions as they were made.",
-        )
-        found.insert(1, flatter)
-    return tuple(found)
-
-
-def _validation(config: CrossValidationConfig) -> Caveat:
-    if config.splitter is not None:
-        return (
-            "Not a backtest",
-            "Out-of-fold predictions of a splitter of your own: whether a fold was trained on "
-            "its past alone, only that splitter says.",
-        )
-    if config.scheme == "walk_forward":
-        return (
-            "Not a backtest",
-            "Every fold was trained on its past alone, but nothing was traded: there are no "
-            "portfolios, fills or costs here, and the first groups are never tested.",
-        )
-    return (
+_MEANS_FLATTER = (
+    "Means flatter",
+    "A row's prediction is the mean of several models', which none of them makes. The table by "
+    "path scores the predictions as they were made.",
+)
+_OVERLAPPING_LABELS = (
+    "Overlapping labels",
+    "Labels of neighbouring dates share most of their returns. t-statistics and standard errors "
+    "are corrected for it; histogram, QQ plot and heatmap describe and prove nothing.",
+)
+_NO_COSTS = (
+    "No costs",
+    "Spreads are gross of commissions, market impact, borrowing and financing.",
+)
+_OWN_SPLITTER = (
+    "Not a backtest",
+    "Out-of-fold predictions of a splitter of your own: whether a fold was trained on its past "
+    "alone, only that splitter says.",
+)
+_SCHEMES = {
+    "walk_forward": (
+        "Not a backtest",
+        "Every fold was trained on its past alone, but nothing was traded: there are no "
+        "portfolios, fills or costs here, and the first groups are never tested.",
+    ),
+    "cpcv": (
         "Never a backtest",
         "Combinatorial cross-validation trains on the future of its test blocks as well as on "
         "their past. It validates a forecaster, and no history here could have been lived.",
-    )
+    ),
+}
+
+
+def caveats(config: RegionConfig, *, several_paths: bool) -> tuple[Caveat, ...]:
+    """Return what a reader must know before quoting a number: a keyword and a sentence each."""
+    splits = config.cross_validation
+    validation = _SCHEMES[splits.scheme] if splits.splitter is None else _OWN_SPLITTER
+    flatter = [_MEANS_FLATTER] if several_paths else []
+    return validation, *flatter, _OVERLAPPING_LABELS, _labels(config.labels), _NO_COSTS
 
 
 def _labels(config: LabelsConfig) -> Caveat:
@@ -135,11 +129,12 @@ def _labels(config: LabelsConfig) -> Caveat:
             f"spreads smaller than what names earned"
         )
     treated = ", ".join(parts) or "as they are"
+    lag = (
+        f"{config.execution_lag_days} trading {'day' if config.execution_lag_days == 1 else 'days'}"
+    )
     return (
         "Labels, not returns",
-        f"Every return here is a label: a forward return from {config.execution_lag_days} "
-        f"trading {'day' if config.execution_lag_days == 1 else 'days'} after the signal, "
-        f"{treated}.",
+        f"Every return here is a label: a forward return from {lag} after the signal, {treated}.",
     )
 
 
@@ -161,19 +156,11 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         sizes = (number(fold.n_train, ",d"), number(fold.n_test, ",d"))
         size = number(fold.bytes / 1e3, ",.1f")
         rows.append(Row((str(fold.split_id), *sizes, size, fold.digest[:16])))
-    columns = (
-        *texts("Split"),
-        Column("Train rows"),
-        Column("Test rows"),
-        Column("Size", "kB"),
-        *texts("Digest of the fitted values"),
-    )
-    return Section(
-        "provenance",
-        "Provenance",
-        (Facts("settings", settings), Table("models", "Fold models", columns, tuple(rows))),
-        text="The same data versions, settings and libraries give this file again, byte for byte.",
-    )
+    sizes_of = (Column("Train rows"), Column("Test rows"), Column("Size", "kB"))
+    shown = columns("Split", *sizes_of, "Digest of the fitted values")
+    blocks = (Facts("settings", settings), Table("models", "Fold models", shown, tuple(rows)))
+    text = "The same data versions, settings and libraries give this file again, byte for byte."
+    return Section("provenance", "Provenance", blocks, text)
 
 
 def region_settings(config: RegionConfig) -> tuple[tuple[str, str], ...]:

@@ -23,7 +23,6 @@ from model2_assets.evaluation import (
     top_quantile_turnover,
 )
 from model2_assets.evaluation.distribution import (
-    Values,
     ic_distribution,
     monthly_mean_ic,
     normal_quantiles,
@@ -38,6 +37,7 @@ from model2_assets.evaluation.stability import (
 )
 from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.document import (
+    Block,
     Chart,
     Column,
     KeyFigure,
@@ -45,12 +45,13 @@ from model2_assets.reports.document import (
     Row,
     Section,
     Table,
+    columns,
     period,
     render,
-    texts,
 )
 from model2_assets.reports.score_charts import DAILY_RANK_IC, RANK_IC
 from model2_assets.reports.tables import (
+    STANDARD_ERRORS,
     caveats,
     fold_table,
     path_table,
@@ -93,45 +94,27 @@ class PartitionStatistics:
         overlap = label_overlap_days(self.horizon, execution_lag_days=self.execution_lag_days)
         return LAG_OVERLAPS * overlap
 
-    @property
-    def index(self) -> pd.MultiIndex:
-        """Instrument and datetime of every row."""
+    @cached_property
+    def rows(self) -> tuple[pd.Series, pd.Series, pd.MultiIndex]:
+        """Prediction and label (bps) of every out-of-fold row, and the index of the rows."""
         index = self.oof.index
         assert isinstance(index, pd.MultiIndex)
-        return index
-
-    @property
-    def prediction(self) -> pd.Series:
-        """Bps, shape (n_rows,)."""
-        return self.oof["prediction"]
-
-    @cached_property
-    def label(self) -> Values:
-        """The label of every out-of-fold row, shape (n_rows,)."""
-        labels = self.labels[f"label_{self.horizon}"]
-        aligned: Values = labels.reindex(self.index).to_numpy(dtype=np.float64)
-        return aligned
+        return self.oof["prediction"], self.labels[f"label_{self.horizon}"].reindex(index), index
 
     @cached_property
     def rank_ic(self) -> pd.Series:
         """By date."""
-        return daily_ic(self.prediction, self.label, self.index)["rank_ic"]
+        return daily_ic(*self.rows)["rank_ic"]
 
     @cached_property
     def spread(self) -> pd.Series:
         """Top less bottom quantile by date."""
-        return decile_spread(self.prediction, self.label, self.index)
-
-    @property
-    def folds(self) -> pd.DataFrame:
-        """As `fold_rank_ic`."""
-        label = pd.Series(self.label, index=self.index)
-        return fold_rank_ic(self.oof, label, lag=self.lag)
+        return decile_spread(*self.rows)
 
     @cached_property
     def quantiles(self) -> pd.DataFrame:
         """As `quantile_returns`."""
-        return quantile_returns(self.prediction, self.label, self.index)
+        return quantile_returns(*self.rows)
 
     @cached_property
     def mean_quantiles(self) -> pd.DataFrame:
@@ -140,11 +123,8 @@ class PartitionStatistics:
 
     def turnover(self, lag: int) -> pd.Series:
         """Turnover of the top quantile over a distance in dates."""
-        return top_quantile_turnover(self.prediction, self.index, period_dates=lag)
-
-    def autocorrelation(self, lag: int) -> pd.Series:
-        """Rank autocorrelation of the predictions over a distance in dates."""
-        return rank_autocorrelation(self.prediction, self.index, lag=lag)
+        prediction, _, index = self.rows
+        return top_quantile_turnover(prediction, index, period_dates=lag)
 
 
 PARTITION_PARTS = (
@@ -157,30 +137,38 @@ PARTITION_PARTS = (
 """Ids in a tear sheet of one horizon and model."""
 
 
-def partition_report(
-    oof: pd.DataFrame,
-    scores: pd.DataFrame,
-    importance: pd.DataFrame,
-    labels: pd.DataFrame,
-    manifest: "Manifest",
-    *,
-    config: RegionConfig,
-    prediction_bps: float,
-) -> str:
+@dataclass(frozen=True, eq=False)
+class PartitionResults:
+    """What is stored of one horizon and model, with its provenance.
+
+    Attributes
+    ----------
+    oof : DataFrame of shape (n_rows, 2)
+        Out-of-fold predictions.
+    scores : DataFrame of shape (n_scores, 8)
+        Their scores (``cv_scores``).
+    importance : DataFrame of shape (n_features, n_columns)
+        Importances of the fold models.
+    labels : DataFrame of shape (n_labels, 3 * n_horizons)
+        Labels of the region.
+    manifest : Manifest
+        Of the fold models that predicted.
+    """
+
+    oof: pd.DataFrame
+    scores: pd.DataFrame
+    importance: pd.DataFrame
+    labels: pd.DataFrame
+    manifest: "Manifest"
+
+
+def partition_report(made: PartitionResults, *, config: RegionConfig, prediction_bps: float) -> str:
     """Write the tear sheet of one horizon and model.
 
     Parameters
     ----------
-    oof : DataFrame of shape (n_rows, 2)
-        Stored out-of-fold predictions, with their provenance.
-    scores : DataFrame of shape (n_scores, 8)
-        Their stored scores (``cv_scores``).
-    importance : DataFrame of shape (n_features, n_columns)
-        Stored importances of the fold models, with their provenance.
-    labels : DataFrame of shape (n_labels, 3 * n_horizons)
-        Stored labels, with their provenance.
-    manifest : Manifest
-        Of the fold models that predicted.
+    made : PartitionResults
+        What is stored of it.
     config : RegionConfig
         Settings of the region.
     prediction_bps : float
@@ -196,35 +184,29 @@ def partition_report(
     StoreError
         If predictions, scores, importances, labels and models are not of each other.
     """
+    oof, scores, importance, manifest = made.oof, made.scores, made.importance, made.manifest
     made_from = facts_of(oof).get(INPUTS, {})
-    at_hand = {**data_versions_of(labels=labels), "fitted_models": manifest.data_version}
+    at_hand = {**data_versions_of(labels=made.labels), "fitted_models": manifest.data_version}
     require_made_from("oof_predictions", made_from, at_hand)
     require_made_from("feature_importance", facts_of(importance).get(INPUTS, {}), at_hand)
     lag_days = config.labels.execution_lag_days
-    found = PartitionStatistics(oof, labels, manifest.horizon, lag_days)
+    found = PartitionStatistics(oof, made.labels, manifest.horizon, lag_days)
     _require_scores_of(found.rank_ic, scores)
+    inputs = data_versions_of(oof_predictions=oof, cv_scores=scores, feature_importance=importance)
+    predictions = (calibration_chart(found), prediction_chart(oof, prediction_bps))
     report = Report(
         title=f"{manifest.model}, {found.days} days",
         subtitle=_subtitle(oof, manifest, found),
         home=(f"All models of region {manifest.region}", REGION_REPORT),
         figures=_figures(overall_scores(scores), found),
-        inputs={
-            **made_from,
-            **data_versions_of(
-                oof_predictions=oof, cv_scores=scores, feature_importance=importance
-            ),
-        },
+        inputs={**made_from, **inputs},
         caveats=caveats(config, several_paths=has_several_paths(scores)),
         sections=(
-            score_section(scores, found),
+            _score_section(scores, found),
             information_section(found),
-            quantile_section(found),
-            turnover_section(found),
-            Section(
-                "predictions",
-                "Predictions",
-                (calibration_chart(found), prediction_chart(oof, prediction_bps)),
-            ),
+            _quantile_section(found),
+            _turnover_section(found),
+            Section("predictions", "Predictions", predictions),
             Section("importances", "Features", importance_charts(importance)),
             provenance_section(oof, manifest, config),
         ),
@@ -273,13 +255,8 @@ def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[Key
     )
 
 
-def score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
-    """Return the scores by fold and path, and by split where these differ from folds."""
-    blocks: list[Table | Chart] = [
-        fold_table(scores, found.oof),
-        fold_chart(found),
-        path_table(scores),
-    ]
+def _score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
+    blocks: list[Block] = [fold_table(scores, found.oof), fold_chart(found), path_table(scores)]
     if has_several_paths(scores):
         blocks += [score_distribution_chart(scores), split_table(scores)]
     return Section("scores", "Scores", tuple(blocks))
@@ -288,7 +265,8 @@ def score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
 def fold_chart(found: PartitionStatistics) -> Chart:
     """Return the rank IC of every fold."""
     title, draw = f"{RANK_IC.title} of every fold", score_charts.draw_fold_rank_ic
-    return Chart("rank-ic-by-fold", title, draw, found.folds, height_px=230)
+    folds = fold_rank_ic(found.oof, found.rows[1], lag=found.lag)
+    return Chart("rank-ic-by-fold", title, draw, folds, height_px=230)
 
 
 def score_distribution_chart(scores: pd.DataFrame) -> Chart:
@@ -299,19 +277,21 @@ def score_distribution_chart(scores: pd.DataFrame) -> Chart:
 
 def rank_ic_chart(found: PartitionStatistics) -> Chart:
     """Return the daily rank IC over time."""
-    return Chart(
-        "ic-series",
-        f"{RANK_IC.title} over time",
-        score_charts.draw_rank_ic,
-        found.rank_ic,
+    title, draw = f"{RANK_IC.title} over time", score_charts.draw_rank_ic
+    note = (
         f"Bars: means of the {DAILY_RANK_IC} over calendar periods. Line: running sum of the "
-        f"daily values; its slope matters, not its height.",
+        f"daily values; its slope matters, not its height."
     )
+    return Chart("ic-series", title, draw, found.rank_ic, note)
 
 
 def information_section(found: PartitionStatistics) -> Section:
     """Return the daily rank IC: over time, month by month, and its distribution."""
     shape = ic_distribution(found.rank_ic)
+    spread, share = number(shape.standard_deviation, ".3f"), number(shape.positive_share, ".1%")
+    skewness, kurtosis = (
+        number(moment, "+.2f") for moment in (shape.skewness, shape.excess_kurtosis)
+    )
     monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
     monthly = monthly.rename_axis(index=None).set_axis(pd.Index(_MONTHS), axis="columns")
     by_month = Chart(
@@ -321,27 +301,24 @@ def information_section(found: PartitionStatistics) -> Section:
         monthly,
         "A month holds at most two independent windows of 21 days, and less than one of longer "
         "horizons: neighbouring cells repeat each other.",
-        width="tall",
-        height_px=60 + 17 * max(len(monthly), 2),
+        "tall",
+        60 + 17 * max(len(monthly), 2),
     )
     histogram = Chart(
         "ic-histogram",
         f"Distribution of the {DAILY_RANK_IC}",
         score_charts.draw_ic_histogram,
         found.rank_ic,
-        f"{number(shape.n_dates, ',d')} dates, standard deviation "
-        f"{number(shape.standard_deviation, '.3f')}, "
-        f"{number(shape.positive_share, '.1%')} above zero.",
-        width="half",
+        f"{shape.n_dates:,} dates, standard deviation {spread}, {share} above zero.",
+        "half",
     )
     against_normal = Chart(
         "ic-qq",
         f"Daily {RANK_IC.heading} against the normal distribution",
         score_charts.draw_normal_quantiles,
         normal_quantiles(found.rank_ic),
-        f"Skewness {number(shape.skewness, '+.2f')}, excess kurtosis "
-        f"{number(shape.excess_kurtosis, '+.2f')}; both are 0 for a normal distribution.",
-        width="half",
+        f"Skewness {skewness}, excess kurtosis {kurtosis}; both are 0 for a normal distribution.",
+        "half",
     )
     charts = (rank_ic_chart(found), by_month, histogram, against_normal)
     return Section("information-coefficient", "Information coefficient", charts)
@@ -354,8 +331,7 @@ def quantile_chart(found: PartitionStatistics) -> Chart:
     return Chart("quantile-returns", title, draw, means, height_px=270)
 
 
-def quantile_section(found: PartitionStatistics) -> Section:
-    """Return what the quantiles of the predictions earned, and the spread added up."""
+def _quantile_section(found: PartitionStatistics) -> Section:
     days = found.days
     added_up = Chart(
         "cumulative-spread",
@@ -383,26 +359,21 @@ def _quantile_table(found: PartitionStatistics) -> Table:
         dates = number(found.quantiles[quantile].count(), ",d")
         values = (number(mean, "+.1f"), number(deviation, ".1f"), t.text(mean / deviation), dates)
         rows.append(Row((ends.get(quantile, str(quantile)), *values)))
-    columns = (
-        *texts("Quantile"),
-        Column("Mean", "bps"),
-        Column(error.title, "bps"),
-        Column.of(t),
-        Column.of(METRICS["dates"]),
-    )
+    in_bps = Column("Mean", "bps"), Column(error.title, "bps")
+    shown = columns("Quantile", *in_bps, t, METRICS["dates"])
     note = (
-        "Standard errors are Newey–West, over twice the dates that labels overlap."
+        STANDARD_ERRORS
         if rows
         else "With fewer than 10 names on most dates there are no quantiles."
     )
-    return Table("quantile-table", "Mean label by quantile", columns, tuple(rows), note)
+    return Table("quantile-table", "Mean label by quantile", shown, tuple(rows), note)
 
 
-def turnover_section(found: PartitionStatistics) -> Section:
-    """Return how fast the top quantile and the ranking change."""
+def _turnover_section(found: PartitionStatistics) -> Section:
+    prediction, _, index = found.rows
     lags = sorted({1, 5, found.days})
     turnover = {lag: found.turnover(lag) for lag in lags}
-    correlation = {lag: found.autocorrelation(lag) for lag in lags}
+    correlation = {lag: rank_autocorrelation(prediction, index, lag=lag) for lag in lags}
     names = {lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)}
     draw = score_charts.draw_period_means
     over_time = Chart(
@@ -419,26 +390,24 @@ def turnover_section(found: PartitionStatistics) -> Section:
         {name: correlation[lag] for lag, name in names.items()},
         width="half",
     )
-    means = {lag: (turnover[lag].mean(), correlation[lag].mean()) for lag in lags}
+    replaced = {lag: turnover[lag].mean() for lag in lags}
+    rows = tuple(
+        Row((str(lag), number(replaced[lag], ".1%"), number(correlation[lag].mean(), "+.3f")))
+        for lag in lags
+    )
+    headings = METRICS["top_quantile_turnover"].title, "Rank autocorrelation"
     table = Table(
         "persistence-table",
         "By distance",
-        (
-            *texts("Dates apart"),
-            Column(METRICS["top_quantile_turnover"].title),
-            Column("Rank autocorrelation"),
-        ),
-        tuple(
-            Row((str(lag), number(replaced, ".1%"), number(held, "+.3f")))
-            for lag, (replaced, held) in means.items()
-        ),
+        columns("Dates apart", *map(Column, headings)),
+        rows,
         "Means over dates. Turnover: share of the top quantile's names that were not in it that "
         "many dates before. Rank autocorrelation: Spearman correlation of the two dates' "
         "predictions, over the names of both.",
     )
     text = (
         f"A book of the top quantile, renewed every {found.days} dates, replaces "
-        f"{number(means[found.days][0], '.0%')} of its names each time. Neighbouring folds are "
+        f"{number(replaced[found.days], '.0%')} of its names each time. Neighbouring folds are "
         f"predicted by different models, which adds some turnover at their borders."
     )
     blocks = (over_time, persistence, table)
@@ -448,7 +417,7 @@ def turnover_section(found: PartitionStatistics) -> Section:
 def calibration_chart(found: PartitionStatistics) -> Chart:
     """Return what came of the predictions."""
     title, draw = "Realized label against prediction", score_charts.draw_calibration
-    data = calibration(found.prediction, found.label, found.index, lag=found.lag)
+    data = calibration(*found.rows, lag=found.lag)
     return Chart("calibration", title, draw, data, height_px=300)
 
 
@@ -470,7 +439,7 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         partial(data_charts.draw_importances, kind=kind),
         top,
         width="half",
-        height_px=data_charts.importances_height(len(top)),
+        height_px=60 + 18 * max(len(top), 3),
     )
     stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
     agreement = Chart(
@@ -481,6 +450,6 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         "By split. Models of combinatorial splits share most of their train rows, which makes "
         "them alike.",
         width="half",
-        height_px=data_charts.heatmap_height(len(stability)),
+        height_px=min(60 + 30 * max(len(stability), 2), 900),
     )
     return features, agreement

@@ -1,7 +1,6 @@
 """Partitions of a region as the store returns them, without any model fitted."""
 
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,7 @@ import pandas as pd
 from model2_assets.config import RegionConfig, parse_config
 from model2_assets.config import partition as keys
 from model2_assets.evaluation.scores import score_partition
-from model2_assets.reports import partition_report
+from model2_assets.reports import PartitionResults, partition_report
 from model2_assets.storage.data_version import table_digest, with_provenance
 from model2_assets.storage.models import Manifest, ModelFile
 from model2_assets_tests.evaluation.paths_example import example
@@ -18,24 +17,9 @@ from model2_assets_tests.sample_models import sample_provenance
 HORIZON = "5d"
 
 
-@dataclass(frozen=True)
-class Partition:
-    oof: pd.DataFrame
-    scores: pd.DataFrame
-    importance: pd.DataFrame
-    labels: pd.DataFrame
-    manifest: Manifest
-
+class Partition(PartitionResults):
     def report(self, **sections: Any) -> str:
-        return partition_report(
-            self.oof,
-            self.scores,
-            self.importance,
-            self.labels,
-            self.manifest,
-            config=region_config(**sections),
-            prediction_bps=1000,
-        )
+        return partition_report(self, config=region_config(**sections), prediction_bps=1000)
 
 
 def region_config(**sections: Any) -> RegionConfig:

@@ -6,7 +6,7 @@ import pytest
 from model2_assets.evaluation import wide_scores
 from model2_assets.evaluation.leaderboard import compare_partitions
 from model2_assets.evaluation.overfitting import overfitting_by_horizon
-from model2_assets.reports import REGION_PARTS, region_report
+from model2_assets.reports import REGION_PARTS, RegionResults, region_report
 from model2_assets_tests.checks.builders import check_report
 from model2_assets_tests.reports.page import Page
 from model2_assets_tests.reports.partitions import partition, region_config
@@ -26,10 +26,7 @@ def report(parts, *, partitions=KEYS, reports=KEYS, **changes):
         overfitting=overfitting_by_horizon(oof, labels, execution_lag_days=1),
     )
     return region_report(
-        board,
-        scores,
-        oof,
-        labels,
+        RegionResults(board, scores, oof, labels),
         region="us",
         config=region_config(),
         partitions=partitions,
@@ -125,9 +122,8 @@ def test_missing_partitions_are_named_and_have_no_link(parts):
 def test_a_region_without_any_result_has_a_report_that_says_so(parts):
     labels = parts["5d|ridge"].labels
     board = compare_partitions(scores={}, oof={}, manifests={}, overfitting={})
-    html = region_report(
-        board, {}, {}, labels, region="us", config=region_config(), partitions=KEYS, reports=()
-    )
+    made = RegionResults(board, {}, {}, labels)
+    html = region_report(made, region="us", config=region_config(), partitions=KEYS, reports=())
     assert all(outcome.passed for outcome in check_report(html, REGION_PARTS))
     assert "none yet" in Page(html).text
 

@@ -201,10 +201,7 @@ def _region_report(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.reports import ReportChecks
 
         html = reports.region_report(
-            leaderboard,
-            cv_scores,
-            oof_predictions,
-            labels,
+            reports.RegionResults(leaderboard, cv_scores, oof_predictions, labels),
             region=region.name,
             config=region.settings,
             partitions=region.partition_keys,

@@ -391,24 +391,20 @@ def _tear_sheet(region: Region) -> dg.AssetsDefinition:
         dark, and prints. It says what its numbers are not: cross-validation trains on the future
         of its test blocks, so nothing in it is a backtest.
         """
+        from model2_assets import reports
         from model2_assets.checks.reports import ReportChecks
-        from model2_assets.reports import PARTITION_PARTS, partition_report, report_digest
 
-        html = partition_report(
-            oof_predictions,
-            cv_scores,
-            feature_importance,
-            labels,
-            fitted_models.manifest,
-            config=region.settings,
-            prediction_bps=region.config.checks.prediction_bps,
+        made = reports.PartitionResults(
+            oof_predictions, cv_scores, feature_importance, labels, fitted_models.manifest
         )
+        prediction_bps = region.config.checks.prediction_bps
+        html = reports.partition_report(made, config=region.settings, prediction_bps=prediction_bps)
         yield from publish(
             context,
             region,
             html,
-            ReportChecks(html, PARTITION_PARTS),
-            data_version=report_digest(html),
+            ReportChecks(html, reports.PARTITION_PARTS),
+            data_version=reports.report_digest(html),
             metadata=report_links(context, region),
         )
 
