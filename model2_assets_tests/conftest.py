@@ -80,8 +80,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def engines(request: pytest.FixtureRequest) -> None:
-    """Keep the engines of Dagster's databases where tests run the graph."""
-    if any(item.get_closest_marker("end_to_end") for item in request.session.items):
+    """Keep the engines of Dagster's databases where tests run the graph, or the shell at all."""
+    items = request.session.items
+    if any(i.path.parent.name == "defs" or i.get_closest_marker("end_to_end") for i in items):
         keep_engines()
 
 

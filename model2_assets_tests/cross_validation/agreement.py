@@ -12,7 +12,7 @@ import pandas as pd
 from hypothesis import HealthCheck, given, seed, settings
 
 from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
-from model2_assets_tests.cross_validation._panels import (
+from model2_assets_tests.cross_validation.panels import (
     RandomCase,
     brute_force_forward_roles,
     brute_force_roles,

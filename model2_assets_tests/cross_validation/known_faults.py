@@ -15,7 +15,7 @@ import pandas as pd
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.labels import build_labels_from_config
 from model2_assets.panel import date_codes, panel_index
-from model2_assets_tests.cross_validation._panels import (
+from model2_assets_tests.cross_validation.panels import (
     count_leaks,
     dates_of,
     full_panel,

@@ -8,6 +8,7 @@ a whole window away and know nothing.
 """
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -42,8 +43,7 @@ def rank_ics(
 
     Dates are ``near an edge`` (within the longest horizon of another group) or ``elsewhere``.
     """
-    panel = _noise_market(seed, n_instruments, n_dates)
-    features, labels = _slow_features(panel, seed), build_labels_from_config(panel, {})
+    features, labels = _tables(seed, n_instruments, n_dates)
     label = labels[f"label_{HORIZON}d"]
     rows = features.index.intersection(labels.index[label.notna()], sort=False)
     X = StandardScaler().fit_transform(features.loc[rows])
@@ -69,6 +69,12 @@ def over_markets(seeds: range, **settings: Any) -> pd.DataFrame:
     """Return mean and standard error over independent noise markets, by case."""
     table = pd.DataFrame([rank_ics(seed, **settings) for seed in seeds])
     return pd.DataFrame({"rank_ic": table.mean(), "standard_error": table.sem()})
+
+
+@cache
+def _tables(seed: int, n_instruments: int, n_dates: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    panel = _noise_market(seed, n_instruments, n_dates)
+    return _slow_features(panel, seed), build_labels_from_config(panel, {})
 
 
 def _noise_market(seed: int, n_instruments: int, n_dates: int) -> pd.DataFrame:

@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
 from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.cross_validation.roles import RoleColumn, role_columns
-from model2_assets_tests.cross_validation._panels import (
-    RandomCase,
-    count_leaks,
-    dates_of,
-    random_cases,
-)
 from model2_assets_tests.cross_validation.agreement import (
     PURGES,
     SCHEMES,
     can_be_split,
     expected_table,
     require_agreement,
+)
+from model2_assets_tests.cross_validation.panels import (
+    RandomCase,
+    count_leaks,
+    dates_of,
+    random_cases,
 )
 
 

@@ -22,7 +22,7 @@ from skfolio.model_selection import CombinatorialPurgedCV as SkfolioCPCV
 
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.panel import panel_index
-from model2_assets_tests.cross_validation._panels import dates_of, full_panel, one_series
+from model2_assets_tests.cross_validation.panels import dates_of, full_panel, one_series
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from model2_assets.cross_validation import (
     prove_no_overlap,
 )
 from model2_assets.errors import ConfigError, CrossValidationError
-from model2_assets_tests.cross_validation._panels import two_horizons
+from model2_assets_tests.cross_validation.panels import two_horizons
 
 HERE = __name__
 

@@ -11,7 +11,7 @@ from model2_assets.cross_validation import (
     recombine_paths,
 )
 from model2_assets.errors import CrossValidationError
-from model2_assets_tests.cross_validation._panels import full_panel
+from model2_assets_tests.cross_validation.panels import full_panel
 
 
 def long_table(cv, index, label_end, value):

@@ -10,7 +10,7 @@ from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
 from model2_assets.cross_validation import proof as _proof
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
-from model2_assets_tests.cross_validation._panels import full_panel, labels_table, two_horizons
+from model2_assets_tests.cross_validation.panels import full_panel, labels_table, two_horizons
 
 
 def made(n_instruments=2, n_dates=20, **settings):

@@ -4,7 +4,7 @@ import pytest
 
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, propose_cpcv
 from model2_assets.errors import CrossValidationError
-from model2_assets_tests.cross_validation._panels import one_series
+from model2_assets_tests.cross_validation.panels import one_series
 
 FIVE_YEARS = 5 * 252 - 64
 

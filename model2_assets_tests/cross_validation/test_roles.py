@@ -13,7 +13,7 @@ from model2_assets.cross_validation.roles import (
     split_roles,
 )
 from model2_assets.errors import CrossValidationError
-from model2_assets_tests.cross_validation._panels import two_horizons
+from model2_assets_tests.cross_validation.panels import two_horizons
 
 
 def made():

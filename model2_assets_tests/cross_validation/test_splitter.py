@@ -9,7 +9,7 @@ from sklearn.model_selection import cross_val_predict, cross_val_score
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, Role, leave_group_out
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
-from model2_assets_tests.cross_validation._panels import full_panel, one_series
+from model2_assets_tests.cross_validation.panels import full_panel, one_series
 
 
 def pairs(splitter, index, label_end):

@@ -16,7 +16,7 @@ from model2_assets.cross_validation.table import (
 )
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import is_canonical, panel_index
-from model2_assets_tests.cross_validation._panels import full_panel, labels_table, two_horizons
+from model2_assets_tests.cross_validation.panels import full_panel, labels_table, two_horizons
 
 
 def test_longest_label_end_is_that_of_the_longest_label_a_row_has():

@@ -6,7 +6,7 @@ from sklearn.model_selection import TimeSeriesSplit
 
 from model2_assets.cross_validation import WalkForwardSplit
 from model2_assets.errors import CrossValidationError
-from model2_assets_tests.cross_validation._panels import dates_of, full_panel, one_series
+from model2_assets_tests.cross_validation.panels import dates_of, full_panel, one_series
 
 
 def pairs(splitter, index, label_end):

@@ -22,7 +22,7 @@ from model2_assets.reports.data_charts import (
     most_frequent_roles,
 )
 from model2_assets.reports.galleries import split_pictures
-from model2_assets_tests.cross_validation._panels import full_panel, labels_table
+from model2_assets_tests.cross_validation.panels import full_panel, labels_table
 from model2_assets_tests.reports.axes import drawn, legend_texts, texts
 
 

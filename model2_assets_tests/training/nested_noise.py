@@ -139,7 +139,7 @@ def mean_and_error(values: list[float]) -> tuple[float, float]:
 
 
 def _fit(data: TrainingData, alpha: float) -> tuple[FoldModel, ...]:
-    return cross_validate(lambda: RidgeTrainer(params={"alpha": alpha}, seed=0), data)
+    return cross_validate(lambda: RidgeTrainer(params={"alpha": alpha}, seed=0), data, n_jobs=1)
 
 
 def _least_squares(columns: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:

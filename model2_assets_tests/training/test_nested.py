@@ -1,5 +1,6 @@
 """Nested predictions: complete, and blind to the outer fold and to the row's own."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig, parse_config
 from model2_assets.cross_validation import build_cv_splits
@@ -19,13 +21,22 @@ from model2_assets.errors import (
     TrainingError,
 )
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
-from model2_assets.training import ModelRegistry, Tables, assemble_training_data, cross_validate
+from model2_assets.training import (
+    ModelRegistry,
+    Tables,
+    XGBoostTrainer,
+    assemble_training_data,
+    cross_validate,
+    fit,
+    predict,
+    sums,
+)
 from model2_assets.training.nested import build_nested_splits, make_nested, predict_nested
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.nested_noise import NoiseStudy, Stacks, mean_and_error
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import mark_splits, task
-from model2_assets_tests.training.trainers import constant, make_ridge, make_xgboost
+from model2_assets_tests.training.trainers import constant, make_ridge
 
 SPAN = pd.Timedelta(days=5)
 """How far the labels of the small panels look ahead."""
@@ -76,7 +87,11 @@ def test_every_train_row_gets_the_model_that_leaves_out_both_folds():
     assert found == expected
 
 
-@pytest.mark.parametrize("make_trainer", [make_ridge, make_xgboost])
+def make_trees():
+    return XGBoostTrainer(params={"n_estimators": 4, "subsample": 0.5}, seed=7)
+
+
+@pytest.mark.parametrize("make_trainer", [make_ridge, make_trees])
 def test_labels_of_the_outer_fold_do_not_reach_its_predictions(make_trainer):
     features, labels = small_tables()
     data, pairs = outer_and_pairs(features, labels)
@@ -221,8 +236,12 @@ PANELS = 100
 
 @pytest.fixture(scope="module")
 def scores():
-    stacks = Stacks(STUDY)
-    return [stacks.score(seed) for seed in range(PANELS)]
+    # Looking for the libraries to limit takes longer than a fit: here it is done once for all.
+    with threadpool_limits(limits=1, user_api="blas"), pytest.MonkeyPatch.context() as patch:
+        for module in (fit, predict, sums):
+            patch.setattr(module, "threadpool_limits", lambda **limits: nullcontext())
+        stacks = Stacks(STUDY)
+        return [stacks.score(seed) for seed in range(PANELS)]
 
 
 def test_a_stacker_on_plain_out_of_fold_columns_scores_above_zero(scores):

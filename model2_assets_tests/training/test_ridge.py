@@ -16,7 +16,7 @@ from model2_assets.storage.data_version import facts_of
 from model2_assets.training import RidgeTrainer, assemble_training_data, cross_validate
 from model2_assets.training.fit import fit_split
 from model2_assets.training.sums import add_up_splits
-from model2_assets_tests.cross_validation._panels import (
+from model2_assets_tests.cross_validation.panels import (
     RandomCase,
     brute_force_roles,
     dates_of,

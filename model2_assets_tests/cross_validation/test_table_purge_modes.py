@@ -21,7 +21,7 @@ from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
 from model2_assets.training import TrainingData, assemble_training_data
 from model2_assets_tests.checks.builders import check_minimum_samples, check_no_label_overlap
-from model2_assets_tests.cross_validation._panels import (
+from model2_assets_tests.cross_validation.panels import (
     dates_of,
     full_panel,
     labels_table,
