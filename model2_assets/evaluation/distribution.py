@@ -40,11 +40,7 @@ class Histogram:
 
 
 def histogram(values: ArrayLike, *, reach: float, n_bins: int = 100) -> Histogram:
-    """Count finite values in bins from ``-reach`` to ``reach``.
-
-    >>> histogram([-1.5, 0.5, 1.0, 7.0], reach=2, n_bins=4).counts.tolist()
-    [1, 0, 1, 1]
-    """
+    """Count finite values in bins from ``-reach`` to ``reach``."""
     known = finite(values)
     counts, edges = np.histogram(known, bins=n_bins, range=(-reach, reach))
     return Histogram(edges, counts.astype(np.int64), len(known) - int(counts.sum()))
@@ -66,11 +62,6 @@ def mean_by_period(values: pd.Series, *, most: int = MOST_PERIODS) -> tuple[str,
     """Return the mean of daily values over the shortest periods that are few enough, and these.
 
     Years are as long as it gets; periods without a value are left out.
-
-    >>> dates = pd.to_datetime(["2024-01-02", "2024-01-31", "2024-02-01"])
-    >>> unit, means = mean_by_period(pd.Series([0.1, 0.3, 0.5], index=dates), most=2)
-    >>> unit, means.round(3).tolist()
-    ('monthly', [0.2, 0.5])
     """
     values = values.dropna()
     dates = pd.DatetimeIndex(values.index)
@@ -85,12 +76,7 @@ def _span(periods: pd.PeriodIndex) -> int:
 
 
 def monthly_mean_ic(daily: pd.Series) -> pd.DataFrame:
-    """Return the mean of daily values in every month, years by months; NaN without a value.
-
-    >>> dates = pd.to_datetime(["2024-01-30", "2024-01-31", "2024-02-01"])
-    >>> monthly_mean_ic(pd.Series([0.5, 0.25, -1.0], index=dates)).loc[2024, [1, 2]].tolist()
-    [0.375, -1.0]
-    """
+    """Return the mean of daily values in every month, years by months; NaN without a value."""
     known = daily.dropna()
     dates = pd.DatetimeIndex(known.index)
     calendar = {"year": dates.year, "month": dates.month}
@@ -120,11 +106,7 @@ class IcDistribution:
 
 
 def ic_distribution(daily: ArrayLike) -> IcDistribution:
-    """Return the moments of daily information coefficients; NaN is left out.
-
-    >>> ic_distribution([0.5, -0.5, 0.25, 0.75]).positive_share
-    0.75
-    """
+    """Return the moments of daily information coefficients; NaN is left out."""
     known = finite(daily)
     varies = len(known) > 1 and known.min() < known.max()
     return IcDistribution(
@@ -150,9 +132,6 @@ def normal_quantiles(values: ArrayLike, *, most_points: int = 200) -> pd.DataFra
     Plot Correlation Coefficient Test for Normality", Technometrics 17(1), 1975). Long series are
     thinned to the points nearest to an even grid of normal quantiles, so both tails stay whole.
     Empty without at least two different values.
-
-    >>> normal_quantiles([3.0, 1.0, 2.0])["value"].tolist()
-    [-1.0, 0.0, 1.0]
     """
     known = finite(values)
     if len(known) < 2 or known.min() == known.max():

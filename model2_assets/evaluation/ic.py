@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -56,32 +57,59 @@ class Grid:
         return wide
 
 
-def chunks_of_dates(
-    counts: Ints,
-) -> Iterator[tuple[slice, Ints, slice]]:
-    """Yield runs of dates small enough to be sorted in cache: dates, rows of each, their rows.
+@dataclass(frozen=True, eq=False)
+class Chunk:
+    """Dates few enough to be sorted in cache: their places, rows of each, and all their rows.
 
-    `counts` are the rows of every date, which are contiguous; chunks without rows are left out.
+    `filled`, dates by names, tells which cells hold a row: the first of each date.
     """
+
+    dates: slice
+    names: Ints
+    rows: slice
+    filled: NDArray[np.bool_]
+
+    def lay_out(self, values: Values) -> Values:
+        """Return its part of values as dates by names, NaN where a date has no more names."""
+        wide = np.full(self.filled.shape, np.nan)
+        wide[self.filled] = values[self.rows]
+        return wide
+
+
+def chunks_of_dates(counts: Ints) -> Iterator[Chunk]:
+    """Cut dates, whose rows are contiguous, into chunks; those without rows are left out."""
     step = max(1, _CHUNK_CELLS // max(int(counts.max(initial=0)), 1))
     last_row = np.concatenate([[0], np.cumsum(counts)])
     for first in range(0, len(counts), step):
         stop = min(first + step, len(counts))
         if last_row[stop] > last_row[first]:
-            yield slice(first, stop), counts[first:stop], slice(last_row[first], last_row[stop])
+            names = counts[first:stop]
+            filled = np.arange(names.max())[np.newaxis, :] < names[:, np.newaxis]
+            yield Chunk(slice(first, stop), names, slice(last_row[first], last_row[stop]), filled)
 
 
-def filled_cells(names: Ints) -> NDArray[np.bool_]:
-    """Return which cells of a dates by names array hold a row: the first of each date."""
-    filled: NDArray[np.bool_] = np.arange(names.max())[np.newaxis, :] < names[:, np.newaxis]
-    return filled
+def rows_by_date(
+    prediction: ArrayLike,
+    label: ArrayLike,
+    index: pd.MultiIndex,
+    *,
+    within: Literal["", "instrument", "prediction"] = "",
+) -> tuple[Values, Values, Ints, pd.DatetimeIndex]:
+    """Return rows with both sides, date after date, how many each date has, and the dates.
 
-
-def lay_out(values: Values, filled: NDArray[np.bool_]) -> Values:
-    """Return the rows of a chunk as dates by names, NaN where a date has no more names."""
-    wide = np.full(filled.shape, np.nan)
-    wide[filled] = values
-    return wide
+    Within a date they stand as given, by instrument, or by prediction and then instrument.
+    """
+    dates = date_codes(index)
+    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(label, dtype=np.float64)
+    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+    codes = dates.codes[rows]
+    if within:
+        keys = [instrument_codes(index).codes[rows], *[x[rows]] * (within == "prediction")]
+        rows = rows[np.lexsort((*keys, codes))]
+    elif np.any(codes[1:] < codes[:-1]):
+        rows = rows[np.argsort(codes, kind="stable")]
+    counts = np.bincount(codes, minlength=len(dates.values)).astype(np.int64)
+    return x[rows], y[rows], counts, pd.DatetimeIndex(dates.values, name="datetime")
 
 
 def average_ranks(wide: Values) -> Values:
@@ -132,17 +160,9 @@ def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> p
     >>> daily_ic([1.0, 2.0, 3.0], [10.0, 20.0, 90.0], index)["rank_ic"].tolist()
     [1.0]
     """
-    dates = date_codes(index)
-    x = np.asarray(prediction, dtype=np.float64)
-    y = np.asarray(label, dtype=np.float64)
-    usable = np.isfinite(x) & np.isfinite(y)
-    codes, x, y = _by_date(dates.codes, x, y, usable)
-    counts = np.bincount(codes, minlength=len(dates.values)).astype(np.int64)
+    x, y, counts, dates = rows_by_date(prediction, label, index)
     ic, rank_ic = correlate_dates(x, y, counts)
-    return pd.DataFrame(
-        {"ic": ic, "rank_ic": rank_ic, "n": counts},
-        index=pd.DatetimeIndex(dates.values, name="datetime"),
-    )
+    return pd.DataFrame({"ic": ic, "rank_ic": rank_ic, "n": counts}, index=dates)
 
 
 def correlate_dates(x: Values, y: Values, counts: Ints) -> tuple[Values, Values]:
@@ -151,23 +171,11 @@ def correlate_dates(x: Values, y: Values, counts: Ints) -> tuple[Values, Values]
     `x` and `y` are finite, date after date; `counts` are the rows of every date.
     """
     ic, rank_ic = np.full((2, len(counts)), np.nan)
-    for dates, names, rows in chunks_of_dates(counts):
-        filled = filled_cells(names)
-        a, b = lay_out(x[rows], filled), lay_out(y[rows], filled)
-        ic[dates] = _correlate(a, b, filled)
-        rank_ic[dates] = _correlate(average_ranks(a), average_ranks(b), filled)
+    for chunk in chunks_of_dates(counts):
+        a, b = chunk.lay_out(x), chunk.lay_out(y)
+        ic[chunk.dates] = _correlate(a, b, chunk.filled)
+        rank_ic[chunk.dates] = _correlate(average_ranks(a), average_ranks(b), chunk.filled)
     return ic, rank_ic
-
-
-def _by_date(
-    codes: Ints, x: Values, y: Values, usable: NDArray[np.bool_]
-) -> tuple[Ints, Values, Values]:
-    if not usable.all():
-        codes, x, y = codes[usable], x[usable], y[usable]
-    if np.any(codes[1:] < codes[:-1]):
-        order = np.argsort(codes, kind="stable")
-        codes, x, y = codes[order], x[order], y[order]
-    return codes, x, y
 
 
 def _correlate(a: Values, b: Values, filled: NDArray[np.bool_]) -> Values:
@@ -206,21 +214,14 @@ def fold_rank_ic(oof: pd.DataFrame, label: pd.Series, *, lag: int) -> pd.DataFra
     `label` is in the order of `oof`; `lag` is that of `mean_ic_inference`.
     """
     values = label.to_numpy(dtype=np.float64)
+    columns = ["fold_id", "first_date", "last_date", "dates", "mean", "standard_error"]
     rows = []
     for fold, positions in sorted(oof.groupby("fold_id").indices.items()):
         part = oof.iloc[positions]
         index = part.index
         assert isinstance(index, pd.MultiIndex)
         daily = daily_ic(part["prediction"], values[positions], index)["rank_ic"]
+        first, last = daily.index[[0, -1]]
         found = mean_ic_inference(daily, lag=lag)
-        rows.append(
-            {
-                "fold_id": fold,
-                "first_date": daily.index[0],
-                "last_date": daily.index[-1],
-                "dates": found.n_dates,
-                "mean": found.mean,
-                "standard_error": found.standard_error,
-            }
-        )
-    return pd.DataFrame(rows).set_index("fold_id")
+        rows.append((fold, first, last, found.n_dates, found.mean, found.standard_error))
+    return pd.DataFrame(rows, columns=columns).set_index("fold_id")

@@ -166,11 +166,7 @@ def deflated_sharpe_ratio(
 def expected_maximum_sharpe(n_trials: int, *, sharpe_variance: float) -> float:
     """Return the Sharpe ratio to expect of the best of several worthless models, per period.
 
-    Extreme value theory's approximation for independent normal trials whose estimated Sharpe
-    ratios have variance `sharpe_variance`, per period; 0 for one trial.
-
-    >>> round(expected_maximum_sharpe(4, sharpe_variance=1.0), 3)
-    1.052
+    Extreme value theory's approximation for independent normal trials; 0 for one trial.
     """
     require_count("n_trials", n_trials, of="models")
     if n_trials == 1:

@@ -8,20 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from model2_assets.config.partition import horizon_days
 from model2_assets.contracts import load_contract
 from model2_assets.evaluation.distribution import mean_of_pairs
 from model2_assets.evaluation.ic import (
     MIN_NAMES,
+    Chunk,
     Grid,
     Ints,
     Values,
     average_ranks,
     chunks_of_dates,
-    filled_cells,
-    lay_out,
 )
 from model2_assets.evaluation.metrics import METRICS, MISSING, Shown, metrics_of
 from model2_assets.evaluation.overfitting import HorizonOverfitting
@@ -284,11 +282,10 @@ def _common_rows(frames: Sequence[pd.DataFrame]) -> tuple[list[Values], Ints]:
 def _mean_over_dates(columns: Sequence[Values], counts: Ints) -> Values:
     total = np.zeros((len(columns), len(columns)))
     dates = np.zeros_like(total)
-    for _, names, rows in chunks_of_dates(counts):
-        filled = filled_cells(names)
-        ranks = [_unit_ranks(lay_out(column[rows], filled), filled) for column in columns]
-        units = np.stack(ranks, axis=1)
-        varies = (np.einsum("dkn,dkn->dk", units, units) > 0) & (names >= MIN_NAMES)[:, np.newaxis]
+    for chunk in chunks_of_dates(counts):
+        units = np.stack([_unit_ranks(column, chunk) for column in columns], axis=1)
+        enough = (chunk.names >= MIN_NAMES)[:, np.newaxis]
+        varies = (np.einsum("dkn,dkn->dk", units, units) > 0) & enough
         units *= varies[:, :, np.newaxis]
         total += np.matmul(units, units.transpose(0, 2, 1)).sum(axis=0)
         dates += varies.astype(np.float64).T @ varies.astype(np.float64)
@@ -297,9 +294,9 @@ def _mean_over_dates(columns: Sequence[Values], counts: Ints) -> Values:
     return np.clip(mean, -1.0, 1.0, out=mean)
 
 
-def _unit_ranks(wide: Values, filled: NDArray[np.bool_]) -> Values:
+def _unit_ranks(column: Values, chunk: Chunk) -> Values:
     """Return the centered ranks of each date, scaled to length one; zeros where they are equal."""
-    names = filled.sum(axis=1)[:, np.newaxis]
-    centered = np.where(filled, average_ranks(wide) - (names - 1) / 2, 0.0)
+    middle = (chunk.names[:, np.newaxis] - 1) / 2
+    centered = np.where(chunk.filled, average_ranks(chunk.lay_out(column)) - middle, 0.0)
     length = np.sqrt(np.einsum("ij,ij->i", centered, centered))[:, np.newaxis]
     return centered / np.where(length > 0, length, 1.0)

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
-from model2_assets.evaluation.inference import label_overlap_days
+from model2_assets.evaluation.inference import label_overlap_days, require_count
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
 
 Statistic = Literal["mean", "sharpe"]
@@ -152,8 +152,7 @@ def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic
         )
     if n_blocks % 2 or not 2 <= n_blocks <= MOST_BLOCKS:
         raise Model2Error(f"n_blocks must be even, from 2 to {MOST_BLOCKS}, got {n_blocks!r}")
-    if overlap_days < 0:
-        raise Model2Error(f"overlap_days must be 0 or more, got {overlap_days!r}")
+    require_count("overlap_days", overlap_days, least=0)
     if statistic not in ("mean", "sharpe"):
         raise Model2Error(f"statistic must be 'mean' or 'sharpe', got {statistic!r}")
     if len(table) < n_blocks * (overlap_days + 1):
@@ -199,13 +198,11 @@ class HorizonOverfitting:
 def overfitting_by_horizon(
     oof: Mapping[str, pd.DataFrame], labels: pd.DataFrame, *, execution_lag_days: int
 ) -> dict[str, HorizonOverfitting]:
-    """Estimate the probability of backtest overfitting for the models of every horizon.
+    """Estimate it for the models of every horizon, leaving out predictions of other labels.
 
-    The performance compared is the daily rank IC on the dates that all models of the horizon
-    have; models are chosen by its mean, as the leaderboard orders them. As many dates as
-    labels overlap are left out between blocks, which are at least twice as long. Predictions
-    made from other labels are left out. It is withheld below four models, or where history is
-    shorter than six blocks.
+    Compared are daily rank ICs on the dates that all models have, by their mean, as the
+    leaderboard orders them. As many dates as labels overlap are left out between blocks, which
+    are at least twice as long.
     """
     version = data_versions_of(labels=labels)["labels"]
     current: dict[str, list[pd.DataFrame]] = {}

@@ -13,11 +13,10 @@ from model2_assets.evaluation.ic import (
     Values,
     chunks_of_dates,
     correlate_dates,
-    filled_cells,
-    lay_out,
+    rows_by_date,
 )
 from model2_assets.evaluation.inference import mean_ic_inference, require_count
-from model2_assets.panel import date_codes, instrument_codes
+from model2_assets.panel import date_codes
 
 MOST_QUANTILES = 10
 """Quantiles of a date with enough names: deciles."""
@@ -55,14 +54,8 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
     >>> decile_spread(range(10), [0.0] * 5 + [30.0] * 5, index).tolist()
     [30.0]
     """
-    dates = date_codes(index)
-    x = np.asarray(prediction, dtype=np.float64)
-    y = np.asarray(label, dtype=np.float64)
-    order = np.lexsort((instrument_codes(index).codes, dates.codes))
-    order = order[(np.isfinite(x) & np.isfinite(y))[order]]
-    counts = np.bincount(dates.codes[order], minlength=len(dates.values)).astype(np.int64)
-    spread = spread_dates(x[order], y[order], counts)
-    return pd.Series(spread, index=_calendar(dates.values), name="decile_spread")
+    x, y, counts, dates = rows_by_date(prediction, label, index, within="instrument")
+    return pd.Series(spread_dates(x, y, counts), index=dates, name="decile_spread")
 
 
 def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
@@ -71,17 +64,17 @@ def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
     Values are finite, date after date and by instrument within; `counts` are rows of every date.
     """
     spread = np.full(len(counts), np.nan)
-    for dates, names, rows in chunks_of_dates(counts):
-        filled = filled_cells(names)
-        order, size, defined = _outer_quantiles(lay_out(prediction[rows], filled), names)
-        labels = np.take_along_axis(lay_out(label[rows], filled), order, axis=1)
-        labels = np.where(filled, labels, 0.0)
-        place = np.arange(filled.shape[1])[np.newaxis, :]
+    for chunk in chunks_of_dates(counts):
+        names = chunk.names
+        order, size, defined = _outer_quantiles(chunk.lay_out(prediction), names)
+        labels = np.take_along_axis(chunk.lay_out(label), order, axis=1)
+        labels = np.where(chunk.filled, labels, 0.0)
+        place = np.arange(labels.shape[1])[np.newaxis, :]
         bottom = (place < size[:, np.newaxis]) * labels
         top = (place >= (names - size)[:, np.newaxis]) * labels
         difference = top.sum(axis=1) - bottom.sum(axis=1)
-        chunk = np.full(len(names), np.nan)
-        spread[dates] = np.divide(difference, size, out=chunk, where=defined)
+        undefined = np.full(len(names), np.nan)
+        spread[chunk.dates] = np.divide(difference, size, out=undefined, where=defined)
     return spread
 
 
@@ -92,10 +85,6 @@ def _outer_quantiles(wide: Values, names: Ints) -> tuple[Ints, Ints, NDArray[np.
     quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
     varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
     return order, names // np.maximum(quantiles, 1), (quantiles >= 2) & varies
-
-
-def _calendar(dates: pd.Index) -> pd.DatetimeIndex:
-    return pd.DatetimeIndex(dates, name="datetime")
 
 
 def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
@@ -127,24 +116,19 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
     >>> quantile_returns(range(10), [0.0] * 5 + [30.0] * 5, index).to_numpy().tolist()
     [[0.0, 30.0]]
     """
-    dates = date_codes(index)
-    x = np.asarray(prediction, dtype=np.float64)
-    y = np.asarray(label, dtype=np.float64)
-    order = np.lexsort((instrument_codes(index).codes, x, dates.codes))
-    order = order[(np.isfinite(x) & np.isfinite(y))[order]]
-    date, x, y = dates.codes[order], x[order], y[order]
-    names = np.bincount(date, minlength=len(dates.values)).astype(np.int64)
+    x, y, names, dates = rows_by_date(prediction, label, index, within="prediction")
+    date = np.repeat(np.arange(len(names)), names)
     count = _number_of_quantiles(names)
     means = np.full((len(names), count), np.nan)
     if count and len(date):
         quantile = _quantiles(names, count)
-        filled = (quantile >= 0) & (_varies(date, x, names) & (names >= count))[date]
+        filled = (quantile >= 0) & (_varies(x, names) & (names >= count))[date]
         cell = (date * count + quantile)[filled]
         sums = np.bincount(cell, weights=y[filled], minlength=means.size)
         sizes = np.bincount(cell, minlength=means.size)
         np.divide(sums, sizes, out=means.reshape(-1), where=sizes > 0)
     columns = pd.RangeIndex(1, count + 1, name="quantile")
-    return pd.DataFrame(means, index=_calendar(dates.values), columns=columns)
+    return pd.DataFrame(means, index=dates, columns=columns)
 
 
 def _number_of_quantiles(names: Ints) -> int:
@@ -163,12 +147,12 @@ def _quantiles(names: Ints, count: int) -> Ints:
     return np.where(place < size, 0, np.where(place >= of_date - size, count - 1, inner))
 
 
-def _varies(date: Ints, ranked: Values, names: Ints) -> NDArray[np.bool_]:
+def _varies(ranked: Values, names: Ints) -> NDArray[np.bool_]:
     """Tell for every date whether its predictions, in ascending order, differ."""
     last = np.cumsum(names) - 1
     first = last - names + 1
     varies = np.zeros(len(names), dtype=bool)
-    there = np.unique(date)
+    there = names > 0
     varies[there] = ranked[first[there]] < ranked[last[there]]
     return varies
 
@@ -379,9 +363,9 @@ def _top_quantiles(predictions: Values) -> NDArray[np.bool_]:
     finite = np.isfinite(predictions)
     date, instrument = np.nonzero(finite)
     values = predictions[finite]
-    for _, names, rows in chunks_of_dates(finite.sum(axis=1)):
-        filled = filled_cells(names)
-        order, size, defined = _outer_quantiles(lay_out(values[rows], filled), names)
+    for chunk in chunks_of_dates(finite.sum(axis=1)):
+        names, rows, filled = chunk.names, chunk.rows, chunk.filled
+        order, size, defined = _outer_quantiles(chunk.lay_out(values), names)
         place = np.arange(filled.shape[1])[np.newaxis, :]
         top = filled & (place >= (names - size)[:, np.newaxis]) & defined[:, np.newaxis]
         of_row = np.zeros(filled.shape, dtype=bool)

@@ -87,7 +87,7 @@ def score_predictions(
         row repeats.
     """
     labels = _Labels.of(label)
-    settings = _Settings(horizon_days, overlap_days, n_trials)
+    settings = (horizon_days, overlap_days, n_trials)
     overall = _prepare_oof(oof, labels)
     records: list[_Record] = []
     for fold, scored in overall.by(oof["fold_id"].to_numpy(dtype=np.int64), "fold"):
@@ -97,9 +97,9 @@ def score_predictions(
         for split, scored in single.by(paths["split_id"].to_numpy(np.int32), "split"):
             records += _records("split", split, _scores(scored))
         for path, scored in single.by(paths["path_id"].to_numpy(np.int32), "path"):
-            records += _records("path", path, _scores(scored) | _history(scored, settings))
+            records += _records("path", path, _scores(scored) | _history(scored, *settings))
     scored = overall.scored(slice(None), "out-of-fold history")
-    records += _records("all", None, _scores(scored) | _history(scored, settings))
+    records += _records("all", None, _scores(scored) | _history(scored, *settings))
     table = pd.DataFrame(records, columns=["scope", *_IDS, "metric", "value"])
     return table.astype(dict.fromkeys(_IDS, "Int64") | {"value": "float64"})
 
@@ -222,13 +222,6 @@ def _refuse(
 _Record = tuple[str, int | None, int | None, int | None, str, float]
 
 
-@dataclass(frozen=True)
-class _Settings:
-    horizon_days: int
-    overlap_days: int
-    n_trials: int
-
-
 @dataclass(frozen=True, eq=False)
 class _Scored:
     """Predictions beside their labels, in canonical order, with their daily correlations."""
@@ -320,24 +313,26 @@ def _scores(scored: _Scored) -> dict[str, float]:
     }
 
 
-def _history(scored: _Scored, settings: _Settings) -> dict[str, float]:
+def _history(
+    scored: _Scored, horizon_days: int, overlap_days: int, n_trials: int
+) -> dict[str, float]:
     """Return the further metrics of complete histories, in the order of the table."""
-    inference = mean_ic_inference(scored.rank_ic, lag=LAG_OVERLAPS * settings.overlap_days)
+    inference = mean_ic_inference(scored.rank_ic, lag=LAG_OVERLAPS * overlap_days)
     spread = spread_dates(scored.prediction, scored.label, scored.counts)
     return {
         "rank_ic_se": inference.standard_error,
         "rank_ic_t": inference.t_statistic,
         "n_effective": inference.n_effective,
         "decile_spread_bps": _mean(spread),
-        "deflated_sharpe": _median_over_starts(spread, settings),
+        "deflated_sharpe": _median_over_starts(spread, horizon_days, n_trials),
     }
 
 
-def _median_over_starts(spread: Values, settings: _Settings) -> float:
+def _median_over_starts(spread: Values, horizon_days: int, n_trials: int) -> float:
     """Deflate the Sharpe ratio from every date that a series of windows can start at."""
     found = [
-        deflated_sharpe_ratio(spread[start :: settings.horizon_days], n_trials=settings.n_trials)
-        for start in range(min(settings.horizon_days, len(spread)))
+        deflated_sharpe_ratio(spread[start::horizon_days], n_trials=n_trials)
+        for start in range(min(horizon_days, len(spread)))
     ]
     known = [probability for probability in found if np.isfinite(probability)]
     return float(np.median(known)) if known else nan

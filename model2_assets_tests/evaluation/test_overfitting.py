@@ -127,7 +127,11 @@ def test_labels_that_reach_into_the_next_block_are_left_out():
         (np.array([[0.0, 1.0], [0.0, np.nan]]), {}, "model 1 on date 1 is nan"),
         (np.zeros((20, 2)), {"n_blocks": 5}, "n_blocks must be even"),
         (np.zeros((80, 2)), {"n_blocks": 40}, "n_blocks must be even, from 2 to 24"),
-        (np.zeros((20, 2)), {"overlap_days": -1}, "overlap_days must be 0 or more"),
+        (
+            np.zeros((20, 2)),
+            {"overlap_days": -1},
+            "overlap_days must be a number of dates, 0 or more",
+        ),
         (np.zeros((20, 2)), {"statistic": "median"}, "statistic must be 'mean' or 'sharpe'"),
         (np.zeros((15, 2)), {}, "15 dates are too few for 16 blocks"),
         (np.zeros((30, 2)), {"overlap_days": 1}, "30 dates are too few .* 1 dates each"),
