@@ -329,6 +329,16 @@ class BaseModelTrainer(ABC):
         except TrainingError as error:
             raise TrainingError(f"{path.name}: {error}") from error
 
+    def _state(self) -> dict[str, Any]:
+        """Return what a stored model says besides its fitted values."""
+        return {"params": self.params, "seed": self.seed, "feature_names": self.feature_names}
+
+    @classmethod
+    def _of_state(cls, state: Mapping[str, Any]) -> Self:
+        trainer = cls(params=state["params"], seed=state["seed"])
+        trainer.feature_names = tuple(state["feature_names"])
+        return trainer
+
     def _require_fitted(self, X: NDArray[np.float32]) -> None:
         if not self.feature_names:
             raise TrainingError(f"{type(self).__name__} is not fitted; call fit first")

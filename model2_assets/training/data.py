@@ -79,13 +79,12 @@ class SelectedRows:
         return self.matrix.dtype
 
     def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        found = self.positions[rows]
-        run = as_slice(found)
-        if run is None:
+        found = compact(self.positions[rows])
+        if not isinstance(found, slice):
             return np.take(self.matrix, found, axis=0)
+        view = self.matrix[found]
         if not isinstance(rows, slice):
-            return self.matrix[run].copy()
-        view = self.matrix[run]
+            return view.copy()
         view.flags.writeable = False
         return view
 
@@ -101,20 +100,14 @@ FeatureMatrix = NDArray[np.float32] | SelectedRows
 """Features of shape (n_rows, n_features), of which rows can be taken."""
 
 
-def as_slice(positions: NDArray[np.integer[Any]]) -> slice | None:
-    """Return ascending neighbouring positions as a slice; None where they are none."""
-    if not len(positions):
-        return slice(0, 0)
-    first, last = int(positions[0]), int(positions[-1])
-    if last - first != len(positions) - 1 or first < 0 or not (np.diff(positions) == 1).all():
-        return None
-    return slice(first, last + 1)
-
-
 def compact(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
     """Return ascending rows as a slice, which copies nothing, where they are neighbours."""
-    neighbours = as_slice(rows)
-    return rows if neighbours is None else neighbours
+    if not len(rows):
+        return slice(0, 0)
+    first, last = int(rows[0]), int(rows[-1])
+    if last - first != len(rows) - 1 or first < 0 or not (np.diff(rows) == 1).all():
+        return rows
+    return slice(first, last + 1)
 
 
 def is_plain_matrix(values: NDArray[Any]) -> bool:

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -27,7 +27,7 @@ from model2_assets.training.resources import (
     measure_resources,
     usable_cores,
 )
-from model2_assets.training.sums import ColumnSums, Floats, add_up_splits
+from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_splits
 from model2_assets.training.task import Tables, Task
 
 logger = logging.getLogger(__name__)
@@ -89,17 +89,13 @@ def fit_splits(
             sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
 
         def fit(split_id: int, n_at_once: int) -> FoldModel:
-            train, test = _rows_of(data, split_id)
-            handed = SplitView(
-                X=data.X,
-                y=_only_at(train, data.y[train], data.n_rows),
-                feature_names=data.feature_names,
-                index=data.index,
-                sums=None if sums is None else sums.of_split(split_id),
-                n_threads=max(1, n_threads // n_at_once),
+            trainer, (train, test) = trainers[split_id], _rows_of(data, split_id)
+            of_split = None if sums is None else sums.of_split(split_id)
+            share = max(1, n_threads // n_at_once)
+            seconds = _fit(
+                trainer, data, train, sums=of_split, n_threads=share, what=f"split {split_id}"
             )
-            seconds = _fit(trainers[split_id], data, handed, train, what=f"split {split_id}")
-            return FoldModel(split_id, trainers[split_id], len(train), len(test), seconds)
+            return FoldModel(split_id, trainer, len(train), len(test), seconds)
 
         yield from _in_threads([partial(fit, split_id, n_jobs) for split_id in first], n_jobs)
         yield from _in_threads([partial(fit, split_id, n_last) for split_id in last], n_jobs)
@@ -124,15 +120,8 @@ def fit_all_rows(
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
     trainer, rows = make_trainer(), np.arange(data.n_rows)
-    handed = SplitView(
-        X=data.X,
-        y=data.y,
-        feature_names=data.feature_names,
-        index=data.index,
-        n_threads=n_threads,
-    )
     with threadpool_limits(limits=1, user_api="blas"):
-        seconds = _fit(trainer, data, handed, rows, what="final model")
+        seconds = _fit(trainer, data, rows, n_threads=n_threads, what="final model")
     return FoldModel(0, trainer, len(rows), 0, seconds)
 
 
@@ -165,18 +154,28 @@ def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterato
 def _fit(
     trainer: BaseModelTrainer,
     data: TrainingData,
-    handed: SplitView,
     train: NDArray[np.intp],
     *,
     what: str,
+    n_threads: int,
+    sums: TrainSums | None = None,
 ) -> float:
     """Fit a trainer; return the seconds. An error names the fit and its train rows."""
     started = time.monotonic()
     try:
         rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
+        weights = None
         if data.row_weights is not None:
             weights = _only_at(rows, data.row_weights(rows), data.n_rows)
-            handed = replace(handed, sample_weight=weights)
+        handed = SplitView(
+            X=data.X,
+            y=_only_at(train, data.y[train], data.n_rows),
+            feature_names=data.feature_names,
+            sample_weight=weights,
+            index=data.index,
+            sums=sums,
+            n_threads=n_threads,
+        )
         trainer.fit_rows(handed, rows)
     except Exception as error:
         first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])

@@ -87,22 +87,15 @@ class LinearTrainer(BaseModelTrainer):
 
     def to_bytes(self) -> bytes:
         """Return the fitted pipeline as joblib writes it (a pickle)."""
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "feature_names": self.feature_names,
-            "pipeline": self.pipeline_,
-        }
         file = io.BytesIO()
-        joblib.dump(state, file)
+        joblib.dump(self._state() | {"pipeline": self.pipeline_}, file)
         return file.getvalue()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Restore a fitted pipeline; unpickling runs code, so verify the hash first."""
         state = joblib.load(io.BytesIO(data))
-        trainer = cls(params=state["params"], seed=state["seed"])
-        trainer.feature_names = state["feature_names"]
+        trainer = cls._of_state(state)
         trainer.pipeline_ = state["pipeline"]
         return trainer
 

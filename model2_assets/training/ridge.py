@@ -31,36 +31,19 @@ _CHUNK_ROWS = 2048
 """Rows predicted at once, so that memory does not grow with their number."""
 
 
-@dataclass(frozen=True, eq=False)
-class Scaling:
-    """Mean and scale of every feature among train rows."""
+def _means(sums: ColumnSums) -> Floats:
+    """Return the mean of the values that a feature has, 0 where it has none."""
+    features, indicator = np.arange(sums.columns.n_features), sums.columns.indicator
+    counts, totals = sums.gram[indicator, indicator], sums.gram[features, indicator]
+    offset = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
+    return np.nan_to_num(sums.columns.shift) + offset
 
-    mean: Floats
-    """Mean of the values that there are, 0 where there is none."""
-    scale: Floats
-    """Standard deviation, missing values counting as the mean; 1 for a constant."""
-    is_constant: NDArray[np.bool_]
-    """Whether a feature is exactly constant, and so gets no coefficient."""
 
-    @classmethod
-    def of(cls, sums: ColumnSums) -> "Scaling":
-        """Work out means and scales.
-
-        Which variances are nothing but rounding is scikit-learn's rule, of
-        ``sklearn.preprocessing.StandardScaler``.
-        """
-        columns = sums.columns
-        features, indicator = np.arange(columns.n_features), columns.indicator
-        counts, totals = sums.gram[indicator, indicator], sums.gram[features, indicator]
-        offset = np.divide(totals, counts, out=np.zeros_like(totals), where=counts > 0)
-        mean = np.nan_to_num(columns.shift) + offset
-        n_rows = sums.gram[-1, -1]
-        centered = sums.on(columns.shifted_by(mean))
-        variance = centered.gram[features, features] / n_rows
-        epsilon = np.finfo(np.float64).eps
-        rounding = n_rows * epsilon * variance + (n_rows * mean * epsilon) ** 2
-        scale = np.sqrt(np.where(variance > rounding, variance, 1.0))
-        return cls(mean=mean, scale=scale, is_constant=variance <= 0.0)
+def _scales(variance: Floats, mean: Floats, n_rows: float) -> Floats:
+    """Return standard deviations, 1 for variances that are rounding, by scikit-learn's rule."""
+    epsilon = np.finfo(np.float64).eps
+    rounding = n_rows * epsilon * variance + (n_rows * mean * epsilon) ** 2
+    return np.sqrt(np.where(variance > rounding, variance, 1.0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +57,12 @@ class RidgeSolution:
     penalty :math:`\alpha` are :math:`V (D + \alpha)^{-1} V^\top C^\top y`.
     """
 
-    scaling: Scaling
+    mean: Floats
+    """Mean of each feature, missing values aside."""
+    scale: Floats
+    """Standard deviation, missing values counting as the mean; 1 for a constant."""
+    is_constant: NDArray[np.bool_]
+    """Whether a feature is exactly constant, and so gets no coefficient."""
     eigenvalues: Floats
     """D, never negative."""
     directions: Floats
@@ -96,9 +84,12 @@ class RidgeSolution:
         With weights, means and scales stay those of rows that count alike: they describe the
         features.
         """
-        scaling = Scaling.of(sums)
-        used = (weighted or sums).on(sums.columns.shifted_by(scaling.mean))
-        n_features = sums.columns.n_features
+        mean, n_rows, n_features = _means(sums), sums.gram[-1, -1], sums.columns.n_features
+        columns = sums.columns.shifted_by(mean)
+        centered = sums.on(columns)
+        used = centered if weighted is None else weighted.on(columns)
+        variance = np.diag(centered.gram)[:n_features] / n_rows
+        scale = _scales(variance, mean, n_rows)
         total = used.gram[-1, -1]
         products = used.gram[:n_features, :n_features]
         moments = used.moments[:n_features]
@@ -108,10 +99,11 @@ class RidgeSolution:
             center, label_mean = used.gram[:n_features, -1] / total, used.moments[-1] / total
             products = products - total * np.outer(center, center)
             moments = moments - total * np.outer(center, label_mean)
-        scale = scaling.scale
         eigenvalues, directions = np.linalg.eigh(products / np.outer(scale, scale))
         return cls(
-            scaling=scaling,
+            mean=mean,
+            scale=scale,
+            is_constant=variance <= 0.0,
             eigenvalues=np.maximum(eigenvalues, 0.0),
             directions=directions,
             projected=directions.T @ (moments / scale[:, np.newaxis]),
@@ -123,7 +115,7 @@ class RidgeSolution:
         """Return those of the standardized features, (n_features, n_labels), for a penalty."""
         shrunk = self.projected / (self.eigenvalues[:, np.newaxis] + alpha)
         coefficients = self.directions @ shrunk
-        coefficients[self.scaling.is_constant] = 0.0
+        coefficients[self.is_constant] = 0.0
         return coefficients
 
     def intercepts(self, coefficients: Floats) -> Floats:
@@ -134,8 +126,8 @@ class RidgeSolution:
         """Return the sum of squared errors of other rows, of one label, for each penalty."""
         coefficients = np.hstack([self.coefficients(alpha) for alpha in alphas])
         n_features = len(coefficients)
-        rows = validation.on(validation.columns.shifted_by(self.scaling.mean))
-        slopes = coefficients / self.scaling.scale[:, np.newaxis]
+        rows = validation.on(validation.columns.shifted_by(self.mean))
+        slopes = coefficients / self.scale[:, np.newaxis]
         # A prediction is a product of these with a row's features and constant.
         model = np.vstack([slopes, self.intercepts(coefficients)])
         kept = np.r_[0:n_features, rows.columns.n_columns - 1]
@@ -289,7 +281,7 @@ class RidgeTrainer(BaseModelTrainer):
             sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
         )
         coefficients = solution.coefficients(self.alpha_)
-        self.mean_, self.scale_ = solution.scaling.mean, solution.scaling.scale
+        self.mean_, self.scale_ = solution.mean, solution.scale
         self.coef_ = coefficients[:, 0]
         self.intercept_ = float(solution.intercepts(coefficients)[0])
         self.feature_names = tuple(feature_names)
@@ -336,12 +328,7 @@ class RidgeTrainer(BaseModelTrainer):
 
     def to_bytes(self) -> bytes:
         """Return the fitted values as NumPy arrays, without pickle."""
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "feature_names": self.feature_names,
-            "alpha": self.alpha_,
-        }
+        state = self._state() | {"alpha": self.alpha_}
         file = io.BytesIO()
         np.savez(
             file,
@@ -358,8 +345,7 @@ class RidgeTrainer(BaseModelTrainer):
         """Restore fitted values; no code runs from them."""
         with np.load(io.BytesIO(data), allow_pickle=False) as stored:
             state = json.loads(str(stored["state"]))
-            trainer = cls(params=state["params"], seed=state["seed"])
-            trainer.feature_names = tuple(state["feature_names"])
+            trainer = cls._of_state(state)
             trainer.alpha_ = state["alpha"]
             trainer.mean_, trainer.scale_ = stored["mean"], stored["scale"]
             trainer.coef_, trainer.intercept_ = stored["coef"], float(stored["intercept"])

@@ -306,13 +306,8 @@ class XGBoostTrainer(BaseModelTrainer):
 
     def to_bytes(self) -> bytes:
         """Return the model in XGBoost's own UBJSON format, readable by later versions."""
-        state = {
-            "params": self.params,
-            "seed": self.seed,
-            "feature_names": list(self.feature_names),
-        }
         stored = self.booster_.copy()
-        stored.set_attr(**{_ATTRIBUTE: json.dumps(state, sort_keys=True)})
+        stored.set_attr(**{_ATTRIBUTE: json.dumps(self._state(), sort_keys=True)})
         return bytes(stored.save_raw(raw_format="ubj"))
 
     @classmethod
@@ -326,10 +321,8 @@ class XGBoostTrainer(BaseModelTrainer):
         attribute = booster.attr(_ATTRIBUTE)
         if attribute is None:
             raise TrainingError(f"was not written by {cls.__name__}")
-        state = json.loads(attribute)
         booster.set_attr(**{_ATTRIBUTE: None})
-        trainer = cls(params=state["params"], seed=state["seed"])
-        trainer.feature_names = tuple(state["feature_names"])
+        trainer = cls._of_state(json.loads(attribute))
         trainer.booster_ = _for_prediction(booster)
         return trainer
 
