@@ -111,15 +111,11 @@ def rank_ic_changes(board: pd.DataFrame, previous: pd.DataFrame | None) -> pd.Da
     """
     key = ["horizon", "model"]
     changes = board[[*key, "rank_ic", "rank_ic_se", "data_version"]].reset_index(drop=True)
-    if previous is None:
-        before = pd.Series(nan, index=changes.index)
-        version = pd.Series(pd.NA, index=changes.index, dtype="str")
-    else:
-        earlier = previous.set_index(key).reindex(pd.MultiIndex.from_frame(changes[key]))
-        before = earlier["rank_ic"].reset_index(drop=True)
-        version = earlier["data_version"].reset_index(drop=True)
+    earlier = (board.iloc[:0] if previous is None else previous).set_index(key)
+    earlier = earlier.reindex(pd.MultiIndex.from_frame(changes[key])).reset_index(drop=True)
+    version = earlier["data_version"]
     differs = (changes["data_version"] != version).astype("boolean")
-    changes.insert(2, "rank_ic_before", before.astype("float64"))
+    changes.insert(2, "rank_ic_before", earlier["rank_ic"].astype("float64"))
     changes.insert(4, "rank_ic_change", changes["rank_ic"] - changes["rank_ic_before"])
     return changes.drop(columns="data_version").assign(
         predictions_changed=differs.mask(version.isna())

@@ -80,10 +80,8 @@ def stretch_stability(
 ) -> Values:
     """Return the stability index of every stretch of `n_dates` dates against all others.
 
-    Predictions of a few neighbouring dates never spread exactly as those of a whole history.
-    This is how far they usually are from it, to compare the index of one such stretch with.
-    Stretches follow each other from the first date on; a shorter remainder at the end is left
-    out. Bins are cut by quantiles of all predictions; below two stretches there is nothing.
+    Neighbouring dates never spread exactly as a whole history: this is how far they usually are
+    from it. A shorter remainder at the end is left out; below two stretches there is nothing.
     """
     values = np.asarray(prediction, dtype=np.float64)
     dates = date_codes(index)

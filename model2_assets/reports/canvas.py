@@ -14,11 +14,13 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
 
+from model2_assets.evaluation.distribution import Values
 from model2_assets.evaluation.metrics import number
 
 INK = "#1b1f24"  # text that is read, strongest marks
@@ -273,3 +275,11 @@ def right_axis(axes: Axes, label: str) -> Axes:
     right.tick_params(axis="y", length=0)
     right.set_ylabel(label)
     return right
+
+
+def boxes(axes: Axes, x: tuple[Values, Values], y: tuple[Values, Values], **look: Any) -> None:
+    """Draw boxes between edges as one artist: as many rectangles would take most of the time."""
+    (left, right), (low, high) = x, y
+    corners = [(left, low), (left, high), (right, high), (right, low)]
+    polygons = np.stack([np.stack(corner, axis=1) for corner in corners], axis=1)
+    axes.add_collection(PolyCollection(list(polygons), linewidths=0, **look))

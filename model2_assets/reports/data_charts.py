@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +25,7 @@ from model2_assets.reports.canvas import (
     INK,
     MUTED,
     WIDTH_PX,
+    boxes,
     dress,
     left_empty,
     name_rows,
@@ -122,15 +122,11 @@ def _draw_runs(axes: Axes, roles: NDArray[np.int8]) -> None:
     stop = np.where(np.append(split[1:] == split[:-1], False), np.append(start[1:], 0), n_dates)
     least = _MIN_RUN_PX * n_dates / (WIDTH_PX * _PLOT_SHARE)
     stop = start + np.maximum(stop - start, least)
-    x = np.stack([start, start, stop, stop], axis=1)
-    y = split[:, np.newaxis] + np.array([-0.4, 0.4, 0.4, -0.4])
-    boxes = np.stack([x, y], axis=2)
     for role, colour in ROLE_COLOURS.items():
-        chosen = boxes[roles[split, start] == role]
-        if role != Role.UNUSED or len(chosen):
-            name = role.name.lower().replace("_", " ")
-            runs = PolyCollection(chosen, facecolors=colour, linewidths=0, label=name)
-            axes.add_collection(runs)
+        chosen = roles[split, start] == role
+        if role != Role.UNUSED or chosen.any():
+            x, y, name = (start[chosen], stop[chosen]), split[chosen], role.name.lower()
+            boxes(axes, x, (y - 0.4, y + 0.4), facecolors=colour, label=name.replace("_", " "))
 
 
 def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:

@@ -6,7 +6,6 @@ from itertools import cycle
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
 from matplotlib.dates import date2num
 from numpy.typing import NDArray
 
@@ -22,6 +21,7 @@ from model2_assets.reports.canvas import (
     GRID,
     INK,
     MUTED,
+    boxes,
     dress,
     left_empty,
     mean_line,
@@ -270,7 +270,9 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     unit, of_periods = mean_by_period(known)
     name = "daily" if unit == "daily" else f"{unit} mean"
     means = of_periods.to_numpy()
-    _draw_bars(axes, pd.PeriodIndex(of_periods.index), means, name)
+    calendar = pd.PeriodIndex(of_periods.index)
+    ends = date2num(calendar.start_time.to_numpy()), date2num(calendar.end_time.to_numpy())
+    boxes(axes, ends, (0.0 * means, means), facecolors=ACCENT, alpha=0.6, label=name)
     mean = float(known.mean())
     mean_line(axes, mean, f"mean of all dates {RANK_IC.text(mean)}")
     zero_line(axes)
@@ -280,17 +282,6 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     axes.plot([], [], color=ACCENT_2, linewidth=1.5, label="cumulative (right)")
     _align_zeros({axes: means, right: total.to_numpy()})
     dress(axes, y=f"{RANK_IC.heading}, {name}", dates=known.index, legend=3)
-
-
-def _draw_bars(axes: Axes, calendar: pd.PeriodIndex, heights: Values, label: str) -> None:
-    """Draw bars as one artist: as many rectangles would take most of the drawing's time."""
-    left, right = date2num(calendar.start_time.to_numpy()), date2num(calendar.end_time.to_numpy())
-    x = np.stack([left, left, right, right], axis=1)
-    y = np.outer(heights, [0.0, 1.0, 1.0, 0.0])
-    boxes = list(np.stack([x, y], axis=2))
-    axes.add_collection(
-        PolyCollection(boxes, facecolors=ACCENT, linewidths=0, alpha=0.6, label=label)
-    )
 
 
 def _align_zeros(sides: Mapping[Axes, Values]) -> None:

@@ -10,31 +10,11 @@ import pandas as pd
 from model2_assets.config import RegionConfig
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
-from model2_assets.evaluation import (
-    METRICS,
-    calibration,
-    cumulative_quantile_spread,
-    daily_ic,
-    decile_spread,
-    label_overlap_days,
-    mean_quantile_returns,
-    quantile_returns,
-    rank_autocorrelation,
-    top_quantile_turnover,
-)
-from model2_assets.evaluation.distribution import (
-    ic_distribution,
-    monthly_mean_ic,
-    normal_quantiles,
-)
-from model2_assets.evaluation.ic import fold_rank_ic
+from model2_assets.evaluation import METRICS, distribution, quantiles, stability
+from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
+from model2_assets.evaluation.inference import label_overlap_days
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import LAG_OVERLAPS, has_several_paths, overall_scores
-from model2_assets.evaluation.stability import (
-    importance_stability,
-    importances_by_fold,
-    main_importance_kind,
-)
 from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.document import (
     Block,
@@ -109,22 +89,22 @@ class PartitionStatistics:
     @cached_property
     def spread(self) -> pd.Series:
         """Top less bottom quantile by date."""
-        return decile_spread(*self.rows)
+        return quantiles.decile_spread(*self.rows)
 
     @cached_property
     def quantiles(self) -> pd.DataFrame:
         """As `quantile_returns`."""
-        return quantile_returns(*self.rows)
+        return quantiles.quantile_returns(*self.rows)
 
     @cached_property
     def mean_quantiles(self) -> pd.DataFrame:
         """As `mean_quantile_returns`."""
-        return mean_quantile_returns(self.quantiles, lag=self.lag)
+        return quantiles.mean_quantile_returns(self.quantiles, lag=self.lag)
 
     def turnover(self, lag: int) -> pd.Series:
         """Turnover of the top quantile over a distance in dates."""
         prediction, _, index = self.rows
-        return top_quantile_turnover(prediction, index, period_dates=lag)
+        return quantiles.top_quantile_turnover(prediction, index, period_dates=lag)
 
 
 PARTITION_PARTS = (
@@ -287,12 +267,12 @@ def rank_ic_chart(found: PartitionStatistics) -> Chart:
 
 def information_section(found: PartitionStatistics) -> Section:
     """Return the daily rank IC: over time, month by month, and its distribution."""
-    shape = ic_distribution(found.rank_ic)
+    shape = distribution.ic_distribution(found.rank_ic)
     spread, share = number(shape.standard_deviation, ".3f"), number(shape.positive_share, ".1%")
     skewness, kurtosis = (
         number(moment, "+.2f") for moment in (shape.skewness, shape.excess_kurtosis)
     )
-    monthly = (100 * monthly_mean_ic(found.rank_ic)).round() + 0.0
+    monthly = (100 * distribution.monthly_mean_ic(found.rank_ic)).round() + 0.0
     monthly = monthly.rename_axis(index=None).set_axis(pd.Index(_MONTHS), axis="columns")
     by_month = Chart(
         "ic-monthly",
@@ -316,7 +296,7 @@ def information_section(found: PartitionStatistics) -> Section:
         "ic-qq",
         f"Daily {RANK_IC.heading} against the normal distribution",
         score_charts.draw_normal_quantiles,
-        normal_quantiles(found.rank_ic),
+        distribution.normal_quantiles(found.rank_ic),
         f"Skewness {skewness}, excess kurtosis {kurtosis}; both are 0 for a normal distribution.",
         "half",
     )
@@ -337,7 +317,7 @@ def _quantile_section(found: PartitionStatistics) -> Section:
         "cumulative-spread",
         "Top less bottom quantile, added up",
         score_charts.draw_cumulative_spread,
-        cumulative_quantile_spread(found.spread, horizon_days=days),
+        quantiles.cumulative_quantile_spread(found.spread, horizon_days=days),
         f"No window is counted twice: {days} books, each renewed every {days} dates and started "
         f"a date apart. The line is their mean, which equals the sum of the daily spreads over "
         f"{days}; the band is their range. Sums of bps at the dates of the signals, not "
@@ -373,7 +353,7 @@ def _turnover_section(found: PartitionStatistics) -> Section:
     prediction, _, index = found.rows
     lags = sorted({1, 5, found.days})
     turnover = {lag: found.turnover(lag) for lag in lags}
-    correlation = {lag: rank_autocorrelation(prediction, index, lag=lag) for lag in lags}
+    correlation = {lag: quantiles.rank_autocorrelation(prediction, index, lag=lag) for lag in lags}
     names = {lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)}
     draw = score_charts.draw_period_means
     over_time = Chart(
@@ -417,7 +397,7 @@ def _turnover_section(found: PartitionStatistics) -> Section:
 def calibration_chart(found: PartitionStatistics) -> Chart:
     """Return what came of the predictions."""
     title, draw = "Realized label against prediction", score_charts.draw_calibration
-    data = calibration(*found.rows, lag=found.lag)
+    data = quantiles.calibration(*found.rows, lag=found.lag)
     return Chart("calibration", title, draw, data, height_px=300)
 
 
@@ -430,8 +410,8 @@ def prediction_chart(oof: pd.DataFrame, limit_bps: float) -> Chart:
 
 def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
     """Return the most important features, and whether the fold models agree on them."""
-    kind = main_importance_kind(importance)
-    by_fold = importances_by_fold(importance, kind)
+    kind = stability.main_importance_kind(importance)
+    by_fold = stability.importances_by_fold(importance, kind)
     top = by_fold.head(TOP_FEATURES)
     features = Chart(
         "top-features",
@@ -441,15 +421,15 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         width="half",
         height_px=60 + 18 * max(len(top), 3),
     )
-    stability = importance_stability(by_fold).rename_axis(index=None, columns=None)
+    likeness = stability.importance_stability(by_fold).rename_axis(index=None, columns=None)
     agreement = Chart(
         "importance-stability",
         "Rank correlation of importances between fold models",
         partial(data_charts.draw_heatmap, limit=1.0),
-        stability,
+        likeness,
         "By split. Models of combinatorial splits share most of their train rows, which makes "
         "them alike.",
         width="half",
-        height_px=min(60 + 30 * max(len(stability), 2), 900),
+        height_px=min(60 + 30 * max(len(likeness), 2), 900),
     )
     return features, agreement
