@@ -18,7 +18,7 @@ from model2_assets.defs import code_versions
 from model2_assets.defs.assets import PREPARATION, SUMMARY, TRAINING
 from model2_assets.defs.build import build_definitions
 from model2_assets.evaluation import metrics
-from model2_assets.reports import region_report
+from model2_assets.reports import RegionResults, region_report
 from model2_assets.storage import PRODUCTS, Address, Store
 from model2_assets.training import ModelRegistry
 from model2_assets_tests.defs.small_region import small_config
@@ -101,10 +101,7 @@ def test_a_metric_is_an_entry_and_a_value(monkeypatch: pytest.MonkeyPatch) -> No
     board = leaderboard().assign(horizon="5d", model="ridge", luck=0.12345)[:1]
     key = "5d|ridge"
     page = region_report(
-        board,
-        {key: made.scores},
-        {key: made.oof},
-        made.labels,
+        RegionResults(board, {key: made.scores}, {key: made.oof}, made.labels),
         region="us",
         config=region_config(),
         partitions=[key],
