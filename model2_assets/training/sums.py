@@ -2,8 +2,8 @@
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import pairwise
 from pathlib import Path
@@ -64,12 +64,8 @@ class ImputableColumns:
                 shift[feature] = X[present[0], feature]
         return cls(shift=shift, missing=missing)
 
-    @classmethod
-    def common(cls, parts: Iterable[Self]) -> Self:
-        """Return columns that the sums over every one of the parts can be brought to."""
-        return reduce(cls._with, parts)
-
-    def _with(self, other: Self) -> Self:
+    def joined(self, other: Self) -> Self:
+        """Return columns that sums over either can be brought to."""
         return type(self)(
             shift=np.where(np.isnan(self.shift), other.shift, self.shift),
             missing=np.union1d(self.missing, other.missing),
@@ -77,7 +73,7 @@ class ImputableColumns:
 
     def shifted_by(self, shift: Floats) -> Self:
         """Return the same columns, features being reduced by other numbers."""
-        return type(self)(shift=shift, missing=self.missing)
+        return replace(self, shift=shift)
 
     @property
     def n_features(self) -> int:
@@ -148,17 +144,21 @@ class ColumnSums:
         labels = np.where(incomplete[:, np.newaxis], 0.0, labels)
         return some.plus(_products(plain, values, labels, roots).on(columns))
 
+    @staticmethod
+    def aligned(parts: Collection["ColumnSums"]) -> Iterator["ColumnSums"]:
+        """Bring sums over several sets of rows to the same columns, one after the other."""
+        columns = reduce(ImputableColumns.joined, (part.columns for part in parts))
+        return (part.on(columns) for part in parts)
+
     @classmethod
-    def total(cls, parts: Iterable["ColumnSums"]) -> "ColumnSums":
+    def total(cls, parts: Collection["ColumnSums"]) -> "ColumnSums":
         """Add up sums over several sets of rows, in their order."""
-        parts = tuple(parts)
-        columns = ImputableColumns.common(part.columns for part in parts)
-        return reduce(cls.plus, (part.on(columns) for part in parts))
+        return reduce(cls.plus, cls.aligned(parts))
 
     def plus(self, other: "ColumnSums") -> "ColumnSums":
         """Return the sums over the rows of both, of equal columns."""
-        return ColumnSums(
-            columns=self.columns,
+        return replace(
+            self,
             gram=self.gram + other.gram,
             moments=self.moments + other.moments,
             squares=self.squares + other.squares,
@@ -166,12 +166,7 @@ class ColumnSums:
 
     def of_label(self, label: int) -> "ColumnSums":
         """Return the sums of one label, by its position; nothing of the others is in them."""
-        return ColumnSums(
-            columns=self.columns,
-            gram=self.gram,
-            moments=self.moments[:, [label]],
-            squares=self.squares[[label]],
-        )
+        return replace(self, moments=self.moments[:, [label]], squares=self.squares[[label]])
 
     def on(self, columns: ImputableColumns) -> "ColumnSums":
         """Return the sums over the same rows of columns with all indicators of these.
@@ -295,9 +290,9 @@ class TrainSums:
 
     def inner_folds(self) -> Iterator[tuple[ColumnSums, ColumnSums]]:
         """Yield the sums over the train and over the validation rows of every inner fold."""
-        columns = ImputableColumns.common(part.columns for part in self.blocks.values())
         # Brought to the same columns once, not once for every inner fold.
-        parts = {block: sums.on(columns) for block, sums in self.blocks.items()}
+        aligned = ColumnSums.aligned(self.blocks.values())
+        parts = dict(zip(self.blocks, aligned, strict=True))
         for train, validation in self.inner:
             yield (
                 reduce(ColumnSums.plus, [parts[block] for block in train]),

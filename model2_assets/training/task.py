@@ -245,14 +245,11 @@ class Task:
         StoreError
             Names the settings that differ, and the asset to materialize again.
         """
-        fitted = {
-            "trainer": manifest.trainer,
-            "seed": manifest.seed,
-            "sample_weights": manifest.sample_weights,
-            **manifest.params,
-        }
-        given = {key: value for key, value in self.settings.items() if key != "params"}
-        configured = {**given, **self.params}
+        stored = {name: getattr(manifest, name) for name in self.settings}
+        # Each parameter by its own name, for the message.
+        fitted, configured = (
+            {**given, **given["params"], "params": None} for given in (stored, self.settings)
+        )
         changed = sorted(
             name
             for name in {*fitted, *configured}
