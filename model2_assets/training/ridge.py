@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any, ClassVar, Self
 
@@ -245,11 +246,9 @@ class RidgeTrainer(BaseModelTrainer):
         return self._solve(data.sums.total(), None, data.feature_names)
 
     def _add_up_and_solve(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
-        sums, weighted = add_up_rows(data.X, data.y, rows, n_threads=data.n_threads), None
-        if data.sample_weight is not None:
-            weights, n_threads = data.sample_weight, data.n_threads
-            weighted = add_up_rows(data.X, data.y, rows, weights=weights, n_threads=n_threads)
-        return self._solve(sums, weighted, data.feature_names)
+        add_up = partial(add_up_rows, data.X, data.y, rows, n_threads=data.n_threads)
+        weighted = None if data.sample_weight is None else add_up(weights=data.sample_weight)
+        return self._solve(add_up(), weighted, data.feature_names)
 
     def _choose_alpha(self, sums: TrainSums) -> float:
         alphas = tuple(float(alpha) for alpha in self.params["alphas"])

@@ -381,11 +381,9 @@ def add_up_splits(
 def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> NDArray[np.int8] | None:
     """Return the role of each block in each split; None if a block has several in one."""
     roles = np.full((blocks.n_blocks, data.n_splits), NEITHER, dtype=np.int8)
-    roles[blocks.ids] = role_mark(data.roles)
-    for split_id in range(data.n_splits):
-        if (roles[blocks.ids, split_id] != role_mark(data.roles[:, split_id])).any():
-            return None
-    return roles
+    marks = role_mark(data.roles)
+    roles[blocks.ids] = marks
+    return roles if np.array_equal(roles[blocks.ids], marks) else None
 
 
 def write_sums(path: Path, sums: Mapping[int, ColumnSums]) -> None:

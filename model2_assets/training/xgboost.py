@@ -170,7 +170,8 @@ class XGBoostTrainer(BaseModelTrainer):
 
     def check_params(self) -> None:
         """Refuse impossible hyper-parameters by name."""
-        require_number(self.params, "n_estimators", at_least=1, integer=True)
+        for count in ("n_estimators", "date_stride", "n_threads"):
+            require_number(self.params, count, at_least=1, integer=True)
         require_number(self.params, "max_depth", at_least=1, at_most=30, integer=True)
         require_number(self.params, "max_bin", at_least=2, at_most=65_536, integer=True)
         require_number(self.params, "min_child_weight_fraction", at_least=0, at_most=0.5)
@@ -180,9 +181,7 @@ class XGBoostTrainer(BaseModelTrainer):
             require_number(self.params, penalty, at_least=0)
         require_choice(self.params, "device", ("cpu", "cuda"))
         require_choice(self.params, "bins", ("learned", "even"))
-        require_number(self.params, "date_stride", at_least=1, integer=True)
         require_number(self.params, "stride_keeps_rows", at_least=0, integer=True)
-        require_number(self.params, "n_threads", at_least=1, integer=True)
         if self.params["missing_as"] is not None:
             require_number(self.params, "missing_as", at_least=-1e6, at_most=1e6)
 
