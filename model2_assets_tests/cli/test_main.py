@@ -15,7 +15,7 @@ from model2_assets.defs.rollback import inputs_that_moved_on, refuse_while_runni
 from model2_assets.errors import StoreError
 from model2_assets.storage import Store
 from model2_assets.storage.rollback import Rollback
-from model2_assets_tests.defs.small_region import SMALL_REGION
+from model2_assets_tests.defs.small_region import SMALL_REGION, quiet_home
 from model2_assets_tests.storage.nights import OOF, at, digest, nights_on_disk, publish_night
 
 
@@ -183,9 +183,7 @@ WHERE = ("--region", "us", "--horizon", "21d", "--model", "ridge")
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    home = tmp_path / "home"
-    home.mkdir()
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    quiet_home(tmp_path / "home")
     return Store(str(tmp_path / "data"), keep_versions=3)
 
 

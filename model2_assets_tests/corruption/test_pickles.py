@@ -14,7 +14,12 @@ from model2_assets.defs.recorded import EventLog
 from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store
 from model2_assets_tests.corruption.bombs import plant
-from model2_assets_tests.defs.small_region import Workbench, small_config, small_region
+from model2_assets_tests.defs.small_region import (
+    Workbench,
+    real_instance,
+    small_config,
+    small_region,
+)
 from model2_assets_tests.storage.records import forge_record
 
 pytestmark = pytest.mark.end_to_end
@@ -84,15 +89,13 @@ class Bench:
 
 
 def opened(folder: Path) -> Workbench:
-    overrides = {"telemetry": {"enabled": False}}
-    instance = dg.DagsterInstance.local_temp(str(folder / "home"), overrides=overrides)
-    return Workbench(small_config(**CONFIG), Store(str(folder / "data")), instance)
+    store = Store(str(folder / "data"))
+    return Workbench(small_config(**CONFIG), store, real_instance(folder / "home"))
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("pickles")
-    (folder / "home").mkdir()
     bench = Bench(opened(folder), folder / "crater")
     with bench.work.instance:
         assert bench.materialize(*PREPARATION, partition=None) == ""
@@ -138,10 +141,7 @@ def test_instance_without_a_record_goes_by_the_manifest_alone(
     bench: Bench, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     bench.plant()
-    (tmp_path / "elsewhere").mkdir()
-    with dg.DagsterInstance.local_temp(
-        str(tmp_path / "elsewhere"), overrides={"telemetry": {"enabled": False}}
-    ) as stranger:
+    with real_instance(tmp_path / "elsewhere") as stranger:
         abroad = Bench(Workbench(bench.work.config, bench.work.store, stranger), bench.crater)
         failure = abroad.materialize("oof_predictions")
         (run,) = stranger.get_runs()

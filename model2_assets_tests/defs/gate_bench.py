@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from dagster._cli import cli as dagster_cli
 
 from model2_assets.cli.main import main
-from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION, quiet_home
 
 HERE = "model2_assets_tests.defs.plugged_in"
 
@@ -49,8 +49,7 @@ class GateBench:
 
     @classmethod
     def open(cls, folder: Path) -> "GateBench":
-        (folder / "home").mkdir(parents=True)
-        (folder / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n", "utf-8")
+        quiet_home(folder / "home")
         return cls(folder)
 
     @property

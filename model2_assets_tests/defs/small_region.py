@@ -91,12 +91,20 @@ def built_region(name: str, config: Model2Config, store: Store) -> Region:
     return region
 
 
+def real_instance(home: Path) -> dg.DagsterInstance:
+    """Return a real instance (SQLite) in a folder, which may have been one before."""
+    home.mkdir(exist_ok=True)
+    return dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}})
+
+
+def quiet_home(folder: Path) -> Path:
+    """Make a folder that commands take for ``DAGSTER_HOME``."""
+    folder.mkdir(parents=True)
+    (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    return folder
+
+
 def workbench(folder: Path, config: Model2Config) -> Workbench:
-    """Return a workbench on a new, real instance (SQLite) in a folder."""
-    home = folder / "dagster_home"
-    home.mkdir()
-    return Workbench(
-        config,
-        Store(str(folder / "data")),
-        dg.DagsterInstance.local_temp(str(home), overrides={"telemetry": {"enabled": False}}),
-    )
+    """Return a workbench on a new, real instance in a folder."""
+    instance = real_instance(folder / "dagster_home")
+    return Workbench(config, Store(str(folder / "data")), instance)

@@ -15,7 +15,7 @@ from model2_assets.defs.maintenance import (
     find_prunable,
     this_process,
 )
-from model2_assets_tests.defs.small_region import Workbench
+from model2_assets_tests.defs.small_region import Workbench, real_instance
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,7 @@ def without_assets() -> None:
 
 @pytest.fixture
 def instance(tmp_path: Path) -> Iterator[dg.DagsterInstance]:
-    (tmp_path / HOME).mkdir()
-    settings = {"telemetry": {"enabled": False}}
-    with dg.DagsterInstance.local_temp(str(tmp_path / HOME), overrides=settings) as made:
+    with real_instance(tmp_path / HOME) as made:
         yield made
 
 

@@ -21,6 +21,7 @@ from model2_assets_tests.defs.small_region import (
     SMALL_REGION,
     SMALL_XGBOOST,
     Workbench,
+    real_instance,
     small_config,
 )
 from model2_assets_tests.sample_tables import OF_PARTITIONS
@@ -50,8 +51,7 @@ def bench(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
         ("MODEL2_CONFIG", config),
     ):
         monkeypatch.setenv(name, str(value))
-    overrides = {"telemetry": {"enabled": False}}
-    with dg.DagsterInstance.local_temp(str(home), overrides=overrides) as instance:
+    with real_instance(home) as instance:
         store = Store(str(tmp_path / "data"))
         yield Workbench(small_config(models=SECOND_NIGHT, reports={}), store, instance)
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from model2_assets.cli.main import main
 from model2_assets_tests.defs import leaking_parts
-from model2_assets_tests.defs.small_region import NO_DRAWINGS
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, quiet_home
 
 pytestmark = pytest.mark.end_to_end
 
@@ -53,9 +53,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    (tmp_path / "home").mkdir()
-    (tmp_path / "home" / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("DAGSTER_HOME", str(quiet_home(tmp_path / "home")))
     monkeypatch.setenv("MODEL2_STORAGE", str(tmp_path / "data"))
     monkeypatch.setenv("MODEL2_CONFIG", "")
     for name, value in VARIABLES.items():

@@ -35,12 +35,6 @@ MODELS = replace(OOF, asset="fitted_models")
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
-@pytest.fixture(params=["local", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    base = tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}"
-    return Store(str(base), keep_versions=3)
-
-
 def oof(number: float, models: str = "f1") -> pd.DataFrame:
     frame = oof_predictions(prediction=(number, 0.0, 0.0))
     version = f"{int(number):032x}"

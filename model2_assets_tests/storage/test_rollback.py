@@ -1,5 +1,4 @@
 import uuid
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -27,12 +26,6 @@ from model2_assets_tests.storage.nights import (
     publish_night,
     table,
 )
-
-
-@pytest.fixture(params=["local", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    base = tmp_path if request.param == "local" else f"memory://{uuid.uuid4().hex}"
-    return Store(str(base), keep_versions=3)
 
 
 def roll_back(store: Store, version: str) -> list[str]:
