@@ -1,5 +1,6 @@
 """CONTRIBUTING.md says where to change what; here the ordinary changes are made."""
 
+import pkgutil
 import re
 import tomllib
 from pathlib import Path
@@ -61,6 +62,27 @@ def test_every_file_named_is_there(change: str, where: str) -> None:
         )
         assert path is not None, (change, name)
         folder = path.parent
+
+
+PAGES = [
+    path
+    for path in (ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("benchmarks/*.md"))
+    if path.name != "bad_inputs.md"  # messages on modules that are not there
+]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_pages_name_what_is_there(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for name in set(
+        re.findall(r"(?<![\w/])(?:model2_assets(?:_tests)?|benchmarks)(?:\.\w+)+", text)
+    ):
+        assert pkgutil.resolve_name(name) is not None
+    found = (
+        r"(?:model2_assets(?:_tests)?|benchmarks|contracts|docs)/[\w/]+\.(?:py|json|md|yml|yaml)\b"
+    )
+    for path in set(re.findall(found, text)):
+        assert (ROOT / path).exists(), path
 
 
 def graph_of(config: Model2Config) -> Any:
