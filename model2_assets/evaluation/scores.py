@@ -13,6 +13,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.errors import ContractError
 from model2_assets.evaluation.ic import Grid, Ints, Values, correlate_dates
 from model2_assets.evaluation.inference import (
+    LAG_OVERLAPS,
     deflated_sharpe_ratio,
     label_overlap_days,
     mean_ic_inference,
@@ -21,11 +22,6 @@ from model2_assets.evaluation.metrics import MINUS, metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
 from model2_assets.panel import row_name
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
-
-LAG_OVERLAPS = 2
-"""Lag of standard errors, in overlaps of labels. With one, Bartlett weights see two thirds of
-the variance that overlapping adds, and a 5% test rejects 9 to 15% of worthless forecasts;
-with two, 6 to 13% (8,000 dates at 21 days to 1,200 at 63); more do not help short histories."""
 
 _IDS = ("fold_id", "split_id", "path_id")
 """Which fold, split or path a score is of; all are missing for all rows."""

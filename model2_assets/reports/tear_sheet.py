@@ -12,9 +12,9 @@ from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import METRICS, distribution, quantiles, stability
 from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
-from model2_assets.evaluation.inference import label_overlap_days
+from model2_assets.evaluation.inference import LAG_OVERLAPS, label_overlap_days
 from model2_assets.evaluation.metrics import number
-from model2_assets.evaluation.scores import LAG_OVERLAPS, has_several_paths, overall_scores
+from model2_assets.evaluation.scores import has_several_paths, overall_scores
 from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.document import (
     Block,

@@ -9,7 +9,9 @@ from scipy import stats
 
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation import deflated_sharpe_ratio, mean_ic_inference
-from model2_assets.evaluation.inference import expected_maximum_sharpe
+from model2_assets.evaluation.inference import LAG_OVERLAPS, expected_maximum_sharpe
+from model2_assets.evaluation.metrics import METRICS
+from model2_assets.reports.tables import STANDARD_ERRORS
 
 
 def double_sum(values, lag):
@@ -202,3 +204,9 @@ def test_impossible_trials_are_refused(n_trials):
 def test_impossible_variances_are_refused(variance):
     with pytest.raises(Model2Error, match="sharpe_variance must be a finite number"):
         deflated_sharpe_ratio([1.0, 2.0, 4.0, 3.0], n_trials=2, sharpe_variance=variance)
+
+
+def test_pages_say_over_how_many_overlaps_errors_look_back():
+    said = (METRICS["rank_ic_se"].meaning, STANDARD_ERRORS)
+    assert LAG_OVERLAPS == 2
+    assert all("over twice the dates that labels overlap" in text for text in said)
