@@ -145,7 +145,9 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     except pa.ArrowInvalid:
         _refuse_text(file, numbers)
         raise
-    return pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
+    frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
+    # Text of no row is of type object in pandas 3.0.
+    return frame.astype({ours: "str" for ours in columns if ours not in NUMERIC_COLUMNS})
 
 
 def _header(start: bytes, file: InputFile) -> list[str]:
