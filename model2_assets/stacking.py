@@ -17,8 +17,7 @@ from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
     facts_of,
-    table_digest,
-    with_provenance,
+    stamped,
 )
 
 PURGE = "purge"
@@ -135,9 +134,8 @@ def make_stacking_frame(
         if str(column).startswith("label_"):
             frame[column] = known[column].to_numpy()
     purge = "per_horizon" if split_horizons(cv_splits) else "longest_horizon"
-    return with_provenance(
+    return stamped(
         frame,
-        data_version=table_digest(frame),
         inputs=data_versions_of(labels=labels, cv_splits=cv_splits),
         region=region,
         columns={columns[key]: data_version_of(oof[key]) for key in present},

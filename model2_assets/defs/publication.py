@@ -10,16 +10,7 @@ from model2_assets.defs.metadata import finite, gallery, readable
 from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from model2_assets.checks import CheckOutcome
-
-
-def stamped(table: "pd.DataFrame", *, inputs: Mapping[str, str], **facts: Any) -> "pd.DataFrame":
-    """Return a table that states its data version, those of its inputs, and further facts."""
-    from model2_assets.storage.data_version import table_digest, with_provenance
-
-    return with_provenance(table, data_version=table_digest(table), inputs=inputs, **facts)
 
 
 def publish(
@@ -76,6 +67,23 @@ def publish(
         yield check_result(outcome)
 
 
+def publish_report(
+    context: dg.AssetExecutionContext, region: Region, html: str, parts: Sequence[str]
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    """Publish a page that has to have certain parts; see `publish`."""
+    from model2_assets.checks.reports import ReportChecks
+    from model2_assets.reports import report_digest
+
+    yield from publish(
+        context,
+        region,
+        html,
+        ReportChecks(html, parts),
+        data_version=report_digest(html),
+        metadata=_report_links(context, region),
+    )
+
+
 def check_result(
     outcome: "CheckOutcome", *, asset: dg.AssetKey | None = None, **metadata: Any
 ) -> dg.AssetCheckResult:
@@ -119,7 +127,7 @@ def _drawn(
 _SEVERITIES = {"error": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
 
-def report_links(context: dg.AssetExecutionContext, region: Region) -> dict[str, Any]:
+def _report_links(context: dg.AssetExecutionContext, region: Region) -> dict[str, Any]:
     """Return the link to the running step's report, as metadata: its path and its URL.
 
     On a local disk there is a ``file://`` URL, to be copied into the address bar, since browsers

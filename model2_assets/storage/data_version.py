@@ -97,6 +97,11 @@ def with_provenance(
     return marked
 
 
+def stamped(frame: pd.DataFrame, *, inputs: Mapping[str, str], **facts: Any) -> pd.DataFrame:
+    """Return a table that states the digest of its values, its inputs' versions, and facts."""
+    return with_provenance(frame, data_version=table_digest(frame), inputs=inputs, **facts)
+
+
 def data_version_of(frame: pd.DataFrame) -> str:
     """Return the data version that a table's file states; empty if it states none."""
     return str(frame.attrs.get(PROVENANCE, {}).get(DATA_VERSION, ""))

@@ -18,8 +18,7 @@ from model2_assets.storage.data_version import (
     data_versions_of,
     facts_of,
     require_made_from,
-    table_digest,
-    with_provenance,
+    stamped,
 )
 from model2_assets.storage.models import Manifest
 from model2_assets.storage.record import document_digest
@@ -193,9 +192,8 @@ class Task:
 
     def mark(self, frame: pd.DataFrame, inputs: Mapping[str, str], **facts: Any) -> pd.DataFrame:
         """Return a table of the partition with its provenance, for the store."""
-        return with_provenance(
+        return stamped(
             frame,
-            data_version=table_digest(frame),
             inputs=inputs,
             region=self.region,
             horizon=self.partition.horizon,

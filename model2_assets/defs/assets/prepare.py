@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.defs.metadata import features_left_out, label_summary, missing_values, table
-from model2_assets.defs.publication import publish, stamped
+from model2_assets.defs.publication import publish
 from model2_assets.defs.region import Region
 
 Context = dg.AssetExecutionContext
@@ -25,6 +25,7 @@ def _market_data(region: Region) -> dg.AssetsDefinition:
         """
         from model2_assets.checks.inputs import MarketDataChecks
         from model2_assets.market_data import load_market_data
+        from model2_assets.storage.data_version import stamped
         from model2_assets.storage.read import previous_result
 
         data = load_market_data(settings)
@@ -63,7 +64,7 @@ def _labels(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.inputs import LabelsChecks
         from model2_assets.labels import make_labels
         from model2_assets.reports.galleries import label_pictures
-        from model2_assets.storage.data_version import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of, stamped
 
         made = make_labels(market_data, settings)
         yield from publish(
@@ -94,7 +95,7 @@ def _features(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.inputs import FeaturesChecks
         from model2_assets.features.build import make_features
         from model2_assets.reports.galleries import feature_pictures
-        from model2_assets.storage.data_version import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of, stamped
 
         made = make_features(market_data, settings)
         yield from publish(
@@ -138,7 +139,11 @@ def _cv_splits(region: Region) -> dg.AssetsDefinition:
         from model2_assets.cross_validation.roles import split_ids
         from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
         from model2_assets.reports.galleries import split_pictures
-        from model2_assets.storage.data_version import data_versions_of, require_same_origin
+        from model2_assets.storage.data_version import (
+            data_versions_of,
+            require_same_origin,
+            stamped,
+        )
 
         require_same_origin("market_data", labels=labels, features=features)
         splits = build_cv_splits(features.index, labels, settings)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from model2_assets.defs.io_manager import address_of
 from model2_assets.defs.metadata import leaderboard_metadata
-from model2_assets.defs.publication import publish, report_links
+from model2_assets.defs.publication import publish, publish_report
 from model2_assets.defs.recorded import EventLog, Results, partition_problems, recorded_costs
 from model2_assets.defs.region import Region
 
@@ -198,7 +198,6 @@ def _region_report(region: Region) -> dg.AssetsDefinition:
         on the future of its test blocks: nothing in it is a backtest.
         """
         from model2_assets import reports
-        from model2_assets.checks.reports import ReportChecks
 
         html = reports.region_report(
             reports.RegionResults(leaderboard, cv_scores, oof_predictions, labels),
@@ -207,14 +206,7 @@ def _region_report(region: Region) -> dg.AssetsDefinition:
             partitions=region.partition_keys,
             reports=tuple(tear_sheet),
         )
-        yield from publish(
-            context,
-            region,
-            html,
-            ReportChecks(html, reports.REGION_PARTS),
-            data_version=reports.report_digest(html),
-            metadata=report_links(context, region),
-        )
+        yield from publish_report(context, region, html, reports.REGION_PARTS)
 
     return region_report
 

@@ -7,7 +7,7 @@ import dagster as dg
 
 from model2_assets.config.partition import Partition
 from model2_assets.defs.metadata import overall_scores, scores_table, table
-from model2_assets.defs.publication import publish, report_links, stamped
+from model2_assets.defs.publication import publish, publish_report
 from model2_assets.defs.region import Region
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def _cv_scores(region: Region) -> dg.AssetsDefinition:
         from model2_assets.checks.models import ScoresChecks
         from model2_assets.evaluation.scores import describe_scores, score_partition
         from model2_assets.reports.galleries import score_pictures
-        from model2_assets.storage.data_version import data_versions_of
+        from model2_assets.storage.data_version import data_versions_of, stamped
 
         partition = Partition.parse(context.partition_key)
         lag = region.settings.labels.execution_lag_days
@@ -242,6 +242,7 @@ def _feature_importance(region: Region) -> dg.AssetsDefinition:
         from model2_assets.evaluation.stability import fold_agreement
         from model2_assets.reports.galleries import importance_pictures
         from model2_assets.reports.tear_sheet import TOP_FEATURES
+        from model2_assets.storage.data_version import stamped
         from model2_assets.training import aggregate_importances
         from model2_assets.training.importances import top_importances
         from model2_assets.training.models import load_models
@@ -392,21 +393,13 @@ def _tear_sheet(region: Region) -> dg.AssetsDefinition:
         of its test blocks, so nothing in it is a backtest.
         """
         from model2_assets import reports
-        from model2_assets.checks.reports import ReportChecks
 
         made = reports.PartitionResults(
             oof_predictions, cv_scores, feature_importance, labels, fitted_models.manifest
         )
         prediction_bps = region.config.checks.prediction_bps
         html = reports.partition_report(made, config=region.settings, prediction_bps=prediction_bps)
-        yield from publish(
-            context,
-            region,
-            html,
-            ReportChecks(html, reports.PARTITION_PARTS),
-            data_version=reports.report_digest(html),
-            metadata=report_links(context, region),
-        )
+        yield from publish_report(context, region, html, reports.PARTITION_PARTS)
 
     return tear_sheet
 
