@@ -50,6 +50,8 @@ PROGRAMS: dict[str, Program] = {
     "xgboost_exact": _xgboost(profile="exact"),
     "xgboost_default": _xgboost(profile="default"),
     "xgboost_fast": _xgboost(profile="fast"),
+    "xgboost_exact_cuda": _xgboost(profile="exact", params={"device": "cuda"}),
+    "xgboost_default_cuda": _xgboost(profile="default", params={"device": "cuda"}),
     "plain_xgboost": Program("plain_xgboost", options={"folds": 1}, once=True),
     "features_ours": Program("ours_features"),
     "features_by_rolling": Program("features_by_rolling"),
