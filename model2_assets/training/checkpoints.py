@@ -4,6 +4,7 @@ They lie as stored models do, under content-hashed names. What a manifest says o
 in a document of its own, named by a digest of everything that the fit depends on.
 """
 
+import hashlib
 import logging
 import shutil
 import time
@@ -14,17 +15,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 from upath import UPath
 
-from model2_assets.errors import StoreError
 from model2_assets.storage.files import write_atomically
 from model2_assets.storage.models import ModelFile, read_model
 from model2_assets.storage.record import checked_json, document_digest, read_checked_json
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
+from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.model_registry import code_state
 from model2_assets.training.models import model_file
 from model2_assets.training.resources import blas_kernel
+from model2_assets.training.task import Tables, Task
 
 logger = logging.getLogger(__name__)
 
@@ -55,46 +57,40 @@ class FoldCheckpoints:
     partition: tuple[str, ...]
     code_version: str = ""
 
-    def of_fits(
-        self, determined_by: Mapping[str, Any], trainer_class: type[BaseModelTrainer]
-    ) -> "KeptFolds | None":
-        """Return the checkpoints of fits that data and settings determine.
+    def of_fits(self, task: Task, tables: Tables, data: TrainingData) -> "KeptFolds | None":
+        """Return those of the fits of a task on the splits of `data`, which `tables` gave.
 
-        Parameters
-        ----------
-        determined_by : mapping
-            All data versions, settings and positions of rows that the fits depend on; JSON-able.
-        trainer_class : type
-            What is fitted. Its code, libraries and linear algebra kernel are added here.
-
-        Returns
-        -------
-        KeptFolds or None
-            None where nothing may be kept, which the log explains: the trainer's files are
-            pickles, there is no folder, or its code cannot be read.
+        None where nothing may be kept, which the log explains: the trainer's files are pickles,
+        there is no folder, or its code cannot be read.
         """
-        reason = self._reason_to_keep_nothing(trainer_class)
-        if reason is not None:
-            logger.info("finished folds are not kept for a run after this one: %s", reason)
-            return None
-        assert self.root is not None
-        identity = {
-            "format": _FORMAT,
-            "determined_by": dict(determined_by),
-            "code_version": self.code_version,
-            "code": code_state(trainer_class),
-            "blas_kernel": blas_kernel(),
-        }
-        return KeptFolds(self.root.joinpath(*self.partition), trainer_class, identity)
-
-    def _reason_to_keep_nothing(self, trainer_class: type[BaseModelTrainer]) -> str | None:
-        name = trainer_class.__name__
+        trainer, code = task.trainer_class, code_state(task.trainer_class)
         if self.root is None:
-            return "there is no local working folder; set execution.working_dir"
-        if trainer_class.reads_pickles:
-            return f"{name} is stored as a pickle, and none is read that no manifest vouches for"
-        if code_state(trainer_class) is None:
-            return f"the source of {name} cannot be read"
+            reason = "there is no local working folder; set execution.working_dir"
+        elif trainer.reads_pickles:
+            reason = (
+                f"{trainer.__name__} is stored as a pickle, and none is read that no manifest "
+                f"vouches for"
+            )
+        elif code is None:
+            reason = f"the source of {trainer.__name__} cannot be read"
+        else:
+            identity = {
+                "format": _FORMAT,
+                "data_versions": dict(tables.versions),
+                "horizon": task.partition.horizon,
+                "rows": hash_row_order(data.index),
+                # All splits together: what Ridge adds up in one block, and so its last bits,
+                # depends on the roles of all of them.
+                "roles": hashlib.sha256(data.roles.data).hexdigest(),
+                "feature_names": data.feature_names,
+                **task.settings,
+                "execution_lag_days": task.execution_lag_days,
+                "code_version": self.code_version,
+                "code": code,
+                "blas_kernel": blas_kernel(),
+            }
+            return KeptFolds(self.root.joinpath(*self.partition), trainer, identity)
+        logger.info("finished folds are not kept for a run after this one: %s", reason)
         return None
 
     @contextmanager
@@ -125,98 +121,71 @@ class FoldCheckpoints:
 
 @dataclass
 class KeptFolds:
-    """Checkpoints of the fits of one step.
-
-    Attributes
-    ----------
-    folder : Path
-        Where they are; made when it is first needed.
-    trainer_class : type
-        What is fitted.
-    identity : mapping
-        Everything that all of the fits depend on.
-    """
+    """Checkpoints of the fits of one step: their folder, and what all of the fits depend on."""
 
     folder: Path
     trainer_class: type[BaseModelTrainer]
     identity: Mapping[str, Any]
     _has_warned: bool = False
 
-    def read(self, n_splits: int) -> tuple[FoldModel, ...]:
-        """Return the finished models of all splits; each is told in the log.
-
-        A damaged one is named, removed, and left out.
-        """
-        found = (self._read(split_id) for split_id in range(n_splits))
-        models = tuple(model for model in found if model is not None)
-        for number, model in enumerate(models, start=1):
+    def read(self, n_splits: int) -> list[FoldModel]:
+        """Return the finished models of all splits, but for damaged ones, which go."""
+        models: list[FoldModel] = []
+        for split_id in range(n_splits):
+            path = self._document(split_id)
+            try:
+                models.append(self._restore(path, split_id))
+            except OSError:  # mostly: there is none
+                continue
+            except Exception as error:  # all that a foreign or damaged file can lead to
+                logger.warning(
+                    "%s: cannot be reused (%s); it is removed, and split %d fitted again",
+                    path,
+                    error,
+                    split_id,
+                )
+                with suppress(OSError):
+                    path.unlink()
+                continue
             logger.info(
                 "%s split %d reused: an interrupted run fitted it at %s in %.1f s on %d rows; "
                 "%d of %d done",
                 self.trainer_class.__name__,
-                model.split_id,
-                f"{model.fitted_at:%Y-%m-%d %H:%M:%S} UTC",
-                model.seconds,
-                model.n_train,
-                number,
+                split_id,
+                f"{models[-1].fitted_at:%Y-%m-%d %H:%M:%S} UTC",
+                models[-1].seconds,
+                models[-1].n_train,
+                len(models),
                 n_splits,
             )
         return models
 
     def keep(self, model: FoldModel) -> None:
         """Write a model that has just been fitted; where that fails, warn once and go on."""
-        key = self._key(model.split_id)
-        path = self.folder / f"{key}.json"
+        path = self._document(model.split_id)
         try:
             file, data = model_file(model)
             write_atomically(UPath(self.folder / file.file), data)
-            text = checked_json({"key": key, "model": asdict(file)})
+            text = checked_json({"key": path.stem, "model": asdict(file)})
             write_atomically(UPath(path), text.encode())
         except Exception as error:  # no copy is worth a result
             if not self._has_warned:
                 logger.warning("%s: a finished fold cannot be kept (%s); going on", path, error)
             self._has_warned = True
 
-    def _read(self, split_id: int) -> FoldModel | None:
-        path = self.folder / f"{self._key(split_id)}.json"
-        try:
-            return self._decode(path, split_id)
-        except OSError:
-            return None
-        except StoreError as error:
-            logger.warning("%s; it is removed, and split %d fitted again", error, split_id)
-            with suppress(OSError):
-                path.unlink()
-            return None
-
-    def _decode(self, path: Path, split_id: int) -> FoldModel:
+    def _restore(self, path: Path, split_id: int) -> FoldModel:
         """Restore a model, equal to the bit; what is read is verified before it is parsed."""
         fitted_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        try:
-            document = read_checked_json(path.read_bytes())
-            if document["key"] != self._key(split_id):
-                raise ValueError(f"holds the model of another key, {document['key'][:12]}…")
-            file = _MODEL_FILE.validate_python(document["model"])
-        except (KeyError, TypeError, ValidationError) as error:
-            raise StoreError(f"{path}: is not a fold model of this version") from error
-        except ValueError as error:
-            raise StoreError(f"{path}: {error}") from error
+        document = read_checked_json(path.read_bytes())
+        if document.get("key") != path.stem:
+            raise ValueError(f"holds the model of another key, {document.get('key')}")
+        file = _MODEL_FILE.validate_python(document.get("model"))
         data = read_model(UPath(self.folder), file, remedy="")
-        try:
-            trainer = self.trainer_class.from_bytes(data)
-        except Exception as error:
-            name = self.trainer_class.__name__
-            raise StoreError(f"{path}: cannot be read as {name} ({error})") from error
+        trainer = self.trainer_class.from_bytes(data)
         if trainer.digest() != file.digest:
-            raise StoreError(f"{path}: its model is not the one that was fitted")
-        return FoldModel(
-            split_id=split_id,
-            trainer=trainer,
-            n_train=file.n_train,
-            n_test=file.n_test,
-            seconds=file.seconds,
-            fitted_at=fitted_at,
-        )
+            raise ValueError("its model is not the one that was fitted")
+        return FoldModel(split_id, trainer, file.n_train, file.n_test, file.seconds, fitted_at)
 
-    def _key(self, split_id: int) -> str:
-        return document_digest({**self.identity, "split_id": split_id})
+    def _document(self, split_id: int) -> Path:
+        key = document_digest({**self.identity, "split_id": split_id})
+        return self.folder / f"{key}.json"

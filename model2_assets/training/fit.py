@@ -1,11 +1,9 @@
 """The one cross-validation loop, and the way from tables to fold models."""
 
-import hashlib
 import logging
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
 
@@ -23,7 +21,7 @@ from model2_assets.training.models import installed_versions, model_file
 from model2_assets.training.resources import (
     ResourceUsage,
     blas_kernel,
-    fit_n_jobs_to_memory,
+    fits_in_memory,
     measure_resources,
     usable_cores,
 )
@@ -81,24 +79,23 @@ def fit_splits(
         _rows_of(data, split_id)
     # Built before the limit below: it reaches only BLAS libraries that are loaded already.
     trainers = {split_id: make_trainer() for split_id in split_ids}
-    n_last = len(split_ids) % n_jobs
-    first, last = split_ids[: len(split_ids) - n_last], split_ids[len(split_ids) - n_last :]
+    n_first = len(split_ids) - len(split_ids) % n_jobs
     with threadpool_limits(limits=1, user_api="blas"):
         sums = None
         if any(uses_sums(trainer, data) for trainer in trainers.values()):
             sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
 
-        def fit(split_id: int, n_at_once: int) -> FoldModel:
+        def fit(split_id: int, share: int) -> FoldModel:
             trainer, (train, test) = trainers[split_id], _rows_of(data, split_id)
             of_split = None if sums is None else sums.of_split(split_id)
-            share = max(1, n_threads // n_at_once)
-            seconds = _fit(
-                trainer, data, train, sums=of_split, n_threads=share, what=f"split {split_id}"
-            )
+            what = f"split {split_id}"
+            seconds = _fit(trainer, data, train, sums=of_split, n_threads=share, what=what)
             return FoldModel(split_id, trainer, len(train), len(test), seconds)
 
-        yield from _in_threads([partial(fit, split_id, n_jobs) for split_id in first], n_jobs)
-        yield from _in_threads([partial(fit, split_id, n_last) for split_id in last], n_jobs)
+        for together in (split_ids[:n_first], split_ids[n_first:]):
+            n_at_once = max(1, min(n_jobs, len(together)))
+            share = max(1, n_threads // n_at_once)
+            yield from _in_threads(partial(fit, share=share), together, n_at_once)
 
 
 def fit_split(
@@ -109,8 +106,6 @@ def fit_split(
     n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model of one split, from `data` alone, as `cross_validate` does to the bit."""
-    if not 0 <= split_id < data.n_splits:
-        raise TrainingError(f"split {split_id}: there are splits 0 to {data.n_splits - 1} only")
     (model,) = fit_splits(make_trainer, data, [split_id], n_threads=n_threads)
     return model
 
@@ -131,24 +126,19 @@ def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
     return is_plain and trainer.fits_from_sums
 
 
-def _in_threads(fits: Iterable[Callable[[], FoldModel]], n_jobs: int) -> Iterator[FoldModel]:
-    """Run fits on threads, and yield their models as they are done.
-
-    The next is begun only once a finished one has been taken: what was yielded before a failure
-    or an interruption, the caller has dealt with.
-    """
+def _in_threads(
+    fit: Callable[[int], FoldModel], split_ids: Sequence[int], n_jobs: int
+) -> Iterator[FoldModel]:
+    """Fit splits on threads, and yield their models as they are done."""
     if n_jobs == 1:
-        yield from (fit() for fit in fits)
+        yield from map(fit, split_ids)
         return
-    waiting = deque(fits)
-    running: set[Future[FoldModel]] = set()
-    with ThreadPoolExecutor(n_jobs) as pool:
-        while waiting or running:
-            while waiting and len(running) < n_jobs:
-                running.add(pool.submit(waiting.popleft()))
-            ended, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in sorted(ended, key=lambda future: future.exception() is not None):
-                yield future.result()
+    pool = ThreadPoolExecutor(n_jobs)
+    try:
+        for future in as_completed([pool.submit(fit, split_id) for split_id in split_ids]):
+            yield future.result()
+    finally:  # after a failure, or an interruption of the caller, none is begun
+        pool.shutdown(cancel_futures=True)
 
 
 def _fit(
@@ -237,26 +227,6 @@ class FittedModels:
             yield model_file(model, self.provenance.kind)
 
 
-def kept_folds_of(
-    checkpoints: FoldCheckpoints | None, task: Task, tables: Tables, data: TrainingData
-) -> KeptFolds | None:
-    """Return the checkpoints of these very fits; None where nothing may be kept."""
-    if checkpoints is None:
-        return None
-    determined_by = {
-        "data_versions": dict(tables.versions),
-        "horizon": task.partition.horizon,
-        "rows": hash_row_order(data.index),
-        # All splits together: what Ridge adds up in one block, and so its last bits, depends
-        # on the roles of all of them.
-        "roles": hashlib.sha256(data.roles.data).hexdigest(),
-        "feature_names": data.feature_names,
-        **task.settings,
-        "execution_lag_days": task.execution_lag_days,
-    }
-    return checkpoints.of_fits(determined_by, task.trainer_class)
-
-
 def fit_every_split(
     task: Task,
     data: TrainingData,
@@ -271,13 +241,15 @@ def fit_every_split(
     finished are taken from `kept`, checkpoints of these very fits, and put there.
     """
     started = time.monotonic()
-    models = [] if kept is None else list(kept.read(data.n_splits))
+    models = kept.read(data.n_splits) if kept else []
     left = sorted(set(range(data.n_splits)) - {model.split_id for model in models})
     if not left:
         return tuple(models)
     n_threads = execution.n_jobs or usable_cores()
     wanted = min(execution.n_jobs or max(1, n_threads // task.n_threads), len(left))
-    n_jobs = fits_at_once(wanted, task, data, execution)
+    n_jobs = fits_in_memory(
+        wanted, data.X.shape, task.fit_bytes_per_value(data.n_rows), execution.max_rss_gb
+    )
     logger.info(
         "%s: fitting %d splits, %d at once, on %s rows × %d features",
         task.partition.key,
@@ -293,7 +265,7 @@ def fit_every_split(
     for model in fit_splits(
         task.make_trainer, data, left, n_jobs=n_jobs, n_threads=n_threads, known_sums=known_sums
     ):
-        if kept is not None:
+        if kept:
             kept.keep(model)
         models.append(model)
         elapsed_s, n_fitted = time.monotonic() - started, len(models) - n_reused
@@ -311,17 +283,6 @@ def fit_every_split(
             elapsed_s / n_fitted * (data.n_splits - len(models)),
         )
     return tuple(sorted(models, key=lambda model: model.split_id))
-
-
-def fits_at_once(wanted: int, task: Task, data: TrainingData, execution: ExecutionConfig) -> int:
-    """Return how many fits at once memory allows, up to as many as are wanted; at least one."""
-    return fit_n_jobs_to_memory(
-        wanted,
-        n_rows=data.n_rows,
-        n_features=len(data.feature_names),
-        max_rss_gb=execution.max_rss_gb,
-        fit_bytes_per_value=task.fit_bytes_per_value(data.n_rows),
-    )
 
 
 def provenance_of(
@@ -377,7 +338,7 @@ def fit_models(
     """
     with measure_resources() as usage:
         data = task.training_data(tables)
-        kept = kept_folds_of(checkpoints, task, tables, data)
+        kept = checkpoints.of_fits(task, tables, data) if checkpoints else None
         models = fit_every_split(task, data, execution, tables=tables, kept=kept)
     provenance = provenance_of(task, data, data_versions=dict(tables.versions), usage=usage)
     return FittedModels(models=models, n_splits=data.n_splits, provenance=provenance)

@@ -25,10 +25,10 @@ from model2_assets.training.data import (
     refuse_infinity,
     take_rows,
 )
-from model2_assets.training.fit import FittedModels, fit_all_rows, fits_at_once, provenance_of
+from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
 from model2_assets.training.models import load_model
 from model2_assets.training.predict import predict_rows
-from model2_assets.training.resources import measure_resources, usable_cores
+from model2_assets.training.resources import fits_in_memory, measure_resources, usable_cores
 from model2_assets.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -91,7 +91,8 @@ def assemble_labelled_rows(
 def _fit(
     task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
 ) -> FoldModel:
-    fits_at_once(1, task, data, execution)  # one can only be refused
+    # One can only be refused.
+    fits_in_memory(1, data.X.shape, task.fit_bytes_per_value(data.n_rows), execution.max_rss_gb)
     logger.info(
         "%s: fitting the final model on %s rows × %d features",
         task.partition.key,

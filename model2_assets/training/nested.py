@@ -16,7 +16,7 @@ from model2_assets.storage.data_version import data_version_of
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TRAIN, TrainingData
-from model2_assets.training.fit import fit_every_split, kept_folds_of
+from model2_assets.training.fit import fit_every_split
 from model2_assets.training.predict import output_place, predict_splits
 from model2_assets.training.resources import measure_resources
 from model2_assets.training.task import Tables, Task
@@ -71,7 +71,7 @@ def make_nested(
             pairs, X=data.X, feature_names=data.feature_names, row_weights=data.row_weights
         )
         logger.info("%s: nested predictions leave out two folds at a time", task.partition.key)
-        kept = kept_folds_of(checkpoints, task, tables, pair_data)
+        kept = checkpoints.of_fits(task, tables, pair_data) if checkpoints else None
         models = fit_every_split(task, pair_data, execution, kept=kept)
         nested = predict_nested(models, data, pair_data)
     return NestedOutOfFold(

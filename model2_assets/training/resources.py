@@ -4,7 +4,6 @@ import ctypes
 import logging
 import math
 import os
-import re
 import resource
 import sys
 import threading
@@ -31,88 +30,58 @@ CGROUP_ROOT = Path("/sys/fs/cgroup")
 def usable_cores() -> int:
     """Return the number of cores that this process can keep busy.
 
-    The smallest of the machine's cores, the CPU affinity of the process and the CPU
-    quota of its control groups (versions 1 and 2, every ancestor group counted), rounded
-    up to whole cores. A container with a quota of two cores on a machine of 64 gives 2.
+    The smallest of the machine's cores, the CPU affinity of the process and the CPU quota of
+    its control groups, rounded up. A container of two cores on a machine of 64 gives 2.
     """
-    cores = os.cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        cores = min(cores, len(os.sched_getaffinity(0)))
-    quota = cgroup_cpu_quota()
-    if quota is not None:
-        cores = min(cores, math.ceil(quota))
-    return max(cores, 1)
-
-
-def usable_memory() -> int | None:
-    """Return how much memory this process can have before the system ends it, in bytes.
-
-    The smaller of the machine's memory and the limit of its control groups (versions 1 and
-    2, every ancestor group counted); None where the system does not tell.
-    """
-    known = [memory for memory in (_machine_memory(), cgroup_memory_limit()) if memory is not None]
-    return min(known, default=None)
-
-
-def _machine_memory() -> int | None:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
-
-
-def cgroup_cpu_quota(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> float | None:
-    """Return the tightest CPU quota of the process's control groups, in cores; None of none."""
-    quotas = []
-    for folder in _group_folders("cpu", membership=membership, root=root):
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux
+    cores = len(affinity(0)) if affinity else os.cpu_count() or 1
+    for folder in _control_groups():
         of_version_2 = _words(folder / "cpu.max")
         of_version_1 = _words(folder / "cpu.cfs_quota_us") + _words(folder / "cpu.cfs_period_us")
         for quota, period in (words for words in (of_version_2, of_version_1) if len(words) == 2):
             if quota.isdigit() and int(quota) > 0:  # neither max nor -1
-                quotas.append(int(quota) / int(period))
-    return min(quotas, default=None)
+                cores = min(cores, math.ceil(int(quota) / int(period)))
+    return cores
 
 
-def cgroup_memory_limit(*, membership: Path = PROC_CGROUP, root: Path = CGROUP_ROOT) -> int | None:
-    """Return the tightest memory limit of the process's control groups, in bytes; None of none.
+def usable_memory() -> int:
+    """Return how much memory this process can have before the system ends it, in bytes.
 
-    Version 1 states a number beyond any memory where it has none: that is returned.
+    The smaller of the machine's memory and the limit of its control groups.
     """
-    limits = [
-        int(words[0])
-        for folder in _group_folders("memory", membership=membership, root=root)
-        for name in ("memory.max", "memory.limit_in_bytes")
-        if (words := _words(folder / name)) and words[0].isdigit()
-    ]
-    return min(limits, default=None)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for folder in _control_groups():
+        for name in ("memory.max", "memory.limit_in_bytes"):
+            for limit in _words(folder / name):
+                if limit.isdigit():  # not max; version 1 states a number beyond any memory
+                    memory = min(memory, int(limit))
+    return memory
 
 
-def _group_folders(controller: str, *, membership: Path, root: Path) -> list[Path]:
-    """List the folders of the process's groups and their ancestors, see cgroups(7).
+def _control_groups() -> list[Path]:
+    """List folders of the process's groups and all their ancestors, versions 1 and 2: cgroups(7).
 
     Some may not exist: a container may see its own group as the root.
     """
-    try:
-        lines = membership.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    folders = [root, root / controller]
-    for line in lines:
+    folders = []
+    for line in _lines(PROC_CGROUP):
         _, controllers, group = line.split(":", 2)
-        if controllers and controller not in controllers.split(","):
-            continue
-        mounts = [controllers, controller] if controllers else [".", "unified"]
-        relative = Path(group.lstrip("/"))
-        for mount in mounts:
-            folders += [root / mount / part for part in (relative, *relative.parents)]
-    return list(dict.fromkeys(folders))
+        mounts = [controllers, *controllers.split(",")] if controllers else [".", "unified"]
+        path = Path(group.lstrip("/"))
+        for mount in dict.fromkeys(mounts):
+            folders += [CGROUP_ROOT / mount / part for part in (path, *path.parents)]
+    return folders
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
 
 
 def _words(path: Path) -> list[str]:
-    try:
-        return path.read_text(encoding="utf-8").split()
-    except OSError:
-        return []
+    return " ".join(_lines(path)).split()
 
 
 def blas_kernel() -> str:
@@ -163,82 +132,63 @@ _USABLE_SHARE = 0.75
 
 
 def estimate_training_bytes(
-    n_rows: int, n_features: int, n_jobs: int, *, fit_bytes_per_value: float = 32
-) -> int:
+    shape: tuple[int, int], n_jobs: int, fit_bytes_per_value: float
+) -> float:
     """Estimate the peak resident memory of cross-validation, in bytes above what is measured.
 
-    The interpreter, the float32 matrix that is mapped into memory, labels and roles of its
-    rows, and for each of `n_jobs` splits fitted at once the trainer's working memory on at most
-    all rows: its `BaseModelTrainer.fit_bytes_per_value`, over its date stride.
-
-    Examples
-    --------
-    >>> estimate_training_bytes(1_000_000, 100, 2, fit_bytes_per_value=10)
-    3100000000
+    The interpreter, the float32 matrix of that shape that is mapped into memory, labels and
+    roles of its rows, and for each of `n_jobs` splits fitted at once the trainer's working
+    memory on at most all rows: its `BaseModelTrainer.fit_bytes_per_value`, over its date stride.
     """
-    values = n_rows * n_features
-    fits = int(values * n_jobs * fit_bytes_per_value)
-    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + 4 * values + fits
+    n_rows, n_features = shape
+    of_a_value = 4 + n_jobs * fit_bytes_per_value
+    return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + n_rows * n_features * of_a_value
 
 
-def fit_n_jobs_to_memory(
-    n_jobs: int,
-    *,
-    n_rows: int,
-    n_features: int,
-    max_rss_gb: float | None,
-    fit_bytes_per_value: float = 32,
+def fits_in_memory(
+    wanted: int, shape: tuple[int, int], fit_bytes_per_value: float, max_rss_gb: float | None
 ) -> int:
-    """Lower the number of splits fitted at once until `estimate_training_bytes` fits in memory.
+    """Return how many fits at once memory allows, up to as many as are wanted; at least one.
 
-    That is `max_rss_gb` (10^9 bytes), by default 75% of what `usable_memory` returns. Where not
-    even one fits, an error gives the numbers.
+    So many that `estimate_training_bytes` stays within `max_rss_gb` (10^9 bytes), by default 75%
+    of `usable_memory`. Where not even one does, an error gives the numbers.
     """
-    usable = usable_memory()
     if max_rss_gb is not None:
         limit, allowance = max_rss_gb * 1e9, f"execution.max_rss_gb allows {max_rss_gb:g} GB"
-    elif usable is not None:
-        limit = _USABLE_SHARE * usable
+    else:
+        limit = _USABLE_SHARE * usable_memory()
         allowance = (
             f"{_USABLE_SHARE:.0%} of the memory of this machine or container is "
             f"{limit / 1e9:.1f} GB (execution.max_rss_gb sets another limit)"
         )
-    else:
-        return n_jobs
-
-    def estimate(jobs: int) -> int:
-        return estimate_training_bytes(
-            n_rows, n_features, jobs, fit_bytes_per_value=fit_bytes_per_value
-        )
-
-    fitting = [jobs for jobs in range(1, n_jobs + 1) if estimate(jobs) <= limit]
-    if not fitting:
+    needs = [estimate_training_bytes(shape, n + 1, fit_bytes_per_value) for n in range(wanted)]
+    n_jobs = sum(need <= limit for need in needs)
+    if not n_jobs:
         raise TrainingError(
-            f"training on {n_rows} rows of {n_features} features needs about "
-            f"{estimate(1) / 1e9:.1f} GB, and {allowance}; raise the limit, or train on fewer "
+            f"training on {shape[0]} rows of {shape[1]} features needs about "
+            f"{needs[0] / 1e9:.1f} GB, and {allowance}; raise the limit, or train on fewer "
             f"instruments or dates"
         )
-    if fitting[-1] < n_jobs:
+    if n_jobs < wanted:
         logger.warning(
             "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
-            fitting[-1],
             n_jobs,
-            n_jobs,
-            estimate(n_jobs) / 1e9,
+            wanted,
+            wanted,
+            needs[-1] / 1e9,
             allowance,
         )
-    return fitting[-1]
+    return n_jobs
 
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
-_HIGH_WATER_MARK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 
-_active: "list[ResourceUsage]" = []
+_open: "list[ResourceUsage]" = []
 _lock = threading.Lock()
 
 
-@dataclass
+@dataclass(eq=False)
 class ResourceUsage:
     """What a block of code cost: wall time, and the process's largest resident memory meanwhile.
 
@@ -252,50 +202,37 @@ class ResourceUsage:
 
 @contextmanager
 def measure_resources() -> Iterator[ResourceUsage]:
-    """Measure wall time and peak resident memory of a block; blocks may nest.
+    """Measure wall time and peak resident memory of a block, also if it fails; blocks may nest.
 
-    What is yielded is filled when the block is left, also by an exception.
-
-    References
-    ----------
-    proc_pid_clear_refs(5): writing 5 resets the peak resident set size; ``VmHWM`` in
-    proc_pid_status(5) reads it.
-
-    Examples
-    --------
-    >>> with measure_resources() as usage:
-    ...     total = sum(range(1000))
-    >>> usage.peak_rss_bytes > 0
-    True
+    Writing 5 resets the peak that ``VmHWM`` states, see proc_pid_clear_refs(5).
     """
     usage = ResourceUsage()
     started = time.monotonic()
     with _lock:
-        _fold_peak_into_active()
-        _active.append(usage)
+        _note_peak()
+        _open.append(usage)
         with suppress(OSError):
             _CLEAR_REFS.write_text("5", encoding="ascii")
     try:
         yield usage
     finally:
         with _lock:
-            _fold_peak_into_active()
-            # By identity: two measurements may hold equal numbers.
-            _active[:] = [other for other in _active if other is not usage]
+            _note_peak()
+            _open.remove(usage)
         usage.seconds = time.monotonic() - started
 
 
-def _fold_peak_into_active() -> None:
+def _note_peak() -> None:
     """Note the mark in every open measurement, before anyone resets it."""
     peak = _peak_rss_bytes()
-    for usage in _active:
+    for usage in _open:
         usage.peak_rss_bytes = max(usage.peak_rss_bytes, peak)
 
 
 def _peak_rss_bytes() -> int:
-    with suppress(OSError):
-        if match := _HIGH_WATER_MARK.search(_STATUS.read_text(encoding="ascii")):
-            return int(match.group(1)) * 1024
+    for line in _lines(_STATUS):
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -304,8 +241,7 @@ def release_unused_memory() -> None:
     """Hand freed memory back, of which allocators keep a part for later.
 
     The steps of a run share a process, so what allocators keep after one step would count in
-    the peak of every later one. Trims Arrow's pool and, where the C library is glibc, its
-    heap (malloc_trim(3)), which takes milliseconds; elsewhere the last part does nothing.
+    the peak of every later one. Trims Arrow's pool and, where it is glibc's, the heap.
     """
     arrow = sys.modules.get("pyarrow")
     if arrow is not None:
@@ -336,11 +272,10 @@ class RegionCosts:
 def total_costs(costs: "pd.DataFrame") -> RegionCosts:
     """Add up a table of costs, see `COLUMNS`: those that are known, 0 where none is."""
     seconds = costs[["load_seconds", "seconds", "write_seconds"]].sum().sum()
-    peak = costs["peak_rss_mb"].max()
     missing = costs[costs["seconds"].isna()]
     return RegionCosts(
         hours=float(seconds) / 3600,
-        peak_rss_gb=0.0 if math.isnan(peak) else float(peak) / 1e3,
+        peak_rss_gb=float(costs["peak_rss_mb"].fillna(0).max()) / 1e3,
         unknown=tuple(
             f"{asset} ({len(rows)} partitions)" if (rows["partition"] != "").all() else str(asset)
             for asset, rows in missing.groupby("asset", sort=False)

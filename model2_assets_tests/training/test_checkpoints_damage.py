@@ -64,8 +64,9 @@ def test_damaged_checkpoint_is_named_removed_and_fitted_again(
     with interrupted_after(1):
         fit(folder, model)
     (warning,) = [record.getMessage() for record in log.records if record.levelname == "WARNING"]
-    assert warning.startswith(f"{path}: {reason}")
-    assert "it is removed, and split " in warning
+    assert warning.startswith(f"{damaged}: cannot be reused (")
+    assert f"{path.name}: {reason}" in warning.replace("cannot be reused (", "")
+    assert "; it is removed, and split " in warning
     resumed = fit(folder, model)
     assert resumed.n_reused == 2, "the intact one and the one fitted again"
     assert intact.exists()
@@ -91,7 +92,7 @@ def test_checkpoint_under_the_name_of_another_is_refused(folder, log):
     of_others, own = files_of(folder)
     of_others.replace(own)
     assert fit(folder).n_reused == 0
-    assert f"{own}: holds the model of another key" in log.text
+    assert f"{own}: cannot be reused (holds the model of another key" in log.text
 
 
 def test_checkpoint_of_another_model_with_a_hash_of_its_own_is_refused(folder, log):
@@ -105,13 +106,10 @@ def test_checkpoint_of_another_model_with_a_hash_of_its_own_is_refused(folder, l
     foreign_file = {"file": f"{stem}-{sha256[:12]}.npz", "sha256": sha256, "bytes": len(foreign)}
     path.with_name(foreign_file["file"]).write_bytes(foreign)
     for document, reason in (
-        ({"key": values["key"]}, "is not a fold model of this version"),
-        ({**values, "model": {**values["model"], "color": "red"}}, "of this version"),
+        ({"key": values["key"]}, "error for ModelFile"),
+        ({**values, "model": {**values["model"], "color": "red"}}, "Unexpected keyword"),
         ({**values, "model": {**values["model"], "digest": "0" * 64}}, "is not the one"),
-        (
-            {**values, "model": {**values["model"], **foreign_file}},
-            "cannot be read as RidgeTrainer",
-        ),
+        ({**values, "model": {**values["model"], **foreign_file}}, "contains pickled"),
     ):
         path.write_text(checked_json(document))
         with interrupted_after(1):

@@ -133,12 +133,6 @@ def test_a_fit_of_all_rows_gives_the_same_bits_on_any_number_of_threads(make_tra
         assert one.trainer.digest() == three.trainer.digest()
 
 
-def test_a_split_that_is_not_there_is_refused_by_its_number():
-    data = make_data()
-    with pytest.raises(TrainingError, match="split 5: there are splits 0 to 4 only"):
-        fit_split(make_xgboost, data, 5)
-
-
 def test_every_split_gets_a_fresh_trainer_on_one_blas_thread():
     seen = []
 
@@ -355,13 +349,7 @@ def test_too_little_memory_is_named_before_any_fit(tables):
 
 def test_memory_for_one_fit_alone_lowers_their_number(tables, caplog, monkeypatch):
     one, two = (
-        estimate_training_bytes(
-            480,
-            6,
-            jobs,
-            fit_bytes_per_value=RidgeTrainer.fit_bytes_per_value,
-        )
-        for jobs in (1, 2)
+        estimate_training_bytes((480, 6), jobs, RidgeTrainer.fit_bytes_per_value) for jobs in (1, 2)
     )
     monkeypatch.setattr(logging.getLogger("model2_assets"), "propagate", True)
     with caplog.at_level(logging.INFO, logger="model2_assets"):

@@ -19,10 +19,8 @@ from model2_assets.training.fit import fit_split
 from model2_assets.training.resources import (
     COLUMNS,
     LEAST_BYTES,
-    cgroup_cpu_quota,
-    cgroup_memory_limit,
     estimate_training_bytes,
-    fit_n_jobs_to_memory,
+    fits_in_memory,
     measure_resources,
     require_address_space,
     total_costs,
@@ -90,7 +88,7 @@ def test_without_proc_the_peak_since_the_start_is_taken(monkeypatch, tmp_path):
 def test_the_estimate_by_hand():
     # 400 MB, 300 bytes a row, the matrix in float32, and three fits of 10 bytes a value.
     expected = 400 * MB + 5000 * 300 + 5000 * 20 * (4 + 3 * 10)
-    assert estimate_training_bytes(5000, 20, 3, fit_bytes_per_value=10) == expected
+    assert estimate_training_bytes((5000, 20), 3, 10) == expected
 
 
 @linux
@@ -107,9 +105,7 @@ def test_a_fit_stays_under_its_estimate(trainer_class):
     assert grown < trainer_class.fit_bytes_per_value * values + 20 * MB
 
 
-def test_where_the_memory_is_unknown_nothing_is_lowered(monkeypatch):
-    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: None)
-    assert fit_n_jobs_to_memory(8, n_rows=10**9, n_features=158, max_rss_gb=None) == 8
+SHAPE = (1_000_000, 100)
 
 
 @pytest.mark.parametrize(("memory_gb", "n_jobs"), [(16, 4), (8, 2), (5, 1)])
@@ -117,19 +113,15 @@ def test_without_a_limit_three_quarters_of_the_memory_are_used(
     monkeypatch, caplog, memory_gb, n_jobs
 ):
     # By hand: 0.4 + 0.3 + 0.4 GB and 2.4 GB a fit; the limits are 12, 6 and 3.75 GB.
-    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: memory_gb * 10**9)
-    assert n_jobs == fit_n_jobs_to_memory(
-        4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24
-    )
+    monkeypatch.setattr(module, "usable_memory", lambda: memory_gb * 10**9)
+    assert n_jobs == fits_in_memory(4, SHAPE, 24, max_rss_gb=None)
     assert ("splits are fitted at once instead of 4" in caplog.text) == (n_jobs < 4)
 
 
 def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
-    monkeypatch.setattr("model2_assets.training.resources.usable_memory", lambda: 4 * 10**9)
+    monkeypatch.setattr(module, "usable_memory", lambda: 4 * 10**9)
     with pytest.raises(TrainingError) as caught:
-        fit_n_jobs_to_memory(
-            4, n_rows=1_000_000, n_features=100, max_rss_gb=None, fit_bytes_per_value=24
-        )
+        fits_in_memory(4, SHAPE, 24, max_rss_gb=None)
     assert str(caught.value).startswith(
         "training on 1000000 rows of 100 features needs about 3.5 GB, and 75% of the memory of "
         "this machine or container is 3.0 GB (execution.max_rss_gb sets another limit); raise"
@@ -140,17 +132,13 @@ def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
 @given(st.integers(1, 64), st.integers(1, 10**7), st.floats(0.5, 500))
 def test_the_largest_number_of_jobs_that_fits_is_taken(n_jobs, n_rows, limit):
     def fits(jobs):
-        return estimate_training_bytes(n_rows, 158, jobs, fit_bytes_per_value=24) <= limit * 1e9
+        return estimate_training_bytes((n_rows, 158), jobs, 24) <= limit * 1e9
 
     if not fits(1):
         with pytest.raises(TrainingError, match=r"execution\.max_rss_gb allows"):
-            fit_n_jobs_to_memory(
-                n_jobs, n_rows=n_rows, n_features=158, max_rss_gb=limit, fit_bytes_per_value=24
-            )
+            fits_in_memory(n_jobs, (n_rows, 158), 24, max_rss_gb=limit)
         return
-    jobs = fit_n_jobs_to_memory(
-        n_jobs, n_rows=n_rows, n_features=158, max_rss_gb=limit, fit_bytes_per_value=24
-    )
+    jobs = fits_in_memory(n_jobs, (n_rows, 158), 24, max_rss_gb=limit)
     assert 1 <= jobs <= n_jobs
     assert fits(jobs)
     assert jobs == n_jobs or not fits(jobs + 1)
@@ -158,111 +146,97 @@ def test_the_largest_number_of_jobs_that_fits_is_taken(n_jobs, n_rows, limit):
 
 def test_what_does_not_fit_is_refused_with_the_numbers():
     with pytest.raises(TrainingError) as caught:
-        fit_n_jobs_to_memory(
-            4, n_rows=1_000_000, n_features=100, max_rss_gb=2, fit_bytes_per_value=24
-        )
+        fits_in_memory(4, SHAPE, 24, max_rss_gb=2)
     assert str(caught.value).startswith(
         "training on 1000000 rows of 100 features needs about 3.5 GB, and "
         "execution.max_rss_gb allows 2 GB; raise the limit"
     )
 
 
-def test_the_tightest_quota_of_a_version_2_group_and_its_ancestors_counts(tmp_path):
-    membership, root = tmp_path / "cgroup", tmp_path / "fs"
-    write(membership, "0::/slice/job\n")
-    write(root / "slice/job/cpu.max", "max 100000\n")
-    write(root / "slice/cpu.max", "150000 100000\n")
-    write(root / "cpu.max", "400000 100000\n")
-    assert cgroup_cpu_quota(membership=membership, root=root) == 1.5
-
-
-def test_a_quota_of_version_1_counts(tmp_path):
-    membership, root = tmp_path / "cgroup", tmp_path / "fs"
-    write(membership, "4:memory:/docker/x\n2:cpu,cpuacct:/docker/x\n")
-    write(root / "cpu,cpuacct/docker/x/cpu.cfs_quota_us", "250000\n")
-    write(root / "cpu,cpuacct/docker/x/cpu.cfs_period_us", "100000\n")
-    write(root / "memory/docker/x/cpu.max", "1 100000\n")
-    assert cgroup_cpu_quota(membership=membership, root=root) == 2.5
-
-
-def test_a_container_that_sees_its_own_group_as_the_root_is_limited(tmp_path):
-    membership, root = tmp_path / "cgroup", tmp_path / "fs"
-    write(membership, "2:cpu:/docker/not-visible-here\n")
-    write(root / "cpu/cpu.cfs_quota_us", "50000\n")
-    write(root / "cpu/cpu.cfs_period_us", "100000\n")
-    assert cgroup_cpu_quota(membership=membership, root=root) == 0.5
-
-
-@pytest.mark.parametrize("quota", ["-1\n", "0\n"])
-def test_no_quota_is_no_limit(tmp_path, quota):
-    membership, root = tmp_path / "cgroup", tmp_path / "fs"
-    write(membership, "0::/\n")
-    write(root / "cpu.max", "max 100000\n")
-    write(root / "cpu/cpu.cfs_quota_us", quota)
-    write(root / "cpu/cpu.cfs_period_us", "100000\n")
-    assert cgroup_cpu_quota(membership=membership, root=root) is None
-
-
-def test_a_system_without_control_groups_has_no_limit(tmp_path):
-    assert cgroup_cpu_quota(membership=tmp_path / "none", root=tmp_path / "none") is None
-
-
-@pytest.mark.parametrize(("quota", "cores"), [(None, 3), (1.5, 2), (0.2, 1), (64.0, 3)])
-def test_affinity_and_quota_are_both_respected(monkeypatch, quota, cores):
-    monkeypatch.setattr(os, "cpu_count", lambda: 8)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5}, raising=False)
-    monkeypatch.setattr(module, "cgroup_cpu_quota", lambda: quota)
-    assert usable_cores() == cores
-
-
-def limit(tmp_path):
-    return cgroup_memory_limit(membership=tmp_path / "cgroup", root=tmp_path / "fs")
-
-
-def test_the_tightest_limit_of_a_version_2_group_and_its_ancestors_counts(tmp_path):
-    write(tmp_path / "cgroup", "0::/slice/job\n")
-    write(tmp_path / "fs/slice/job/memory.max", "max\n")
-    write(tmp_path / "fs/slice/memory.max", "2000000\n")
-    write(tmp_path / "fs/memory.max", "4000000\n")
-    assert limit(tmp_path) == 2_000_000
-
-
-def test_a_limit_of_version_1_counts(tmp_path):
-    write(tmp_path / "cgroup", "2:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n")
-    write(tmp_path / "fs/memory/docker/x/memory.limit_in_bytes", "3000000\n")
-    write(tmp_path / "fs/memory/memory.limit_in_bytes", "9223372036854771712\n")
-    write(tmp_path / "fs/cpu,cpuacct/docker/x/memory.limit_in_bytes", "1\n")
-    assert limit(tmp_path) == 3_000_000
-
-
-def test_memory_of_a_container_that_sees_its_own_group_as_the_root_is_limited(tmp_path):
-    write(tmp_path / "cgroup", "4:memory:/docker/not-visible-here\n")
-    write(tmp_path / "fs/memory/memory.limit_in_bytes", "5000000\n")
-    assert limit(tmp_path) == 5_000_000
-
-
-def test_no_limit_is_none(tmp_path):
-    write(tmp_path / "cgroup", "0::/\n")
-    write(tmp_path / "fs/memory.max", "max\n")
-    assert limit(tmp_path) is None
-    assert cgroup_memory_limit(membership=tmp_path / "no", root=tmp_path / "none") is None
-
-
-@pytest.mark.parametrize(("group", "usable"), [(None, 8 * 4096), (4096, 4096), (10**9, 8 * 4096)])
-def test_the_smaller_of_machine_and_group_counts(monkeypatch, group, usable):
-    sizes = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": 8}
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Return a folder for the control groups of a machine of 64 cores and 8 GB."""
+    sizes = {"SC_PAGE_SIZE": 4000, "SC_PHYS_PAGES": 2_000_000}
     monkeypatch.setattr(os, "sysconf", sizes.__getitem__)
-    monkeypatch.setattr(module, "cgroup_memory_limit", lambda: group)
-    assert usable_memory() == usable
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(64)), raising=False)
+    monkeypatch.setattr(module, "PROC_CGROUP", tmp_path / "cgroup")
+    monkeypatch.setattr(module, "CGROUP_ROOT", tmp_path / "fs")
+    return tmp_path
 
 
-def test_a_system_that_does_not_tell_has_no_known_memory(monkeypatch):
-    def unknown(name):
-        raise ValueError(name)
+VERSION_1 = "1:name=systemd:/x\n2:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n"
 
-    monkeypatch.setattr(os, "sysconf", unknown)
-    monkeypatch.setattr(module, "cgroup_memory_limit", lambda: None)
-    assert usable_memory() is None
+
+@pytest.mark.parametrize(
+    ("membership", "files", "cores", "memory"),
+    [
+        # The tightest of a group and its ancestors counts.
+        (
+            "0::/slice/job\n",
+            {
+                "slice/job/cpu.max": "max 100000\n",
+                "slice/cpu.max": "150000 100000\n",
+                "cpu.max": "400000 100000\n",
+                "slice/job/memory.max": "max\n",
+                "slice/memory.max": "2000000\n",
+                "memory.max": "4000000\n",
+            },
+            2,
+            2_000_000,
+        ),
+        (
+            VERSION_1,
+            {
+                "cpu,cpuacct/docker/x/cpu.cfs_quota_us": "250000\n",
+                "cpu,cpuacct/docker/x/cpu.cfs_period_us": "100000\n",
+                "memory/docker/x/memory.limit_in_bytes": "3000000\n",
+                "memory/memory.limit_in_bytes": "9223372036854771712\n",
+                "memory/docker/y/memory.limit_in_bytes": "1\n",
+            },
+            3,
+            3_000_000,
+        ),
+        # A container sees its own group as the root.
+        (
+            VERSION_1,
+            {
+                "cpu/cpu.cfs_quota_us": "50000\n",
+                "cpu/cpu.cfs_period_us": "100000\n",
+                "memory/memory.limit_in_bytes": "5000000\n",
+            },
+            1,
+            5_000_000,
+        ),
+        ("0::/\n", {"cpu.max": "max 100000\n", "memory.max": "max\n"}, 64, 8 * 10**9),
+        ("0::/\n", {"cpu.max": "9900000 100000\n", "memory.max": "9000000000\n"}, 64, 8 * 10**9),
+        *(
+            (
+                "2:cpu:/\n",
+                {"cpu/cpu.cfs_quota_us": none, "cpu/cpu.cfs_period_us": "100000\n"},
+                64,
+                8 * 10**9,
+            )
+            for none in ("-1\n", "0\n")
+        ),
+    ],
+)
+def test_limits_of_control_groups_count(machine, membership, files, cores, memory):
+    write(machine / "cgroup", membership)
+    for name, text in files.items():
+        write(machine / "fs" / name, text)
+    assert (usable_cores(), usable_memory()) == (cores, memory)
+
+
+def test_a_system_without_control_groups_has_no_limit(machine):
+    assert (usable_cores(), usable_memory()) == (64, 8 * 10**9)
+
+
+def test_affinity_is_respected(machine, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 1, 5})
+    assert usable_cores() == 3
+    monkeypatch.delattr(os, "sched_getaffinity")
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    assert usable_cores() == 8
 
 
 PROGRAM = """
