@@ -88,6 +88,11 @@ def _is_there(path: str) -> bool:
         return False
 
 
+def one_line(text: str) -> str:
+    """Return a text with every run of white space, line breaks among them, as one blank."""
+    return " ".join(text.split())
+
+
 class Model2Error(Exception):
     """Base of every error caused by input, configuration or stored files.
 

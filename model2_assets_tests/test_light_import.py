@@ -1,6 +1,8 @@
 import subprocess
 import sys
 
+import pytest
+
 HEAVY = {
     "PIL",
     "joblib",
@@ -18,9 +20,17 @@ HEAVY = {
 }
 
 
-def test_the_code_location_is_imported_without_what_only_its_steps_need():
-    """Dagster imports it in every process: the server, the daemon, each run."""
-    code = f"import sys, model2_assets.definitions; print(*{HEAVY} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        # Dagster imports it in every process: the server, the daemon, each run.
+        ("model2_assets.definitions", HEAVY),
+        # All that `model2 --help` needs.
+        ("model2_assets.cli.main", HEAVY | {"dagster", "rich"}),
+    ],
+)
+def test_a_start_imports_nothing_that_only_the_work_needs(module: str, heavy: set[str]) -> None:
+    code = f"import sys, {module}; print(*{heavy} & set(sys.modules))"
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

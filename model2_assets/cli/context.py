@@ -2,27 +2,27 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import wraps
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING
 
 import click
-import dagster as dg
 
-from model2_assets.config import Model2Config, load_config
+from model2_assets.config import Model2Config, Partition, load_config
 from model2_assets.config.load import load_object
-from model2_assets.config.partition import Partition
-from model2_assets.defs.maintenance import close_dead_runs
-from model2_assets.defs.retrain import one_line
-from model2_assets.errors import ConfigError, lack_of_memory, without_secrets
+from model2_assets.errors import ConfigError, lack_of_memory, one_line, without_secrets
 from model2_assets.logging import setup_logging
 from model2_assets.storage import repository_root
 
+if TYPE_CHECKING:
+    import dagster as dg
+
 HOME_VARIABLE = "DAGSTER_HOME"
 
-_AFTER = "results on disk are whole, and the next retrain closes what this one left open"
+_AFTER = (
+    "then run again: results on disk are whole, and the next retrain closes what this one left open"
+)
 
 
 def read_config() -> Model2Config:
@@ -47,29 +47,21 @@ def validate_imports(config: Model2Config) -> None:
                 load_object(path, key=f"regions.{name}.{key}")
 
 
-class Choice(NamedTuple):
-    """The region, horizon and model that options name; None: all that there are."""
+def chosen_regions(config: Model2Config, region: str | None) -> list[str]:
+    """Return the region that an option names, or all where it names none."""
+    return _chosen(region, config.regions, "region")
 
-    region: str | None = None
-    horizon: str | None = None
-    model: str | None = None
 
-    def regions(self, config: Model2Config) -> list[str]:
-        """Return the names of the chosen regions."""
-        return _chosen(self.region, config.regions, "region")
-
-    def horizons(self, config: Model2Config, region: str) -> list[str]:
-        """Return the chosen horizons of a region."""
-        return _chosen(self.horizon, config.region(region).labels.horizon_keys, "horizon")
-
-    def models(self, config: Model2Config, region: str) -> list[str]:
-        """Return the chosen models of a region."""
-        return _chosen(self.model, config.models_of(region), "model")
-
-    def partitions(self, config: Model2Config, region: str) -> list[Partition]:
-        """Return the chosen partitions of a region."""
-        models = self.models(config, region)
-        return [Partition(h, m) for h in self.horizons(config, region) for m in models]
+def chosen_partitions(
+    config: Model2Config, *, region: str | None, horizon: str | None, model: str | None
+) -> dict[str, list[Partition]]:
+    """Return the partitions that options name, by region; what is not named is not limited."""
+    chosen = {}
+    for name in chosen_regions(config, region):
+        horizons = _chosen(horizon, config.region(name).labels.horizon_keys, "horizon")
+        models = _chosen(model, config.models_of(name), "model")
+        chosen[name] = [Partition(h, m) for h in horizons for m in models]
+    return chosen
 
 
 def _chosen(value: str | None, known: Iterable[str], what: str) -> list[str]:
@@ -79,24 +71,6 @@ def _chosen(value: str | None, known: Iterable[str], what: str) -> list[str]:
     if value not in known:
         raise ConfigError(f"unknown {what} {value!r}; known: {', '.join(known)}")
     return [value]
-
-
-def choice_options(verb: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Add ``--region``, ``--horizon`` and ``--model`` to a command, which gets a `Choice`."""
-
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        @click.option("--region", help=f"{verb} this region only.")
-        @click.option("--horizon", help=f"{verb} this horizon only, such as 21d.")
-        @click.option("--model", help=f"{verb} this model only, such as ridge.")
-        @wraps(command)
-        def with_choice(
-            region: str | None, horizon: str | None, model: str | None, **options: Any
-        ) -> None:
-            command(Choice(region, horizon, model), **options)
-
-        return with_choice
-
-    return decorate
 
 
 def dagster_home() -> Path:
@@ -109,8 +83,10 @@ def dagster_home() -> Path:
 
 
 @contextmanager
-def open_instance() -> Iterator[dg.DagsterInstance]:
+def open_instance() -> "Iterator[dg.DagsterInstance]":
     """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
+    import dagster as dg
+
     settings = dagster_home() / "dagster.yaml"
     try:
         instance = dg.DagsterInstance.get()
@@ -128,8 +104,10 @@ def open_instance() -> Iterator[dg.DagsterInstance]:
         yield instance
 
 
-def end_dead_runs(instance: dg.DagsterInstance) -> None:
+def end_dead_runs(instance: "dg.DagsterInstance") -> None:
     """Mark runs as failed whose process was killed, so that they hold no slot of the queue."""
+    from model2_assets.defs.maintenance import close_dead_runs
+
     closed = close_dead_runs(instance)
     if closed:
         click.echo(f"closed {closed} runs whose process was killed", err=True)
@@ -141,21 +119,17 @@ def refusal(error: BaseException | None) -> str | None:
     What the error came from is looked at as well.
     """
     if lack_of_memory(error) is not None:
-        return f"out of memory; give the process more, then run again: {_AFTER}"
+        return f"out of memory; give the process more, {_AFTER}"
     while error is not None:
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-            return f"the system refuses: {error}; mend the cause, then run again: {_AFTER}"
+            return f"the system refuses: {error}; mend the cause, {_AFTER}"
         if type(error).__name__ == "OperationalError":
             reason, home = getattr(error, "orig", error), os.environ.get(HOME_VARIABLE)
             remedy = (
-                f"it needs space, memory and the right to write {home}"
-                if isinstance(reason, sqlite3.Error)
-                else f"the server that dagster.yaml in {home} names has to run, and to let its "
-                f"user in"
+                f"the server that dagster.yaml in {home} names has to run, and to let its user in"
             )
-            return (
-                f"Dagster's database cannot be used: {one_line(str(reason))}; {remedy}, then run "
-                f"again: {_AFTER}"
-            )
+            if isinstance(reason, sqlite3.Error):
+                remedy = f"it needs space, memory and the right to write {home}"
+            return f"Dagster's database cannot be used: {one_line(str(reason))}; {remedy}, {_AFTER}"
         error = error.__cause__
     return None

@@ -1,21 +1,31 @@
-"""The verdict on a whole command, in words and files, and its exit status."""
+"""A command that is judged: what it is to do, the verdict in words and files, its exit status."""
 
 import io
 import json
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 from junitparser import Failure, JUnitXml, Skipped, TestCase, TestSuite
 from upath import UPath
 
-from model2_assets.config.partition import Partition
-from model2_assets.defs.retrain import CheckResult, RunResult, StepResult, one_line
-from model2_assets.errors import ConfigError, Model2Error
-from model2_assets.storage import Address, Store
+from model2_assets.cli.context import (
+    chosen_partitions,
+    dagster_home,
+    read_config,
+    validate_imports,
+)
+from model2_assets.config import Model2Config, Partition
+from model2_assets.defs.assets import training_assets
+from model2_assets.defs.region import Region
+from model2_assets.defs.retrain import RunResult, StepResult
+from model2_assets.errors import ConfigError, Model2Error, one_line
+from model2_assets.storage import Address, Store, default_store
 from model2_assets.storage.files import is_local, write_atomically
+from model2_assets.training.resources import require_address_space
 
 FORMAT_VERSION = 1
 FOLDER = "gate"
@@ -23,6 +33,13 @@ JUNIT_FILE, JSON_FILE = "gate.xml", "gate.json"
 
 _NOT_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """What XML 1.0 forbids, section 2.2, such as a terminal's colours in an error message."""
+
+_VERDICT = (
+    "{runs} runs ({failed_runs} failed, {skipped_runs} skipped), "
+    "{steps} steps ({failed_steps} failed, {skipped_steps} skipped), "
+    "{checks} checks ({failed_checks} failed, {warnings} warnings), "
+    "{partitions} partitions ({missing_partitions} missing)"
+)
 
 
 @dataclass(frozen=True)
@@ -42,63 +59,48 @@ class StoredPartition:
         """Whether any of its products is not there or cannot be read."""
         return bool(self.problems)
 
+    @property
+    def reason(self) -> str:
+        """What is wrong with the first product, and which others are; empty where none is."""
+        first, *others = self.problems or ("",)
+        names = ", ".join(problem.partition(":")[0] for problem in others)
+        return one_line(f"{first}; missing or damaged too: {names}" if others else first)
+
     def __str__(self) -> str:
         """Return its name in a message."""
         return f"partition {self.region} {self.partition}"
 
-    @property
-    def reason(self) -> str:
-        """What is wrong with the first product, and which others are; empty where none is."""
-        if not self.problems:
-            return ""
-        first, *others = self.problems
-        names = ", ".join(problem.partition(":")[0] for problem in others)
-        return one_line(f"{first}; missing or damaged too: {names}" if others else first)
-
 
 def look_at_partitions(
     store: Store, region: str, partitions: Iterable[Partition], *, assets: Collection[str]
-) -> tuple[StoredPartition, ...]:
+) -> list[StoredPartition]:
     """Read every product of every partition of a region, in the order given."""
-
-    def problems(partition: Partition) -> Iterable[str]:
+    found = []
+    for partition in partitions:
+        problems = []
         for asset in assets:
             try:
                 store.verify(Address(region, asset, *partition))
             except (Model2Error, OSError) as error:
-                yield f"{asset}: {error}"
-
-    return tuple(StoredPartition(region, found.key, (*problems(found),)) for found in partitions)
+                problems.append(f"{asset}: {error}")
+        found.append(StoredPartition(region, partition.key, tuple(problems)))
+    return found
 
 
 @dataclass(frozen=True)
 class GateSummary:
-    """What a command did, and whether all is well.
-
-    Attributes
-    ----------
-    command : str
-        Such as ``retrain``.
-    started : datetime
-        When it started, with time zone.
-    seconds : float
-        Wall time.
-    runs : tuple of RunResult
-        Every planned run.
-    partitions : tuple of StoredPartition
-        Every partition of the chosen regions, as it was on disk at the end.
-    """
+    """What a command, such as ``retrain``, did, and whether all is well."""
 
     command: str
-    started: datetime
-    seconds: float
-    runs: tuple[RunResult, ...]
-    partitions: tuple[StoredPartition, ...] = ()
+    started: datetime  # with time zone
+    seconds: float  # wall time
+    runs: Sequence[RunResult]  # every planned run
+    partitions: Sequence[StoredPartition] = ()  # of the chosen regions, as on disk at the end
 
     @property
     def passed(self) -> bool:
         """Whether every run passed and no partition is missing."""
-        return all(run.status == "passed" for run in self.runs) and not self._missing
+        return all(run.success for run in self.runs) and not self._missing
 
     @property
     def exit_status(self) -> int:
@@ -120,24 +122,25 @@ class GateSummary:
         }
 
     @property
-    def lines(self) -> tuple[str, ...]:
-        """One line for each thing to know, failures last but for the verdict."""
-        missing = (f"MISSING {found}: {found.reason}" for found in self._missing)
-        return (*problem_lines(self.runs), *missing, self.verdict)
+    def problems(self) -> tuple[str, ...]:
+        """One line for each warning, then each skipped run, each failure, what is missing."""
+        return (
+            *(f"WARNING {text}" for run in self.runs for text in run.warnings),
+            *(
+                f"SKIPPED run {run.name}: {one_line(run.reason)}"
+                for run in self.runs
+                if run.status == "skipped"
+            ),
+            *(f"FAILED {text}" for run in self.runs for text in run.failures),
+            *(f"MISSING {found}: {found.reason}" for found in self._missing),
+        )
 
     @property
-    def verdict(self) -> str:
-        """The counts and the exit status, in one line."""
-        counts = self.counts
-        return (
-            f"gate {'passed' if self.passed else 'FAILED'}, exit status {self.exit_status}: "
-            f"{counts['runs']} runs ({counts['failed_runs']} failed, "
-            f"{counts['skipped_runs']} skipped), {counts['steps']} steps "
-            f"({counts['failed_steps']} failed, {counts['skipped_steps']} skipped), "
-            f"{counts['checks']} checks ({counts['failed_checks']} failed, "
-            f"{counts['warnings']} warnings), {counts['partitions']} partitions "
-            f"({counts['missing_partitions']} missing)"
-        )
+    def lines(self) -> tuple[str, ...]:
+        """The problems, and the verdict: the counts and the exit status in one line."""
+        passed = "passed" if self.passed else "FAILED"
+        counts = _VERDICT.format_map(self.counts)
+        return (*self.problems, f"gate {passed}, exit status {self.exit_status}: {counts}")
 
     def document(self) -> dict[str, Any]:
         """Return everything as JSON can hold it; its shape is the contract GateSummary."""
@@ -167,14 +170,56 @@ def _by_status(kind: str, found: Sequence[RunResult | StepResult]) -> dict[str, 
     return {kind: len(found), **counts}
 
 
-def problem_lines(runs: Sequence[RunResult]) -> tuple[str, ...]:
-    """Return one line for each warning, then each skipped run, then each failure."""
-    warnings = [f"WARNING {text}" for run in runs for text in run.warnings]
-    skipped = [
-        f"SKIPPED run {run.name}: {one_line(run.reason)}" for run in runs if run.status == "skipped"
-    ]
-    failed = [f"FAILED {text}" for run in runs for text in run.failures]
-    return (*warnings, *skipped, *failed)
+@dataclass(frozen=True)
+class JudgedCommand:
+    """A command that is judged in the end; `report` is the folder, if one is wanted."""
+
+    name: str
+    started: datetime
+    config: Model2Config
+    chosen: dict[str, list[Partition]]  # by region
+    store: Store
+    report: UPath | None
+
+    @classmethod
+    def begin(
+        cls, name: str, *, gate: bool, report_dir: str | None, fits: bool, **only: str | None
+    ) -> "JudgedCommand":
+        """Refuse what is wrong before any work is spent; `fits`: whether models are fitted.
+
+        `only` are the options that choose partitions.
+        """
+        started = datetime.now(UTC)
+        if fits:
+            require_address_space()
+        config = read_config()
+        chosen = chosen_partitions(config, **only)
+        if fits:
+            validate_imports(config)
+        home, store = dagster_home(), default_store()
+        report = gate_folder(report_dir, store) if gate or report_dir else None
+        click.echo(f"results: {store.base}\nDagster: {home}", err=True)
+        return cls(name, started, config, chosen, store, report)
+
+    def judge(self, results: Sequence[RunResult]) -> int:
+        """Say what is wrong, with a report if one is wanted; return the exit status.
+
+        Without a report, partitions on disk are not looked at.
+        """
+        partitions: list[StoredPartition] = []
+        for name in self.chosen if self.report else ():
+            assets = training_assets(Region(name, self.config, self.store))
+            every = self.config.partitions_of(name)
+            partitions += look_at_partitions(self.store, name, every, assets=assets)
+        seconds = (datetime.now(UTC) - self.started).total_seconds()
+        summary = GateSummary(self.name, self.started, seconds, results, partitions)
+        lines = summary.problems
+        if self.report:
+            write_report(self.report, summary)
+            lines = (f"report: {self.report}", *summary.lines)
+        for line in lines:
+            click.echo(line, err=True)
+        return summary.exit_status
 
 
 def gate_folder(folder: str | None, store: Store) -> UPath:
@@ -183,10 +228,9 @@ def gate_folder(folder: str | None, store: Store) -> UPath:
     Where none is given, it is ``gate`` below the base path of results where that is a local
     disk, else ``gate`` in the working directory.
     """
-    if folder is not None:
-        path = UPath(folder)
-    else:
-        path = store.base / FOLDER if is_local(store.base) else UPath(FOLDER)
+    path = UPath(folder or FOLDER)
+    if folder is None and is_local(store.base):
+        path = store.base / FOLDER
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -219,7 +263,9 @@ def junit_xml(summary: GateSummary) -> bytes:
         document.add_testsuite(_run_suite(run))
     if summary.partitions:
         suite = TestSuite("partitions")
-        suite.add_testcases([_partition_case(found) for found in summary.partitions])
+        for found in summary.partitions:
+            status = "failed" if found.is_missing else "passed"
+            suite.add_testcase(_case(str(found), suite.name, status, f"missing: {found.reason}"))
         document.add_testsuite(suite)
     document.update_statistics()
     # Afterwards: updating makes the time of a suite the sum of its cases.
@@ -236,32 +282,20 @@ def _run_suite(run: RunResult) -> TestSuite:
     suite.add_property("job", run.job)
     if run.run_id:
         suite.add_property("run_id", run.run_id)
-    cases = [_step_case(step, run) for step in run.steps]
-    cases += [_check_case(check, run) for check in run.checks]
-    says_why = any(isinstance(result, Failure) for case in cases for result in case.result)
-    if run.status != "passed" and not says_why:
-        cases.append(_case("run", run.name, run.status, run.reason))
-    suite.add_testcases(cases)
+    for step in run.steps:
+        case = _case(f"step {step.step}", run.name, step.status, step.reason)
+        case.time = round(step.seconds, 3)
+        suite.add_testcase(case)
+    for check in run.checks:
+        status = "failed" if check.is_failure else "passed"
+        case = _case(f"check {check.name} of {check.asset}", run.name, status, check.description)
+        if check.is_warning:
+            case.system_out = _legal(f"WARNING {check.description}")
+        suite.add_testcase(case)
+    says_why = any(isinstance(result, Failure) for case in suite for result in case.result)
+    if not (run.success or says_why):
+        suite.add_testcase(_case("run", run.name, run.status, run.reason))
     return suite
-
-
-def _step_case(step: StepResult, run: RunResult) -> TestCase:
-    case = _case(f"step {step.step}", run.name, step.status, step.reason)
-    case.time = round(step.seconds, 3)
-    return case
-
-
-def _check_case(check: CheckResult, run: RunResult) -> TestCase:
-    status = "failed" if check.is_failure else "passed"
-    case = _case(f"check {check.name} of {check.asset}", run.name, status, check.description)
-    if check.is_warning:
-        case.system_out = _legal(f"WARNING {check.description}")
-    return case
-
-
-def _partition_case(found: StoredPartition) -> TestCase:
-    status = "failed" if found.is_missing else "passed"
-    return _case(str(found), "partitions", status, f"missing: {found.reason}")
 
 
 def _case(name: str, class_name: str, status: str, reason: str) -> TestCase:

@@ -1,21 +1,21 @@
-"""The ``model2`` command."""
+"""The ``model2`` command.
+
+What only some commands need is imported within them: dagster alone takes longer than ``--help``.
+"""
 
 import os
 import sys
 import traceback
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-import dagster as dg
-from upath import UPath
 
 from model2_assets.cli.context import (
-    Choice,
-    choice_options,
+    chosen_partitions,
+    chosen_regions,
     dagster_home,
     end_dead_runs,
     open_instance,
@@ -23,28 +23,7 @@ from model2_assets.cli.context import (
     refusal,
     validate_imports,
 )
-from model2_assets.cli.gate import (
-    GateSummary,
-    StoredPartition,
-    gate_folder,
-    look_at_partitions,
-    problem_lines,
-    write_report,
-)
-from model2_assets.config import CONFIG_VARIABLE, Model2Config
-from model2_assets.defs.assets import SUMMARY, training_assets
-from model2_assets.defs.build import build_definitions, configured_store
-from model2_assets.defs.checks import check_stored
-from model2_assets.defs.maintenance import delete_runs, find_prunable
-from model2_assets.defs.nightly import check_cron
-from model2_assets.defs.region import Region, job_names
-from model2_assets.defs.retrain import RunResult, execute_plan, plan_region
-from model2_assets.defs.rollback import (
-    inputs_that_moved_on,
-    record_rollback,
-    refuse_unrecorded_pickles,
-    refuse_while_running,
-)
+from model2_assets.config import CONFIG_VARIABLE
 from model2_assets.errors import (
     ConfigError,
     Model2Error,
@@ -54,11 +33,12 @@ from model2_assets.errors import (
     without_secrets,
 )
 from model2_assets.storage import Address, Store, default_base, default_store
-from model2_assets.storage.rollback import Rollback, plan_rollback, restore, verify_rollback
-from model2_assets.training.resources import require_address_space
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    import dagster as dg
+
+    from model2_assets.defs.retrain import RunResult
+    from model2_assets.storage.rollback import Rollback
 
 
 class _Command(click.Group):
@@ -79,6 +59,9 @@ class _Command(click.Group):
             ctx.exit(1)
 
 
+region_option = click.option("--region", help="This region only.")
+horizon_option = click.option("--horizon", help="This horizon only, such as 21d.")
+model_option = click.option("--model", help="This model only, such as ridge.")
 gate_option = click.option(
     "--gate",
     is_flag=True,
@@ -91,55 +74,6 @@ report_option = click.option(
     metavar="DIR",
     help="Write the report there, else to gate/ below the base path; implies --gate.",
 )
-
-
-@dataclass(frozen=True)
-class _Work:
-    """A command that is judged in the end; `report` is the folder, if one is wanted."""
-
-    command: str
-    started: datetime
-    config: Model2Config
-    regions: Sequence[str]
-    store: Store
-    report: UPath | None
-
-    @classmethod
-    def begin(cls, choice: Choice, gate: bool, report_dir: str | None, *, fits: bool) -> "_Work":
-        """Refuse what is wrong before any work is spent; `fits`: whether models are fitted."""
-        started = datetime.now(UTC)
-        if fits:
-            require_address_space()
-        config = read_config()
-        for name in choice.regions(config):
-            choice.partitions(config, name)
-        if fits:
-            validate_imports(config)
-        home, store = dagster_home(), default_store()
-        report = gate_folder(report_dir, store) if gate or report_dir else None
-        click.echo(f"results: {store.base}\nDagster: {home}", err=True)
-        command = "retrain" if fits else "check"
-        return cls(command, started, config, choice.regions(config), store, report)
-
-    def judge(self, results: Sequence[RunResult]) -> int:
-        """Say what is wrong, with a report if one is wanted; return the exit status."""
-        if self.report is None:
-            for line in problem_lines(results):
-                click.echo(line, err=True)
-            return 0 if all(result.status == "passed" for result in results) else 1
-        partitions: list[StoredPartition] = []
-        for name in self.regions:
-            assets = training_assets(Region(name, self.config, self.store))
-            every = Choice().partitions(self.config, name)
-            partitions += look_at_partitions(self.store, name, every, assets=assets)
-        seconds = (datetime.now(UTC) - self.started).total_seconds()
-        summary = GateSummary(
-            self.command, self.started, seconds, tuple(results), tuple(partitions)
-        )
-        write_report(self.report, summary)
-        for line in (f"report: {self.report}", *summary.lines):
-            click.echo(line, err=True)
-        return summary.exit_status
 
 
 @click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
@@ -155,85 +89,97 @@ def main(config: Path | None) -> None:
 
 
 @main.command()
-@choice_options("Retrain")
+@region_option
+@horizon_option
+@model_option
 @gate_option
 @report_option
-def retrain(choice: Choice, gate: bool, report_dir: str | None) -> None:
+def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
     """Materialize the whole graph: data, features, splits, models, products, leaderboard.
 
     Exits with 1 if a step or an error-level check failed, with 2 if the configuration
     or an option is wrong; with --gate also with 1 if a partition is missing.
     """
-    work = _Work.begin(choice, gate, report_dir, fits=True)
-    plan = [
-        run
-        for name in work.regions
-        for run in plan_region(
-            name,
-            horizons=choice.horizons(work.config, name),
-            models=choice.models(work.config, name),
-        )
-    ]
-    definitions = build_definitions(work.config, work.store)
-    hold = configured_store(work.config, work.store).hold
+    from model2_assets.cli.gate import JudgedCommand
+    from model2_assets.cli.show import print_scores
+    from model2_assets.defs.build import build_definitions, configured_store
+    from model2_assets.defs.region import job_names
+    from model2_assets.defs.retrain import execute_plan, plan_region
+
+    command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, fits=True, **only)
+    plan = [run for name, chosen in command.chosen.items() for run in plan_region(name, chosen)]
+    definitions = build_definitions(command.config, command.store)
+    hold = configured_store(command.config, command.store).hold
     with open_instance() as instance:
         end_dead_runs(instance)
         results = list(execute_plan(definitions, instance, plan, hold=hold))
-    summarized = [run for run in results if run.job == job_names(run.region).summary]
-    _print_scores([run.region for run in summarized if run.success])
+    print_scores(
+        [run.region for run in results if run.success and run.job == job_names(run.region).summary]
+    )
     seconds = sum(run.seconds for run in results)
-    good = sum(run.status == "passed" for run in results)
+    good = sum(run.success for run in results)
     click.echo(
         f"{good} of {len(results)} runs succeeded in {seconds:.0f} s\nfiles: {default_base()}\n"
         f"UI:    make ui    (or: DAGSTER_HOME={dagster_home()} dagster dev "
         f"-m model2_assets.definitions)"
     )
-    sys.exit(work.judge(results))
+    sys.exit(command.judge(results))
 
 
 @main.command()
-@choice_options("Check")
+@region_option
+@horizon_option
+@model_option
 @gate_option
 @report_option
-def check(choice: Choice, gate: bool, report_dir: str | None) -> None:
+def check(gate: bool, report_dir: str | None, **only: str | None) -> None:
     """Evaluate the checks on what is on disk, without retraining; results are not changed.
 
     Exits as retrain does; the evaluations are on the assets' pages in the UI.
     """
-    work = _Work.begin(choice, gate, report_dir, fits=False)
-    definitions = build_definitions(work.config, work.store)
+    from model2_assets.cli.gate import JudgedCommand
+    from model2_assets.defs.build import build_definitions
+    from model2_assets.defs.checks import check_stored
+    from model2_assets.defs.region import Region
+
+    command = JudgedCommand.begin("check", gate=gate, report_dir=report_dir, fits=False, **only)
+    definitions = build_definitions(command.config, command.store)
     results: list[RunResult] = []
     with open_instance() as instance:
         end_dead_runs(instance)
-        for name in work.regions:
-            region = Region(name, work.config, work.store)
-            keys = [partition.key for partition in choice.partitions(work.config, name)]
-            with work.store.share(name):
+        for name, chosen in command.chosen.items():
+            region = Region(name, command.config, command.store)
+            keys = [partition.key for partition in chosen]
+            with command.store.share(name):
                 results += check_stored(definitions, instance, region, keys)
     checks = [found for result in results for found in result.checks]
     click.echo(f"{sum(found.passed for found in checks)} of {len(checks)} checks passed")
-    sys.exit(work.judge(results))
+    sys.exit(command.judge(results))
 
 
 @main.command()
-@click.option("--region", help="Show this region only.")
+@region_option
 def scores(region: str | None) -> None:
     """Show the leaderboard of the last retrain."""
-    if not _print_scores(Choice(region).regions(read_config())):
+    from model2_assets.cli.show import print_scores
+
+    if not print_scores(chosen_regions(read_config(), region)):
         raise ConfigError(f"no leaderboard under {default_base()} yet; run: model2 retrain")
 
 
 @main.command()
-@choice_options("Show")
-def versions(choice: Choice) -> None:
+@region_option
+@horizon_option
+@model_option
+def versions(**only: str | None) -> None:
     """Show the kept versions of the out-of-fold predictions, with scores and origin."""
-    from model2_assets.cli.show import versions_table
+    from model2_assets.cli.show import terminal, versions_table
 
-    config, store, console = read_config(), default_store(), _console()
+    store, console = default_store(), terminal()
     tables = [
         versions_table(store, Address(name, "oof_predictions", *partition))
-        for name in choice.regions(config)
-        for partition in choice.partitions(config, name)
+        for name, chosen in chosen_partitions(read_config(), **only).items()
+        for partition in chosen
     ]
     shown = [table for table in tables if table is not None]
     if not shown:
@@ -251,16 +197,14 @@ def versions(choice: Choice) -> None:
 @click.option("--model", required=True, help="Model, such as ridge.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.argument("version")
-def rollback(region: str, horizon: str, model: str, yes: bool, version: str) -> None:
+def rollback(yes: bool, version: str, **only: str | None) -> None:
     """Return a model and horizon to VERSION of its out-of-fold predictions.
 
     Everything that belongs to these predictions is restored with them: models, paths,
     importances, scores. All of it is verified before anything is replaced.
     """
     config = read_config()
-    choice = Choice(region, horizon, model)
-    (region,) = choice.regions(config)
-    (partition,) = choice.partitions(config, region)
+    ((region, (partition,)),) = chosen_partitions(config, **only).items()
     store = default_store(trainers=config.trainers)
     held = store.hold(region, partition=partition.key)
     with open_instance() as instance, held:
@@ -273,7 +217,7 @@ def roll_back(
     store: Store,
     predictions: Address,
     prefix: str,
-    instance: dg.DagsterInstance,
+    instance: "dg.DagsterInstance",
     *,
     is_confirmed: bool,
 ) -> None:
@@ -283,6 +227,14 @@ def roll_back(
     missing or damaged, or a run is in progress, and `click.Abort` if the answer is no; nothing
     has been replaced then.
     """
+    from model2_assets.defs.rollback import (
+        inputs_that_moved_on,
+        record_rollback,
+        refuse_unrecorded_pickles,
+        refuse_while_running,
+    )
+    from model2_assets.storage.rollback import plan_rollback, restore, verify_rollback
+
     rollback = plan_rollback(store, predictions, prefix)
     verify_rollback(store, rollback)
     refuse_unrecorded_pickles(instance, store, rollback)
@@ -303,7 +255,9 @@ def roll_back(
     _say_what_is_left(store, rollback, moved)
 
 
-def _say_what_is_left(store: Store, rollback: Rollback, moved: Sequence[str]) -> None:
+def _say_what_is_left(store: Store, rollback: "Rollback", moved: Sequence[str]) -> None:
+    from model2_assets.defs.assets import SUMMARY
+
     region = rollback.predictions.region
     click.echo("rolled back; what was current before is still kept as a version")
     if rollback.left_as_is:
@@ -328,6 +282,8 @@ def _say_what_is_left(store: Store, rollback: Rollback, moved: Sequence[str]) ->
 @click.option("--no-data", is_flag=True, help="Do not read the market data.")
 def validate_config(no_data: bool) -> None:
     """Say whether the configuration is understood and its market data can be used."""
+    from model2_assets.defs.nightly import check_cron
+
     config = read_config()
     check_cron(config.schedule)
     validate_imports(config)
@@ -346,7 +302,7 @@ def validate_config(no_data: bool) -> None:
 
 
 @main.command("propose-splits")
-@click.option("--region", help="Propose for this region only.")
+@region_option
 @click.option("--dates", type=click.IntRange(2), help="Labelled dates; else the region's own.")
 @click.option(
     "--train-share",
@@ -373,11 +329,11 @@ def propose_splits(
     region: str | None, dates: int | None, train_share: float, paths: int, max_splits: int
 ) -> None:
     """Propose n_groups and n_test_groups, and say what purging costs."""
-    from model2_assets.cli.show import labelled_dates, proposal_table
+    from model2_assets.cli.show import labelled_dates, proposal_table, terminal
     from model2_assets.cross_validation import propose_cpcv
 
     config = read_config()
-    for name in Choice(region).regions(config):
+    for name in chosen_regions(config, region):
         settings = config.regions[name]
         proposal = propose_cpcv(
             dates or labelled_dates(settings),
@@ -387,7 +343,7 @@ def propose_splits(
             n_paths=paths,
             max_splits=max_splits,
         )
-        _console().print(proposal_table(name, proposal))
+        terminal().print(proposal_table(name, proposal))
         found = f"{{n_groups: {proposal.n_groups}, n_test_groups: {proposal.n_test_groups}}}"
         click.echo(f"{name}: {proposal.text}\ncross_validation: {found}")
 
@@ -413,6 +369,8 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
 
     Results are not touched, and neither is any run that made a current or a kept version.
     """
+    from model2_assets.defs.maintenance import delete_runs, find_prunable
+
     keep = max(read_config().storage.keep_versions, 1)
     before = datetime.now(UTC) - timedelta(days=keep_days)
     with open_instance() as instance:
@@ -424,26 +382,6 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
         f"{'would be deleted' if dry_run else 'deleted'}, {len(found.needed)} stay, which results "
         f"at hand were made by"
     )
-
-
-def _console() -> "Console":
-    """Return a console as wide as the terminal, or as the widest table where there is none."""
-    from rich.console import Console
-
-    from model2_assets.cli.show import WIDE
-
-    return Console(width=None if sys.stdout.isatty() else WIDE)
-
-
-def _print_scores(regions: Sequence[str]) -> bool:
-    from model2_assets.cli.show import fitting_scores_table
-
-    store, console = default_store(), _console()
-    boards = [Address(region, "leaderboard") for region in regions]
-    found = [board for board in boards if store.exists(board)]
-    for board in found:
-        console.print(fitting_scores_table(console, board.region, store.read(board)))
-    return bool(found)
 
 
 if __name__ == "__main__":

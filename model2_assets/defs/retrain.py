@@ -3,7 +3,7 @@
 import logging
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import groupby
@@ -15,6 +15,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.defs.maintenance import PROCESS_TAG, close_dead_runs, this_process
 from model2_assets.defs.region import job_names
 from model2_assets.defs.steps import failure_reason
+from model2_assets.errors import one_line
 
 logger = logging.getLogger(__name__)
 
@@ -118,23 +119,14 @@ class RunResult(PlannedRun):
         return {"name": self.name, **values}
 
 
-def one_line(text: str) -> str:
-    """Return a text with every run of white space, line breaks among them, as one blank."""
-    return " ".join(text.split())
-
-
 def _of_partition(partition: str | None) -> str:
     return "" if partition is None else f" {partition}"
 
 
-def plan_region(region: str, *, horizons: Sequence[str], models: Sequence[str]) -> list[PlannedRun]:
+def plan_region(region: str, partitions: Iterable[Partition]) -> list[PlannedRun]:
     """Return the runs that retrain a region, in order: preparation, each partition, summary."""
     names = job_names(region)
-    training = [
-        PlannedRun(region, names.training, Partition(horizon, model).key)
-        for horizon in horizons
-        for model in models
-    ]
+    training = [PlannedRun(region, names.training, partition.key) for partition in partitions]
     return [PlannedRun(region, names.preparation), *training, PlannedRun(region, names.summary)]
 
 

@@ -64,12 +64,13 @@ class Workbench:
         horizons: tuple[str, ...] | None = None,
         models: tuple[str, ...] | None = None,
     ) -> list[RunResult]:
-        plan = plan_region(
-            region,
-            horizons=horizons or self.config.region(region).labels.horizon_keys,
-            models=models or tuple(self.config.models_of(region)),
-        )
-        runs = execute_plan(self.definitions, self.instance, plan)
+        chosen = [
+            partition
+            for partition in self.config.partitions_of(region)
+            if partition.horizon in (horizons or (partition.horizon,))
+            and partition.model in (models or (partition.model,))
+        ]
+        runs = execute_plan(self.definitions, self.instance, plan_region(region, chosen))
         return [run for run in runs if run.status != "skipped"]
 
     def read(self, asset: str, horizon: str | None = None, model: str | None = None) -> Any:

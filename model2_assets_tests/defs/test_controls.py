@@ -54,7 +54,7 @@ def test_a_builder_that_looks_ahead_stops_the_retrain_before_the_splits(bench: W
 def test_controls_follow_the_configuration(bench: Workbench) -> None:
     checks = {"lookahead_control_dates": 1, "controls_seed": 3}
     configured = bench.with_config(small_config(checks=checks, models={"xgboost": None}))
-    preparation = plan_region("us", horizons=(), models=())[:1]
+    preparation = plan_region("us", [])[:1]
 
     (run,) = execute_plan(configured.definitions, bench.instance, preparation)
 

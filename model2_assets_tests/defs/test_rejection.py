@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Address
 from model2_assets_tests.defs.small_region import SMALL_REGION, Workbench, small_config
@@ -131,7 +132,7 @@ def test_rows_that_the_splits_forgot_fail_the_coverage_check(bench: Workbench) -
     (training,) = execute_plan(
         good.definitions,
         bench.instance,
-        plan_region("us", horizons=("21d",), models=("ridge",))[1:2],
+        plan_region("us", [Partition("21d", "ridge")])[1:2],
     )
 
     assert any(

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from model2_assets.config.partition import Partition
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Address
 from model2_assets.storage.data_version import facts_of
@@ -91,7 +92,7 @@ def test_columns_of_other_splits_are_refused_and_the_last_frame_stays(bench: Wor
     splits.attrs["provenance"] = {**facts_of(splits), "data_version": "another"}
     bench.store.write(Address("us", "cv_splits"), splits)
 
-    plan = plan_region("us", horizons=("21d",), models=models)
+    plan = plan_region("us", [Partition("21d", model) for model in models])
     (summary,) = execute_plan(bench.definitions, bench.instance, plan[-1:])
 
     assert any(

@@ -55,15 +55,15 @@ def little_memory() -> None:
 
 def little_memory_from_here() -> None:
     """Have a retrain, once it has looked at its limits, go on with as little memory."""
-    import model2_assets.cli.main as cli
+    from model2_assets.cli import gate
 
-    require = cli.require_address_space
+    require = gate.require_address_space
 
     def require_and_limit() -> None:
         require()
         little_memory()
 
-    cli.require_address_space = require_and_limit
+    gate.require_address_space = require_and_limit
 
 
 def _mount(*arguments: str) -> None:

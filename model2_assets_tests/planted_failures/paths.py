@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config import Model2Config, load_config
+from model2_assets.config.partition import Partition
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Store
@@ -158,8 +159,8 @@ def _retrained_home(folder: Path, cases: Sequence[Case]) -> tuple[PlantedHome, l
     definitions = build_definitions(config, Store(str(home.data)))
     with home.instance() as instance:
         for name in config.regions:
-            models = tuple(config.models_of(name))
-            plan = plan_region(name, horizons=(HORIZON,), models=models)
+            chosen = [Partition(HORIZON, model) for model in config.models_of(name)]
+            plan = plan_region(name, chosen)
             for run in execute_plan(definitions, instance, plan):
                 assert not run.failures, run.failures
             print(f"{name}: retrained well", flush=True)

@@ -13,6 +13,7 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config import Model2Config, parse_config
+from model2_assets.config.partition import Partition
 from model2_assets.defs.assets import PREPARATION, SUMMARY
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.region import Region
@@ -143,7 +144,7 @@ class Trial:
 def _retrain(name: str, instance: dg.DagsterInstance, base: Path, *, drawings: bool) -> None:
     config = parse_config(one_region(name, after=name == "after", drawings=drawings))
     definitions = build_definitions(config, Store(str(base)))
-    plan = plan_region(name, horizons=(HORIZON,), models=(MODEL,))
+    plan = plan_region(name, [Partition(HORIZON, MODEL)])
     failures = [
         failure for run in execute_plan(definitions, instance, plan) for failure in run.failures
     ]

@@ -5,6 +5,7 @@ import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
 from model2_assets.config import parse_config
+from model2_assets.config.partition import Partition
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.retrain import execute_plan, plan_region
 from model2_assets.storage import Store
@@ -40,7 +41,7 @@ def site(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     home.configure(CONFIG)
     definitions = build_definitions(parse_config(CONFIG), Store(str(home.data)))
     with home.instance() as instance:
-        plan = plan_region("us", horizons=("21d",), models=("ridge",))
+        plan = plan_region("us", [Partition("21d", "ridge")])
         (preparation,) = execute_plan(definitions, instance, plan[:1])
     assert preparation.success, preparation.failures
     with served(home) as url:
