@@ -1,8 +1,7 @@
 """Per-date information coefficients, for all dates of a panel at once."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import pandas as pd
@@ -49,12 +48,16 @@ class Grid:
         outside = (date < 0) | (instrument < 0)
         return np.where(outside, -1, date * len(self.instruments) + instrument)
 
-    def laid_out(self, values: ArrayLike, index: pd.MultiIndex) -> Values:
+    def laid_out(self, values: ArrayLike, cells: Ints) -> Values:
         """Return values on the grid, NaN where there is none, shape (n_cells + 1,)."""
         wide = np.full(len(self.dates) * len(self.instruments) + 1, np.nan)
-        wide[self.cells(index)] = np.asarray(values, dtype=np.float64)
+        wide[cells] = np.asarray(values, dtype=np.float64)
         wide[-1] = np.nan
         return wide
+
+    def wide(self, values: ArrayLike, cells: Ints) -> Values:
+        """Return values as dates by instruments, NaN where there is none."""
+        return self.laid_out(values, cells)[:-1].reshape(len(self.dates), len(self.instruments))
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,27 +92,14 @@ def chunks_of_dates(counts: Ints) -> Iterator[Chunk]:
 
 
 def rows_by_date(
-    prediction: ArrayLike,
-    label: ArrayLike,
-    index: pd.MultiIndex,
-    *,
-    within: Literal["", "instrument", "prediction"] = "",
+    prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex
 ) -> tuple[Values, Values, Ints, pd.DatetimeIndex]:
-    """Return rows with both sides, date after date, how many each date has, and the dates.
-
-    Within a date they stand as given, by instrument, or by prediction and then instrument.
-    """
-    dates = date_codes(index)
-    x, y = np.asarray(prediction, dtype=np.float64), np.asarray(label, dtype=np.float64)
-    rows = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
-    codes = dates.codes[rows]
-    if within:
-        keys = [instrument_codes(index).codes[rows], *[x[rows]] * (within == "prediction")]
-        rows = rows[np.lexsort((*keys, codes))]
-    elif np.any(codes[1:] < codes[:-1]):
-        rows = rows[np.argsort(codes, kind="stable")]
-    counts = np.bincount(codes, minlength=len(dates.values)).astype(np.int64)
-    return x[rows], y[rows], counts, pd.DatetimeIndex(dates.values, name="datetime")
+    """Return rows with both sides in canonical order, how many each date has, and the dates."""
+    grid = Grid.of(index)
+    cells = grid.cells(index)
+    x, y = grid.wide(prediction, cells), grid.wide(label, cells)
+    known = np.isfinite(x) & np.isfinite(y)
+    return x[known], y[known], known.sum(axis=1), grid.dates
 
 
 def average_ranks(wide: Values) -> Values:
@@ -144,7 +134,7 @@ def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> p
         In the order of `index`; bps, though the unit does not matter. Rows where either is
         not finite are left out.
     index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
+        Levels ``(instrument, datetime)``, in any row order; no row twice.
 
     Returns
     -------
@@ -209,19 +199,16 @@ def _largest(magnitude: Values, varies: NDArray[np.bool_]) -> Values:
 
 
 def fold_rank_ic(oof: pd.DataFrame, label: pd.Series, *, lag: int) -> pd.DataFrame:
-    """Return first and last date, dates, mean daily rank IC and its standard error by fold.
+    """Return first and last date of every fold and the `mean_ic_inference` of its daily rank IC.
 
-    `label` is in the order of `oof`; `lag` is that of `mean_ic_inference`.
+    `label` is in the order of `oof`.
     """
-    values = label.to_numpy(dtype=np.float64)
-    columns = ["fold_id", "first_date", "last_date", "dates", "mean", "standard_error"]
-    rows = []
-    for fold, positions in sorted(oof.groupby("fold_id").indices.items()):
-        part = oof.iloc[positions]
+    folds = {}
+    for fold, part in oof.assign(label=label.to_numpy()).groupby("fold_id"):
         index = part.index
         assert isinstance(index, pd.MultiIndex)
-        daily = daily_ic(part["prediction"], values[positions], index)["rank_ic"]
+        daily = daily_ic(part["prediction"], part["label"], index)["rank_ic"]
         first, last = daily.index[[0, -1]]
-        found = mean_ic_inference(daily, lag=lag)
-        rows.append((fold, first, last, found.n_dates, found.mean, found.standard_error))
-    return pd.DataFrame(rows, columns=columns).set_index("fold_id")
+        found = asdict(mean_ic_inference(daily, lag=lag))
+        folds[fold] = {"first_date": first, "last_date": last, **found}
+    return pd.DataFrame.from_dict(folds, orient="index").rename_axis("fold_id")

@@ -1,7 +1,7 @@
 """Inference for means of daily values whose labels overlap."""
 
 from dataclasses import dataclass
-from math import e, isfinite, nan, sqrt
+from math import e, nan, sqrt
 
 import numpy as np
 import pandas as pd
@@ -105,9 +105,7 @@ FEWEST_RETURNS = 4
 """Returns below which the kurtosis has no unbiased estimate."""
 
 
-def deflated_sharpe_ratio(
-    returns: ArrayLike, *, n_trials: int, sharpe_variance: float | None = None
-) -> float:
+def deflated_sharpe_ratio(returns: ArrayLike, *, n_trials: int) -> float:
     r"""Return the probability that a Sharpe ratio exceeds the best of as many lucky ones.
 
     The deflated Sharpe ratio of D. H. Bailey and M. López de Prado ("The Deflated Sharpe Ratio",
@@ -119,7 +117,10 @@ def deflated_sharpe_ratio(
         {\sqrt{1 - \gamma_3 \widehat{SR} + \frac{\gamma_4 - 1}{4} \widehat{SR}^2}} \right)
 
     with skewness γ₃ and kurtosis γ₄ of the T returns, against the expected maximum of
-    `n_trials` estimated Sharpe ratios whose truth is zero (`expected_maximum_sharpe`).
+    `n_trials` estimated Sharpe ratios whose truth is zero. Their variance is taken to be
+    1 / (T - 1), the sampling variance of such a ratio: that of a handful of trials cannot be
+    estimated from them, and trials that resemble each other vary less, so this errs on the safe
+    side.
 
     Parameters
     ----------
@@ -128,18 +129,13 @@ def deflated_sharpe_ratio(
         left out.
     n_trials : int
         Models among which the best was, or could be, chosen, 1 or more.
-    sharpe_variance : float, optional
-        Variance of the trials' Sharpe ratios, per period. Without it, 1 / (T - 1): the
-        sampling variance of a Sharpe ratio whose truth is zero. That of a handful of trials
-        cannot be estimated from them, and trials that resemble each other vary less, so this
-        errs on the safe side.
 
     Returns
     -------
     float
         A probability; NaN with fewer than 4 returns, returns that do not vary, or moments so
         extreme that the approximation has no variance. Model2Error is raised for other
-        `n_trials`, and for a `sharpe_variance` that is negative or not finite.
+        `n_trials`.
 
     Examples
     --------
@@ -149,10 +145,6 @@ def deflated_sharpe_ratio(
     >>> round(deflated_sharpe_ratio(returns, n_trials=8), 3)
     0.435
     """
-    if sharpe_variance is not None and not (isfinite(sharpe_variance) and sharpe_variance >= 0):
-        raise Model2Error(
-            f"sharpe_variance must be a finite number, 0 or more, got {sharpe_variance!r}"
-        )
     require_count("n_trials", n_trials, of="models")
     values = np.asarray(returns, dtype=np.float64)
     values = values[np.isfinite(values)]
@@ -160,8 +152,7 @@ def deflated_sharpe_ratio(
     if n < FEWEST_RETURNS or values.min() == values.max():
         return nan
     sharpe, skewness, kurtosis = _moments(values)
-    variance = 1 / (n - 1) if sharpe_variance is None else sharpe_variance
-    benchmark = expected_maximum_sharpe(n_trials, sharpe_variance=variance)
+    benchmark = expected_maximum_sharpe(n_trials, sharpe_variance=1 / (n - 1))
     spread = 1 - skewness * sharpe + (kurtosis - 1) / 4 * sharpe**2
     if not spread > 0:
         return nan
@@ -173,7 +164,6 @@ def expected_maximum_sharpe(n_trials: int, *, sharpe_variance: float) -> float:
 
     Extreme value theory's approximation for independent normal trials; 0 for one trial.
     """
-    require_count("n_trials", n_trials, of="models")
     if n_trials == 1:
         return 0.0
     high, higher = ndtri(1 - 1 / n_trials), ndtri(1 - 1 / (n_trials * e))

@@ -68,11 +68,11 @@ def compare_partitions(
     columns = load_contract("Leaderboard").columns
     types = {column.name: _TYPES[column.arrow_type] for column in columns}
     board = pd.DataFrame(rows, columns=list(types)).astype(types)
-    ordered = (
-        board.assign(_days=board["horizon"].map(horizon_days).astype("int64"))
-        .sort_values(["_days", "rank_ic", "model"], ascending=[True, False, True])
-        .drop(columns="_days")
-        .reset_index(drop=True)
+    ordered = board.sort_values(
+        ["horizon", "rank_ic", "model"],
+        ascending=[True, False, True],
+        key=lambda column: column.map(horizon_days) if column.name == "horizon" else column,
+        ignore_index=True,
     )
     changes = rank_ic_changes(ordered, previous)
     return ordered.assign(rank_ic_change=changes["rank_ic_change"])
@@ -109,17 +109,16 @@ def rank_ic_changes(board: pd.DataFrame, previous: pd.DataFrame | None) -> pd.Da
     Beside rank ICs (NaN where not known) stands ``predictions_changed``: whether the predictions'
     data version differs, missing for a partition that the previous leaderboard does not have.
     """
-    key = ["horizon", "model"]
-    changes = board[[*key, "rank_ic", "rank_ic_se", "data_version"]].reset_index(drop=True)
-    earlier = (board.iloc[:0] if previous is None else previous).set_index(key)
-    earlier = earlier.reindex(pd.MultiIndex.from_frame(changes[key])).reset_index(drop=True)
-    version = earlier["data_version"]
-    differs = (changes["data_version"] != version).astype("boolean")
-    changes.insert(2, "rank_ic_before", earlier["rank_ic"].astype("float64"))
-    changes.insert(4, "rank_ic_change", changes["rank_ic"] - changes["rank_ic_before"])
-    return changes.drop(columns="data_version").assign(
-        predictions_changed=differs.mask(version.isna())
+    key, compared = ["horizon", "model"], ["rank_ic", "rank_ic_se", "data_version"]
+    earlier = board.iloc[:0] if previous is None else previous
+    both = board[key + compared].merge(
+        earlier[key + compared], how="left", on=key, suffixes=("", "_before")
     )
+    version = both["data_version_before"]
+    differs = (both["data_version"] != version).astype("boolean")
+    both["rank_ic_change"] = both["rank_ic"] - both["rank_ic_before"]
+    both["predictions_changed"] = differs.mask(version.isna())
+    return both.drop(columns=["data_version", "data_version_before", "rank_ic_se_before"])
 
 
 def folds_of(oof: Mapping[str, pd.DataFrame]) -> dict[str, int]:
@@ -201,11 +200,9 @@ def numbers_of_partitions(board: pd.DataFrame) -> dict[str, float]:
 
 def by_model_and_horizon(board: pd.DataFrame, figure: str) -> pd.DataFrame:
     """Return a column as models (by name) by horizons (shortest first), NaN where missing."""
-    wide = board.pivot_table(
-        index="model", columns="horizon", values=figure, aggfunc="first", dropna=False
-    )
-    horizons = sorted(set(board["horizon"]), key=horizon_days)
-    return wide.reindex(index=sorted(set(board["model"])), columns=horizons)
+    wide = board.pivot_table(figure, "model", "horizon", aggfunc="first", dropna=False)
+    horizons: list[str] = sorted(set(board["horizon"]), key=horizon_days)
+    return wide[horizons]
 
 
 @dataclass(frozen=True, eq=False)
@@ -267,12 +264,11 @@ def _common_rows(frames: Sequence[pd.DataFrame]) -> tuple[list[Values], Ints]:
     indexes = [index for frame in frames if isinstance(index := frame.index, pd.MultiIndex)]
     grid = Grid.of(*indexes)
     wide = [
-        grid.laid_out(frame["prediction"], index)
+        grid.wide(frame["prediction"], grid.cells(index))
         for frame, index in zip(frames, indexes, strict=True)
     ]
-    common = np.flatnonzero(np.all(np.isfinite(wide), axis=0))
-    date = common // max(len(grid.instruments), 1)
-    return [column[common] for column in wide], np.bincount(date, minlength=len(grid.dates))
+    common = np.all(np.isfinite(wide), axis=0)
+    return [column[common] for column in wide], common.sum(axis=1)
 
 
 def _mean_over_dates(columns: Sequence[Values], counts: Ints) -> Values:

@@ -1,10 +1,9 @@
 """How often the best model of one half of history is below average in the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import nan
-from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,13 +14,8 @@ from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
 from model2_assets.evaluation.inference import label_overlap_days, require_count
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
 
-Statistic = Literal["mean", "sharpe"]
-
 MOST_BLOCKS = 24
 """C(24, 12) is 2.7 million combinations; more blocks take gigabytes."""
-
-_ROUNDING = 1e-7
-"""A standard deviation below this share of the largest value is rounding, not variation."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,30 +24,23 @@ class BacktestOverfitting:
 
     `pbo` is the share of the combinations in which the model that was best in sample ranks below
     the median out of sample (0.5 is chance), `logits`, shape (n_combinations,), the log odds of
-    its relative rank there; `n_dates` counts the dates in the blocks.
+    its relative rank there.
     """
 
     pbo: float
     logits: Values
-    n_models: int
-    n_blocks: int
-    n_dates: int
 
 
 def probability_of_backtest_overfitting(
-    performance: ArrayLike,
-    *,
-    n_blocks: int = 16,
-    overlap_days: int = 0,
-    statistic: Statistic = "mean",
+    performance: ArrayLike, *, n_blocks: int = 16, overlap_days: int = 0
 ) -> BacktestOverfitting:
     """Estimate the probability of backtest overfitting by CSCV.
 
     Combinatorially symmetric cross-validation (D. H. Bailey, J. M. Borwein, M. López de Prado and
     Q. J. Zhu, "The Probability of Backtest Overfitting", Journal of Computational Finance 20(4),
     2017): dates are cut into an even number of contiguous blocks; in every choice of half of
-    them, the model that is best on the chosen half (in sample) is ranked among all models on the
-    other (out of sample).
+    them, the model whose mean is best on the chosen half (in sample) is ranked among all models by
+    its mean on the other (out of sample).
 
     Parameters
     ----------
@@ -64,10 +51,6 @@ def probability_of_backtest_overfitting(
     overlap_days : int, default 0
         Dates left out at the end of every block. With as many as labels overlap, no label of
         one block touches the next block.
-    statistic : {"mean", "sharpe"}, default "mean"
-        What a model is chosen and ranked by: its mean performance, or mean over standard
-        deviation (ddof 1; 0 without variation). A leaderboard ordered by mean rank IC
-        chooses by the mean.
 
     Returns
     -------
@@ -84,60 +67,20 @@ def probability_of_backtest_overfitting(
     >>> probability_of_backtest_overfitting(performance, n_blocks=4).pbo
     0.0
     """
-    table = _checked(performance, n_blocks, overlap_days, statistic)
-    blocks = _Blocks.of(table, n_blocks, overlap_days)
+    table = _checked(performance, n_blocks, overlap_days)
+    blocks = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
     in_sample = _half_of_blocks(n_blocks)
-    best = blocks.statistic(in_sample, statistic).argmax(axis=1)
-    ranks = average_ranks(blocks.statistic(~in_sample, statistic))
+    best = _means(blocks, in_sample).argmax(axis=1)
+    ranks = average_ranks(_means(blocks, ~in_sample))
     n_models = table.shape[1]
     rank = ranks[np.arange(len(best)), best] + 1
     share = rank / (n_models + 1)
     return BacktestOverfitting(
-        pbo=float(np.mean(2 * rank < n_models + 1)),
-        logits=np.log(share / (1 - share)),
-        n_models=n_models,
-        n_blocks=n_blocks,
-        n_dates=int(blocks.counts.sum()),
+        pbo=float(np.mean(2 * rank < n_models + 1)), logits=np.log(share / (1 - share))
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Blocks:
-    """Dates of every block, and the sums of every model's performance in it."""
-
-    counts: Values
-    sums: Values
-    squares: Values
-    center: Values
-    largest: Values
-
-    @classmethod
-    def of(cls, table: Values, n_blocks: int, overlap_days: int) -> "_Blocks":
-        cut = [block[: len(block) - overlap_days] for block in np.array_split(table, n_blocks)]
-        # Differences from each model's mean keep the sums of squares from cancelling.
-        center = table.mean(axis=0)
-        return cls(
-            counts=np.array([len(block) for block in cut], dtype=np.float64),
-            sums=np.array([block.sum(axis=0) for block in cut]),
-            squares=np.array([((block - center) ** 2).sum(axis=0) for block in cut]),
-            center=center,
-            largest=np.abs(table).max(axis=0),
-        )
-
-    def statistic(self, chosen: NDArray[np.bool_], statistic: Statistic) -> Values:
-        """Return every model's statistic over the chosen blocks, (n_combinations, n_models)."""
-        n = _add_up(chosen, self.counts[:, np.newaxis])
-        mean: Values = _add_up(chosen, self.sums) / n
-        if statistic == "mean":
-            return mean
-        variance = (_add_up(chosen, self.squares) / n - (mean - self.center) ** 2).clip(0)
-        deviation = np.sqrt(variance * n / (n - 1).clip(1))
-        ratio = np.zeros_like(mean)
-        np.divide(mean, deviation, out=ratio, where=deviation > _ROUNDING * self.largest)
-        return ratio
-
-
-def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic: str) -> Values:
+def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int) -> Values:
     table = np.asarray(performance, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] < 2:
         raise Model2Error(
@@ -153,8 +96,6 @@ def _checked(performance: ArrayLike, n_blocks: int, overlap_days: int, statistic
     if n_blocks % 2 or not 2 <= n_blocks <= MOST_BLOCKS:
         raise Model2Error(f"n_blocks must be even, from 2 to {MOST_BLOCKS}, got {n_blocks!r}")
     require_count("overlap_days", overlap_days, least=0)
-    if statistic not in ("mean", "sharpe"):
-        raise Model2Error(f"statistic must be 'mean' or 'sharpe', got {statistic!r}")
     if len(table) < n_blocks * (overlap_days + 1):
         raise Model2Error(
             f"{len(table)} dates are too few for {n_blocks} blocks of which {overlap_days} dates "
@@ -171,12 +112,17 @@ def _half_of_blocks(n_blocks: int) -> NDArray[np.bool_]:
     return mask
 
 
-def _add_up(chosen: NDArray[np.bool_], of_blocks: Values) -> Values:
-    """Add up blocks in their order: equal models get equal bits, as no matrix product gives."""
-    total = np.zeros((len(chosen), of_blocks.shape[1]))
-    for block, values in enumerate(of_blocks):
-        total += chosen[:, block, np.newaxis] * values
-    return total
+def _means(blocks: Sequence[Values], chosen: NDArray[np.bool_]) -> Values:
+    """Return every model's mean over the chosen blocks, shape (n_combinations, n_models).
+
+    Blocks are added up in their order: equal models get equal bits, as no matrix product gives.
+    """
+    total = np.zeros((len(chosen), blocks[0].shape[1]))
+    for in_block, block in zip(chosen.T, blocks, strict=True):
+        total += in_block[:, np.newaxis] * block.sum(axis=0)
+    dates = chosen @ np.array([len(block) for block in blocks], dtype=np.float64)
+    mean: Values = total / dates[:, np.newaxis]
+    return mean
 
 
 FEWEST_MODELS = 4
@@ -227,7 +173,7 @@ def _of_models(
     index = label.index
     assert isinstance(index, pd.MultiIndex)
     grid = Grid.of(index)
-    realized = grid.laid_out(label, index)
+    realized = grid.laid_out(label, grid.cells(index))
     daily = pd.concat([_daily_rank_ic(frame, grid, realized) for frame in frames], axis=1).dropna()
     overlap = label_overlap_days(horizon, execution_lag_days=execution_lag_days)
     n_blocks = min(BLOCKS, len(daily) // max(2 * overlap, 1)) // 2 * 2
@@ -241,8 +187,8 @@ def _of_models(
     )
     return HorizonOverfitting(
         pbo=found.pbo,
-        description=f"{found.pbo:.2f}: {found.n_models} models, {found.n_blocks} blocks of "
-        f"{len(daily):,} dates, {len(found.logits):,} combinations",
+        description=f"{found.pbo:.2f}: {len(frames)} models, {n_blocks} blocks of {len(daily):,} "
+        f"dates, {len(found.logits):,} combinations",
     )
 
 

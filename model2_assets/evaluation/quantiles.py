@@ -38,8 +38,8 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
     prediction, label : array-like of shape (n_rows,), float
         In the order of `index`, label in bps. Rows where either is not finite are left out.
     index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order. Equal predictions of a date rank
-        in the order of their instruments' names.
+        Levels ``(instrument, datetime)``, in any row order, no row twice. Equal predictions of a
+        date rank in the order of their instruments' names.
 
     Returns
     -------
@@ -54,7 +54,7 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
     >>> decile_spread(range(10), [0.0] * 5 + [30.0] * 5, index).tolist()
     [30.0]
     """
-    x, y, counts, dates = rows_by_date(prediction, label, index, within="instrument")
+    x, y, counts, dates = rows_by_date(prediction, label, index)
     return pd.Series(spread_dates(x, y, counts), index=dates, name="decile_spread")
 
 
@@ -65,26 +65,29 @@ def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
     """
     spread = np.full(len(counts), np.nan)
     for chunk in chunks_of_dates(counts):
-        names = chunk.names
-        order, size, defined = _outer_quantiles(chunk.lay_out(prediction), names)
+        order, varies = _ranked(chunk.lay_out(prediction))
+        size, defined = _outer_sizes(chunk.names, varies)
         labels = np.take_along_axis(chunk.lay_out(label), order, axis=1)
         labels = np.where(chunk.filled, labels, 0.0)
-        place = np.arange(labels.shape[1])[np.newaxis, :]
+        place = np.arange(labels.shape[1])
         bottom = (place < size[:, np.newaxis]) * labels
-        top = (place >= (names - size)[:, np.newaxis]) * labels
+        top = (place >= (chunk.names - size)[:, np.newaxis]) * labels
         difference = top.sum(axis=1) - bottom.sum(axis=1)
-        undefined = np.full(len(names), np.nan)
+        undefined = np.full(len(size), np.nan)
         spread[chunk.dates] = np.divide(difference, size, out=undefined, where=defined)
     return spread
 
 
-def _outer_quantiles(wide: Values, names: Ints) -> tuple[Ints, Ints, NDArray[np.bool_]]:
-    """Return every date's order of names, how many its outer quantiles hold, and if it has any."""
-    order = np.argsort(wide, axis=1, kind="stable")
-    ranked = np.take_along_axis(wide, order, axis=1)
+def _ranked(wide: Values) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return every date's order of names, lowest first, and whether they differ."""
+    varies = np.fmin.reduce(wide, axis=1) < np.fmax.reduce(wide, axis=1)
+    return np.argsort(wide, axis=1, kind="stable"), varies
+
+
+def _outer_sizes(names: Ints, varies: NDArray[np.bool_]) -> tuple[Ints, NDArray[np.bool_]]:
+    """Return how many names the outer quantiles of every date hold, and whether it has any."""
     quantiles = np.minimum(MOST_QUANTILES, names // NAMES_A_QUANTILE)
-    varies = ranked[:, 0] < ranked[np.arange(len(names)), np.maximum(names, 1) - 1]
-    return order, names // np.maximum(quantiles, 1), (quantiles >= 2) & varies
+    return names // np.maximum(quantiles, 1), (quantiles >= 2) & varies
 
 
 def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
@@ -116,45 +119,33 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
     >>> quantile_returns(range(10), [0.0] * 5 + [30.0] * 5, index).to_numpy().tolist()
     [[0.0, 30.0]]
     """
-    x, y, names, dates = rows_by_date(prediction, label, index, within="prediction")
-    date = np.repeat(np.arange(len(names)), names)
-    count = _number_of_quantiles(names)
+    x, y, names, dates = rows_by_date(prediction, label, index)
+    median = int(np.median(names[names > 0])) if names.any() else 0
+    count = min(MOST_QUANTILES, median // NAMES_A_QUANTILE)
+    count = count if count >= 2 else 0
     means = np.full((len(names), count), np.nan)
-    if count and len(date):
-        quantile = _quantiles(names, count)
-        filled = (quantile >= 0) & (_varies(x, names) & (names >= count))[date]
-        cell = (date * count + quantile)[filled]
-        sums = np.bincount(cell, weights=y[filled], minlength=means.size)
-        sizes = np.bincount(cell, minlength=means.size)
-        np.divide(sums, sizes, out=means.reshape(-1), where=sizes > 0)
+    for chunk in chunks_of_dates(names) if count else ():
+        order, varies = _ranked(chunk.lay_out(x))
+        labels = np.take_along_axis(chunk.lay_out(y), order, axis=1)
+        quantile = _quantiles(chunk.names, count)
+        defined = varies & (chunk.names >= count)
+        inside = chunk.filled & (quantile >= 0) & defined[:, np.newaxis]
+        cell = (np.arange(len(order))[:, np.newaxis] * count + quantile)[inside]
+        sums = np.bincount(cell, weights=labels[inside], minlength=len(order) * count)
+        sizes = np.bincount(cell, minlength=len(order) * count)
+        mean = np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
+        means[chunk.dates] = mean.reshape(-1, count)
     columns = pd.RangeIndex(1, count + 1, name="quantile")
     return pd.DataFrame(means, index=dates, columns=columns)
 
 
-def _number_of_quantiles(names: Ints) -> int:
-    named = names[names > 0]
-    count = min(MOST_QUANTILES, int(np.median(named)) // NAMES_A_QUANTILE) if len(named) else 0
-    return count if count >= 2 else 0
-
-
 def _quantiles(names: Ints, count: int) -> Ints:
-    """Return the quantile of every row, from 0; -1 for a name between two halves."""
-    place = np.arange(names.sum()) - np.repeat(np.cumsum(names) - names, names)
-    of_date = np.repeat(names, names)
+    """Return the quantile of every place of a date, from 0; -1 for a name between two halves."""
+    place, of_date = np.arange(names.max()), names[:, np.newaxis]
     size = of_date // count
     between = np.maximum(of_date - 2 * size, 1)
-    inner = 1 + (place - size) * (count - 2) // between if count > 2 else np.full_like(place, -1)
+    inner = 1 + (place - size) * (count - 2) // between if count > 2 else -1
     return np.where(place < size, 0, np.where(place >= of_date - size, count - 1, inner))
-
-
-def _varies(ranked: Values, names: Ints) -> NDArray[np.bool_]:
-    """Tell for every date whether its predictions, in ascending order, differ."""
-    last = np.cumsum(names) - 1
-    first = last - names + 1
-    varies = np.zeros(len(names), dtype=bool)
-    there = names > 0
-    varies[there] = ranked[first[there]] < ranked[last[there]]
-    return varies
 
 
 def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
@@ -173,9 +164,8 @@ def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
         ``mean`` and its Newey-West ``standard_error``, bps, NaN where undefined.
     """
     found = [mean_ic_inference(returns[name], lag=lag) for name in returns.columns]
-    rows = [(each.mean, each.standard_error) for each in found]
     columns = ["mean", "standard_error"]
-    return pd.DataFrame(rows, index=returns.columns, columns=columns, dtype=np.float64)
+    return pd.DataFrame(found, index=returns.columns, columns=columns, dtype=np.float64)
 
 
 def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.DataFrame:
@@ -283,10 +273,7 @@ def calibration(
         n, mean = int(inside.sum()), float(y[inside].mean())
         error = _error_of_sums(y[inside] - mean, date[inside], int(date.max()) + 1, lag=lag) / n
         rows.append((n, float(x[inside].mean()), mean, error))
-    columns = {"rows": "int64"} | dict.fromkeys(
-        ("prediction", "label", "standard_error"), "float64"
-    )
-    bins = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    bins = pd.DataFrame(rows, columns=["rows", "prediction", "label", "standard_error"])
     return Calibration(bins, *_slope(x, y, date, lag=lag))
 
 
@@ -318,7 +305,7 @@ def top_quantile_turnover(
     Parameters
     ----------
     prediction, index
-        As for `decile_spread`, in any unit; no row twice.
+        As for `decile_spread`, in any unit.
     period_dates : int, default 1
         Dates of the index between the two quantiles compared, 1 or more, else Model2Error is
         raised.
@@ -339,22 +326,15 @@ def top_quantile_turnover(
     [nan, 0.2]
     """
     require_count("period_dates", period_dates)
-    wide, calendar = _wide(prediction, index)
-    members = _top_quantiles(wide)
+    grid = Grid.of(index)
+    members = _top_quantiles(grid.wide(prediction, grid.cells(index)))
     turnover = np.full(len(members), np.nan)
     now, before = members[period_dates:], members[:-period_dates]
     size = now.sum(axis=1)
     held = (now & before).sum(axis=1)
     defined = (size > 0) & before.any(axis=1)
     turnover[period_dates:][defined] = (size[defined] - held[defined]) / size[defined]
-    return pd.Series(turnover, index=calendar, name="top_quantile_turnover")
-
-
-def _wide(prediction: ArrayLike, index: pd.MultiIndex) -> tuple[Values, pd.DatetimeIndex]:
-    """Lay predictions out as dates by instruments, NaN where there is none."""
-    grid = Grid.of(index)
-    wide = grid.laid_out(prediction, index)[:-1]
-    return wide.reshape(len(grid.dates), len(grid.instruments)), grid.dates
+    return pd.Series(turnover, index=grid.dates, name="top_quantile_turnover")
 
 
 def _top_quantiles(predictions: Values) -> NDArray[np.bool_]:
@@ -364,13 +344,13 @@ def _top_quantiles(predictions: Values) -> NDArray[np.bool_]:
     date, instrument = np.nonzero(finite)
     values = predictions[finite]
     for chunk in chunks_of_dates(finite.sum(axis=1)):
-        names, rows, filled = chunk.names, chunk.rows, chunk.filled
-        order, size, defined = _outer_quantiles(chunk.lay_out(values), names)
-        place = np.arange(filled.shape[1])[np.newaxis, :]
-        top = filled & (place >= (names - size)[:, np.newaxis]) & defined[:, np.newaxis]
-        of_row = np.zeros(filled.shape, dtype=bool)
-        np.put_along_axis(of_row, order, top, axis=1)
-        members[date[rows], instrument[rows]] = of_row[filled]
+        order, varies = _ranked(chunk.lay_out(values))
+        size, defined = _outer_sizes(chunk.names, varies)
+        place = np.arange(order.shape[1])
+        top = chunk.filled & (place >= (chunk.names - size)[:, np.newaxis])
+        of_row = np.zeros_like(top)
+        np.put_along_axis(of_row, order, top & defined[:, np.newaxis], axis=1)
+        members[date[chunk.rows], instrument[chunk.rows]] = of_row[chunk.filled]
     return members
 
 
@@ -384,7 +364,7 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
     Parameters
     ----------
     prediction, index
-        As for `decile_spread`, in any unit; no row twice.
+        As for `decile_spread`, in any unit.
     lag : int
         Distance in dates of `index`, 1 or more, else Model2Error is raised.
 
@@ -402,11 +382,12 @@ def rank_autocorrelation(prediction: ArrayLike, index: pd.MultiIndex, *, lag: in
     [nan, -1.0]
     """
     require_count("lag", lag)
-    wide, calendar = _wide(prediction, index)
+    grid = Grid.of(index)
+    wide = grid.wide(prediction, grid.cells(index))
     now, before = wide[lag:], wide[:-lag]
     common = np.isfinite(now) & np.isfinite(before)
     counts = common.sum(axis=1).astype(np.int64)
     correlation = np.full(len(wide), np.nan)
     if len(counts):
         correlation[lag:] = correlate_dates(now[common], before[common], counts)[1]
-    return pd.Series(correlation, index=calendar, name="rank_autocorrelation")
+    return pd.Series(correlation, index=grid.dates, name="rank_autocorrelation")

@@ -83,19 +83,22 @@ def score_predictions(
         row repeats.
     """
     labels = _Labels.of(label)
-    settings = (horizon_days, overlap_days, n_trials)
-    overall = _prepare_oof(oof, labels)
-    records: list[_Record] = []
-    for fold, scored in overall.by(oof["fold_id"].to_numpy(dtype=np.int64), "fold"):
-        records += _records("fold", fold, _scores(scored))
+    overall = _Predictions.of(labels, oof.index, oof["prediction"], "out-of-fold")
+    no_fold = oof["fold_id"].isna().to_numpy()
+    _refuse("out-of-fold", overall.index, no_fold, "has no fold_id", "train again")
+    units: list[tuple[str, _Predictions, pd.Series | None]] = [("fold", overall, oof["fold_id"])]
     if paths is not None:
-        single = _prepare_paths(paths, labels)
-        for split, scored in single.by(paths["split_id"].to_numpy(np.int32), "split"):
-            records += _records("split", split, _scores(scored))
-        for path, scored in single.by(paths["path_id"].to_numpy(np.int32), "path"):
-            records += _records("path", path, _scores(scored) | _history(scored, *settings))
-    scored = overall.scored(slice(None), "out-of-fold history")
-    records += _records("all", None, _scores(scored) | _history(scored, *settings))
+        index = pd.MultiIndex.from_frame(paths[["instrument", "datetime"]])
+        single = _Predictions.of(labels, index, paths["prediction"], "oof_paths")
+        units += [("split", single, paths["split_id"]), ("path", single, paths["path_id"])]
+    records = []
+    for scope, predictions, ids in [*units, ("all", overall, None)]:
+        for unit_id, scored in predictions.by(ids, scope):
+            scores = _scores(scored)
+            if scope in ("path", "all"):
+                scores |= _history(scored, horizon_days, overlap_days, n_trials)
+            unit = {"scope": scope, f"{scope}_id": unit_id}
+            records += [{**unit, "metric": name, "value": value} for name, value in scores.items()]
     table = pd.DataFrame(records, columns=["scope", *_IDS, "metric", "value"])
     return table.astype(dict.fromkeys(_IDS, "Int64") | {"value": "float64"})
 
@@ -199,7 +202,7 @@ class _Labels:
         index = label.index
         assert isinstance(index, pd.MultiIndex)
         grid = Grid.of(index)
-        wide = grid.laid_out(label, index)
+        wide = grid.laid_out(label, grid.cells(index))
         if np.count_nonzero(np.isfinite(wide)) < len(label):
             _refuse("label", index, index.duplicated(), "has two labels", "keep one")
         return cls(grid, wide)
@@ -213,9 +216,6 @@ def _refuse(
         others = int(faulty.sum()) - 1
         row = row_name(index, int(np.argmax(faulty)))
         raise ContractError(f"{table} row of {row} {fault} (as do {others} others); {remedy}")
-
-
-_Record = tuple[str, int | None, int | None, int | None, str, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,7 +239,10 @@ class _Predictions:
     cell: Ints
 
     @classmethod
-    def of(cls, labels: _Labels, index: pd.MultiIndex, values: pd.Series, table: str) -> Self:
+    def of(cls, labels: _Labels, index: pd.Index, values: pd.Series, table: str) -> Self:
+        if len(index) == 0:
+            raise ContractError(f"there are no {table} rows to score; materialize them again")
+        assert isinstance(index, pd.MultiIndex)
         prediction, cell = values.to_numpy(np.float64), labels.grid.cells(index)
         faulty = ~np.isfinite(prediction)
         _refuse(table, index, faulty, "has no finite prediction", "train again")
@@ -247,12 +250,16 @@ class _Predictions:
         _refuse(table, index, np.isnan(labels.label[cell]), "has no label", remedy)
         return cls(labels, index, prediction, cell)
 
-    def by(self, ids: NDArray[np.integer], unit: str) -> Iterator[tuple[int, _Scored]]:
-        """Yield the rows of every id, ascending."""
-        for unit_id in np.unique(ids):
-            yield int(unit_id), self.scored(ids == unit_id, f"{unit} {unit_id}")
+    def by(self, ids: pd.Series | None, unit: str) -> Iterator[tuple[int | None, _Scored]]:
+        """Yield the rows of every id, ascending; without ids, all rows."""
+        if ids is None:
+            yield None, self._scored(slice(None), "out-of-fold history")
+            return
+        of_row = ids.to_numpy(dtype=np.int64)
+        for unit_id in np.unique(of_row):
+            yield int(unit_id), self._scored(of_row == unit_id, f"{unit} {unit_id}")
 
-    def scored(self, rows: NDArray[np.bool_] | slice, unit: str) -> _Scored:
+    def _scored(self, rows: NDArray[np.bool_] | slice, unit: str) -> _Scored:
         """Return chosen rows in canonical order; a row that repeats is refused."""
         placed = np.full(len(self.labels.label), np.nan)
         placed[self.cell[rows]] = self.prediction[rows]
@@ -266,27 +273,6 @@ class _Predictions:
         counts = np.bincount(date - date[0]).astype(np.int64)
         ic, rank_ic = correlate_dates(prediction, label, counts)
         return _Scored(prediction, label, counts, ic, rank_ic)
-
-
-def _prepare_oof(oof: pd.DataFrame, labels: _Labels) -> _Predictions:
-    if len(oof) == 0:
-        raise ContractError("out-of-fold predictions have no rows to score; train again")
-    index, no_fold = oof.index, oof["fold_id"].isna().to_numpy()
-    assert isinstance(index, pd.MultiIndex)
-    _refuse("out-of-fold", index, no_fold, "has no fold_id", "train again")
-    return _Predictions.of(labels, index, oof["prediction"], "out-of-fold")
-
-
-def _prepare_paths(paths: pd.DataFrame, labels: _Labels) -> _Predictions:
-    if len(paths) == 0:
-        raise ContractError("oof_paths has no rows to score; materialize it again")
-    index = pd.MultiIndex.from_frame(paths[["instrument", "datetime"]])
-    return _Predictions.of(labels, index, paths["prediction"], "oof_paths")
-
-
-def _records(scope: str, unit_id: int | None, scores: dict[str, float]) -> list[_Record]:
-    fold, split, path = (unit_id if scope == name[:-3] else None for name in _IDS)
-    return [(scope, fold, split, path, metric, value) for metric, value in scores.items()]
 
 
 def _scores(scored: _Scored) -> dict[str, float]:

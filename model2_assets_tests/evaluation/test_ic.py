@@ -128,7 +128,7 @@ def test_every_fold_has_its_own_mean_error_and_dates():
     order = rng.permutation(240)
     found = fold_rank_ic(oof.iloc[order], label.iloc[order], lag=3)
     assert found.index.tolist() == [0, 1]
-    assert found["dates"].tolist() == [15, 25]
+    assert found["n_dates"].tolist() == [15, 25]
     assert found["first_date"].tolist() == [dates[0], dates[90]]
     assert found["last_date"].tolist() == [dates[89], dates[-1]]
     for each in (0, 1):
@@ -143,5 +143,5 @@ def test_a_fold_of_two_names_has_no_rank_ic():
     index, _ = ragged([2, 2])
     oof = pd.DataFrame({"prediction": range(4), "fold_id": [3, 3, 3, 3]}, index=index)
     found = fold_rank_ic(oof, pd.Series(range(4), index=index), lag=1)
-    assert found["dates"].tolist() == [0]
+    assert found["n_dates"].tolist() == [0]
     assert found[["mean", "standard_error"]].isna().all(axis=None)

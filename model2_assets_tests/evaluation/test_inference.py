@@ -136,11 +136,15 @@ def test_expected_maximum_is_that_of_simulated_worthless_models():
 @given(
     returns=st.lists(st.floats(-1, 1), min_size=4, max_size=40),
     n_trials=st.integers(1, 500),
-    variance=st.floats(0, 1),
 )
-def test_agrees_with_purgedcv(returns, n_trials, variance):
+def test_agrees_with_purgedcv(returns, n_trials):
     assume(np.ptp(returns) > 1e-3)
-    found = deflated_sharpe_ratio(returns, n_trials=n_trials, sharpe_variance=variance)
+    # At the edge of having no variance, rounding decides which side it is on.
+    sharpe, kurtosis = np.mean(returns) / np.std(returns), stats.kurtosis(returns, bias=False) + 3
+    skewed = stats.skew(returns, bias=False) * sharpe
+    assume(abs(1 - skewed + (kurtosis - 1) / 4 * sharpe**2) > 1e-9)
+    variance = 1 / (len(returns) - 1)
+    found = deflated_sharpe_ratio(returns, n_trials=n_trials)
     if isnan(found):
         with pytest.raises(ValueError, match="denominator is non-positive"):
             purgedcv.deflated_sharpe_ratio(np.array(returns), n_trials, variance)
@@ -148,12 +152,6 @@ def test_agrees_with_purgedcv(returns, n_trials, variance):
         expected = purgedcv.deflated_sharpe_ratio(np.array(returns), n_trials, variance)
         assert found == pytest.approx(expected, rel=1e-9, abs=1e-12)
         assert 0 <= found <= 1
-
-
-def test_the_variance_of_the_trials_is_that_of_worthless_ones_by_default():
-    returns = np.random.default_rng(1).normal(0.1, 1, size=120)
-    found = deflated_sharpe_ratio(returns, n_trials=6)
-    assert found == purgedcv.deflated_sharpe_ratio(returns, 6, 1 / 119)
 
 
 def test_more_trials_deflate_more():
@@ -198,12 +196,6 @@ def test_too_little_for_a_probability(returns):
 def test_impossible_trials_are_refused(n_trials):
     with pytest.raises(Model2Error, match="n_trials must be a number of models"):
         deflated_sharpe_ratio([1.0, 2.0, 4.0, 3.0], n_trials=n_trials)
-
-
-@pytest.mark.parametrize("variance", [-1.0, np.nan, np.inf])
-def test_impossible_variances_are_refused(variance):
-    with pytest.raises(Model2Error, match="sharpe_variance must be a finite number"):
-        deflated_sharpe_ratio([1.0, 2.0, 4.0, 3.0], n_trials=2, sharpe_variance=variance)
 
 
 def test_pages_say_over_how_many_overlaps_errors_look_back():

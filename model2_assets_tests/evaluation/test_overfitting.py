@@ -7,15 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from purgedcv._pbo import sharpe
 
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation import daily_ic, probability_of_backtest_overfitting
 from model2_assets.evaluation.overfitting import overfitting_by_horizon
 from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import with_provenance
-
-METRICS = {"mean": np.mean, "sharpe": sharpe}
 
 
 def trimmed(table, n_blocks, overlap):
@@ -37,7 +34,6 @@ def test_hand_worked_four_blocks_of_one_date():
     ranks = np.array([1.5, 1.5, 1, 1, 1, 1])
     np.testing.assert_allclose(found.logits, np.log(ranks / (4 - ranks)))
     assert found.pbo == 1
-    assert (found.n_models, found.n_blocks, found.n_dates) == (3, 4, 4)
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -46,20 +42,15 @@ def test_hand_worked_four_blocks_of_one_date():
     n_models=st.integers(2, 6),
     n_blocks=st.sampled_from([2, 4, 6, 8]),
     overlap=st.integers(0, 3),
-    statistic=st.sampled_from(sorted(METRICS)),
 )
-def test_agrees_with_purgedcv(data, n_models, n_blocks, overlap, statistic):
+def test_agrees_with_purgedcv(data, n_models, n_blocks, overlap):
     n_dates = data.draw(st.integers(n_blocks * (overlap + 2), 60))
     # Multiples of 1/8 add up exactly in any order, so that ties are ties in both.
     values = st.integers(-8, 8).map(lambda number: number / 8)
     table = data.draw(hnp.arrays(np.float64, (n_dates, n_models), elements=values))
-    if statistic == "sharpe":
-        table += np.random.default_rng(0).normal(size=table.shape) * 0.01
-    found = probability_of_backtest_overfitting(
-        table, n_blocks=n_blocks, overlap_days=overlap, statistic=statistic
-    )
+    found = probability_of_backtest_overfitting(table, n_blocks=n_blocks, overlap_days=overlap)
     expected = purgedcv.probability_of_backtest_overfitting(
-        trimmed(table, n_blocks, overlap).T, n_blocks, metric=METRICS[statistic]
+        trimmed(table, n_blocks, overlap).T, n_blocks, metric=np.mean
     )
     # purgedcv goes through the halves by what is out of sample.
     np.testing.assert_allclose(np.sort(found.logits), np.sort(expected.logits), atol=1e-12)
@@ -97,14 +88,6 @@ def test_equal_models_tie():
     assert found.pbo == 0
 
 
-def test_a_model_without_variation_has_a_sharpe_ratio_of_zero():
-    table = np.random.default_rng(4).normal(size=(161, 4))
-    table[:, 2] = 0.1
-    found = probability_of_backtest_overfitting(table, n_blocks=8, statistic="sharpe")
-    expected = purgedcv.probability_of_backtest_overfitting(table.T, 8)
-    np.testing.assert_allclose(np.sort(found.logits), np.sort(expected.logits), atol=1e-12)
-
-
 def test_labels_that_reach_into_the_next_block_are_left_out():
     # Persistent luck that spans a block's edge makes choosing look better than it is.
     rng = np.random.default_rng(3)
@@ -132,7 +115,6 @@ def test_labels_that_reach_into_the_next_block_are_left_out():
             {"overlap_days": -1},
             "overlap_days must be a number of dates, 0 or more",
         ),
-        (np.zeros((20, 2)), {"statistic": "median"}, "statistic must be 'mean' or 'sharpe'"),
         (np.zeros((15, 2)), {}, "15 dates are too few for 16 blocks"),
         (np.zeros((30, 2)), {"overlap_days": 1}, "30 dates are too few .* 1 dates each"),
     ],

@@ -188,7 +188,7 @@ def test_faulty_rows_are_named():
     refused(oof.assign(fold_id=no_fold), label, f"{row} has no fold_id")
     refused(pd.concat([oof, oof.iloc[[4]]]), label, f"{row} appears more than once")
     refused(oof.iloc[1:], pd.concat([label, label.iloc[[4]]]), f"{row} has two labels")
-    refused(oof.iloc[:0], label, "no rows to score")
+    refused(oof.iloc[:0], label, "no out-of-fold rows to score")
 
 
 SETTINGS = {"horizon_days": 5, "overlap_days": 5, "n_trials": 4}
@@ -342,7 +342,7 @@ def test_path_scores_faulty_rows_are_named():
     refused(twice, f"split {first['split_id']} {row} appears more than once")
     paths = made.paths["path_id"].where(made.paths["path_id"] != 1, 0)
     refused(made.paths.assign(path_id=paths), "path 0 row of .* appears more than once")
-    refused(made.paths.iloc[:0], "oof_paths has no rows")
+    refused(made.paths.iloc[:0], "no oof_paths rows to score")
 
 
 HISTORY, METRICS = list(HISTORY_METRICS), list(SCORE_METRICS)
