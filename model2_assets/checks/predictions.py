@@ -11,18 +11,11 @@ from numpy.typing import NDArray
 from model2_assets.checks.catalogue import Finding
 from model2_assets.checks.inputs import check_no_label_overlap
 from model2_assets.checks.tables import PredictionChecks, each_once, row_name
-from model2_assets.config import ChecksConfig
-from model2_assets.cross_validation import OverlapProof
+from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
 from model2_assets.storage.read import PreviousResult
-from model2_assets.training.nested import NestedOutOfFold
-from model2_assets.training.predict import (
-    OutOfFold,
-    OutOfFoldPaths,
-    PathPlan,
-    largest_difference,
-    mean_by_row,
-)
+from model2_assets.training.predict import OutOfFold, largest_difference, mean_by_row
 
 OTHER_KERNEL_BPS = 1e-5
 """Largest difference in bps that another processor's rounding explains."""
@@ -194,18 +187,28 @@ def _largest_difference(left: pd.DataFrame, right: pd.DataFrame) -> float:
     return largest_difference(left["prediction"].to_numpy(), right["prediction"].to_numpy())
 
 
+def path_plan(config: CrossValidationConfig) -> NDArray[np.int64] | None:
+    """Return the plan of a configuration, see `PathsChecks`."""
+    if config.splitter is not None or config.scheme != "cpcv":
+        return None
+    splitter = PurgedEmbargoedTimeSeriesSplit(
+        config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
+    )
+    return splitter.path_table()
+
+
 @dataclass(frozen=True, eq=False)
 class PathsChecks(PredictionChecks):
-    """Every out-of-fold prediction."""
+    """Every out-of-fold prediction.
+
+    They have to agree with `oof`, the published means, with `expected`, the rows that a split
+    tests, and with `plan`, of shape (n_splits, n_groups): the path of each tested group of each
+    split, and -1 where a split does not test a group. None where our splitter does not make one.
+    """
 
     oof: pd.DataFrame
     expected: pd.MultiIndex
-    plan: PathPlan | None
-
-    @classmethod
-    def of(cls, made: OutOfFoldPaths, *, limits: ChecksConfig) -> "PathsChecks":
-        """Return those of predictions and what they have to agree with."""
-        return cls(made.paths, limits.prediction_bps, made.oof, made.expected, made.plan)
+    plan: NDArray[np.int64] | None
 
     @cached_property
     def _rows(self) -> NDArray[np.intp]:
@@ -222,7 +225,7 @@ class PathsChecks(PredictionChecks):
         rows, expected = self._rows, self.expected
         foreign = int(np.count_nonzero(rows < 0))
         counts = np.bincount(rows[rows >= 0], minlength=len(expected))
-        wanted = self.plan.n_paths if self.plan else int(max(counts[:1], default=0))
+        wanted = int(max(counts[:1], default=0)) if self.plan is None else int(self.plan.max()) + 1
         wrong = np.flatnonzero(counts != wanted)
         problems = []
         if wrong.size:
@@ -241,7 +244,7 @@ class PathsChecks(PredictionChecks):
         """Count the rows of every path, and compare its splits with the plan."""
         rows, n_rows = self._rows, len(self.expected)
         path = self.table["path_id"].to_numpy(dtype=np.int64)
-        n_paths = self.plan.n_paths if self.plan else int(path.max(initial=-1)) + 1
+        n_paths = int((path if self.plan is None else self.plan).max(initial=-1)) + 1
         known = (rows >= 0) & (path >= 0) & (path < n_paths)
         seen = np.bincount(path[known] * n_rows + rows[known], minlength=n_paths * n_rows)
         once = np.count_nonzero(seen.reshape(n_paths, -1) == 1, axis=1)
@@ -264,10 +267,10 @@ class PathsChecks(PredictionChecks):
             return 0
         columns = ("split_id", "group_id", "path_id")
         split, group, path = (self.table[name].to_numpy(dtype=np.int64) for name in columns)
-        n_splits, n_groups = self.plan.path_of.shape
+        n_splits, n_groups = self.plan.shape
         known = (split >= 0) & (split < n_splits) & (group >= 0) & (group < n_groups)
         planned = np.full(len(path), -1, dtype=np.int64)
-        planned[known] = self.plan.path_of[split[known], group[known]]
+        planned[known] = self.plan[split[known], group[known]]
         return int(np.count_nonzero(planned != path))
 
     def mean_is_oof(self) -> Finding:
@@ -295,11 +298,6 @@ class NestedChecks(PredictionChecks):
 
     expected: Mapping[int, pd.MultiIndex]
     proof: OverlapProof
-
-    @classmethod
-    def of(cls, made: NestedOutOfFold, *, limits: ChecksConfig) -> "NestedChecks":
-        """Return those of predictions and what they have to agree with."""
-        return cls(made.nested, limits.prediction_bps, made.expected, made.proof)
 
     def nested_coverage(self) -> Finding:
         """Compare with the train rows of every outer fold."""

@@ -28,14 +28,8 @@ from model2_assets.storage.data_version import data_version_of, require_made_fro
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.record import Record
 from model2_assets.training import Tables
-from model2_assets.training.nested import stored_nested
-from model2_assets.training.predict import (
-    OutOfFoldPaths,
-    PathPlan,
-    average_splits,
-    predict_stored,
-    rows_to_predict,
-)
+from model2_assets.training.nested import expected_rows, prove_nested_splits
+from model2_assets.training.predict import average_splits, predict_stored, rows_to_predict
 
 _SHARED = ("market_data", "labels", "features", "cv_splits")
 _MADE_FROM: Mapping[str, tuple[str, ...]] = {
@@ -146,20 +140,21 @@ def _out_of_fold(files: StoredFiles) -> predictions.OutOfFoldChecks:
 
 def _paths(files: StoredFiles) -> predictions.PathsChecks:
     roles = files.tables.roles(files.horizon)
-    made = OutOfFoldPaths(
+    return predictions.PathsChecks(
         files.table("oof_paths"),
+        files.limits.prediction_bps,
         files.table("oof_predictions"),
         roles.index[roles.tested_rows],
-        PathPlan.of(files.settings.cross_validation),
+        predictions.path_plan(files.settings.cross_validation),
     )
-    return predictions.PathsChecks.of(made, limits=files.limits)
 
 
 def _nested(files: StoredFiles) -> predictions.NestedChecks:
     """Bring nested predictions together with their splits, which are proved again."""
-    scheme = files.settings.cross_validation
-    made = stored_nested(files.table("nested_oof"), files.tables, scheme, files.horizon)
-    return predictions.NestedChecks.of(made, limits=files.limits)
+    _, proof = prove_nested_splits(files.tables, files.settings.cross_validation)
+    expected = expected_rows(files.tables.roles(files.horizon))
+    nested, limit = files.table("nested_oof"), files.limits.prediction_bps
+    return predictions.NestedChecks(nested, limit, expected, proof)
 
 
 def _scores(files: StoredFiles) -> models.ScoresChecks:

@@ -1,7 +1,7 @@
 """The model that trades, refitted on every labelled row, and what it says of the latest rows."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +11,6 @@ from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import (
     INPUTS,
-    data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
@@ -52,8 +51,7 @@ def fit_final_model(
     for it.
 
     What was validated has to be what will trade: fold models of other settings than the task,
-    and out-of-fold predictions of other models, features or labels, are refused. The one model
-    that is returned has split 0 and kind ``final_model``.
+    and out-of-fold predictions of other models, features or labels, are refused.
     """
     task.require_same_settings("fitted_models", validated)
     versions = data_versions_of(features=features, labels=labels, oof_predictions=oof_predictions)
@@ -126,21 +124,14 @@ def find_live_rows(
 ) -> pd.MultiIndex:
     """Find the rows whose horizon has not ended, of instruments still trading.
 
-    A row is live if
+    A row is live if it has features, its instrument has fewer than `bars` own bars after it, so
+    that the bar at which its position ends is still to come, and its instrument has a bar on the
+    last date of the panel, and is in the universe there.
 
-    - it has features,
-    - its instrument has fewer than `bars` own bars after it, so that the bar at which its
-      position ends is still to come, and
-    - its instrument has a bar on the last date of the panel, and is in the universe there.
-
-    The last date itself is included. A row whose exit bar is there but which has no label,
-    as after a long gap, is not live: its horizon is over. Nor are the last rows of an
-    instrument that was delisted, is halted on the last date, or has left the universe:
-    it cannot be traded.
-
-    `bars` are the own bars from a row to its exit: execution lag and horizon together. Bars
-    outside the universe count, as they do for labels. The rows are sorted by instrument, then
-    datetime.
+    A row whose exit bar is there but which has no label, as after a long gap, is not live: its
+    horizon is over. Nor are the last rows of an instrument that was delisted, is halted on the
+    last date, or has left the universe: it cannot be traded. Bars outside the universe count, as
+    they do for labels. The rows are sorted by instrument, then datetime.
     """
     panel = to_canonical(market_data)
     index = panel.index
@@ -158,35 +149,15 @@ def find_live_rows(
     return rows
 
 
-@dataclass(frozen=True, eq=False)
-class LivePredictions:
-    """Live predictions of one horizon and model.
-
-    `live` has the column ``prediction`` (float64, bps), indexed by ``(instrument, datetime)``
-    and sorted by instrument, then datetime; `bars` are the own bars from a row to its exit.
-    """
-
-    live: pd.DataFrame
-    bars: int
-
-    @property
-    def data_version(self) -> str:
-        """Digest of the predictions."""
-        return data_version_of(self.live)
-
-    def extremes(self, n_names: int = 10) -> pd.DataFrame:
-        """Return the newest date's highest and lowest predictions, from the highest down.
-
-        Columns are ``rank`` (1 is the highest), ``instrument``, ``datetime``, ``prediction``
-        (bps); `n_names` rows at either end, or all where there are fewer than twice as many.
-        """
-        table = self.live.reset_index()
-        newest = table[table["datetime"] == table["datetime"].max()]
-        ranked = newest.sort_values(["prediction", "instrument"], ascending=[False, True])
-        ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
-        middle = ranked.iloc[n_names : max(len(ranked) - n_names, n_names)]
-        ends: pd.DataFrame = ranked.drop(index=middle.index)
-        return ends
+def extremes(live: pd.DataFrame, n_names: int = 10) -> pd.DataFrame:
+    """Return the newest date's `n_names` highest and lowest predictions, from the highest down."""
+    table = live.reset_index()
+    newest = table[table["datetime"] == table["datetime"].max()]
+    ranked = newest.sort_values(["prediction", "instrument"], ascending=[False, True])
+    ranked.insert(0, "rank", np.arange(1, len(ranked) + 1))
+    middle = ranked.iloc[n_names : max(len(ranked) - n_names, n_names)]
+    ends: pd.DataFrame = ranked.drop(index=middle.index)
+    return ends
 
 
 def make_live(
@@ -198,8 +169,8 @@ def make_live(
     labels: pd.DataFrame,
     oof_predictions: pd.DataFrame,
     oof_paths: pd.DataFrame,
-) -> LivePredictions:
-    """Predict every row that is too recent to have a label, of instruments still trading.
+) -> pd.DataFrame:
+    """Predict the rows that `find_live_rows` finds: ``prediction`` in bps, by row.
 
     A final model of other settings, of other features (named) or of other versions of its
     inputs is refused; `oof_paths` is what the live predictions are compared with later.
@@ -217,20 +188,18 @@ def make_live(
         ("oof_paths", facts_of(oof_paths).get(INPUTS, {})),
     ):
         require_made_from(asset, made_from, versions)
-    bars = task.execution_lag_days + task.partition.days
-    rows = find_live_rows(market_data, features, bars=bars)
+    rows = find_live_rows(market_data, features, bars=task.bars)
     X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
     refuse_infinity(X, rows, manifest.feature_names)
     prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))
     live = pd.DataFrame({"prediction": prediction}, index=rows)
     dates = rows.get_level_values("datetime")
-    marked = task.mark(
+    return task.mark(
         live,
         {**versions, "final_models": manifest.data_version},
         oldest_date=f"{dates.min():%Y-%m-%d}" if len(rows) else "",
         newest_date=f"{dates.max():%Y-%m-%d}" if len(rows) else "",
     )
-    return LivePredictions(live=marked, bars=bars)
 
 
 def _require_same_features(trained: tuple[str, ...], present: tuple[str, ...]) -> None:

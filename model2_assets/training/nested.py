@@ -1,4 +1,17 @@
-"""Nested out-of-fold predictions: what a stacker may train on and still be scored fairly."""
+"""Nested out-of-fold predictions: what a stacker may train on and still be scored fairly.
+
+A stacker that is scored on outer fold a trains on the rows of the other folds. Their out-of-fold
+predictions come from models that were fitted on a, so its coefficients know the labels that it is
+scored on. Here the row of fold b has, for outer fold a, the prediction of the model that leaves
+out both, purged around both: that of the split of {a, b} in combinatorial cross-validation with
+two test groups. This is the inner loop of nested cross-validation [1]_ [2]_.
+
+References
+----------
+.. [1] D. H. Wolpert, "Stacked Generalization", Neural Networks 5(2), 1992.
+.. [2] S. Varma and R. Simon, "Bias in Error Estimation when Using Cross-Validation for
+   Model Selection", BMC Bioinformatics 7:91, 2006.
+"""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -6,16 +19,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig
 from model2_assets.cross_validation import OverlapProof, build_cv_splits, prove_no_overlap
 from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.data_version import data_version_of
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
-from model2_assets.training.data import TRAIN, TrainingData
+from model2_assets.training.data import TRAIN, TrainingData, panel_rows
 from model2_assets.training.fit import fit_every_split
 from model2_assets.training.predict import output_place, predict_splits
 from model2_assets.training.resources import measure_resources
@@ -36,14 +49,9 @@ class NestedOutOfFold:
     nested: pd.DataFrame
     expected: Mapping[int, pd.MultiIndex]
     proof: OverlapProof
-    n_models: int = 0
-    n_reused: int = 0
-    seconds: float = 0.0
-
-    @property
-    def data_version(self) -> str:
-        """Digest of the predictions."""
-        return data_version_of(self.nested)
+    n_models: int
+    n_reused: int
+    seconds: float
 
 
 def make_nested(
@@ -57,14 +65,12 @@ def make_nested(
     """Fit a model without every two folds, and predict the train rows of every fold.
 
     A split that trains on or tests too few rows, and `cv_splits` that test several groups or
-    were made from other tables, are refused before any fit. Finished models stay in
-    `checkpoints` in case that this run is interrupted, and those of a run that was are found
-    there.
+    were made from other tables, are refused before any fit.
     """
     with measure_resources() as usage:
         data = task.training_data(tables)
-        expected = _train_rows(data)
-        pair_splits, proof = _pairs_and_proof(tables, config)
+        expected = expected_rows(data)
+        pair_splits, proof = prove_nested_splits(tables, config)
         # Without features: their matrix is there already, and is far larger than the rest.
         pairs = replace(tables, cv_splits=pair_splits).roles(task.partition.horizon)
         pair_data = replace(
@@ -84,66 +90,36 @@ def make_nested(
     )
 
 
-def stored_nested(
-    nested: pd.DataFrame, tables: Tables, config: CrossValidationConfig, horizon: str
-) -> NestedOutOfFold:
-    """Bring stored nested predictions together with what they have to agree with.
-
-    Nothing is fitted; the splits of the models are built and proved again.
-    """
-    _, proof = _pairs_and_proof(tables, config)
-    return NestedOutOfFold(nested=nested, expected=_train_rows(tables.roles(horizon)), proof=proof)
-
-
 def predict_nested(
     models: Iterable[FoldModel], data: TrainingData, pair_data: TrainingData
 ) -> pd.DataFrame:
     """Predict the train rows of every fold by models that saw neither it nor the row's own.
-
-    A stacker that is scored on outer fold a trains on the rows of the other folds. Their
-    out-of-fold predictions come from models that were fitted on a, so its coefficients
-    know the labels that it is scored on. Here the row of fold b has, for outer fold a, the
-    prediction of the model that leaves out both, purged around both: that of the split
-    of {a, b} in combinatorial cross-validation with two test groups. This is the inner
-    loop of nested cross-validation [1]_ [2]_.
 
     `data` has roles of splits that test one group each, `pair_data` those of the splits that
     test two, for the same rows; `models` are of the latter, in any order. For every outer fold
     there are its train rows in `data`, sorted by outer fold, instrument, datetime:
     ``outer_fold_id``, ``instrument``, ``datetime``, ``fold_id`` (the row's own group) and
     ``prediction`` (bps).
-
-    References
-    ----------
-    .. [1] D. H. Wolpert, "Stacked Generalization", Neural Networks 5(2), 1992.
-    .. [2] S. Varma and R. Simon, "Bias in Error Estimation when Using Cross-Validation for
-       Model Selection", BMC Bioinformatics 7:91, 2006.
     """
     if not data.index.equals(pair_data.index) or (data.group_id != pair_data.group_id).any():
         raise TrainingError(
             "nested splits have other rows or groups than cv_splits; materialize cv_splits again"
         )
-    outer_split = {groups[0]: s for s, groups in enumerate(_tested_groups(data, n_groups=1))}
+    split_of_outer = np.argsort(_tested_groups(data, n_groups=1)[:, 0])
     pairs = _tested_groups(pair_data, n_groups=2)
-    predictions = predict_splits(models, pair_data)
-    parts = []
-    for pair_id, pair in enumerate(pairs):
-        of_pair = predictions.split_id == pair_id
-        rows, values = predictions.row[of_pair], predictions.prediction[of_pair]
-        for outer in pair:
-            trains = data.roles[rows, outer_split[outer]] == TRAIN
-            chosen = trains & (data.group_id[rows] != outer)
-            fold = np.full(np.count_nonzero(chosen), outer, dtype=np.int16)
-            parts.append((fold, rows[chosen], values[chosen]))
-    outer_fold, row, prediction = (np.concatenate(column) for column in zip(*parts, strict=True))
-    order = np.argsort(outer_fold.astype(np.int64) * data.n_rows + output_place(data)[row])
-    row = row[order]
+    predicted = predict_splits(models, pair_data)
+    # Of the two groups that a model leaves out, one is the row's own.
+    outer = pairs.sum(axis=1)[predicted.split_id] - data.group_id[predicted.row]
+    trained = np.flatnonzero(data.roles[predicted.row, split_of_outer[outer]] == TRAIN)
+    place = output_place(data)[predicted.row[trained]]
+    lines = trained[np.argsort(outer[trained] * data.n_rows + place)]
+    row = predicted.row[lines]
     return pd.DataFrame(
         {
-            "outer_fold_id": outer_fold[order],
+            "outer_fold_id": outer[lines].astype(np.int16),
             **{name: data.index.get_level_values(name).take(row) for name in INDEX_NAMES},
             "fold_id": data.group_id[row],
-            "prediction": prediction[order],
+            "prediction": predicted.prediction[lines],
         }
     )
 
@@ -151,43 +127,36 @@ def predict_nested(
 def build_nested_splits(
     features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
 ) -> pd.DataFrame:
-    """Split the same rows once more, testing every two groups together.
-
-    Groups, embargo and purging are those of `config`; each of the C(n_groups, 2) splits is
-    purged around both of its groups, and has to train on and test ``min_samples`` rows.
-    """
+    """Split the same rows once more, testing every two groups together, each purged around both."""
     pairs = config.model_copy(update={"n_test_groups": 2, "nested": False})
     splits = build_cv_splits(features_index, labels, pairs)
     check_min_samples(splits, labels, min_samples=config.min_samples)
     return splits
 
 
-def _pairs_and_proof(
+def prove_nested_splits(
     tables: Tables, config: CrossValidationConfig
 ) -> tuple[pd.DataFrame, OverlapProof]:
-    assert isinstance(tables.features.index, pd.MultiIndex)
-    splits = build_nested_splits(tables.features.index, tables.labels, config)
+    """Build the splits of nested models, and prove them."""
+    splits = build_nested_splits(panel_rows(tables.features), tables.labels, config)
     return splits, prove_no_overlap(splits, tables.labels)
 
 
-def _tested_groups(data: TrainingData, *, n_groups: int) -> list[tuple[int, ...]]:
-    """Return the groups, ascending, that each split tests, of which there must be so many."""
-    tested = [
-        tuple(np.unique(data.group_id[data.test_rows(split_id)]).tolist())
-        for split_id in range(data.n_splits)
-    ]
+def expected_rows(data: TrainingData) -> dict[int, pd.MultiIndex]:
+    """Return the train rows of every outer fold."""
+    return {
+        int(group): data.index[data.train_rows(split_id)]
+        for split_id, (group,) in enumerate(_tested_groups(data, n_groups=1))
+    }
+
+
+def _tested_groups(data: TrainingData, *, n_groups: int) -> NDArray[np.int16]:
+    """Return the groups that each split tests, of which there must be so many."""
+    tested = [np.unique(data.group_id[data.test_rows(s)]) for s in range(data.n_splits)]
     for split_id, groups in enumerate(tested):
         if len(groups) != n_groups:
             raise TrainingError(
-                f"split {split_id} tests groups {list(groups)}, nested predictions need "
+                f"split {split_id} tests groups {groups.tolist()}, nested predictions need "
                 f"{n_groups}; materialize cv_splits again with n_test_groups 1"
             )
-    return tested
-
-
-def _train_rows(data: TrainingData) -> dict[int, pd.MultiIndex]:
-    """Return the train rows of every outer fold."""
-    return {
-        groups[0]: data.index[data.train_rows(split_id)]
-        for split_id, groups in enumerate(_tested_groups(data, n_groups=1))
-    }
+    return np.array(tested)

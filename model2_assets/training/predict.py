@@ -8,13 +8,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from model2_assets.config import CrossValidationConfig
-from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
 from model2_assets.storage.data_version import (
     INPUTS,
-    data_version_of,
     data_versions_of,
     facts_of,
     require_made_from,
@@ -51,11 +48,7 @@ class SplitPredictions:
 def predict_rows(
     trainer: BaseModelTrainer, X: FeatureMatrix, rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
-    """Predict rows of a feature matrix, in bps, some at a time and on one BLAS thread.
-
-    The same rows give the same bits each time. A model that does not return one number a row
-    is refused.
-    """
+    """Predict rows of a feature matrix, in bps: in chunks on one BLAS thread, for equal bits."""
     predictions = np.empty(len(rows), dtype=np.float64)
     with threadpool_limits(limits=1, user_api="blas"):
         for start in range(0, len(rows), _CHUNK_ROWS):
@@ -128,7 +121,7 @@ def predict_out_of_fold(models: Iterable[FoldModel], data: TrainingData) -> pd.D
 
 
 def average_splits(predictions: SplitPredictions, data: TrainingData) -> pd.DataFrame:
-    """Average the predictions of every row that is tested, see `predict_out_of_fold`."""
+    """Average the predictions of every row that is tested, as `predict_out_of_fold` returns it."""
     n_tests = np.bincount(predictions.row, minlength=data.n_rows)
     groups_tested = np.unique(data.group_id[n_tests > 0])
     never = np.flatnonzero((n_tests == 0) & np.isin(data.group_id, groups_tested))
@@ -146,20 +139,12 @@ def average_splits(predictions: SplitPredictions, data: TrainingData) -> pd.Data
 
 
 def recombine_predictions(predictions: SplitPredictions, data: TrainingData) -> pd.DataFrame:
-    """List every prediction of every row with the split and the path that it belongs to.
+    """List every prediction, by instrument, datetime and split, with the path it belongs to.
 
     The n-th split that tests a row gives the row's part of path n: the rule of
-    ``PurgedEmbargoedTimeSeriesSplit.path_ids`` [1]_, read from the roles, so that it holds
-    for any splitter that tests every row equally often.
-
-    The columns are ``instrument``, ``datetime``, ``split_id``, ``path_id``, ``group_id``,
-    ``prediction`` (bps) and ``prediction_std`` (bps): the sample standard deviation of the
-    row's predictions, NaN where it has one. Sorted by instrument, datetime, split.
-
-    References
-    ----------
-    .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018,
-       section 12.4.
+    ``PurgedEmbargoedTimeSeriesSplit.path_ids``, read from the roles, so that it holds for any
+    splitter that tests every row equally often (López de Prado 2018, section 12.4).
+    ``prediction_std`` is the sample standard deviation of a row's predictions.
     """
     # Stable: the splits of a row stay in their order.
     order = np.argsort(output_place(data)[predictions.row], kind="stable")
@@ -185,8 +170,7 @@ def mean_by_row(
 ) -> NDArray[np.float64]:
     """Return the mean value of every row, its divisor less `ddof`; NaN where it has too few.
 
-    A row's values are added up in the order given, one after the other, so two callers with
-    the same order per row get the same bits.
+    A row's values are added up in the order given, so equal orders give equal bits.
     """
     total = np.bincount(row, weights=values, minlength=n_rows)
     divisor = np.bincount(row, minlength=n_rows) - ddof
@@ -215,7 +199,7 @@ def refit_difference(
     split_id: int,
     n_threads: int = 1,
 ) -> float:
-    """Refit a split afresh; return the `largest_difference` of test predictions to its model's."""
+    """Refit a split; return the `largest_difference` of test predictions to its model's."""
     rows = data.test_rows(split_id)
     refitted = fit_split(make_trainer, data, split_id, n_threads=n_threads)
     return largest_difference(
@@ -224,10 +208,10 @@ def refit_difference(
 
 
 def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
-    """Return the largest absolute difference of two arrays of shape (n_rows,).
+    """Return the largest absolute difference of two arrays; of two NaN or equal infinities, 0.
 
-    Equal values and pairs of NaN differ by 0; a NaN or an infinity beside anything else
-    differs by infinity, so that no comparison with a tolerance can pass by accident.
+    A NaN or an infinity beside anything else differs by infinity, so that no comparison with a
+    tolerance can pass by accident.
     """
     same = (left == right) | (np.isnan(left) & np.isnan(right))
     unequal_left, unequal_right = left[~same], right[~same]
@@ -278,11 +262,6 @@ class OutOfFold:
     same_kernel: bool
     again: pd.DataFrame
     rows_never_tested: int = 0
-
-    @property
-    def data_version(self) -> str:
-        """Digest of the predictions."""
-        return data_version_of(self.oof)
 
 
 def make_out_of_fold(
@@ -353,55 +332,10 @@ def rows_to_predict(
     return later, len(label) - len(later)
 
 
-@dataclass(frozen=True, eq=False)
-class PathPlan:
-    """How the predictions of a row are to recombine into `n_paths` complete histories.
-
-    `path_of`, of shape (n_splits, n_groups), holds the path of each tested group of each split,
-    and -1 where a split does not test a group.
-    """
-
-    n_paths: int
-    path_of: NDArray[np.int64]
-
-    @classmethod
-    def of(cls, config: CrossValidationConfig) -> "PathPlan | None":
-        """Return the plan of a configuration; None where our splitter does not make one."""
-        if config.splitter is not None or config.scheme != "cpcv":
-            return None
-        splitter = PurgedEmbargoedTimeSeriesSplit(
-            config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
-        )
-        return cls(n_paths=splitter.n_paths, path_of=splitter.path_table())
-
-
-@dataclass(frozen=True, eq=False)
-class OutOfFoldPaths:
-    """Every out-of-fold prediction, as `recombine_predictions` returns it.
-
-    It has to agree with `oof`, the published means, with `expected`, the rows that a split
-    tests, and with `plan`, where the configuration says how paths are to be recombined.
-    """
-
-    paths: pd.DataFrame
-    oof: pd.DataFrame
-    expected: pd.MultiIndex
-    plan: PathPlan | None
-
-    @property
-    def data_version(self) -> str:
-        """Digest of the predictions."""
-        return data_version_of(self.paths)
-
-
 def make_paths(
-    task: Task,
-    stored: StoredFoldModels,
-    oof: pd.DataFrame,
-    tables: Tables,
-    config: CrossValidationConfig,
-) -> OutOfFoldPaths:
-    """Predict every row by every stored model that tests it.
+    task: Task, stored: StoredFoldModels, oof: pd.DataFrame, tables: Tables
+) -> tuple[pd.DataFrame, pd.MultiIndex]:
+    """Predict every row by every stored model that tests it; return the tested rows, too.
 
     Models of other tables are refused, and so is an `oof` of other models.
     """
@@ -415,9 +349,4 @@ def make_paths(
         n_splits=data.n_splits,
         n_paths=int(paths["path_id"].max()) + 1,
     )
-    return OutOfFoldPaths(
-        paths=marked,
-        oof=oof,
-        expected=data.index[data.tested_rows],
-        plan=PathPlan.of(config),
-    )
+    return marked, data.index[data.tested_rows]

@@ -181,6 +181,11 @@ class Task:
         )
 
     @property
+    def bars(self) -> int:
+        """Own bars of an instrument from a row to its exit."""
+        return self.execution_lag_days + self.partition.days
+
+    @property
     def settings(self) -> dict[str, Any]:
         """What a stored result says of the settings that it was made with."""
         return {

@@ -30,7 +30,6 @@ from model2_assets.panel import INDEX_NAMES
 from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import FittedModels
-from model2_assets.training.live import LivePredictions
 from model2_assets.training.predict import OutOfFold
 
 LIMITS = ChecksConfig()
@@ -156,8 +155,8 @@ def check_oof_drift(
     return outcome("oof_predictions", "oof_drift", subject)
 
 
-def check_paths(made: Any, *, limits: ChecksConfig) -> list[CheckOutcome]:
-    return list(evaluate("oof_paths", PathsChecks.of(made, limits=limits)))
+def check_paths(subject: PathsChecks) -> list[CheckOutcome]:
+    return list(evaluate("oof_paths", subject))
 
 
 def check_nested_coverage(
@@ -304,8 +303,9 @@ def check_final_complete(
 
 
 def check_live(
-    made: LivePredictions,
+    live: pd.DataFrame,
     *,
+    bars: int,
     market_data: pd.DataFrame,
     labels: pd.DataFrame,
     features: pd.DataFrame,
@@ -314,13 +314,13 @@ def check_live(
     limits: ChecksConfig,
 ) -> list[CheckOutcome]:
     subject = LiveChecks(
-        made.live,
+        live,
         limits.prediction_bps,
         market_data=market_data,
         features=features,
         label=labels[f"label_{horizon}"],
         oof_paths=oof_paths,
-        bars=made.bars,
+        bars=bars,
         psi_warn=limits.psi_warn,
     )
     return list(evaluate("live_predictions", subject))

@@ -7,12 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model2_assets.checks.predictions import PathsChecks, path_plan
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.panel import panel_index
 from model2_assets.training.predict import (
     OutOfFold,
-    OutOfFoldPaths,
-    PathPlan,
     average_splits,
     predict_splits,
     recombine_predictions,
@@ -35,21 +34,22 @@ CONFIG = CrossValidationConfig(n_groups=4, n_test_groups=2)
 def candidate():
     data = make_data(n_dates=12, n_instruments=3, n_groups=4, n_test_groups=2)
     predictions = predict_splits([constant(s, s**2 / 3) for s in range(data.n_splits)], data)
-    return OutOfFoldPaths(
-        paths=recombine_predictions(predictions, data),
+    return PathsChecks(
+        recombine_predictions(predictions, data),
+        ChecksConfig().prediction_bps,
         oof=average_splits(predictions, data),
         expected=data.index,
-        plan=PathPlan.of(CONFIG),
+        plan=path_plan(CONFIG),
     )
 
 
 def failed(candidate):
-    outcomes = check_paths(candidate, limits=LIMITS)
+    outcomes = check_paths(candidate)
     return {outcome.name: outcome.description for outcome in outcomes if not outcome.passed}
 
 
 def with_paths(candidate, **columns):
-    return replace(candidate, paths=candidate.paths.assign(**columns))
+    return replace(candidate, table=candidate.table.assign(**columns))
 
 
 def changed(values, position, value):
@@ -59,7 +59,7 @@ def changed(values, position, value):
 
 
 def test_complete_paths_pass_every_check(candidate):
-    outcomes = check_paths(candidate, limits=LIMITS)
+    outcomes = check_paths(candidate)
     assert [outcome.name for outcome in outcomes] == [
         "contract",
         "finite",
@@ -75,7 +75,7 @@ def test_complete_paths_pass_every_check(candidate):
 
 
 def test_a_lost_line_is_named_by_its_row(candidate):
-    lost = replace(candidate, paths=candidate.paths.drop(index=4).reset_index(drop=True))
+    lost = replace(candidate, table=candidate.table.drop(index=4).reset_index(drop=True))
     problems = failed(lost)
     assert (
         "1 rows have another number of predictions than 3, first S00 2020-01-02 with 2"
@@ -86,15 +86,28 @@ def test_a_lost_line_is_named_by_its_row(candidate):
 
 
 def test_a_swapped_path_is_noticed_though_every_path_is_complete(candidate):
-    path_id = candidate.paths["path_id"].to_numpy().copy()
+    path_id = candidate.table["path_id"].to_numpy().copy()
     path_id[[0, 1]] = path_id[[1, 0]]
     problems = failed(with_paths(candidate, path_id=path_id))
     assert set(problems) == {"paths_complete"}
     assert "2 predictions are on another path than the splitter's" in problems["paths_complete"]
 
 
+def test_the_plan_follows_the_configuration():
+    # Splits (0,1), (0,2), (0,3), (1,2), (1,3), (2,3).
+    assert path_plan(CONFIG).tolist() == [
+        [0, 0, -1, -1],
+        [1, -1, 0, -1],
+        [2, -1, -1, 0],
+        [-1, 1, 1, -1],
+        [-1, 2, -1, 1],
+        [-1, -1, 2, 2],
+    ]
+    assert path_plan(CrossValidationConfig(splitter="some.module:Splitter")) is None
+
+
 def test_splits_of_another_plan_are_noticed(candidate):
-    plan = PathPlan.of(CrossValidationConfig(n_groups=6, n_test_groups=2))
+    plan = path_plan(CrossValidationConfig(n_groups=6, n_test_groups=2))
     problems = failed(replace(candidate, plan=plan))
     assert "another number of predictions than 5" in problems["predictions_per_row"]
     assert "materialize cv_splits and fitted_models again" in problems["paths_complete"]
@@ -102,8 +115,8 @@ def test_splits_of_another_plan_are_noticed(candidate):
 
 def test_without_a_plan_rows_have_to_agree_among_themselves(candidate):
     assert failed(replace(candidate, plan=None)) == {}
-    lost = candidate.paths.drop(index=4).reset_index(drop=True)
-    assert "predictions_per_row" in failed(replace(candidate, plan=None, paths=lost))
+    lost = candidate.table.drop(index=4).reset_index(drop=True)
+    assert "predictions_per_row" in failed(replace(candidate, plan=None, table=lost))
 
 
 def test_one_changed_bit_is_another_mean(candidate):
@@ -120,16 +133,16 @@ def test_means_of_other_rows_are_refused(candidate):
 
 
 def test_a_single_wild_prediction_is_named(candidate):
-    wild = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, -1500.0))
+    wild = with_paths(candidate, prediction=changed(candidate.table["prediction"], 5, -1500.0))
     assert "first S00 2020-01-02" in failed(wild)["range"]
-    missing = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, np.nan))
+    missing = with_paths(candidate, prediction=changed(candidate.table["prediction"], 5, np.nan))
     assert "1 predictions are not finite, first S00 2020-01-02" in failed(missing)["finite"]
 
 
 def test_lines_of_a_row_out_of_the_order_of_the_splits_break_the_contract(candidate):
-    order = [1, 0, *range(2, len(candidate.paths))]
-    shuffled = candidate.paths.iloc[order].reset_index(drop=True)
-    problems = failed(replace(candidate, paths=shuffled))
+    order = [1, 0, *range(2, len(candidate.table))]
+    shuffled = candidate.table.iloc[order].reset_index(drop=True)
+    problems = failed(replace(candidate, table=shuffled))
     assert "breaks the order instrument, datetime, split_id" in problems["contract"]
 
 

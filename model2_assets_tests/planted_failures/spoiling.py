@@ -23,6 +23,15 @@ def table(change: Callable[[Table], Table]) -> Spoil:
     return spoil
 
 
+def first(change: Callable[[Table], Table]) -> Spoil:
+    """Return what spoils the table that a maker returns first."""
+
+    def spoil(made: tuple[Table, Any], *_: Any) -> tuple[Table, Any]:
+        return _changed(made[0], change), made[1]
+
+    return spoil
+
+
 def part(name: str, change: Callable[[Any], Any]) -> Spoil:
     """Return what spoils one attribute of what the maker returned."""
 

@@ -26,8 +26,8 @@ from model2_assets.storage.models import Manifest, StoredFoldModels
 from model2_assets.training import RidgeTrainer, XGBoostTrainer, load_model
 from model2_assets.training.data import hash_row_order
 from model2_assets.training.live import (
-    LivePredictions,
     assemble_labelled_rows,
+    extremes,
     find_live_rows,
     make_live,
 )
@@ -372,7 +372,7 @@ def stored(tables, tmp_path_factory) -> StoredFoldModels:
     return store.open_models(address)
 
 
-def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> LivePredictions:
+def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> pd.DataFrame:
     return make_live(
         task("ridge", HORIZON, models=registry or models()),
         stored,
@@ -384,9 +384,10 @@ def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> LivePre
     )
 
 
-def check(made: LivePredictions, tables: LiveTables, **limits):
+def check(live: pd.DataFrame, tables: LiveTables, **limits):
     outcomes = check_live(
-        made,
+        live,
+        bars=1 + 21,
         market_data=tables.market_data,
         labels=tables.labels,
         features=tables.features,
@@ -405,7 +406,7 @@ def test_predictions_are_those_of_scikit_learn_fitted_on_every_labelled_row(stor
         tables.labels.loc[rows, f"label_{HORIZON}"],
     )
 
-    live = make(stored, tables).live
+    live = make(stored, tables)
 
     require_conformity(live, load_contract("LivePredictions"), origin="live")
     dates = np.sort(tables.market_data.index.get_level_values("datetime").unique())
@@ -420,15 +421,15 @@ def test_predictions_are_those_of_scikit_learn_fitted_on_every_labelled_row(stor
 def test_live_and_out_of_fold_rows_share_none_and_together_are_all_rows_with_features(
     stored, tables
 ):
-    live = make(stored, tables).live.index
+    live = make(stored, tables).index
     assert not live.intersection(tables.oof.index).size
     assert live.union(tables.oof.index).equals(tables.features.index.sort_values())
 
 
 def test_they_state_what_they_were_made_from(stored, tables):
     made = make(stored, tables)
-    assert facts_of(made.live) == {
-        "data_version": table_digest(made.live),
+    assert facts_of(made) == {
+        "data_version": table_digest(made),
         "inputs": {
             **data_versions_of(
                 market_data=tables.market_data,
@@ -444,7 +445,7 @@ def test_they_state_what_they_were_made_from(stored, tables):
         "oldest_date": "2010-09-09",
         "newest_date": "2010-10-08",
     }
-    assert made.data_version == table_digest(made.live) == make(stored, tables).data_version
+    assert make(stored, tables).equals(made)
 
 
 def test_every_check_passes(stored, tables):
@@ -493,11 +494,12 @@ def test_live_predictions_are_compared_with_those_of_single_models(stored, table
     index = tables.oof.index.repeat(4)
     singles = pd.DataFrame({"prediction": rng.normal(0, 50, len(index))}, index=index)
     means = singles.groupby(level=["instrument", "datetime"]).mean()
-    drawn = live.live.assign(prediction=rng.normal(0, 50, len(live.live)))
+    drawn = live.assign(prediction=rng.normal(0, 50, len(live)))
 
     def psi(paths):
         outcomes = check_live(
-            LivePredictions(drawn, live.bars),
+            drawn,
+            bars=1 + 21,
             market_data=tables.market_data,
             labels=tables.labels,
             features=tables.features,
@@ -536,11 +538,11 @@ def test_an_infinite_feature_is_named(stored, tables):
 
 def test_newest_extremes_are_ranked_from_the_highest_down(stored, tables):
     made = make(stored, tables)
-    newest = made.live.xs(pd.Timestamp("2010-10-08"), level="datetime")["prediction"]
+    newest = made.xs(pd.Timestamp("2010-10-08"), level="datetime")["prediction"]
     ordered = newest.sort_values(ascending=False)
-    table = made.extremes(n_names=3)
+    table = extremes(made, n_names=3)
     assert table["rank"].tolist() == [1, 2, 3, 6, 7, 8]
     assert table["instrument"].tolist() == [*ordered.index[:3], *ordered.index[-3:]]
     assert table["prediction"].tolist() == [*ordered[:3], *ordered[-3:]]
     for n_names in (4, 5, 20):
-        assert made.extremes(n_names=n_names)["rank"].tolist() == list(range(1, 9))
+        assert extremes(made, n_names=n_names)["rank"].tolist() == list(range(1, 9))

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model2_assets.checks.predictions import check_reproduced
+from model2_assets.checks.predictions import check_reproduced, path_plan
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.contracts import load_contract
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, build_cv_splits
@@ -26,7 +26,6 @@ from model2_assets.training import (
     predict_out_of_fold,
 )
 from model2_assets.training.predict import (
-    PathPlan,
     average_splits,
     largest_difference,
     make_out_of_fold,
@@ -216,21 +215,6 @@ def test_sums_of_a_row_do_not_depend_on_the_lines_of_other_rows():
     assert np.isnan(mean_by_row(np.array([0, 0, 0, 1]), values, 3)[2])
 
 
-def test_the_plan_follows_the_configuration():
-    plan = PathPlan.of(CrossValidationConfig(n_groups=4, n_test_groups=2))
-    assert plan.n_paths == 3
-    # Splits (0,1), (0,2), (0,3), (1,2), (1,3), (2,3).
-    assert plan.path_of.tolist() == [
-        [0, 0, -1, -1],
-        [1, -1, 0, -1],
-        [2, -1, -1, 0],
-        [-1, 1, 1, -1],
-        [-1, 2, -1, 1],
-        [-1, -1, 2, 2],
-    ]
-    assert PathPlan.of(CrossValidationConfig(splitter="some.module:Splitter")) is None
-
-
 def test_splits_of_our_own_splitter_recombine_as_planned():
     features, labels, _ = make_tables(n_dates=120, n_instruments=4)
     labels["label_end_21d"] = labels.index.get_level_values("datetime") + pd.Timedelta(days=3)
@@ -238,7 +222,7 @@ def test_splits_of_our_own_splitter_recombine_as_planned():
     splits = build_cv_splits(features.index, labels, config)
     data = assemble_training_data(features, labels, splits, horizon="21d")
     table = paths_of(data, cross_validate(make_ridge, data))
-    planned = PathPlan.of(config).path_of[table["split_id"], table["group_id"]]
+    planned = path_plan(config)[table["split_id"], table["group_id"]]
     np.testing.assert_array_equal(table["path_id"], planned)
 
 
@@ -389,7 +373,6 @@ def test_predictions_state_what_they_were_made_from(store, tables):
         "n_folds": 5,
         "determinism_difference_bps": 0.0,
     }
-    assert made.data_version == table_digest(made.oof)
 
 
 def test_labels_to_compare_with_come_from_labels_and_features_not_from_splits(store):

@@ -107,6 +107,8 @@ def _oof_predictions(region: Region) -> dg.AssetsDefinition:
 
 
 def _oof_paths(region: Region) -> dg.AssetsDefinition:
+    limits = region.config.checks
+
     @region.asset(pool="training", partitioned=True, kinds=("pandas",))
     def oof_paths(
         context: Context,
@@ -124,25 +126,25 @@ def _oof_paths(region: Region) -> dg.AssetsDefinition:
         out-of-fold predictions themselves. The spread over a row's predictions says how much the
         train rows matter; the splits share most of these, so it is no standard error.
         """
-        from model2_assets.checks.predictions import PathsChecks
+        from model2_assets.checks.predictions import PathsChecks, path_plan
         from model2_assets.storage.data_version import facts_of
         from model2_assets.training import Tables
         from model2_assets.training.predict import make_paths
 
-        made = make_paths(
+        paths, expected = make_paths(
             region.task(context),
             fitted_models,
             oof_predictions,
             Tables(features, labels, cv_splits),
-            region.settings.cross_validation,
         )
-        facts = facts_of(made.paths)
+        facts = facts_of(paths)
         metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
-        spread = made.paths["prediction_std"].dropna()
+        spread = paths["prediction_std"].dropna()
         if len(spread):
             metadata["mean_prediction_std_bps"] = float(spread.mean())
-        checks = PathsChecks.of(made, limits=region.config.checks)
-        yield from publish(context, region, made.paths, checks, metadata=metadata)
+        limit, plan = limits.prediction_bps, path_plan(region.settings.cross_validation)
+        checks = PathsChecks(paths, limit, oof_predictions, expected, plan)
+        yield from publish(context, region, paths, checks, metadata=metadata)
 
     return oof_paths
 
@@ -171,7 +173,8 @@ def _nested_oof(region: Region) -> dg.AssetsDefinition:
             region.config.execution,
             checkpoints=checkpoints,
         )
-        checks = NestedChecks.of(made, limits=region.config.checks)
+        limit = region.config.checks.prediction_bps
+        checks = NestedChecks(made.nested, limit, made.expected, made.proof)
         metadata = {
             "outer_folds": len(made.expected),
             "models": made.n_models,
@@ -336,10 +339,11 @@ def _live_predictions(region: Region) -> dg.AssetsDefinition:
         """
         from model2_assets.checks.models import LiveChecks
         from model2_assets.storage.data_version import facts_of
-        from model2_assets.training.live import make_live
+        from model2_assets.training.live import extremes, make_live
 
-        made = make_live(
-            region.task(context),
+        task = region.task(context)
+        live = make_live(
+            task,
             final_models,
             market_data=market_data,
             features=features,
@@ -348,25 +352,25 @@ def _live_predictions(region: Region) -> dg.AssetsDefinition:
             oof_paths=oof_paths,
         )
         checks = LiveChecks(
-            made.live,
+            live,
             region.config.checks.prediction_bps,
             market_data=market_data,
             features=features,
-            label=labels[f"label_{Partition.parse(context.partition_key).horizon}"],
+            label=labels[f"label_{task.partition.horizon}"],
             oof_paths=oof_paths,
-            bars=made.bars,
+            bars=task.bars,
             psi_warn=region.config.checks.psi_warn,
         )
-        facts = facts_of(made.live)
+        facts = facts_of(live)
         yield from publish(
             context,
             region,
-            made.live,
+            live,
             checks,
             metadata={
                 "oldest_date": facts["oldest_date"],
                 "newest_date": facts["newest_date"],
-                "newest": table(made.extremes()),
+                "newest": table(extremes(live)),
             },
             figures=("instruments", "psi", "live_std_bps", "oof_std_bps"),
         )
