@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 _PACKAGED = Path(__file__).parent / "_contracts"
-_CHECKOUT = Path(__file__).parents[1] / "contracts"
-SUFFIX = ".schema.json"
+FOLDER = _PACKAGED if _PACKAGED.is_dir() else Path(__file__).parents[1] / "contracts"
+"""Where the schemas are: within the installed package, or at the root of a checkout."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +46,9 @@ class Contract:
 
     def column(self, name: str) -> Column | None:
         """Return what the contract says of a column; None if it does not allow it."""
-        for column in self.columns:
-            if column.name == name:
-                return column
-        for column in self.patterns:
-            if re.search(column.name, name):
-                return column
-        return None
+        fixed = (column for column in self.columns if column.name == name)
+        fitting = (column for column in self.patterns if re.search(column.name, name))
+        return next(fixed, None) or next(fitting, None)
 
     def described(self, names: Iterable[str]) -> tuple[tuple[str, Column], ...]:
         """Return fixed columns and the given others, each name with its column."""
@@ -71,7 +67,7 @@ def load_contract(name: str) -> Contract:
     >>> load_contract("OOFPredictions").key
     ('instrument', 'datetime')
     """
-    schema = _schema(name)
+    schema = load_schema(name)
     required = frozenset(schema["required"])
     return Contract(
         name=name,
@@ -84,33 +80,11 @@ def load_contract(name: str) -> Contract:
     )
 
 
-def contract_names() -> tuple[str, ...]:
-    """Return the names of the contracts of all tables."""
-    return tuple(name for name in _schema_names() if "x-key" in _schema(name))
-
-
-def document_names() -> tuple[str, ...]:
-    """Return the names of the contracts of all JSON documents."""
-    return tuple(name for name in _schema_names() if "x-key" not in _schema(name))
-
-
-def document_schema(name: str) -> Mapping[str, Any]:
-    """Return the JSON Schema of a document, such as ``GateSummary``."""
-    return _schema(name)
-
-
-def _schema_names() -> tuple[str, ...]:
-    return tuple(sorted(path.name.removesuffix(SUFFIX) for path in _folder().glob(f"*{SUFFIX}")))
-
-
-def _schema(name: str) -> Mapping[str, Any]:
-    text = (_folder() / f"{name}{SUFFIX}").read_text(encoding="utf-8")
+def load_schema(name: str) -> Mapping[str, Any]:
+    """Return the JSON Schema of a table's rows, or of a document such as ``GateSummary``."""
+    text = (FOLDER / f"{name}.schema.json").read_text(encoding="utf-8")
     schema: Mapping[str, Any] = json.loads(text)
     return schema
-
-
-def _folder() -> Path:
-    return _PACKAGED if _PACKAGED.is_dir() else _CHECKOUT
 
 
 def _columns(

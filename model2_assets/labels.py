@@ -107,34 +107,23 @@ def build_labels_from_config(
         columns[f"label_end_{horizon}d"] = _dates_of_codes(labels.end, bars.dates)
         counts |= {f"{name}_{horizon}d": count for name, count in windows.counts.items()}
         counts[f"single_name_dates_{horizon}d"] = labels.n_single_name_dates
-        _log(horizon, windows.counts, labels.n_single_name_dates)
+        logger.info(
+            "labels %dd: %d labelled rows, %d without an exit bar (too recent or delisted), %d "
+            "with a long gap, %d dates of a single name",
+            horizon,
+            *windows.counts.values(),
+            labels.n_single_name_dates,
+        )
     result = pd.DataFrame(columns, index=bars.index[bars.in_universe], copy=False)
     result.attrs["counts"] = counts
     return result
 
 
 def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
-    """Build labels with ``labels.builder``, or ours where it is not set.
+    """Build labels with ``labels.builder``, or ours where it is not set, in canonical order.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market data.
-    config : LabelsConfig
-        Handed to the builder; ``config.params`` are free for settings of its own.
-
-    Returns
-    -------
-    DataFrame of shape (n_labels, 3 * n_horizons)
-        In canonical order.
-
-    Raises
-    ------
-    ConfigError
-        If the builder cannot be imported or does not return a table.
-    LabelError
-        If all labels of a horizon are equal: a model would predict them perfectly, having
-        learned nothing. Excess returns of a single instrument are all 0.
+    LabelError is raised if all labels of a horizon are equal: a model would predict them
+    perfectly, having learned nothing. Excess returns of a single instrument are all 0.
     """
     own = config.builder and load_object(config.builder, key=BUILDER_KEY)
     labels = built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
@@ -328,19 +317,5 @@ def _quantiles(
 
 
 def _dates_of_codes(codes: IntArray, dates: pd.DatetimeIndex) -> NDArray[np.datetime64]:
-    ends = np.full(len(codes), np.datetime64("NaT", "us"), dtype="datetime64[us]")
-    present = codes >= 0
-    ends[present] = dates.to_numpy(dtype="datetime64[us]")[codes[present]]
-    return ends
-
-
-def _log(horizon: int, counts: Mapping[str, int], n_single_name_dates: int) -> None:
-    logger.info(
-        "labels %dd: %d labelled rows, %d without an exit bar (too recent or delisted), %d with a "
-        "long gap, %d dates of a single name",
-        horizon,
-        counts["labelled_rows"],
-        counts["too_recent_rows"],
-        counts["long_gap_rows"],
-        n_single_name_dates,
-    )
+    known = dates.to_numpy(dtype="datetime64[us]")
+    return np.append(known, np.datetime64("NaT", "us"))[codes]  # the code of no date is -1

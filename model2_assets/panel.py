@@ -30,27 +30,7 @@ class LevelCodes:
 
 
 def date_codes(index: pd.MultiIndex) -> LevelCodes:
-    """Return the dates of a panel index as codes into its distinct, sorted dates.
-
-    Parameters
-    ----------
-    index : MultiIndex of shape (n_rows,)
-        Levels ``(instrument, datetime)``, in any row order.
-
-    Returns
-    -------
-    LevelCodes
-        ``values`` is a DatetimeIndex of shape (n_dates,).
-
-    Examples
-    --------
-    >>> index = pd.MultiIndex.from_arrays(
-    ...     [["A", "B", "A"], pd.to_datetime(["2024-01-02", "2024-01-02", "2024-01-03"])],
-    ...     names=["instrument", "datetime"],
-    ... )
-    >>> date_codes(index).codes
-    array([0, 0, 1])
-    """
+    """Return the dates of a panel index, in any row order, as codes into its sorted dates."""
     return _level_codes(index, "datetime")
 
 
@@ -80,18 +60,7 @@ def is_canonical(index: pd.MultiIndex) -> bool:
 
 
 def to_canonical(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a panel frame sorted by datetime, then instrument.
-
-    Parameters
-    ----------
-    frame : DataFrame of shape (n_rows, n_columns)
-        Indexed by ``(instrument, datetime)``, in any row order.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        The same rows; the frame itself where it is in order already.
-    """
+    """Return a panel frame sorted by datetime, then instrument: itself where it is already."""
     index = frame.index
     assert isinstance(index, pd.MultiIndex)
     if is_canonical(index):
@@ -143,17 +112,10 @@ def in_universe(panel: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -> pd.DataFrame:
-    """Return a panel of closes in canonical order.
+    """Return a panel of closes that a user handed in, in canonical order.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_bars, n_columns)
-        What a user handed in.
-    error : type
-        Raised if it is not indexed by ``(instrument, datetime)``, repeats a row or has no
-        column ``close``.
-    what : str
-        What is made of it, to begin the message with.
+    `error` is raised if it is not indexed by ``(instrument, datetime)``, repeats a row or has no
+    column ``close``; `what` is made of the panel, and begins the message.
     """
     index = panel.index
     if not isinstance(index, pd.MultiIndex) or tuple(index.names) != INDEX_NAMES:

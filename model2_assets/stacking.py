@@ -149,11 +149,7 @@ def make_stacking_frame(
 
 def _union(indexes: list[pd.Index]) -> pd.MultiIndex:
     """Return the distinct rows of all tables, by instrument, then datetime."""
-    distinct: list[pd.Index] = []
-    for index in indexes:
-        if not any(index.equals(other) for other in distinct):
-            distinct.append(index)
-    union = reduce(lambda left, right: left.union(right, sort=False), distinct).sort_values()
+    union = reduce(lambda left, right: left.union(right, sort=False), indexes).sort_values()
     assert isinstance(union, pd.MultiIndex)
     return union.remove_unused_levels()
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import comb
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from model2_assets.config.partition import Partition
 from model2_assets.config.sections import (
@@ -21,6 +21,7 @@ from model2_assets.config.sections import (
     ScheduleConfig,
     Section,
     StorageConfig,
+    no_switch,
     refuse,
 )
 from model2_assets.errors import ConfigError
@@ -96,7 +97,7 @@ class LabelsConfig(Section):
     """How forward returns become labels."""
 
     horizons: Annotated[
-        tuple[Annotated[int, Field(ge=1, le=2520)], ...],
+        tuple[Annotated[int, BeforeValidator(no_switch), Field(ge=1, le=2520)], ...],
         NotEmpty,
         AfterValidator(_ascending_horizons),
     ] = (21, 63)
@@ -208,13 +209,12 @@ class CrossValidationConfig(Section):
 
     @model_validator(mode="after")
     def _fits_its_scheme(self) -> Self:
-        if self.scheme == "cpcv":
-            belongs = "belongs to scheme walk_forward; remove it or change the scheme"
-            refuse(self.window != "expanding", f"window {belongs}")
-            refuse(self.train_groups is not None, f"train_groups {belongs}")
-            return self
+        walks_forward = self.scheme == "walk_forward"
+        belongs = "belongs to scheme walk_forward; remove it or change the scheme"
+        refuse(self.window != "expanding" and not walks_forward, f"window {belongs}")
+        refuse(self.train_groups is not None and not walks_forward, f"train_groups {belongs}")
         refuse(
-            self.n_test_groups != 1,
+            self.n_test_groups != 1 and walks_forward,
             f"n_test_groups must be 1 in scheme walk_forward, which tests one group after the "
             f"other, got {self.n_test_groups}",
         )
@@ -223,7 +223,7 @@ class CrossValidationConfig(Section):
             "window rolling needs train_groups: how many groups long it is",
         )
         refuse(
-            self.train_groups is not None and self.train_groups >= self.n_groups,
+            (self.train_groups or 1) >= self.n_groups,
             f"train_groups ({self.train_groups}) must be below n_groups ({self.n_groups}), else "
             f"nothing is left to test",
         )

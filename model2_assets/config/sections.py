@@ -32,11 +32,8 @@ class Section(BaseModel):
     @classmethod
     def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
         """Refuse true and false where a number belongs: YAML reads ``on`` and ``yes`` as true."""
-        kind = cls.model_fields[str(info.field_name)].annotation
-        values = value if isinstance(value, list | tuple) else [value]
-        if kind in _NUMBERS and any(isinstance(one, bool) for one in values):
-            raise ValueError("a number belongs here")
-        return value
+        is_number = cls.model_fields[str(info.field_name)].annotation in _NUMBERS
+        return no_switch(value) if is_number else value
 
 
 _NUMBERS = (int, float, int | None, float | None)
@@ -48,6 +45,12 @@ def refuse(breach: object, sentence: str) -> None:
     """Raise the sentence where there is a breach, as validators do."""
     if breach:
         raise ValueError(sentence)
+
+
+def no_switch(value: object) -> object:
+    """Refuse true and false, which pydantic would take for 1 and 0."""
+    refuse(isinstance(value, bool), "a number belongs here")
+    return value
 
 
 def _safe_name(name: str) -> str:

@@ -13,7 +13,7 @@ from model2_assets.cli.gate import (
     write_report,
 )
 from model2_assets.config.partition import Partition
-from model2_assets.contracts import document_schema
+from model2_assets.contracts import load_schema
 from model2_assets.defs.retrain import RunResult
 from model2_assets.errors import ConfigError
 from model2_assets.storage import Address, Store
@@ -76,7 +76,7 @@ def test_warnings_do_not_fail_the_gate() -> None:
 def test_document_keeps_its_contract_and_holds_what_the_lines_say() -> None:
     document = json.loads(json.dumps(EVERYTHING.document()))
 
-    jsonschema.Draft202012Validator(document_schema("GateSummary")).validate(document)
+    jsonschema.Draft202012Validator(load_schema("GateSummary")).validate(document)
     assert document["lines"] == list(EVERYTHING.lines)
     assert document["counts"]["failed_checks"] == 1
     assert [run["name"] for run in document["runs"]] == [
@@ -93,7 +93,7 @@ def test_contract_notices_a_document_of_another_shape() -> None:
     document["runs"][0]["steps"][0]["status"] = "succeeded"
 
     with pytest.raises(jsonschema.ValidationError, match="succeeded"):
-        jsonschema.Draft202012Validator(document_schema("GateSummary")).validate(
+        jsonschema.Draft202012Validator(load_schema("GateSummary")).validate(
             json.loads(json.dumps(document))
         )
 

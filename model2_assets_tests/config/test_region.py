@@ -53,6 +53,7 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
         (region(labels={"horizons": []}), "regions.us.labels.horizons", "at least 1 item"),
         (region(labels={"horizons": [21, 21]}), "regions.us.labels.horizons", "give each once"),
         (region(labels={"horizons": [5, 0]}), "regions.us.labels.horizons.1", "greater than"),
+        (region(labels={"horizons": [5, True]}), "labels.horizons.1", "a number belongs here"),
         (region(labels={"horizons": 21}), "regions.us.labels.horizons", "valid list, got 21"),
         (region(labels={"winsorize": 0.5}), "regions.us.labels.winsorize", "less than 0.5"),
         (region(labels={"execution_lag_days": -1}), "labels.execution_lag_days", "got -1"),

@@ -8,7 +8,7 @@ import jsonschema
 import pandas as pd
 import pytest
 
-from model2_assets.contracts import document_schema
+from model2_assets.contracts import load_schema
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.gate_bench import GateBench, messages, problems, verdict
 from model2_assets_tests.sample_tables import OF_PARTITIONS, SHARED
@@ -48,7 +48,7 @@ def test_what_is_on_disk_is_checked_recorded_and_left_alone(gate: GateBench) -> 
         assert evaluations(gate, asset) == both, asset
     assert gate.files() == before
     document = gate.document()
-    jsonschema.Draft202012Validator(document_schema("GateSummary")).validate(document)
+    jsonschema.Draft202012Validator(load_schema("GateSummary")).validate(document)
     assert document["command"] == "check"
     assert [run["name"] for run in document["runs"]] == [
         "us shared assets",

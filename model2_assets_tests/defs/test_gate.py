@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from model2_assets.contracts import document_schema
+from model2_assets.contracts import load_schema
 from model2_assets_tests.defs.gate_bench import (
     HERE,
     QUICK_CONFIG,
@@ -33,7 +33,7 @@ def test_a_good_retrain_exits_with_zero_and_says_so(good: Good) -> None:
 
 def test_report_of_a_good_retrain_names_every_step_and_check(good: Good) -> None:
     document = good.document
-    jsonschema.Draft202012Validator(document_schema("GateSummary")).validate(document)
+    jsonschema.Draft202012Validator(load_schema("GateSummary")).validate(document)
     assert document["passed"]
     assert [run["name"] for run in document["runs"]] == [
         "us preparation",
