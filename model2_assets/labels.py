@@ -101,18 +101,17 @@ def build_labels_from_config(
     columns: dict[str, NDArray[Any]] = {}
     for horizon in settings.horizons:
         windows = _windows(bars, horizon=horizon, lag=settings.execution_lag_days)
-        labels = _labels(windows, settings)
+        label, end, n_single_name_dates = _labels(windows, settings)
         columns[f"forward_return_{horizon}d"] = windows.forward_return
-        columns[f"label_{horizon}d"] = labels.label
-        columns[f"label_end_{horizon}d"] = _dates_of_codes(labels.end, bars.dates)
-        counts |= {f"{name}_{horizon}d": count for name, count in windows.counts.items()}
-        counts[f"single_name_dates_{horizon}d"] = labels.n_single_name_dates
+        columns[f"label_{horizon}d"] = label
+        columns[f"label_end_{horizon}d"] = _dates_of_codes(end, bars.dates)
+        found = {**windows.counts, "single_name_dates": n_single_name_dates}
+        counts |= {f"{name}_{horizon}d": count for name, count in found.items()}
         logger.info(
             "labels %dd: %d labelled rows, %d without an exit bar (too recent or delisted), %d "
             "with a long gap, %d dates of a single name",
             horizon,
-            *windows.counts.values(),
-            labels.n_single_name_dates,
+            *found.values(),
         )
     result = pd.DataFrame(columns, index=bars.index[bars.in_universe], copy=False)
     result.attrs["counts"] = counts
@@ -250,37 +249,21 @@ def _no_labels(bars: _OwnBars, counts: Mapping[str, int], *, horizon: int, lag: 
     )
 
 
-@dataclass(frozen=True)
-class _Labels:
-    """Labels in bps and date codes of their ends (-1: none), both of shape (n_rows,)."""
-
-    label: FloatArray
-    end: IntArray
-    n_single_name_dates: int
-
-
-def _labels(windows: _Windows, settings: LabelsConfig) -> _Labels:
+def _labels(windows: _Windows, settings: LabelsConfig) -> tuple[FloatArray, IntArray, int]:
+    """Return labels in bps, date codes of their ends (-1: none), and dates of a single name."""
     rows = np.flatnonzero(windows.end >= 0)
     starts = np.flatnonzero(np.diff(windows.date[rows], prepend=-1))
     sizes = np.diff(starts, append=len(rows))
-    values, end = windows.forward_return[rows], windows.end[rows]
+    values, ends = windows.forward_return[rows], windows.end[rows]
     if settings.excess:
         values = values - np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
     if settings.winsorize > 0:
         values = _winsorize(values, starts, sizes, quantile=settings.winsorize)
     if settings.excess or settings.winsorize > 0:
-        end = np.repeat(np.maximum.reduceat(end, starts), sizes)
-    return _Labels(
-        label=_scatter(values, rows, len(windows.end), np.nan),
-        end=_scatter(end, rows, len(windows.end), -1),
-        n_single_name_dates=int(np.count_nonzero(sizes == 1)),
-    )
-
-
-def _scatter(values: NDArray[Any], rows: IntArray, n_rows: int, missing: float) -> NDArray[Any]:
-    spread = np.full(n_rows, missing, dtype=values.dtype)
-    spread[rows] = values
-    return spread
+        ends = np.repeat(np.maximum.reduceat(ends, starts), sizes)
+    label, end = np.full(len(windows.end), np.nan), np.full(len(windows.end), -1, dtype=np.int64)
+    label[rows], end[rows] = values, ends
+    return label, end, int(np.count_nonzero(sizes == 1))
 
 
 def _winsorize(

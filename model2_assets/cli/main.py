@@ -76,7 +76,10 @@ report_option = click.option(
 )
 
 
-@click.group(cls=_Command, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Command,
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+)
 @click.option(
     "--config",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -308,21 +311,18 @@ def validate_config(no_data: bool) -> None:
     "--train-share",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.6,
-    show_default=True,
     help="Wanted dates to train on, as a share of all dates.",
 )
 @click.option(
     "--paths",
     type=click.IntRange(1),
     default=5,
-    show_default=True,
     help="Wanted number of complete out-of-fold histories.",
 )
 @click.option(
     "--max-splits",
     type=click.IntRange(2),
     default=100,
-    show_default=True,
     help="Most splits: each is a fit of every model and horizon.",
 )
 def propose_splits(
@@ -360,7 +360,6 @@ def close_runs() -> None:
     "--keep-days",
     type=click.IntRange(1),
     default=90,
-    show_default=True,
     help="Days for which every run stays.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say how many would be deleted.")

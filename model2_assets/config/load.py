@@ -54,24 +54,9 @@ def load_config(path: str | Path | None = None) -> Model2Config:
 
 
 def parse_config(values: Mapping[str, Any], *, origin: str = "configuration") -> Model2Config:
-    """Validate a configuration given as a mapping.
+    """Validate what differs from the defaults, a mapping in the shape of the YAML file.
 
-    Parameters
-    ----------
-    values : mapping
-        What differs from the defaults, in the shape of the YAML file.
-    origin : str, default "configuration"
-        What to call it in messages.
-
-    Returns
-    -------
-    Model2Config
-        The validated configuration.
-
-    Raises
-    ------
-    ConfigError
-        If a key is unknown, missing or impossible.
+    As `load_config` does of a file; messages begin with `origin`.
     """
     shipped = resources.files("model2_assets").joinpath("default.yaml").read_text(encoding="utf-8")
     defaults: dict[str, Any] = yaml.safe_load(shipped)
