@@ -183,18 +183,15 @@ class JudgedCommand:
 
     @classmethod
     def begin(
-        cls, name: str, *, gate: bool, report_dir: str | None, fits: bool, **only: str | None
+        cls, name: str, *, gate: bool, report_dir: str | None, **only: str | None
     ) -> "JudgedCommand":
-        """Refuse what is wrong before any work is spent; `fits`: whether models are fitted.
-
-        `only` are the options that choose partitions.
-        """
-        started = datetime.now(UTC)
-        if fits:
+        """Refuse what is wrong before any work is spent; `only`: the chosen partitions."""
+        started, fits_models = datetime.now(UTC), name == "retrain"
+        if fits_models:
             require_address_space()
         config = read_config()
         chosen = chosen_partitions(config, **only)
-        if fits:
+        if fits_models:
             validate_imports(config)
         home, store = dagster_home(), default_store()
         report = gate_folder(report_dir, store) if gate or report_dir else None

@@ -109,7 +109,7 @@ def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
     from model2_assets.defs.region import job_names
     from model2_assets.defs.retrain import execute_plan, plan_region
 
-    command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, fits=True, **only)
+    command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, **only)
     plan = [run for name, chosen in command.chosen.items() for run in plan_region(name, chosen)]
     definitions = build_definitions(command.config, command.store)
     hold = configured_store(command.config, command.store).hold
@@ -145,7 +145,7 @@ def check(gate: bool, report_dir: str | None, **only: str | None) -> None:
     from model2_assets.defs.checks import check_stored
     from model2_assets.defs.region import Region
 
-    command = JudgedCommand.begin("check", gate=gate, report_dir=report_dir, fits=False, **only)
+    command = JudgedCommand.begin("check", gate=gate, report_dir=report_dir, **only)
     definitions = build_definitions(command.config, command.store)
     results: list[RunResult] = []
     with open_instance() as instance:
