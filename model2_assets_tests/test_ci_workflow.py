@@ -12,7 +12,7 @@ from dagster._cli import cli as dagster_cli
 
 from model2_assets.cli.main import main
 from model2_assets.config import parse_config
-from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
+from model2_assets.defs.assets import PREPARATION, asset_names
 from model2_assets.defs.region import Region
 from model2_assets.storage import Store
 
@@ -74,6 +74,10 @@ def test_plain_dagster_makes_every_asset_of_every_partition() -> None:
     }
 
     assert made == {
-        *((asset, None) for asset in (*PREPARATION, *summary_assets(region))),
-        *((asset, key) for asset in training_assets(region) for key in region.partition_keys),
+        *((asset, None) for asset in (*PREPARATION, *asset_names(region, "summary"))),
+        *(
+            (asset, key)
+            for asset in asset_names(region, "training")
+            for key in region.partition_keys
+        ),
     }

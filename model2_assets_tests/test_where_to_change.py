@@ -15,8 +15,7 @@ from model2_assets.checks.inputs import MarketDataChecks
 from model2_assets.checks.stored import SUBJECTS, StoredFiles, evaluate_stored
 from model2_assets.cli.show import WIDE, scores_table
 from model2_assets.config import Model2Config
-from model2_assets.defs import code_versions
-from model2_assets.defs.assets import PREPARATION, SUMMARY, TRAINING
+from model2_assets.defs.assets import ASSETS
 from model2_assets.defs.build import build_definitions
 from model2_assets.evaluation import metrics
 from model2_assets.reports import RegionResults, region_report
@@ -148,9 +147,8 @@ def test_a_trainer_is_an_import_path() -> None:
 
 def test_an_asset_is_said_in_each_place() -> None:
     assets = list(PRODUCTS)
-    assert sorted([*PREPARATION, *TRAINING, *SUMMARY]) == sorted(assets)
+    assert sorted(asset.name for asset in ASSETS) == sorted(assets)
     assert list(CATALOGUE) == assets
-    assert list(code_versions._SOURCES) == assets
     assert [*SUBJECTS] == [asset for asset in assets if PRODUCTS[asset].format != "html"]
     tables = {product.contract for product in PRODUCTS.values()} - {None}
     there = {path.name.partition(".")[0] for path in (ROOT / "contracts").iterdir()}

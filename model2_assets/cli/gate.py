@@ -19,7 +19,7 @@ from model2_assets.cli.context import (
     validate_imports,
 )
 from model2_assets.config import Model2Config, Partition
-from model2_assets.defs.assets import training_assets
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import RunResult, StepResult
 from model2_assets.errors import ConfigError, Model2Error, one_line
@@ -205,7 +205,7 @@ class JudgedCommand:
         """
         partitions: list[StoredPartition] = []
         for name in self.chosen if self.report else ():
-            assets = training_assets(Region(name, self.config, self.store))
+            assets = asset_names(Region(name, self.config, self.store), "training")
             every = self.config.partitions_of(name)
             partitions += look_at_partitions(self.store, name, every, assets=assets)
         seconds = (datetime.now(UTC) - self.started).total_seconds()

@@ -106,7 +106,7 @@ def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
     from model2_assets.cli.gate import JudgedCommand
     from model2_assets.cli.show import print_scores
     from model2_assets.defs.build import build_definitions, configured_store
-    from model2_assets.defs.region import job_names
+    from model2_assets.defs.region import job_name
     from model2_assets.defs.retrain import execute_plan, plan_region
 
     command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, **only)
@@ -117,7 +117,7 @@ def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
         end_dead_runs(instance)
         results = list(execute_plan(definitions, instance, plan, hold=hold))
     print_scores(
-        [run.region for run in results if run.success and run.job == job_names(run.region).summary]
+        [r.region for r in results if r.success and r.job == job_name(r.region, "summary")]
     )
     seconds = sum(run.seconds for run in results)
     good = sum(run.success for run in results)

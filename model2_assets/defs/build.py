@@ -6,17 +6,12 @@ import dagster as dg
 
 from model2_assets.config import Model2Config
 from model2_assets.defs.alerts import lost_runs_sensor, open_channels
-from model2_assets.defs.assets import (
-    PREPARATION,
-    region_assets,
-    summary_assets,
-    training_assets,
-)
+from model2_assets.defs.assets import asset_names, region_assets
 from model2_assets.defs.checks import region_checks
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.maintenance import dead_runs_sensor
 from model2_assets.defs.nightly import data_watch, has_input_files, nightly_schedule, stages_sensor
-from model2_assets.defs.region import IO_MANAGER_KEY, Region, accepted_previews, job_names
+from model2_assets.defs.region import IO_MANAGER_KEY, Region, Stage, accepted_previews, job_name
 from model2_assets.defs.steps import console_logger, lock_key, region_lock
 from model2_assets.storage import Store
 
@@ -59,17 +54,18 @@ def region_jobs(region: Region) -> list[Any]:
 
     A run of a partition would execute unpartitioned assets again, so they have their own.
     """
-    names, of_region = job_names(region.name), f"of region {region.name}"
-    jobs = (
-        (names.preparation, PREPARATION, f"Market data, labels, features and splits {of_region}."),
-        (names.training, training_assets(region), f"One model and horizon {of_region}."),
-        (names.summary, summary_assets(region), f"The comparison of all models {of_region}."),
-    )
+    made: dict[Stage, str] = {
+        "preparation": "Market data, labels, features and splits",
+        "training": "One model and horizon",
+        "summary": "The comparison of all models",
+    }
     return [
         dg.define_asset_job(
-            name, selection=[region.key(asset) for asset in assets], description=description
+            job_name(region.name, stage),
+            selection=[region.key(asset) for asset in asset_names(region, stage)],
+            description=f"{what} of region {region.name}.",
         )
-        for name, assets, description in jobs
+        for stage, what in made.items()
     ]
 
 

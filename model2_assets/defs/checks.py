@@ -8,11 +8,11 @@ import dagster as dg
 from model2_assets.checks.catalogue import REPRODUCED, STORED
 from model2_assets.config.partition import Partition
 from model2_assets.defs.alerts import alert_hooks
-from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
+from model2_assets.defs.assets import PREPARATION, asset_names
 from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.recorded import PARTITION_TAG, EventLog
-from model2_assets.defs.region import HORIZON, MODEL, Region
+from model2_assets.defs.region import Region, dimension_tags
 from model2_assets.defs.retrain import PlannedRun, RunResult, execute
 from model2_assets.defs.steps import core_call
 
@@ -39,12 +39,17 @@ def with_hooks(
 
 def stored_assets(region: Region, *, partitioned: bool) -> tuple[str, ...]:
     """Return the names of a region's assets with horizon × model partitions, or of the others."""
-    return training_assets(region) if partitioned else (*PREPARATION, *summary_assets(region))
+    if partitioned:
+        return asset_names(region, "training")
+    return (*PREPARATION, *asset_names(region, "summary"))
 
 
 def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:
     """Return the keys of the checks that `region_checks` evaluates, with or without partitions."""
-    keys = {region.stored_check(asset) for asset in stored_assets(region, partitioned=partitioned)}
+    keys = {
+        dg.AssetCheckKey(region.key(asset), STORED.name)
+        for asset in stored_assets(region, partitioned=partitioned)
+    }
     if partitioned:
         keys.add(dg.AssetCheckKey(region.key("oof_predictions"), REPRODUCED.name))
     return frozenset(keys)
@@ -140,16 +145,6 @@ def check_stored(
             asset_check_selection=check_keys(region, partitioned=partition is not None),
         )
         planned = PlannedRun(region.name, chosen.name, partition, title)
-        yield execute(chosen, instance, planned, tags=_partition_tags(partition))
-
-
-def _partition_tags(key: str | None) -> dict[str, str]:
-    """Return the tags by which a run knows its partition.
-
-    A job of nothing but checks has no partitions of its own, and refuses a partition key.
-    """
-    if key is None:
-        return {}
-    horizon, model = Partition.parse(key)
-    dimensions = {f"{PARTITION_TAG}/{HORIZON}": horizon, f"{PARTITION_TAG}/{MODEL}": model}
-    return {PARTITION_TAG: key, **dimensions}
+        # A job of nothing but checks has no partitions of its own, and refuses a partition key.
+        tags = {PARTITION_TAG: partition, **dimension_tags(partition)} if partition else {}
+        yield execute(chosen, instance, planned, tags=tags)

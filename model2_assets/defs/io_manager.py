@@ -1,13 +1,16 @@
 """Dagster's inputs and outputs, through the store."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.config.partition import Partition
-from model2_assets.defs.recorded import MANIFEST_SHA256, EventLog
-from model2_assets.defs.steps import TransferCosts, core_call
+from model2_assets.defs.metadata import readable
+from model2_assets.defs.recorded import MANIFEST_SHA256, EventLog, address_of
+from model2_assets.defs.steps import core_call
 from model2_assets.storage import Address, Store
+
+if TYPE_CHECKING:
+    from model2_assets.training.resources import ResourceUsage
 
 
 class SingleUse:
@@ -36,18 +39,24 @@ class StoreIOManager(dg.IOManager):
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._costs = TransferCosts()
+        self._loads: dict[tuple[str, str], tuple[float, int]] = {}
+        """Seconds and peak memory of loading, by run and step, until its output asks for it."""
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Publish a result atomically; note its path, the costs and, of models, their MB."""
+        from model2_assets.training.resources import measure_resources
+
         key = context.asset_partition_key if context.has_asset_partitions else None
         address = address_of(context.asset_key, key)
-        with core_call(context), self._costs.writing(context):
+        with core_call(context), measure_resources() as usage:
             path = self._store.write(address, obj.take() if isinstance(obj, SingleUse) else obj)
-        metadata: dict[str, Any] = {
-            "path": dg.MetadataValue.path(str(path)),
-            **self._costs.of(context),
+        seconds, peak = self._loads.pop((context.run_id, context.step_key), (0.0, 0))
+        costs = {
+            "load_seconds": seconds,
+            "write_seconds": usage.seconds,
+            "io_peak_rss_mb": max(peak, usage.peak_rss_bytes) / 1e6,
         }
+        metadata = {"path": dg.MetadataValue.path(str(path)), **readable(costs)}
         if address.product.format == "fold_models":
             models = self._store.open_models(address)
             metadata["models_mb"] = models.manifest.total_bytes / 1e6
@@ -56,8 +65,21 @@ class StoreIOManager(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Read a result, or a dict of partition key to result."""
-        with core_call(context), self._costs.loading(context):
-            return self._load(context)
+        from model2_assets.training.resources import measure_resources
+
+        with core_call(context), measure_resources() as usage:
+            value = self._load(context)
+        self._note(context, usage)
+        return value
+
+    def _note(self, context: dg.InputContext, usage: "ResourceUsage") -> None:
+        try:
+            step = context.step_context
+        except dg.DagsterInvariantViolationError:  # loaded outside of a run
+            return
+        key = (step.run_id, step.step.key)
+        seconds, peak = self._loads.get(key, (0.0, 0))
+        self._loads[key] = (seconds + usage.seconds, max(peak, usage.peak_rss_bytes))
 
     def _load(self, context: dg.InputContext) -> Any:
         store = _attested(self._store, context)
@@ -88,12 +110,3 @@ def _load(store: Store, address: Address, context: dg.InputContext) -> Any:
     if difference is not None and context.log is not None:
         context.log.warning(difference)
     return value
-
-
-def address_of(asset: dg.AssetKey, partition_key: str | None = None) -> Address:
-    """Return where an asset's result is, from its key and partition."""
-    region, name = asset.path
-    if partition_key is None:
-        return Address(region, name)
-    horizon, model = Partition.parse(partition_key)
-    return Address(region, name, horizon, model)

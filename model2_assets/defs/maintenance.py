@@ -12,13 +12,13 @@ import dagster as dg
 PROCESS_TAG = "model2/process"
 """Tag of the runs of a command: the process that executes them."""
 
-OPEN = (
-    dg.DagsterRunStatus.NOT_STARTED,
+IN_PROGRESS = (
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.STARTING,
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 )
+OPEN = (dg.DagsterRunStatus.NOT_STARTED, *IN_PROGRESS)
 """A run that has not ended."""
 
 ENDED = (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from model2_assets.checks import CheckOutcome
+    from model2_assets.checks.summary import RunHistory
     from model2_assets.evaluation import OOFCorrelation
     from model2_assets.reports.canvas import Draw
 
@@ -134,18 +135,12 @@ def _kind(values: "pd.Series") -> str:
 
 
 def leaderboard_metadata(
-    board: "pd.DataFrame",
-    *,
-    changes: "pd.DataFrame",
-    correlation: "OOFCorrelation",
-    problems: Mapping[str, str],
-    costs: "pd.DataFrame",
+    board: "pd.DataFrame", history: "RunHistory", correlation: "OOFCorrelation"
 ) -> dict[str, Any]:
-    """Return the metadata of a leaderboard, of its changes, correlations, problems and costs.
+    """Return the metadata of a leaderboard, of its changes, problems, costs and correlations.
 
-    `problems` says by partition key what is wrong with missing and outdated ones. Scalars are
-    numbers, one per model and horizon among them, so that the UI plots their history from one
-    materialization to the next.
+    Scalars are numbers, one per model and horizon among them, so that the UI plots their history
+    from one materialization to the next.
     """
     import pandas as pd
 
@@ -157,12 +152,12 @@ def leaderboard_metadata(
         "leaderboard_making": table(tables["making"]),
         "leaderboard_details": table(tables["details"]),
         "rank_ic_heatmap": _rank_ic_heatmap(board),
-        "rank_ic_changes": table(readable_changes(changes)),
-        "outdated_partitions": len(problems),
-        **_costs(costs),
+        "rank_ic_changes": table(readable_changes(history.changes)),
+        "outdated_partitions": len(history.problems),
+        **_costs(history.costs),
     }
-    if problems:
-        rows = [(*Partition.parse(key), problem) for key, problem in problems.items()]
+    if history.problems:
+        rows = [(*Partition.parse(key), problem) for key, problem in history.problems.items()]
         shown["partitions_to_renew"] = table(
             pd.DataFrame(rows, columns=["horizon", "model", "what is wrong"])
         )
@@ -194,10 +189,15 @@ def _numbers(board: "pd.DataFrame") -> dict[str, float]:
 
 
 def _correlation(correlation: "OOFCorrelation") -> dict[str, Any]:
+    from model2_assets.reports.data_charts import draw_heatmap
+
     matrix = correlation.matrix
+    title = "Rank correlation of out-of-fold columns, mean over dates"
     return {
         "oof_rank_correlation": table(matrix.round(3).rename_axis("partition").reset_index()),
-        "oof_rank_correlation_heatmap": _correlation_heatmap(matrix),
+        "oof_rank_correlation_heatmap": _picture_of_cells(
+            partial(draw_heatmap, limit=1.0, title=title), matrix
+        ),
         "oof_rank_correlation_rows": correlation.n_rows,
         "oof_rank_correlation_mean": correlation.mean_between,
     }
@@ -209,13 +209,6 @@ def _rank_ic_heatmap(board: "pd.DataFrame") -> Any:
 
     rank_ic, t_statistic = (by_model_and_horizon(board, name) for name in ("rank_ic", "rank_ic_t"))
     return _picture_of_cells(draw_rank_ic_heatmap, rank_ic, t_statistic)
-
-
-def _correlation_heatmap(matrix: "pd.DataFrame") -> Any:
-    from model2_assets.reports.data_charts import draw_heatmap
-
-    title = "Rank correlation of out-of-fold columns, mean over dates"
-    return _picture_of_cells(partial(draw_heatmap, limit=1.0, title=title), matrix)
 
 
 def _picture_of_cells(draw: "Draw", *matrices: "pd.DataFrame") -> Any:

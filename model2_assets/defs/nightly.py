@@ -6,18 +6,17 @@ the stage before have ended. What was made by hand carries no tag, so nothing fo
 """
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
 from model2_assets.config.sections import ScheduleConfig
-from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.maintenance import ENDED, OPEN
 from model2_assets.defs.recorded import PARTITION_TAG, Target, outdated
-from model2_assets.defs.region import Region, job_names
+from model2_assets.defs.region import STAGES, Region, job_name
 from model2_assets.errors import ConfigError, MarketDataError
 
 NIGHTLY, NIGHT, STAGE = "model2/nightly", "model2/night", "model2/stage"
@@ -27,7 +26,7 @@ A run that is re-executed keeps them, and so belongs to the night.
 """
 
 FIRST = "market_data"
-_ORDER = (FIRST, "preparation", "training", "summary")
+_ORDER = (FIRST, *STAGES)
 
 
 def begin(
@@ -39,9 +38,9 @@ def begin(
         return dg.SkipReason(f"waits for the night under way: {under_way}")
     night = moment.astimezone(UTC).isoformat(timespec="seconds")
     return dg.RunRequest(
-        job_name=job_names(region.name).preparation,
+        job_name=job_name(region.name, "preparation"),
         asset_selection=[region.key(FIRST)],
-        tags={NIGHTLY: region.name, NIGHT: night, STAGE: FIRST},
+        tags=_tags(region, night, FIRST),
     )
 
 
@@ -52,7 +51,7 @@ def nightly_schedule(region: Region) -> dg.ScheduleDefinition:
 
     @dg.schedule(
         name=f"{region.name}_nightly",
-        job_name=job_names(region.name).preparation,
+        job_name=job_name(region.name, "preparation"),
         cron_schedule=settings.cron,
         execution_timezone=settings.timezone,
         description=(
@@ -94,7 +93,7 @@ def data_watch(region: Region) -> dg.SensorDefinition:
 
     @dg.sensor(
         name=f"{region.name}_market_data_changed",
-        job_name=job_names(region.name).preparation,
+        job_name=job_name(region.name, "preparation"),
         minimum_interval_seconds=region.config.schedule.look_every_seconds,
         description=(
             f"Begins a retrain of region {region.name} once its market data files have changed "
@@ -160,25 +159,6 @@ def stages_sensor(region: Region, jobs: Sequence[Any]) -> dg.SensorDefinition:
     return nightly_stages
 
 
-@dataclass(frozen=True)
-class Stage:
-    """What is made once all before it is current: a run for each partition, or one for all."""
-
-    name: str
-    job: str
-    assets: tuple[dg.AssetKey, ...]
-    partitions: tuple[str | None, ...] = (None,)
-
-
-def _stages(region: Region) -> Iterator[Stage]:
-    jobs, key = job_names(region.name), region.key
-    shared = (asset for asset in PREPARATION if asset != FIRST)
-    yield Stage("preparation", jobs.preparation, tuple(map(key, shared)))
-    trained = tuple(map(key, training_assets(region)))
-    yield Stage("training", jobs.training, trained, region.partition_keys)
-    yield Stage("summary", jobs.summary, tuple(map(key, summary_assets(region))))
-
-
 def _next_stage(
     instance: dg.DagsterInstance, region: Region, ended: str
 ) -> tuple[list[dg.RunRequest], str]:
@@ -197,32 +177,35 @@ def _next_stage(
     any_code_of = {run.run_id for run in runs}
     results = region.results(instance)
     skipped: list[str] = []
-    for stage in _stages(region):
-        tried = _tried(runs, stage.name)
-        requests, held_back = [], []
-        for partition in stage.partitions:
-            due = outdated(results, stage.assets, partition, any_code_of)
-            assets = [asset for asset in due if (asset, partition) not in tried]
-            if assets:
-                request = dg.RunRequest(
-                    # A look that a killed daemon resumes requests nothing twice.
-                    run_key=f"{ended}:{stage.name}:{partition}",
-                    job_name=stage.job,
-                    asset_selection=assets,
-                    partition_key=partition,
-                    tags={NIGHTLY: region.name, NIGHT: night, STAGE: stage.name},
-                )
-                requests.append(request)
-            elif due:
-                problem = next(iter(due.values()))
-                held_back.append(f"{partition}: {problem}" if partition else problem)
+    for stage in STAGES:
+        assets = [region.key(name) for name in asset_names(region, stage) if name != FIRST]
+        partitions = region.partition_keys if stage == "training" else (None,)
+        tried = _tried(runs, stage)
+        due = {each: outdated(results, assets, each, any_code_of) for each in partitions}
+        requests = [
+            dg.RunRequest(
+                # A look that a killed daemon resumes requests nothing twice.
+                run_key=f"{ended}:{stage}:{partition}",
+                job_name=job_name(region.name, stage),
+                asset_selection=untried,
+                partition_key=partition,
+                tags=_tags(region, night, stage),
+            )
+            for partition, problems in due.items()
+            if (untried := [asset for asset in problems if (asset, partition) not in tried])
+        ]
         if requests:
-            return requests, f"{said}: {stage.name} requested"
+            return requests, f"{said}: {stage} requested"
+        held_back = [_of(each, next(iter(why.values()))) for each, why in due.items() if why]
         if held_back:
-            why = "; ".join(held_back)
-            return [], f"{said}: what follows {stage.name} is held back: {why}"
-        skipped += _untried(stage, tried)
-    return [], f"{said} is over; current and skipped: {'; '.join(skipped) or 'nothing'}"
+            return [], f"{said}: what follows {stage} is held back: {'; '.join(held_back)}"
+        skipped += (_skipped(assets, partition, tried) for partition in partitions)
+    listed = "; ".join(filter(None, skipped))
+    return [], f"{said} is over; current and skipped: {listed or 'nothing'}"
+
+
+def _tags(region: Region, night: str, stage: str) -> dict[str, str]:
+    return {NIGHTLY: region.name, NIGHT: night, STAGE: stage}
 
 
 def _tried(runs: Sequence[dg.DagsterRun], stage: str) -> set[Target]:
@@ -240,14 +223,16 @@ def _tried(runs: Sequence[dg.DagsterRun], stage: str) -> set[Target]:
     return tried
 
 
-def _untried(stage: Stage, tried: set[Target]) -> Iterator[str]:
-    for partition in stage.partitions:
-        names = [asset.path[-1] for asset in stage.assets if (asset, partition) not in tried]
-        if names and partition is None:
-            yield ", ".join(names)
-        elif names:
-            all_of_it = len(names) == len(stage.assets)
-            yield f"{partition}" if all_of_it else f"{partition}: {', '.join(names)}"
+def _skipped(assets: Sequence[dg.AssetKey], partition: str | None, tried: set[Target]) -> str:
+    """Say what is current of a partition, or of a stage without: what was not tried."""
+    names = [asset.path[-1] for asset in assets if (asset, partition) not in tried]
+    if partition is not None and len(names) == len(assets):
+        return partition
+    return _of(partition, ", ".join(names)) if names else ""
+
+
+def _of(partition: str | None, what: str) -> str:
+    return f"{partition}: {what}" if partition else what
 
 
 def _open_run(instance: dg.DagsterInstance, region: Region) -> str | None:

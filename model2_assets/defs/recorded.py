@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.storage import Address, Store
+from model2_assets.storage import Address
 from model2_assets.storage.record import Attestation
 
 if TYPE_CHECKING:
@@ -25,18 +24,72 @@ INPUT_POINTER = "dagster/input_event_pointer"
 MANIFEST_SHA256 = "manifest_sha256"
 """Metadata of models: hash of the manifest, which names every model file with its hash."""
 
-SEARCHED = 1000
-"""Materializations of a partition that are searched for that of an old version."""
-
 Target = tuple[dg.AssetKey, str | None]
 """An asset and its partition; None where it has none."""
+
+
+def address_of(asset: dg.AssetKey, partition: str | None = None) -> Address:
+    """Return where the result of an asset and partition is."""
+    return Address(*asset.path, *(Partition.parse(partition) if partition else ()))
+
+
+def target_of(address: Address) -> Target:
+    """Return the asset and partition whose result is at an address."""
+    key = dg.AssetKey([address.region, address.asset])
+    if address.horizon is None or address.model is None:
+        return key, None
+    return key, Partition(address.horizon, address.model).key
+
+
+@dataclass(frozen=True)
+class EventLog:
+    """Looks up materializations of a result, whichever run or rollback reported them.
+
+    What other instances materialized is not known to it.
+    """
+
+    instance: dg.DagsterInstance
+
+    def __call__(self, address: Address) -> Attestation | None:
+        """Return what was recorded of a result last; None where it never was."""
+        found = self.materializations(*target_of(address))
+        return attestation_of(found[0]) if found else None
+
+    def materializations(
+        self,
+        asset: dg.AssetKey,
+        partition: str | None = None,
+        *,
+        limit: int = 1,
+        before: int | None = None,
+    ) -> Sequence[dg.EventLogRecord]:
+        """Return the latest materializations, of those before a place in the log; newest first."""
+        partitions = None if partition is None else [partition]
+        wanted = dg.AssetRecordsFilter(asset, asset_partitions=partitions, before_storage_id=before)
+        return self.instance.fetch_materializations(wanted, limit=limit).records
+
+
+def tags_of(record: dg.EventLogRecord | None) -> Mapping[str, str]:
+    """Return the tags of a materialization; none of one that is not there."""
+    made = record.asset_materialization if record is not None else None
+    return (made.tags or {}) if made is not None else {}
+
+
+def attestation_of(record: dg.EventLogRecord) -> Attestation:
+    """Return what a materialization says of the result."""
+    made = record.asset_materialization
+    manifest = made.metadata.get(MANIFEST_SHA256) if made is not None else None
+    return Attestation(
+        data_version=tags_of(record).get(DATA_VERSION, ""),
+        manifest_sha256=str(manifest.value) if manifest is not None else "",
+    )
 
 
 @dataclass(frozen=True)
 class Results:
     """The latest materialization of every asset and partition of a region, looked up once."""
 
-    instance: dg.DagsterInstance
+    log: EventLog
     specs: Mapping[dg.AssetKey, dg.AssetSpec]
     partition_keys: Sequence[str]
     _found: dict[Target, dg.EventLogRecord | None] = field(default_factory=dict, repr=False)
@@ -44,7 +97,7 @@ class Results:
     def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
         """Return the latest materialization; None where there is none."""
         if (asset, partition) not in self._found:
-            records = _materializations(self.instance, asset, partition)
+            records = self.log.materializations(asset, partition)
             self._found[asset, partition] = next(iter(records), None)
         return self._found[asset, partition]
 
@@ -56,7 +109,7 @@ class Results:
         made = self.latest(asset, partition)
         if made is None:
             return f"{name} is missing"
-        same_code = _tags(made).get(CODE_VERSION) == spec.code_version
+        same_code = tags_of(made).get(CODE_VERSION) == spec.code_version
         if not same_code and made.run_id not in any_code_of:
             return f"{name} was made by other code or settings"
         for source in self._inputs_of(asset):
@@ -80,11 +133,10 @@ class Results:
     def _is_made_from_current(
         self, made: dg.EventLogRecord, source: dg.AssetKey, partition: str | None
     ) -> bool:
-        name, tags = source.to_user_string(), _tags(made)
+        name, tags = source.to_user_string(), tags_of(made)
         if not self.is_partitioned(source):
-            current = self.latest(source)
             version = tags.get(f"{INPUT_DATA_VERSION}/{name}")
-            return current is not None and _tags(current).get(DATA_VERSION) == version
+            return version == tags_of(self.latest(source)).get(DATA_VERSION, "")
         # Of partitions, Dagster records a digest of versions, and how far it had read.
         read_up_to = tags.get(f"{INPUT_POINTER}/{name}", "")
         keys = self.partition_keys if partition is None else (partition,)
@@ -96,23 +148,9 @@ class Results:
         current = self.latest(source, partition)
         if current is None or current.storage_id <= read_up_to:
             return True
-        before = _materializations(self.instance, source, partition, before=read_up_to + 1)
-        version = _tags(current).get(DATA_VERSION)
-        return [_tags(record).get(DATA_VERSION) for record in before] == [version]
-
-
-def _materializations(
-    instance: dg.DagsterInstance,
-    asset: dg.AssetKey,
-    partition: str | None,
-    *,
-    limit: int = 1,
-    before: int | None = None,
-) -> Sequence[dg.EventLogRecord]:
-    """Return materializations, the latest first."""
-    partitions = None if partition is None else [partition]
-    wanted = dg.AssetRecordsFilter(asset, asset_partitions=partitions, before_storage_id=before)
-    return instance.fetch_materializations(wanted, limit=limit).records
+        before = self.log.materializations(source, partition, before=read_up_to + 1)
+        version = tags_of(current).get(DATA_VERSION)
+        return [tags_of(record).get(DATA_VERSION) for record in before] == [version]
 
 
 def outdated(
@@ -174,11 +212,6 @@ def recorded_costs(results: Results) -> "pd.DataFrame":
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(COLUMNS[2:], "float64"))
 
 
-def _tags(record: dg.EventLogRecord) -> Mapping[str, str]:
-    made = record.asset_materialization
-    return (made.tags or {}) if made is not None else {}
-
-
 def _numbers(record: dg.EventLogRecord | None) -> dict[str, float]:
     made = record.asset_materialization if record is not None else None
     numeric = (dg.FloatMetadataValue, dg.IntMetadataValue)
@@ -187,61 +220,3 @@ def _numbers(record: dg.EventLogRecord | None) -> dict[str, float]:
         for name, entry in (made.metadata.items() if made is not None else ())
         if isinstance(entry, numeric) and entry.value is not None
     }
-
-
-@dataclass(frozen=True)
-class EventLog:
-    """Looks up materializations of a result, whichever run or rollback reported them.
-
-    What other instances materialized is not known to it.
-    """
-
-    instance: dg.DagsterInstance
-
-    def __call__(self, address: Address) -> Attestation | None:
-        """Return what was recorded of a result last; None where it never was."""
-        found = self.materializations(address, limit=1)
-        return attestation_of(found[0]) if found else None
-
-    def materializations(self, address: Address, *, limit: int) -> list[dg.AssetMaterialization]:
-        """Return the materializations of a result, the latest first."""
-        records = self._records(address, limit)
-        return [made for record in records if (made := record.asset_materialization) is not None]
-
-    def made_at(self, store: Store, address: Address, version: str) -> datetime | None:
-        """Return when this very version of stored models was made, or a rollback brought it back.
-
-        Where the instance does not know it, the time of its manifest; None where the file
-        system keeps none.
-        """
-        for record in self._records(address, limit=20):
-            if _tags(record).get(DATA_VERSION) == version:
-                return datetime.fromtimestamp(record.timestamp, tz=UTC)
-        return _time_of_manifest(store, address)
-
-    def _records(self, address: Address, limit: int) -> Sequence[dg.EventLogRecord]:
-        partition = None
-        if address.horizon is not None and address.model is not None:
-            partition = Partition(address.horizon, address.model).key
-        key = dg.AssetKey([address.region, address.asset])
-        return _materializations(self.instance, key, partition, limit=limit)
-
-
-def attestation_of(made: dg.AssetMaterialization) -> Attestation:
-    """Return what a materialization says of the result."""
-    manifest = made.metadata.get(MANIFEST_SHA256)
-    return Attestation(
-        data_version=(made.tags or {}).get(DATA_VERSION, ""),
-        manifest_sha256=str(manifest.value) if manifest is not None else "",
-    )
-
-
-def _time_of_manifest(store: Store, address: Address) -> datetime | None:
-    from model2_assets.storage.models import MANIFEST_NAME
-
-    path = store.path(address) / MANIFEST_NAME
-    try:
-        moment: datetime = path.fs.modified(path.path)
-    except (NotImplementedError, OSError):
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

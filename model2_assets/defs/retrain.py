@@ -13,7 +13,7 @@ import dagster as dg
 
 from model2_assets.config.partition import Partition
 from model2_assets.defs.maintenance import PROCESS_TAG, close_dead_runs, this_process
-from model2_assets.defs.region import job_names
+from model2_assets.defs.region import job_name
 from model2_assets.defs.steps import failure_reason
 from model2_assets.errors import one_line
 
@@ -125,9 +125,12 @@ def _of_partition(partition: str | None) -> str:
 
 def plan_region(region: str, partitions: Iterable[Partition]) -> list[PlannedRun]:
     """Return the runs that retrain a region, in order: preparation, each partition, summary."""
-    names = job_names(region)
-    training = [PlannedRun(region, names.training, partition.key) for partition in partitions]
-    return [PlannedRun(region, names.preparation), *training, PlannedRun(region, names.summary)]
+    training = job_name(region, "training")
+    return [
+        PlannedRun(region, job_name(region, "preparation")),
+        *(PlannedRun(region, training, partition.key) for partition in partitions),
+        PlannedRun(region, job_name(region, "summary")),
+    ]
 
 
 def execute_plan(
@@ -157,7 +160,7 @@ def execute_plan(
                 job = definitions.resolve_job_def(planned.job)
                 finished = execute(job, instance, planned, partition_key=planned.partition)
                 yield finished
-                prepared = finished.success or planned.job != job_names(region).preparation
+                prepared = finished.success or planned.job != job_name(region, "preparation")
 
 
 def execute(

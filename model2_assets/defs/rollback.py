@@ -1,29 +1,27 @@
 """What Dagster is told of a rollback, so that its UI shows what is on disk."""
 
+from dataclasses import replace
 from typing import Any
 
 import dagster as dg
 
+from model2_assets.defs.maintenance import IN_PROGRESS
 from model2_assets.defs.recorded import (
     DATA_VERSION,
     MANIFEST_SHA256,
-    PARTITION_TAG,
-    SEARCHED,
     EventLog,
     attestation_of,
+    tags_of,
+    target_of,
 )
-from model2_assets.defs.region import HORIZON, MODEL
+from model2_assets.defs.region import dimension_tags
 from model2_assets.errors import StoreError
 from model2_assets.storage import PRODUCTS, Store
 from model2_assets.storage.record import Record
 from model2_assets.storage.rollback import Rollback, kept_models
 
-_UNFINISHED = (
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-)
+_SEARCHED = 1000
+"""Materializations of a partition that are searched for that of an old version."""
 
 _MADE_BY_AND_FROM = ("dagster/code_version", "dagster/input_", DATA_VERSION)
 """What the names of tags begin with that say what a result was made by and from."""
@@ -31,7 +29,7 @@ _MADE_BY_AND_FROM = ("dagster/code_version", "dagster/input_", DATA_VERSION)
 
 def refuse_while_running(instance: dg.DagsterInstance) -> None:
     """Refuse to roll back while a run may be writing the same results."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(_UNFINISHED)), limit=1)
+    runs = instance.get_runs(filters=dg.RunsFilter(statuses=list(IN_PROGRESS)), limit=1)
     for run in runs:
         raise StoreError(
             f"run {run.run_id[:8]} ({run.job_name}) is {run.status.value.lower()}; roll back when "
@@ -53,8 +51,8 @@ def refuse_unrecorded_pickles(
     for address, models in kept_models(store, rollback):
         if not may_read_pickles(models):
             continue
-        made = EventLog(instance).materializations(address, limit=SEARCHED)
-        recorded = {attestation_of(event).manifest_sha256 for event in made} - {""}
+        made = EventLog(instance).materializations(*target_of(address), limit=_SEARCHED)
+        recorded = {attestation_of(record).manifest_sha256 for record in made} - {""}
         if recorded and models.sha256 not in recorded:
             version = rollback.versions[address.asset]
             raise StoreError(
@@ -70,10 +68,9 @@ def inputs_that_moved_on(
     """Return the shared inputs that have been materialized anew since a version was made."""
     moved = []
     for asset, version in rollback.made_from.items():
-        event = instance.get_latest_materialization_event(dg.AssetKey([region, asset]))
-        made = event.asset_materialization if event is not None else None
-        if made is not None and (made.tags or {}).get(DATA_VERSION) not in (None, version):
-            moved.append(asset)
+        for record in EventLog(instance).materializations(dg.AssetKey([region, asset])):
+            if tags_of(record).get(DATA_VERSION, version) != version:
+                moved.append(asset)
     return moved
 
 
@@ -96,13 +93,12 @@ def record_rollback(
     version : Record
         What of it is current now.
     """
-    predictions = rollback.predictions
-    assert predictions.horizon is not None
-    assert predictions.model is not None
-    key = dg.AssetKey([predictions.region, asset])
-    partition = dg.MultiPartitionKey({HORIZON: predictions.horizon, MODEL: predictions.model})
-    made = _materialization_of(instance, key, str(partition), version.data_version)
-    tags = dict(made.tags or {}) if made is not None else {}
+    key, partition = target_of(replace(rollback.predictions, asset=asset))
+    assert partition is not None
+    records = EventLog(instance).materializations(key, partition, limit=_SEARCHED)
+    same = (each for each in records if tags_of(each).get(DATA_VERSION) == version.data_version)
+    record = next(same, None)
+    tags, made = tags_of(record), record.asset_materialization if record is not None else None
     metadata: dict[str, Any] = dict(made.metadata) if made is not None else {}
     if PRODUCTS[asset].format == "fold_models":
         metadata[MANIFEST_SHA256] = version.sha256
@@ -120,20 +116,7 @@ def record_rollback(
                 **{name: tags[name] for name in tags if name.startswith(_MADE_BY_AND_FROM)},
                 DATA_VERSION: version.data_version,
                 # A run would add these, by which the UI finds a cell of its grid.
-                f"{PARTITION_TAG}/{HORIZON}": predictions.horizon,
-                f"{PARTITION_TAG}/{MODEL}": predictions.model,
+                **dimension_tags(partition),
             },
         )
     )
-
-
-def _materialization_of(
-    instance: dg.DagsterInstance, key: dg.AssetKey, partition: str, data_version: str
-) -> dg.AssetMaterialization | None:
-    """Return the last materialization that made a version, from the event log."""
-    wanted = dg.AssetRecordsFilter(key, asset_partitions=[partition])
-    for record in instance.fetch_materializations(wanted, limit=SEARCHED).records:
-        made = record.asset_materialization
-        if made is not None and (made.tags or {}).get(DATA_VERSION) == data_version:
-            return made
-    return None

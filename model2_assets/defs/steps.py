@@ -1,16 +1,13 @@
-"""How a step calls the core: its log lines, its errors, what it costs, and its region's lock."""
+"""How a step calls the core: its log lines, its errors, and its region's lock."""
 
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from functools import wraps
 from typing import Any
 
 import dagster as dg
 
 from model2_assets.config.sections import LoggingConfig
-from model2_assets.defs.metadata import readable
 from model2_assets.defs.recorded import PARTITION_TAG
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
@@ -142,74 +139,6 @@ def failure_reason(event: dg.DagsterEvent) -> str:
     while error is not None and error.cause is not None:
         error = error.cause
     return str(error.message).strip() if error is not None else "failed"
-
-
-Body = Callable[..., Iterator[Any]]
-"""An asset's body: yields one `MaterializeResult`, and check results."""
-
-
-def measured(body: Body) -> Body:
-    """Return an asset's body whose result says what it cost: ``seconds`` and ``peak_rss_mb``."""
-
-    @wraps(body)
-    def measuring(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
-        from model2_assets.training.resources import measure_resources, release_unused_memory
-
-        release_unused_memory()
-        with core_call(context), ExitStack() as stack:
-            usage = stack.enter_context(measure_resources())
-            for event in body(context, **inputs):
-                if isinstance(event, dg.MaterializeResult):
-                    stack.close()
-                    costs = {
-                        "seconds": usage.seconds,
-                        "peak_rss_mb": usage.peak_rss_bytes / 1e6,
-                    }
-                    yield event._replace(metadata={**(event.metadata or {}), **readable(costs)})
-                else:
-                    yield event
-
-    return measuring
-
-
-class TransferCosts:
-    """What loading and writing cost, by step, until the step's output asks for it."""
-
-    def __init__(self) -> None:
-        self._by_step: defaultdict[tuple[str, str], dict[str, float]] = defaultdict(
-            lambda: {"load_seconds": 0.0, "write_seconds": 0.0, "io_peak_rss_mb": 0.0}
-        )
-
-    @contextmanager
-    def loading(self, context: dg.InputContext) -> Iterator[None]:
-        """Measure the block as the loading of an input of the context's step, if it has one."""
-        try:
-            step = context.step_context
-        except dg.DagsterInvariantViolationError:  # loaded outside of a run
-            yield
-            return
-        with self._measuring((step.run_id, step.step.key), "load_seconds"):
-            yield
-
-    @contextmanager
-    def writing(self, context: dg.OutputContext) -> Iterator[None]:
-        """Measure the block as the writing of the output of the context's step."""
-        with self._measuring((context.run_id, context.step_key), "write_seconds"):
-            yield
-
-    def of(self, context: dg.OutputContext) -> dict[str, float]:
-        """Return the costs of the context's step as metadata, and forget them."""
-        return readable(self._by_step.pop((context.run_id, context.step_key), {}))
-
-    @contextmanager
-    def _measuring(self, step: tuple[str, str], kind: str) -> Iterator[None]:
-        from model2_assets.training.resources import measure_resources
-
-        costs = self._by_step[step]
-        with measure_resources() as usage:
-            yield
-        costs[kind] += usage.seconds
-        costs["io_peak_rss_mb"] = max(costs["io_peak_rss_mb"], usage.peak_rss_bytes / 1e6)
 
 
 def lock_key(region: str) -> str:

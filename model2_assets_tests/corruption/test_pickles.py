@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from model2_assets.cli.main import roll_back
-from model2_assets.defs.recorded import EventLog
+from model2_assets.defs.recorded import EventLog, target_of
 from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store
 from model2_assets_tests.corruption.bombs import plant
@@ -163,7 +163,7 @@ def test_rollback_records_what_it_brings_back_and_brings_no_planted_pickle_back(
 
     roll_back(store, predictions, version.short, instance, is_confirmed=True)
 
-    assert len(EventLog(instance).materializations(MODELS, limit=9)) == 2
+    assert len(EventLog(instance).materializations(*target_of(MODELS), limit=9)) == 2
     assert EventLog(instance)(MODELS) == first
 
     (kept,) = store.archive.versions(MODELS)

@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 
 from model2_assets.config import parse_config
-from model2_assets.defs.assets import summary_assets
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.recorded import partition_problems
 from model2_assets.storage import Address, Store
@@ -97,7 +97,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
             problems_after=partition_problems(region.results(instance)),
             board_after=board_of(store),
             limit=instance.get_concurrency_config().run_queue_config.max_concurrent_runs,
-            summary=summary_assets(region),
+            summary=asset_names(region, "summary"),
         )
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.config.sections import ScheduleConfig
-from model2_assets.defs.assets import PREPARATION, TRAINING, summary_assets
+from model2_assets.defs.assets import PREPARATION, TRAINING, asset_names
 from model2_assets.defs.build import build_definitions, region_jobs
 from model2_assets.defs.nightly import (
     NIGHT,
@@ -45,7 +45,7 @@ class Nights(RecordedEvents):
         super().__init__(instance, built_region("us", config, STORE))
         self.definitions = build_definitions(config, STORE)
         self.trained = set(TRAINING) & set(self.specs)
-        self.compared = set(summary_assets(self.region))
+        self.compared = set(asset_names(self.region, "summary"))
         self.cursors: dict[str, str | None] = {"stages": None, "watch": None}
         self.tick = datetime(2024, 1, 8, 2, 0, tzinfo=UTC)
         self.open: dict[str | None, dg.DagsterRun] = {}

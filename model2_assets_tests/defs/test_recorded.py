@@ -6,7 +6,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from model2_assets.defs.assets import summary_assets
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.recorded import CODE_VERSION, outdated, partition_problems, recorded_costs
 from model2_assets.storage import Store
 from model2_assets.training.resources import total_costs
@@ -123,7 +123,7 @@ def test_what_dagster_records_of_a_retrain_is_current(trained: Trained, tmp_path
 
     results = region.results(bench.instance)
     assert partition_problems(results) == {}
-    summary = [region.key(name) for name in summary_assets(region)]
+    summary = [region.key(name) for name in asset_names(region, "summary")]
     assert outdated(results, summary, None) == {}
 
     models = {"xgboost": {"params": {"n_estimators": 3}}}

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from model2_assets.checks.models import FoldModelsChecks
-from model2_assets.defs.region import job_names
+from model2_assets.defs.region import job_name
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.small_region import Workbench, small_config, workbench
 from model2_assets_tests.sample_tables import mark
@@ -44,7 +44,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workbench]:
 
 
 def run(bench: Workbench) -> Any:
-    return bench.definitions.resolve_job_def(job_names("us").training).execute_in_process(
+    return bench.definitions.resolve_job_def(job_name("us", "training")).execute_in_process(
         instance=bench.instance,
         partition_key=PARTITION,
         asset_selection=[bench.key("fitted_models")],

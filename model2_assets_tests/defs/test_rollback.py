@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from model2_assets import load_oof
 from model2_assets.cli.main import main
-from model2_assets.defs.region import job_names
+from model2_assets.defs.region import job_name
 from model2_assets.storage import Address, Store
 from model2_assets_tests.defs.conftest import Trained
 from model2_assets_tests.defs.small_region import (
@@ -57,7 +57,7 @@ def bench(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def train(bench: Workbench) -> None:
-    job = bench.definitions.resolve_job_def(job_names("us").training)
+    job = bench.definitions.resolve_job_def(job_name("us", "training"))
     assert job.execute_in_process(instance=bench.instance, partition_key=KEY).success
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from model2_assets.config import parse_config
-from model2_assets.defs.assets import PREPARATION, summary_assets, training_assets
+from model2_assets.defs.assets import PREPARATION, asset_names
 from model2_assets.defs.region import Region
 from model2_assets.storage import Store
 from model2_assets_tests.defs.daemon import DaemonHome, wait_until
@@ -73,8 +73,8 @@ def _retrain(home: MatrixHome, region: Region) -> None:
 def _materialize(home: MatrixHome, region: Region) -> None:
     _materialize_some(home, PREPARATION)
     for key in region.partition_keys:
-        _materialize_some(home, training_assets(region), "--partition", key)
-    _materialize_some(home, summary_assets(region))
+        _materialize_some(home, asset_names(region, "training"), "--partition", key)
+    _materialize_some(home, asset_names(region, "summary"))
 
 
 def _materialize_some(home: MatrixHome, assets: Sequence[str], *options: str) -> None:

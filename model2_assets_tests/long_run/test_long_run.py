@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from model2_assets.cli.main import main
 from model2_assets.config import load_config
-from model2_assets.defs.assets import summary_assets
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.build import build_definitions
 from model2_assets.defs.recorded import outdated, partition_problems
 from model2_assets.defs.region import Region
@@ -83,7 +83,10 @@ def test_a_pruned_region_is_current_and_goes_on(retrained: Retrained) -> None:
         assert latest_of(instance, region) == before
         results = region.results(instance)
         assert partition_problems(results) == {}
-        assert outdated(results, [region.key(name) for name in summary_assets(region)], None) == {}
+        assert (
+            outdated(results, [region.key(name) for name in asset_names(region, "summary")], None)
+            == {}
+        )
         jobs = build_definitions(region.config, region.store)
         preparation = jobs.resolve_job_def("us_preparation")
         assert preparation.execute_in_process(instance=instance).success

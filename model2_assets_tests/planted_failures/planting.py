@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from model2_assets.defs import region as region_module
+from model2_assets.defs import declaration
 from model2_assets_tests.planted_failures.catalogue import CASES, Case
 
 PLANTED_VARIABLE = "MODEL2_PLANTED"
@@ -71,7 +71,7 @@ def plant_as_configured() -> None:
 def plant(plots: Iterable[Plot], replace: Callable[[Any, str, Any], None]) -> None:
     """Wrap the steps and the makers; `replace` puts a wrapper in the place of what it wraps."""
     step = _Step({(p.region, p.case.asset, p.partition): p.case for p in plots})
-    replace(region_module, "measured", step.noted(region_module.measured))
+    replace(declaration, "make_and_publish", step.noted(declaration.make_and_publish))
     for maker in sorted({case.maker for case in CASES if case.maker}):
         owner, name = _owner_of(maker)
         replace(owner, name, step.spoiled(maker, getattr(owner, name)))
@@ -84,23 +84,19 @@ class _Step:
         self._cases = cases
         self._running: list[Case | None] = []
 
-    def noted(self, measured: Callable[..., Any]) -> Callable[..., Any]:
-        def measuring(body: Any) -> Any:
-            inner = measured(body)
+    def noted(self, make_and_publish: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(make_and_publish)
+        def noting(body: Any, step: Any, inputs: Any) -> Iterator[Any]:
+            context = step.context
+            region, asset = context.asset_key.path
+            partition = context.partition_key if context.has_partition_key else None
+            self._running.append(self._cases.get((region, asset, partition)))
+            try:
+                yield from make_and_publish(body, step, inputs)
+            finally:
+                self._running.pop()
 
-            @wraps(body)
-            def stepping(context: Any, **inputs: Any) -> Iterator[Any]:
-                region, asset = context.asset_key.path
-                partition = context.partition_key if context.has_partition_key else None
-                self._running.append(self._cases.get((region, asset, partition)))
-                try:
-                    yield from inner(context, **inputs)
-                finally:
-                    self._running.pop()
-
-            return stepping
-
-        return measuring
+        return noting
 
     def spoiled(self, maker: str, make: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(make)

@@ -1,183 +1,161 @@
 """Assets that all models share: market data, labels, features, splits."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import dagster as dg
-
+from model2_assets.defs.declaration import asset, columns_of_horizons, split_settings
 from model2_assets.defs.metadata import features_left_out, label_summary, missing_values, table
-from model2_assets.defs.publication import publish
-from model2_assets.defs.region import Region
-
-Context = dg.AssetExecutionContext
+from model2_assets.defs.publication import Candidate, Step
 
 
-def _market_data(region: Region) -> dg.AssetsDefinition:
-    settings = region.settings.market_data
+@asset(
+    "preparation",
+    sources=("market_data", "panel.py"),
+    settings=lambda region: region.settings.market_data.model_dump(exclude={"max_age_weekdays"}),
+)
+def market_data(step: Step) -> Candidate:
+    """Daily bars of every instrument, validated.
 
-    @region.asset(kinds=(settings.source,))
-    def market_data(context: Context) -> Iterator[Any]:
-        """Daily bars of every instrument, validated.
+    Bad rows are refused, or handled by a stated rule and counted in the metadata. Prices
+    are left as they came; adjusted closes, where there are any, are used by labels and
+    features. `in_universe` marks the members of the universe on each date.
+    """
+    from model2_assets.checks.inputs import MarketDataChecks
+    from model2_assets.market_data import load_market_data
+    from model2_assets.storage.data_version import stamped
 
-        Bad rows are refused, or handled by a stated rule and counted in the metadata. Prices
-        are left as they came; adjusted closes, where there are any, are used by labels and
-        features. `in_universe` marks the members of the universe on each date.
-        """
-        from model2_assets.checks.inputs import MarketDataChecks
-        from model2_assets.market_data import load_market_data
-        from model2_assets.storage.data_version import stamped
-        from model2_assets.storage.read import previous_result
+    settings = step.settings.market_data
+    data = load_market_data(settings)
+    dates = data.panel.index.get_level_values("datetime")
+    timezone = step.config.schedule.timezone
+    checks = MarketDataChecks(data.panel, timezone, settings.max_age_weekdays, step.previous())
+    metadata = {
+        "source": data.source,
+        "first_date": f"{dates.min():%Y-%m-%d}",
+        "last_date": f"{dates.max():%Y-%m-%d}",
+        **data.counts,
+    }
+    result = stamped(data.panel, inputs={}, source=data.source)
+    return Candidate(result, checks, metadata=metadata)
 
-        data = load_market_data(settings)
-        dates = data.panel.index.get_level_values("datetime")
-        checks = MarketDataChecks(
-            data.panel,
-            region.config.schedule.timezone,
-            settings.max_age_weekdays,
-            previous_result(region.store, region.address(context)),
+
+@asset(
+    "preparation",
+    sources=("labels.py", "market_data/adjustment.py", "panel.py"),
+    settings=lambda region: region.settings.labels,
+    columns=lambda region: columns_of_horizons(region, "forward_return", "label", "label_end"),
+)
+def labels(step: Step, market_data: Any) -> Candidate:
+    """Forward returns and labels of every horizon, in basis points.
+
+    A signal known at the close of a date trades at the close `execution_lag_days` own bars
+    later and is held for the horizon's number of own bars. The label is the forward return
+    in excess of the date's equal-weight mean, winsorized per date; each step can be
+    switched off. `label_end_*` is the last date that the label looks at, which the
+    cross-validation splits purge by.
+    """
+    from model2_assets.checks.inputs import LabelsChecks
+    from model2_assets.labels import make_labels
+    from model2_assets.reports.galleries import label_pictures
+    from model2_assets.storage.data_version import data_versions_of, stamped
+
+    settings = step.settings.labels
+    made = make_labels(market_data, settings)
+    return Candidate(
+        stamped(made, inputs=data_versions_of(market_data=market_data)),
+        LabelsChecks(made, market_data, settings),
+        metadata={
+            "summary": label_summary(made, settings.horizon_keys),
+            **made.attrs.get("counts", {}),
+        },
+        pictures=lambda: label_pictures(made, settings.horizon_keys),
+    )
+
+
+@asset(
+    "preparation",
+    sources=("features", "market_data/adjustment.py", "panel.py"),
+    settings=lambda region: region.settings.features,
+    kinds=("numba",),
+)
+def features(step: Step, market_data: Any) -> Candidate:
+    """Features of every bar that has enough history, as of the close of its date.
+
+    The Alpha158 set of Qlib, computed on each instrument's own bars and normalized over
+    the cross-section of each date. Nothing after a row's date enters it.
+    """
+    from model2_assets.checks.inputs import FeaturesChecks
+    from model2_assets.features.build import make_features
+    from model2_assets.reports.galleries import feature_pictures
+    from model2_assets.storage.data_version import data_versions_of, stamped
+
+    settings = step.settings.features
+    made = make_features(market_data, settings)
+    return Candidate(
+        stamped(made, inputs=data_versions_of(market_data=market_data)),
+        FeaturesChecks(made, market_data, settings, step.config.checks),
+        metadata={
+            "features": made.shape[1],
+            "incomplete_features": missing_values(made),
+            "left_out": features_left_out(made.attrs.get("left_out", {})),
+            **made.attrs.get("counts", {}),
+        },
+        pictures=lambda: feature_pictures(made, market_data.index[market_data["in_universe"]]),
+    )
+
+
+@asset(
+    "preparation",
+    sources=("cross_validation", "panel.py"),
+    settings=split_settings,
+    columns=lambda region: region.settings.cross_validation.role_column_names(region.horizons),
+    kinds=("numpy",),
+)
+def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
+    """The role of every labelled row in every cross-validation split, proved free of overlap.
+
+    Groups are contiguous blocks of whole dates. Train rows whose label interval touches a
+    test block are purged on both sides of it, by each row's longest label end, and the
+    `embargo_days` dates that follow the block's latest label end are dropped besides. So no
+    out-of-fold value of a row comes from a model that saw a label overlapping the row's
+    longest window. With `purge: per_horizon` each horizon has splits of its own, purged with
+    its own label ends, and that holds for the horizon's own window alone.
+
+    Combinatorial cross-validation (`scheme: cpcv`) trains on the future of its test blocks:
+    it validates a forecaster and is never a backtest. Walk-forward (`scheme: walk_forward`)
+    trains on the past alone; its first groups are never tested, and scores and coverage speak
+    of the rows that are.
+    """
+    from model2_assets.checks.inputs import SplitsChecks
+    from model2_assets.cross_validation import build_cv_splits
+    from model2_assets.cross_validation.roles import split_ids
+    from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
+    from model2_assets.reports.galleries import split_pictures
+    from model2_assets.storage.data_version import data_versions_of, require_same_origin, stamped
+
+    settings = step.settings.cross_validation
+    require_same_origin("market_data", labels=labels, features=features)
+    splits = build_cv_splits(features.index, labels, settings)
+    samples = count_samples(splits, labels)
+    for row in samples.itertuples():
+        step.context.log.info(
+            f"{row.horizon} split {row.split_id}: {row.train:,} train rows, {row.test:,} test rows"
         )
-        metadata = {
-            "source": data.source,
-            "first_date": f"{dates.min():%Y-%m-%d}",
-            "last_date": f"{dates.max():%Y-%m-%d}",
-            **data.counts,
-        }
-        result = stamped(data.panel, inputs={}, source=data.source)
-        yield from publish(context, region, result, checks, metadata=metadata)
-
-    return market_data
-
-
-def _labels(region: Region) -> dg.AssetsDefinition:
-    settings = region.settings.labels
-
-    @region.asset(kinds=("pandas",))
-    def labels(context: Context, market_data: Any) -> Iterator[Any]:
-        """Forward returns and labels of every horizon, in basis points.
-
-        A signal known at the close of a date trades at the close `execution_lag_days` own bars
-        later and is held for the horizon's number of own bars. The label is the forward return
-        in excess of the date's equal-weight mean, winsorized per date; each step can be
-        switched off. `label_end_*` is the last date that the label looks at, which the
-        cross-validation splits purge by.
-        """
-        from model2_assets.checks.inputs import LabelsChecks
-        from model2_assets.labels import make_labels
-        from model2_assets.reports.galleries import label_pictures
-        from model2_assets.storage.data_version import data_versions_of, stamped
-
-        made = make_labels(market_data, settings)
-        yield from publish(
-            context,
-            region,
-            stamped(made, inputs=data_versions_of(market_data=market_data)),
-            LabelsChecks(made, market_data, settings),
-            metadata={
-                "summary": label_summary(made, settings.horizon_keys),
-                **made.attrs.get("counts", {}),
-            },
-            pictures=lambda: label_pictures(made, settings.horizon_keys),
-        )
-
-    return labels
+    checks = SplitsChecks(splits, labels, settings.min_samples)
+    return Candidate(
+        stamped(splits, inputs=data_versions_of(labels=labels, features=features)),
+        checks,
+        metadata={
+            "splits": len(split_ids(splits)),
+            "coverage": coverage_text(splits),
+            "label_overlaps": checks.proof.n_overlaps,
+            "overlaps_of_longest_window": checks.proof.n_overlaps_longest,
+            "proof": table(checks.proof.per_split),
+            "test_blocks": table(split_summary(splits)),
+            "samples": table(samples),
+        },
+        pictures=lambda: split_pictures(splits),
+    )
 
 
-def _features(region: Region) -> dg.AssetsDefinition:
-    settings = region.settings.features
-
-    @region.asset(kinds=("numba",))
-    def features(context: Context, market_data: Any) -> Iterator[Any]:
-        """Features of every bar that has enough history, as of the close of its date.
-
-        The Alpha158 set of Qlib, computed on each instrument's own bars and normalized over
-        the cross-section of each date. Nothing after a row's date enters it.
-        """
-        from model2_assets.checks.inputs import FeaturesChecks
-        from model2_assets.features.build import make_features
-        from model2_assets.reports.galleries import feature_pictures
-        from model2_assets.storage.data_version import data_versions_of, stamped
-
-        made = make_features(market_data, settings)
-        yield from publish(
-            context,
-            region,
-            stamped(made, inputs=data_versions_of(market_data=market_data)),
-            FeaturesChecks(made, market_data, settings, region.config.checks),
-            metadata={
-                "features": made.shape[1],
-                "incomplete_features": missing_values(made),
-                "left_out": features_left_out(made.attrs.get("left_out", {})),
-                **made.attrs.get("counts", {}),
-            },
-            pictures=lambda: feature_pictures(made, market_data.index[market_data["in_universe"]]),
-        )
-
-    return features
-
-
-def _cv_splits(region: Region) -> dg.AssetsDefinition:
-    settings = region.settings.cross_validation
-
-    @region.asset(kinds=("numpy",))
-    def cv_splits(context: Context, labels: Any, features: Any) -> Iterator[Any]:
-        """The role of every labelled row in every cross-validation split, proved free of overlap.
-
-        Groups are contiguous blocks of whole dates. Train rows whose label interval touches a
-        test block are purged on both sides of it, by each row's longest label end, and the
-        `embargo_days` dates that follow the block's latest label end are dropped besides. So no
-        out-of-fold value of a row comes from a model that saw a label overlapping the row's
-        longest window. With `purge: per_horizon` each horizon has splits of its own, purged with
-        its own label ends, and that holds for the horizon's own window alone.
-
-        Combinatorial cross-validation (`scheme: cpcv`) trains on the future of its test blocks:
-        it validates a forecaster and is never a backtest. Walk-forward (`scheme: walk_forward`)
-        trains on the past alone; its first groups are never tested, and scores and coverage speak
-        of the rows that are.
-        """
-        from model2_assets.checks.inputs import SplitsChecks
-        from model2_assets.cross_validation import build_cv_splits
-        from model2_assets.cross_validation.roles import split_ids
-        from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
-        from model2_assets.reports.galleries import split_pictures
-        from model2_assets.storage.data_version import (
-            data_versions_of,
-            require_same_origin,
-            stamped,
-        )
-
-        require_same_origin("market_data", labels=labels, features=features)
-        splits = build_cv_splits(features.index, labels, settings)
-        samples = count_samples(splits, labels)
-        for row in samples.itertuples():
-            context.log.info(
-                f"{row.horizon} split {row.split_id}: {row.train:,} train rows, "
-                f"{row.test:,} test rows"
-            )
-        checks = SplitsChecks(splits, labels, settings.min_samples)
-        yield from publish(
-            context,
-            region,
-            stamped(splits, inputs=data_versions_of(labels=labels, features=features)),
-            checks,
-            metadata={
-                "splits": len(split_ids(splits)),
-                "coverage": coverage_text(splits),
-                "label_overlaps": checks.proof.n_overlaps,
-                "overlaps_of_longest_window": checks.proof.n_overlaps_longest,
-                "proof": table(checks.proof.per_split),
-                "test_blocks": table(split_summary(splits)),
-                "samples": table(samples),
-            },
-            pictures=lambda: split_pictures(splits),
-        )
-
-    return cv_splits
-
-
-BUILDERS = {
-    "market_data": _market_data,
-    "labels": _labels,
-    "features": _features,
-    "cv_splits": _cv_splits,
-}
-"""Functions that build the assets that all models share, in the order of the graph."""
+ASSETS = (market_data, labels, features, cv_splits)
+"""Assets that all models share, in the order of the graph."""

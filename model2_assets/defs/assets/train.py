@@ -1,19 +1,16 @@
 """Assets with horizon × model partitions."""
 
-from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.config.partition import Partition
+from model2_assets.defs.declaration import asset, fit_settings, report_settings, split_settings
 from model2_assets.defs.metadata import overall_scores, scores_table, table
-from model2_assets.defs.publication import publish, publish_report
-from model2_assets.defs.region import Region
+from model2_assets.defs.publication import Candidate, Step, report_candidate
 
 if TYPE_CHECKING:
     from model2_assets.training import FittedModels
-
-Context = dg.AssetExecutionContext
 
 
 def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
@@ -26,397 +23,376 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
     }
 
 
-def _fitted_models(region: Region) -> dg.AssetsDefinition:
-    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
-    def fitted_models(
-        context: Context, labels: Any, features: Any, cv_splits: Any
-    ) -> Iterator[Any]:
-        """One fitted model per cross-validation split, stored with a manifest.
+@asset(
+    "training",
+    sources=("training", "panel.py"),
+    settings=fit_settings,
+    kinds=("scikitlearn", "xgboost"),
+    pool="training",
+)
+def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candidate:
+    """One fitted model per cross-validation split, stored with a manifest.
 
-        Imputation, scaling and the model itself are fitted on the train rows of each split and
-        on nothing else. `manifest.json` names every file with its hash, the parameters, the
-        features in order, library versions and the data versions that the models were made from.
-        """
-        from model2_assets.checks.models import FoldModelsChecks
-        from model2_assets.training import Tables, fit_models
+    Imputation, scaling and the model itself are fitted on the train rows of each split and
+    on nothing else. `manifest.json` names every file with its hash, the parameters, the
+    features in order, library versions and the data versions that the models were made from.
+    """
+    from model2_assets.checks.models import FoldModelsChecks
+    from model2_assets.training import Tables, fit_models
 
-        checkpoints = region.checkpoints(context)
-        fitted = fit_models(
-            region.task(context),
-            Tables(features, labels, cv_splits),
-            region.config.execution,
-            checkpoints=checkpoints,
-        )
-        splits = [model.split_id for model in fitted.models]
-        checks = FoldModelsChecks(splits, range(fitted.n_splits))
-        counts = {"models": len(splits), "folds_reused": fitted.n_reused}
-        with checkpoints.until_published():
-            yield from publish(
-                context,
-                region,
-                fitted,
-                checks,
-                data_version=fitted.data_version,
-                metadata={**counts, **_how_fitted(fitted)},
-            )
-
-    return fitted_models
-
-
-def _oof_predictions(region: Region) -> dg.AssetsDefinition:
-    limits = region.config.checks
-
-    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
-    def oof_predictions(
-        context: Context, labels: Any, features: Any, cv_splits: Any, fitted_models: Any
-    ) -> Iterator[Any]:
-        """Out-of-fold predictions in basis points, one for every row with features and a label.
-
-        Each is made by models that saw neither the row nor any label overlapping its longest
-        window, and is never clipped; where several splits test a row, it is their mean, which
-        flatters: one model's predictions are in `oof_paths`. A walk-forward predicts the rows of
-        its test groups only. None of this makes the own score of a model stacked on these columns
-        unbiased: the predictions of its train rows come from models that saw its test labels.
-        That needs nested (`cross_validation.nested`) or walk-forward out-of-fold predictions.
-        """
-        from model2_assets.checks.predictions import OutOfFoldChecks
-        from model2_assets.reports.galleries import prediction_pictures
-        from model2_assets.storage.read import previous_result
-        from model2_assets.training import Tables
-        from model2_assets.training.predict import make_out_of_fold
-
-        made = make_out_of_fold(
-            region.task(context),
-            fitted_models,
-            Tables(features, labels, cv_splits),
-            covers_history=region.settings.cross_validation.covers_history,
-            n_threads=region.config.execution.n_jobs,
-        )
-        previous = previous_result(region.store, region.address(context))
-        yield from publish(
-            context,
-            region,
-            made.oof,
-            OutOfFoldChecks.of(made, limits=limits, previous=previous),
-            metadata={"determinism_difference_bps": made.determinism_difference_bps},
-            figures=("coverage", "largest_bps", "rank_ic"),
-            pictures=lambda: prediction_pictures(made.oof, limit_bps=limits.prediction_bps),
-        )
-
-    return oof_predictions
+    checkpoints = step.checkpoints()
+    fitted = fit_models(
+        step.task(),
+        Tables(features, labels, cv_splits),
+        step.config.execution,
+        checkpoints=checkpoints,
+    )
+    splits = [model.split_id for model in fitted.models]
+    checks = FoldModelsChecks(splits, range(fitted.n_splits))
+    counts = {"models": len(splits), "folds_reused": fitted.n_reused}
+    return Candidate(
+        fitted,
+        checks,
+        data_version=fitted.data_version,
+        metadata={**counts, **_how_fitted(fitted)},
+        until_published=checkpoints.until_published(),
+    )
 
 
-def _oof_paths(region: Region) -> dg.AssetsDefinition:
-    limits = region.config.checks
+@asset("training", sources=("training", "panel.py"), pool="training")
+def oof_predictions(
+    step: Step, labels: Any, features: Any, cv_splits: Any, fitted_models: Any
+) -> Candidate:
+    """Out-of-fold predictions in basis points, one for every row with features and a label.
 
-    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
-    def oof_paths(
-        context: Context,
-        labels: Any,
-        features: Any,
-        cv_splits: Any,
-        fitted_models: Any,
-        oof_predictions: Any,
-    ) -> Iterator[Any]:
-        """Every out-of-fold prediction in basis points: one for each split that tests a row.
+    Each is made by models that saw neither the row nor any label overlapping its longest
+    window, and is never clipped; where several splits test a row, it is their mean, which
+    flatters: one model's predictions are in `oof_paths`. A walk-forward predicts the rows of
+    its test groups only. None of this makes the own score of a model stacked on these columns
+    unbiased: the predictions of its train rows come from models that saw its test labels.
+    That needs nested (`cross_validation.nested`) or walk-forward out-of-fold predictions.
+    """
+    from model2_assets.checks.predictions import OutOfFoldChecks
+    from model2_assets.reports.galleries import prediction_pictures
+    from model2_assets.training import Tables
+    from model2_assets.training.predict import make_out_of_fold
 
-        `oof_predictions` holds the mean of a row's predictions, here are all of them, with the
-        split and the path that each belongs to. A path is one complete history, put together
-        from one prediction of every row. With one test group at a time there is a single path, the
-        out-of-fold predictions themselves. The spread over a row's predictions says how much the
-        train rows matter; the splits share most of these, so it is no standard error.
-        """
-        from model2_assets.checks.predictions import PathsChecks, path_plan
-        from model2_assets.storage.data_version import facts_of
-        from model2_assets.training import Tables
-        from model2_assets.training.predict import make_paths
-
-        paths, expected = make_paths(
-            region.task(context),
-            fitted_models,
-            oof_predictions,
-            Tables(features, labels, cv_splits),
-        )
-        facts = facts_of(paths)
-        metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
-        spread = paths["prediction_std"].dropna()
-        if len(spread):
-            metadata["mean_prediction_std_bps"] = float(spread.mean())
-        limit, plan = limits.prediction_bps, path_plan(region.settings.cross_validation)
-        checks = PathsChecks(paths, limit, oof_predictions, expected, plan)
-        yield from publish(context, region, paths, checks, metadata=metadata)
-
-    return oof_paths
+    made = make_out_of_fold(
+        step.task(),
+        fitted_models,
+        Tables(features, labels, cv_splits),
+        covers_history=step.settings.cross_validation.covers_history,
+        n_threads=step.config.execution.n_jobs,
+    )
+    limits = step.config.checks
+    return Candidate(
+        made.oof,
+        OutOfFoldChecks.of(made, limits=limits, previous=step.previous()),
+        metadata={"determinism_difference_bps": made.determinism_difference_bps},
+        figures=("coverage", "largest_bps", "rank_ic"),
+        pictures=lambda: prediction_pictures(made.oof, limit_bps=limits.prediction_bps),
+    )
 
 
-def _nested_oof(region: Region) -> dg.AssetsDefinition:
-    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
-    def nested_oof(context: Context, labels: Any, features: Any, cv_splits: Any) -> Iterator[Any]:
-        """Nested out-of-fold predictions in basis points: what a stacked model may train on.
+@asset("training", sources=("training", "panel.py"), pool="training")
+def oof_paths(
+    step: Step,
+    labels: Any,
+    features: Any,
+    cv_splits: Any,
+    fitted_models: Any,
+    oof_predictions: Any,
+) -> Candidate:
+    """Every out-of-fold prediction in basis points: one for each split that tests a row.
 
-        For every outer fold, the rows of its train set, each predicted by a model that saw neither
-        the outer fold nor the row's own fold and was purged around both. A model stacked on these
-        columns, trained on the lines of one outer fold and scored on `oof_predictions` of that
-        fold, does not know the labels that it is scored on, so its score is unbiased. What it
-        does not give: the nested models train on one fold less than those that predict the outer
-        fold, and like all cross-validation they train on the future; neither is a backtest.
-        """
-        from model2_assets.checks.predictions import NestedChecks
-        from model2_assets.training import Tables
-        from model2_assets.training.nested import make_nested
+    `oof_predictions` holds the mean of a row's predictions, here are all of them, with the
+    split and the path that each belongs to. A path is one complete history, put together
+    from one prediction of every row. With one test group at a time there is a single path, the
+    out-of-fold predictions themselves. The spread over a row's predictions says how much the
+    train rows matter; the splits share most of these, so it is no standard error.
+    """
+    from model2_assets.checks.predictions import PathsChecks, path_plan
+    from model2_assets.storage.data_version import facts_of
+    from model2_assets.training import Tables
+    from model2_assets.training.predict import make_paths
 
-        checkpoints = region.checkpoints(context)
-        made = make_nested(
-            region.task(context),
-            Tables(features, labels, cv_splits),
-            region.settings.cross_validation,
-            region.config.execution,
-            checkpoints=checkpoints,
-        )
-        limit = region.config.checks.prediction_bps
-        checks = NestedChecks(made.nested, limit, made.expected, made.proof)
-        metadata = {
-            "outer_folds": len(made.expected),
-            "models": made.n_models,
-            "folds_reused": made.n_reused,
-            "fit_seconds": made.seconds,
-        }
-        with checkpoints.until_published():
-            yield from publish(context, region, made.nested, checks, metadata=metadata)
-
-    return nested_oof
+    tables = Tables(features, labels, cv_splits)
+    paths, expected = make_paths(step.task(), fitted_models, oof_predictions, tables)
+    facts = facts_of(paths)
+    metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
+    spread = paths["prediction_std"].dropna()
+    if len(spread):
+        metadata["mean_prediction_std_bps"] = float(spread.mean())
+    limit, plan = step.config.checks.prediction_bps, path_plan(step.settings.cross_validation)
+    checks = PathsChecks(paths, limit, oof_predictions, expected, plan)
+    return Candidate(paths, checks, metadata)
 
 
-def _cv_scores(region: Region) -> dg.AssetsDefinition:
-    @region.asset(partitioned=True, kinds=("pandas",))
-    def cv_scores(
-        context: Context, oof_predictions: Any, oof_paths: Any, labels: Any
-    ) -> Iterator[Any]:
-        """Scores of the out-of-fold predictions: per fold, split and path, and over all rows.
+@asset(
+    "training",
+    sources=("training", "cross_validation", "panel.py"),
+    settings=lambda region: [fit_settings(region), split_settings(region)],
+    kinds=("scikitlearn", "xgboost"),
+    pool="training",
+    is_wanted=lambda region: region.settings.cross_validation.nested,
+)
+def nested_oof(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candidate:
+    """Nested out-of-fold predictions in basis points: what a stacked model may train on.
 
-        Folds and all rows are scored by a row's mean prediction, splits and paths by the
-        predictions as they were made: means flatter. With one test group a split, splits are folds
-        and the one path is all. Combinatorial cross-validation trains on the future of its test
-        blocks: these scores validate a forecaster and are never a backtest.
-        """
-        from model2_assets.checks.models import ScoresChecks
-        from model2_assets.evaluation.scores import describe_scores, score_partition
-        from model2_assets.reports.galleries import score_pictures
-        from model2_assets.storage.data_version import data_versions_of, stamped
+    For every outer fold, the rows of its train set, each predicted by a model that saw neither
+    the outer fold nor the row's own fold and was purged around both. A model stacked on these
+    columns, trained on the lines of one outer fold and scored on `oof_predictions` of that
+    fold, does not know the labels that it is scored on, so its score is unbiased. What it
+    does not give: the nested models train on one fold less than those that predict the outer
+    fold, and like all cross-validation they train on the future; neither is a backtest.
+    """
+    from model2_assets.checks.predictions import NestedChecks
+    from model2_assets.training import Tables
+    from model2_assets.training.nested import make_nested
 
-        partition = Partition.parse(context.partition_key)
-        lag = region.settings.labels.execution_lag_days
-        scores = score_partition(
-            oof_predictions,
-            oof_paths,
-            labels,
-            partition,
-            execution_lag_days=lag,
-            n_trials=len(region.partition_keys),
-        )
-        for line in describe_scores(scores):
-            context.log.info(line)
-        inputs = data_versions_of(
-            oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels
-        )
-        yield from publish(
-            context,
-            region,
-            stamped(scores, inputs=inputs),
-            ScoresChecks(scores),
-            metadata={"scores": scores_table(scores), **overall_scores(scores)},
-            pictures=lambda: score_pictures(
-                oof_predictions, labels, scores, horizon=partition.horizon, execution_lag_days=lag
-            ),
-        )
-
-    return cv_scores
+    checkpoints = step.checkpoints()
+    made = make_nested(
+        step.task(),
+        Tables(features, labels, cv_splits),
+        step.settings.cross_validation,
+        step.config.execution,
+        checkpoints=checkpoints,
+    )
+    limit = step.config.checks.prediction_bps
+    checks = NestedChecks(made.nested, limit, made.expected, made.proof)
+    metadata = {
+        "outer_folds": len(made.expected),
+        "models": made.n_models,
+        "folds_reused": made.n_reused,
+        "fit_seconds": made.seconds,
+    }
+    until_published = checkpoints.until_published()
+    return Candidate(made.nested, checks, metadata, until_published=until_published)
 
 
-def _feature_importance(region: Region) -> dg.AssetsDefinition:
-    @region.asset(partitioned=True, kinds=("pandas",))
-    def feature_importance(context: Context, fitted_models: Any) -> Iterator[Any]:
-        """How much every feature matters to the fold models, with its spread over folds.
+@asset(
+    "training",
+    sources=("evaluation", "panel.py"),
+    # A Sharpe ratio is deflated by the number of models and horizons tried.
+    settings=lambda region: [region.settings.labels, len(region.partition_keys)],
+)
+def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> Candidate:
+    """Scores of the out-of-fold predictions: per fold, split and path, and over all rows.
 
-        XGBoost gives gain and weight, 0 where a feature is unused; linear models give
-        standardized coefficients. Columns of kinds that a model does not have are null.
-        """
-        from model2_assets.checks.models import ImportanceChecks
-        from model2_assets.evaluation.stability import fold_agreement
-        from model2_assets.reports.galleries import importance_pictures
-        from model2_assets.reports.tear_sheet import TOP_FEATURES
-        from model2_assets.storage.data_version import stamped
-        from model2_assets.training import aggregate_importances
-        from model2_assets.training.importances import top_importances
-        from model2_assets.training.models import load_models
+    Folds and all rows are scored by a row's mean prediction, splits and paths by the
+    predictions as they were made: means flatter. With one test group a split, splits are folds
+    and the one path is all. Combinatorial cross-validation trains on the future of its test
+    blocks: these scores validate a forecaster and are never a backtest.
+    """
+    from model2_assets.checks.models import ScoresChecks
+    from model2_assets.evaluation.scores import describe_scores, score_partition
+    from model2_assets.reports.galleries import score_pictures
+    from model2_assets.storage.data_version import data_versions_of, stamped
 
-        horizon, model = Partition.parse(context.partition_key)
-        manifest = fitted_models.manifest
-        importance = aggregate_importances(load_models(fitted_models))
-        top = top_importances(importance, TOP_FEATURES)
-        context.log.info(f"top {len(top)} features:\n{top.to_string(index=False)}")
-        yield from publish(
-            context,
-            region,
-            stamped(
-                importance,
-                inputs={"fitted_models": manifest.data_version},
-                horizon=horizon,
-                model=model,
-                libraries=dict(manifest.library_versions),
-            ),
-            ImportanceChecks(importance, manifest.feature_names),
-            metadata={
-                "mean_rank_correlation_of_folds": fold_agreement(importance),
-                "top_features": table(top),
-            },
-            pictures=lambda: importance_pictures(importance),
-        )
-
-    return feature_importance
-
-
-def _final_models(region: Region) -> dg.AssetsDefinition:
-    @region.asset(pool="training", partitioned=True, kinds=("scikitlearn", "xgboost"))
-    def final_models(
-        context: Context, labels: Any, features: Any, fitted_models: Any, oof_predictions: Any
-    ) -> Iterator[Any]:
-        """The model that trades: one for each horizon and model, refitted on all labelled rows.
-
-        Trainer, parameters, seed and weights of rows are those of the fold models. It is made only
-        from out-of-fold predictions that passed their checks and belong to the stored fold models,
-        features and labels, so what failed its validation never trades. Nothing is held out: its
-        score is that of the fold models. `manifest.json` says that it is a final model, how many
-        rows it was trained on, their first and last date, and when their labels end.
-        """
-        from dataclasses import asdict
-
-        from model2_assets.checks.models import FinalModelChecks
-        from model2_assets.training.live import fit_final_model
-
-        fitted = fit_final_model(
-            region.task(context),
-            fitted_models.manifest,
-            oof_predictions,
-            features=features,
-            labels=labels,
-            execution=region.config.execution,
-        )
-        made = fitted.provenance
-        assert made.trained_on is not None
-        n_train = [model.n_train for model in fitted.models]
-        yield from publish(
-            context,
-            region,
-            fitted,
-            FinalModelChecks(n_train, made, features, labels),
-            data_version=fitted.data_version,
-            metadata={**asdict(made.trained_on), **_how_fitted(fitted)},
-        )
-
-    return final_models
+    partition = step.partition
+    lag = step.settings.labels.execution_lag_days
+    scores = score_partition(
+        oof_predictions,
+        oof_paths,
+        labels,
+        partition,
+        execution_lag_days=lag,
+        n_trials=len(step.region.partition_keys),
+    )
+    for line in describe_scores(scores):
+        step.context.log.info(line)
+    inputs = data_versions_of(oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels)
+    return Candidate(
+        stamped(scores, inputs=inputs),
+        ScoresChecks(scores),
+        metadata={"scores": scores_table(scores), **overall_scores(scores)},
+        pictures=lambda: score_pictures(
+            oof_predictions, labels, scores, horizon=partition.horizon, execution_lag_days=lag
+        ),
+    )
 
 
-def _live_predictions(region: Region) -> dg.AssetsDefinition:
-    @region.asset(pool="training", partitioned=True, kinds=("pandas",))
-    def live_predictions(
-        context: Context,
-        market_data: Any,
-        labels: Any,
-        features: Any,
-        final_models: Any,
-        oof_predictions: Any,
-        oof_paths: Any,
-    ) -> Iterator[Any]:
-        """Live predictions in basis points: what is traded from.
+@asset("training", sources=("training",))
+def feature_importance(step: Step, fitted_models: Any) -> Candidate:
+    """How much every feature matters to the fold models, with its spread over folds.
 
-        Every row with features whose horizon has not ended, predicted by the final model: the
-        instrument has fewer own bars after the row than execution lag and horizon together, and
-        still trades, as a member of the universe, on the last date of the market data. That date is
-        included, and is the one to trade from. Rows whose label is missing for another reason, a
-        long gap or a delisting, are not live. No row is both here and in `oof_predictions`.
-        With labels in excess of their date's mean, predictions of different dates do not compare.
-        """
-        from model2_assets.checks.models import LiveChecks
-        from model2_assets.storage.data_version import facts_of
-        from model2_assets.training.live import extremes, make_live
+    XGBoost gives gain and weight, 0 where a feature is unused; linear models give
+    standardized coefficients. Columns of kinds that a model does not have are null.
+    """
+    from model2_assets.checks.models import ImportanceChecks
+    from model2_assets.evaluation.stability import fold_agreement
+    from model2_assets.reports.galleries import importance_pictures
+    from model2_assets.reports.tear_sheet import TOP_FEATURES
+    from model2_assets.storage.data_version import stamped
+    from model2_assets.training import aggregate_importances
+    from model2_assets.training.importances import top_importances
+    from model2_assets.training.models import load_models
 
-        task = region.task(context)
-        live = make_live(
-            task,
-            final_models,
-            market_data=market_data,
-            features=features,
-            labels=labels,
-            oof_predictions=oof_predictions,
-            oof_paths=oof_paths,
-        )
-        checks = LiveChecks(
-            live,
-            region.config.checks.prediction_bps,
-            market_data=market_data,
-            features=features,
-            label=labels[f"label_{task.partition.horizon}"],
-            oof_paths=oof_paths,
-            bars=task.bars,
-            psi_warn=region.config.checks.psi_warn,
-        )
-        facts = facts_of(live)
-        yield from publish(
-            context,
-            region,
-            live,
-            checks,
-            metadata={
-                "oldest_date": facts["oldest_date"],
-                "newest_date": facts["newest_date"],
-                "newest": table(extremes(live)),
-            },
-            figures=("instruments", "psi", "live_std_bps", "oof_std_bps"),
-        )
-
-    return live_predictions
+    horizon, model = step.partition
+    manifest = fitted_models.manifest
+    importance = aggregate_importances(load_models(fitted_models))
+    top = top_importances(importance, TOP_FEATURES)
+    step.context.log.info(f"top {len(top)} features:\n{top.to_string(index=False)}")
+    return Candidate(
+        stamped(
+            importance,
+            inputs={"fitted_models": manifest.data_version},
+            horizon=horizon,
+            model=model,
+            libraries=dict(manifest.library_versions),
+        ),
+        ImportanceChecks(importance, manifest.feature_names),
+        metadata={
+            "mean_rank_correlation_of_folds": fold_agreement(importance),
+            "top_features": table(top),
+        },
+        pictures=lambda: importance_pictures(importance),
+    )
 
 
-def _tear_sheet(region: Region) -> dg.AssetsDefinition:
-    @region.asset(partitioned=True, kinds=("matplotlib",))
-    def tear_sheet(
-        context: Context,
-        labels: Any,
-        fitted_models: Any,
-        oof_predictions: Any,
-        cv_scores: Any,
-        feature_importance: Any,
-    ) -> Iterator[Any]:
-        """Everything about one model and horizon on one page: a self-contained HTML file.
+@asset(
+    "training",
+    sources=("training", "panel.py"),
+    settings=fit_settings,
+    kinds=("scikitlearn", "xgboost"),
+    pool="training",
+)
+def final_models(
+    step: Step, labels: Any, features: Any, fitted_models: Any, oof_predictions: Any
+) -> Candidate:
+    """The model that trades: one for each horizon and model, refitted on all labelled rows.
 
-        Scores by fold and path, rank IC over time, its distribution and months, returns by
-        quantile, the spread added up without counting overlapping windows twice, turnover and
-        persistence, importances, and what it was all made from. It opens offline, in light and
-        dark, and prints. It says what its numbers are not: cross-validation trains on the future
-        of its test blocks, so nothing in it is a backtest.
-        """
-        from model2_assets import reports
+    Trainer, parameters, seed and weights of rows are those of the fold models. It is made only
+    from out-of-fold predictions that passed their checks and belong to the stored fold models,
+    features and labels, so what failed its validation never trades. Nothing is held out: its
+    score is that of the fold models. `manifest.json` says that it is a final model, how many
+    rows it was trained on, their first and last date, and when their labels end.
+    """
+    from model2_assets.checks.models import FinalModelChecks
+    from model2_assets.training.live import fit_final_model
 
-        made = reports.PartitionResults(
-            oof_predictions, cv_scores, feature_importance, labels, fitted_models.manifest
-        )
-        prediction_bps = region.config.checks.prediction_bps
-        html = reports.partition_report(made, config=region.settings, prediction_bps=prediction_bps)
-        yield from publish_report(context, region, html, reports.PARTITION_PARTS)
+    fitted = fit_final_model(
+        step.task(),
+        fitted_models.manifest,
+        oof_predictions,
+        features=features,
+        labels=labels,
+        execution=step.config.execution,
+    )
+    made = fitted.provenance
+    assert made.trained_on is not None
+    n_train = [model.n_train for model in fitted.models]
+    return Candidate(
+        fitted,
+        FinalModelChecks(n_train, made, features, labels),
+        data_version=fitted.data_version,
+        metadata={**asdict(made.trained_on), **_how_fitted(fitted)},
+    )
 
-    return tear_sheet
+
+@asset(
+    "training",
+    sources=("training", "panel.py"),
+    settings=lambda region: region.settings.labels,
+    pool="training",
+)
+def live_predictions(
+    step: Step,
+    market_data: Any,
+    labels: Any,
+    features: Any,
+    final_models: Any,
+    oof_predictions: Any,
+    oof_paths: Any,
+) -> Candidate:
+    """Live predictions in basis points: what is traded from.
+
+    Every row with features whose horizon has not ended, predicted by the final model: the
+    instrument has fewer own bars after the row than execution lag and horizon together, and
+    still trades, as a member of the universe, on the last date of the market data. That date is
+    included, and is the one to trade from. Rows whose label is missing for another reason, a
+    long gap or a delisting, are not live. No row is both here and in `oof_predictions`.
+    With labels in excess of their date's mean, predictions of different dates do not compare.
+    """
+    from model2_assets.checks.models import LiveChecks
+    from model2_assets.storage.data_version import facts_of
+    from model2_assets.training.live import extremes, make_live
+
+    task = step.task()
+    live = make_live(
+        task,
+        final_models,
+        market_data=market_data,
+        features=features,
+        labels=labels,
+        oof_predictions=oof_predictions,
+        oof_paths=oof_paths,
+    )
+    checks = LiveChecks(
+        live,
+        step.config.checks.prediction_bps,
+        market_data=market_data,
+        features=features,
+        label=labels[f"label_{task.partition.horizon}"],
+        oof_paths=oof_paths,
+        bars=task.bars,
+        psi_warn=step.config.checks.psi_warn,
+    )
+    facts = facts_of(live)
+    return Candidate(
+        live,
+        checks,
+        metadata={
+            "oldest_date": facts["oldest_date"],
+            "newest_date": facts["newest_date"],
+            "newest": table(extremes(live)),
+        },
+        figures=("instruments", "psi", "live_std_bps", "oof_std_bps"),
+    )
 
 
-BUILDERS = {
-    "fitted_models": _fitted_models,
-    "oof_predictions": _oof_predictions,
-    "oof_paths": _oof_paths,
-    "nested_oof": _nested_oof,
-    "cv_scores": _cv_scores,
-    "feature_importance": _feature_importance,
-    "final_models": _final_models,
-    "live_predictions": _live_predictions,
-    "tear_sheet": _tear_sheet,
-}
-"""Functions that build the assets with partitions, in the order of the graph."""
+@asset(
+    "training",
+    sources=("reports", "evaluation", "panel.py"),
+    settings=lambda region: [report_settings(region), region.config.checks.prediction_bps],
+    kinds=("matplotlib",),
+    is_wanted=lambda region: region.config.reports.tear_sheets,
+)
+def tear_sheet(
+    step: Step,
+    labels: Any,
+    fitted_models: Any,
+    oof_predictions: Any,
+    cv_scores: Any,
+    feature_importance: Any,
+) -> Candidate:
+    """Everything about one model and horizon on one page: a self-contained HTML file.
+
+    Scores by fold and path, rank IC over time, its distribution and months, returns by
+    quantile, the spread added up without counting overlapping windows twice, turnover and
+    persistence, importances, and what it was all made from. It opens offline, in light and
+    dark, and prints. It says what its numbers are not: cross-validation trains on the future
+    of its test blocks, so nothing in it is a backtest.
+    """
+    from model2_assets import reports
+
+    made = reports.PartitionResults(
+        oof_predictions, cv_scores, feature_importance, labels, fitted_models.manifest
+    )
+    limit_bps = step.config.checks.prediction_bps
+    html = reports.partition_report(made, config=step.settings, prediction_bps=limit_bps)
+    return report_candidate(step, html, reports.PARTITION_PARTS)
+
+
+ASSETS = (
+    fitted_models,
+    oof_predictions,
+    oof_paths,
+    nested_oof,
+    cv_scores,
+    feature_importance,
+    final_models,
+    live_predictions,
+    tear_sheet,
+)
+"""Assets with partitions, in the order of the graph."""

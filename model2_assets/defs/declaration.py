@@ -1,0 +1,200 @@
+"""How an asset is declared, and what Dagster is told of it.
+
+An asset's code version digests the sources of the core that compute it, the settings that it is
+given, and the modules of a team's own code that these name. An edit of any of them makes the
+asset stale. All partitions share a version: new parameters of one model make all models stale.
+"""
+
+import hashlib
+import inspect
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import TypeAdapter
+
+from model2_assets.checks.catalogue import checks_of
+from model2_assets.contracts import load_contract
+from model2_assets.defs.alerts import alert_hooks
+from model2_assets.defs.publication import Body, Step, make_and_publish
+from model2_assets.defs.region import IO_MANAGER_KEY, Region, Stage
+from model2_assets.defs.steps import lock_key
+from model2_assets.storage import PRODUCTS
+from model2_assets.storage.record import document_digest
+
+OWNERS = ("team:model2",)
+
+_FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
+_PACKAGE = Path(__file__).parents[1]
+_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
+
+_SOURCE_SUFFIXES = (".py", ".j2", ".css")
+"""Code, templates of reports and their style."""
+
+_AS_JSON = TypeAdapter(object)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """An asset as declared.
+
+    Its name is that of its body, which takes the step and the assets that it reads, by name, and
+    whose docstring describes it. `kinds` are shown in the UI besides that of the file; `pool` is
+    the step's concurrency pool. `sources` are the files and folders of this package that compute
+    it, `settings` returns what it is given of a region's, `is_wanted` whether a region has it,
+    `columns` those whose names follow from the configuration.
+    """
+
+    body: Body
+    stage: Stage
+    sources: tuple[str, ...]
+    settings: Callable[[Region], object]
+    kinds: tuple[str, ...]
+    pool: str | None
+    is_wanted: Callable[[Region], bool]
+    columns: Callable[[Region], Sequence[str]]
+
+    @property
+    def name(self) -> str:
+        """Its name, such as ``labels``."""
+        return self.body.__name__
+
+    def build(self, region: Region) -> dg.AssetsDefinition:
+        """Return the asset of a region, with the policy that all of them share."""
+        key = region.key(self.name)
+        _, *inputs = inspect.signature(self.body).parameters
+        partitions = region.partitions if self.stage == "training" else None
+
+        @dg.asset(
+            key=key,
+            ins={name: dg.AssetIn(key=region.key(name)) for name in inputs},
+            group_name=region.name,
+            description=inspect.getdoc(self.body),
+            owners=list(OWNERS),
+            kinds={*self.kinds, _FILE_KINDS[PRODUCTS[self.name].format]},
+            code_version=self.code_version(region),
+            metadata=self._metadata(region),
+            io_manager_key=IO_MANAGER_KEY,
+            required_resource_keys={lock_key(region.name)},
+            partitions_def=partitions,
+            pool=self.pool,
+            hooks=alert_hooks(region.config.alerts),
+            check_specs=[
+                dg.AssetCheckSpec(
+                    check.name,
+                    asset=key,
+                    description=check.promise,
+                    blocking=check.blocking,
+                    partitions_def=partitions,
+                )
+                for check in checks_of(self.name, region.config, region.name)
+            ],
+        )
+        def made(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
+            yield from make_and_publish(self.body, Step(region, context), inputs)
+
+        region.specs[key] = made.get_asset_spec(key)
+        return made
+
+    def code_version(self, region: Region) -> str:
+        """Return the code version of the asset of a region: 12 hexadecimal digits."""
+        settings = _AS_JSON.dump_python(self.settings(region), mode="json")
+        plugged_in = {path: _module_digest(path) for path in sorted(_import_paths(settings))}
+        sources = {source: _source_digest(source) for source in self.sources}
+        document = {"sources": sources, "settings": settings, "plugged_in": plugged_in}
+        return document_digest(document)[:12]
+
+    def _metadata(self, region: Region) -> dict[str, Any]:
+        contract = PRODUCTS[self.name].contract
+        if contract is None:
+            return {}
+        columns = _column_schema(contract, self.columns(region))
+        return {"dagster/column_schema": columns, "contract": contract}
+
+
+def asset(
+    stage: Stage,
+    *,
+    sources: tuple[str, ...],
+    settings: Callable[[Region], object] = lambda _region: None,
+    kinds: tuple[str, ...] = ("pandas",),
+    pool: str | None = None,
+    is_wanted: Callable[[Region], bool] = lambda _region: True,
+    columns: Callable[[Region], Sequence[str]] = lambda _region: (),
+) -> Callable[[Body], Asset]:
+    """Declare a body to be an asset: see `Asset`."""
+    return lambda body: Asset(body, stage, sources, settings, kinds, pool, is_wanted, columns)
+
+
+def fit_settings(region: Region) -> object:
+    """Return what fitted models depend on."""
+    return [region.config.models_of(region.name), region.config.execution.profile]
+
+
+def split_settings(region: Region) -> object:
+    """Return what splits depend on; whether nested predictions are made changes none."""
+    return region.settings.cross_validation.model_dump(exclude={"nested"})
+
+
+def report_settings(region: Region) -> object:
+    """Return what reports show of a region's settings."""
+    return [region.settings.labels, region.settings.features, split_settings(region)]
+
+
+def _import_paths(settings: Any) -> set[str]:
+    """Return the import paths of a user's own code among the settings."""
+    if isinstance(settings, dict | list):
+        values = settings.values() if isinstance(settings, dict) else settings
+        return set().union(*map(_import_paths, values))
+    if not isinstance(settings, str) or settings.startswith("model2_assets."):
+        return set()
+    return {settings} if _IMPORT_PATH.fullmatch(settings) else set()
+
+
+def _module_digest(path: str) -> str:
+    """Digest the module of an import path; empty where its source cannot be found."""
+    try:
+        spec = find_spec(path.partition(":")[0])
+        origin = Path(spec.origin) if spec is not None and spec.origin else None
+        return hashlib.sha256(origin.read_bytes()).hexdigest() if origin is not None else ""
+    except (ImportError, ValueError, OSError):
+        return ""
+
+
+@cache
+def _source_digest(source: str) -> str:
+    path = _PACKAGE / source
+    below = (file for file in path.rglob("*") if file.suffix in _SOURCE_SUFFIXES)
+    files = sorted(below) if path.is_dir() else [path]
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def columns_of_horizons(region: Region, *names: str) -> tuple[str, ...]:
+    """Return the names of columns that there are for every horizon."""
+    return tuple(f"{name}_{horizon}" for horizon in region.horizons for name in names)
+
+
+def _column_schema(contract_name: str, names: Sequence[str]) -> dg.TableSchema:
+    """Return a contract's fixed columns, and those of some names, as Dagster shows them."""
+    contract = load_contract(contract_name)
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=name,
+                type=column.arrow_type,
+                description=f"{column.description} Unit: {column.unit}.",
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for name, column in contract.described(names)
+            if column.required or column.name in contract.schema["properties"] or name in names
+        ],
+    )
