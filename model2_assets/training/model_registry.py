@@ -6,15 +6,13 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from model2_assets.config import Model2Config, ModelConfig
-from model2_assets.config.load import load_object
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
 from model2_assets.errors import ConfigError
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
-from model2_assets.training.models import installed_versions
+from model2_assets.training.models import import_trainer, installed_versions
 
 
 class ModelRegistry:
@@ -91,19 +89,9 @@ class ModelRegistry:
 
     def trainer_class(self, name: str) -> type[BaseModelTrainer]:
         """Import the trainer class of a model: one derived from `BaseModelTrainer`."""
-        path, key = self.model(name).trainer, f"{self._key}.{name}.trainer"
-        found = load_object(path, key=key)
-        if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
-            raise ConfigError(
-                f"{key}: {path!r} is not a class derived from "
-                f"model2_assets.training:BaseModelTrainer; derive it"
-            )
+        found = import_trainer(self.model(name).trainer, key=f"{self._key}.{name}.trainer")
         code_state(found)
         return found
-
-    def parameters(self, name: str, horizon: str) -> dict[str, Any]:
-        """Return every parameter of a model for a horizon; raises what `trainer` does."""
-        return dict(self.trainer(name, horizon).params)
 
     def trainer(self, name: str, horizon: str) -> BaseModelTrainer:
         """Return a new, unfitted trainer, another object each time.
@@ -166,17 +154,16 @@ def code_state(trainer_class: type[BaseModelTrainer]) -> str | None:
     """
     roots = {ancestor.__module__.partition(".")[0] for ancestor in trainer_class.__mro__}
     users_own = roots - {__name__.partition(".")[0], *sys.stdlib_module_names}
-    sources = [sorted(Path(__file__).parent.glob("*.py"))]
+    sources = [list(Path(__file__).parent.glob("*.py")), *map(_sources_of, users_own)]
+    if not all(sources):
+        return None
     try:
-        sources += [_sources_of(root) for root in sorted(users_own)]
         contents = {
             str(path): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in chain.from_iterable(sources)
             if path.is_file()  # an editor's lock is a link to no file
         }
     except OSError:
-        return None
-    if not all(sources):
         return None
     versions = {"python": sys.version, **installed_versions(trainer_class.libraries)}
     return document_digest({"sources": contents, "versions": versions})
@@ -185,8 +172,7 @@ def code_state(trainer_class: type[BaseModelTrainer]) -> str | None:
 def _sources_of(root: str) -> list[Path]:
     """List the sources of a top-level package, or those beside a module that is in none."""
     module = sys.modules.get(root)
-    package = [Path(folder) for folder in getattr(module, "__path__", ())]
-    if package:
-        return sorted(path for folder in package for path in folder.rglob("*.py"))
+    if folders := getattr(module, "__path__", ()):
+        return [path for folder in folders for path in Path(folder).rglob("*.py")]
     file = getattr(module, "__file__", None)
-    return sorted(Path(file).parent.glob("*.py")) if file else []
+    return list(Path(file).parent.glob("*.py")) if file else []

@@ -110,37 +110,36 @@ def load_models(stored: StoredFoldModels) -> Iterator[FoldModel]:
 
 def may_read_pickles(stored: StoredFoldModels) -> bool:
     """Tell whether reading the files may run code from them; so it may, if nobody can tell."""
-    if stored.manifest.trainer not in OWN_TRAINERS | stored.trainers:
+    try:
+        return _trainer_class(stored).reads_pickles
+    except StoreError:
         return True
-    return _trainer_class(stored).reads_pickles
 
 
-def require_known_trainer(stored: StoredFoldModels) -> None:
-    """Refuse a manifest that names a trainer that its reader does not; nothing is imported.
-
-    Raises
-    ------
-    StoreError
-        Names the trainer.
-    """
-    if stored.manifest.trainer not in OWN_TRAINERS | stored.trainers:
-        raise StoreError(
-            f"{stored.folder / MANIFEST_NAME}: names the trainer {stored.manifest.trainer!r}, "
-            f"which the configuration does not, so it is not imported; put it under models, "
-            f"in a notebook give it as trainers=[...], or retrain the model"
+def import_trainer(path: str, *, key: str) -> type[BaseModelTrainer]:
+    """Import the trainer class that a configuration key names; else ConfigError."""
+    found = load_object(path, key=key)
+    if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
+        raise ConfigError(
+            f"{key}: {path!r} is not a class derived from "
+            f"model2_assets.training:BaseModelTrainer; derive it"
         )
+    return found
 
 
 def _trainer_class(stored: StoredFoldModels) -> type[BaseModelTrainer]:
-    require_known_trainer(stored)
-    key = f"{stored.folder / MANIFEST_NAME}: trainer"
+    """Import the trainer that a manifest names, but nothing that its reader does not name."""
+    path, trainer = stored.folder / MANIFEST_NAME, stored.manifest.trainer
+    if trainer not in OWN_TRAINERS | stored.trainers:
+        raise StoreError(
+            f"{path}: names the trainer {trainer!r}, which the configuration does not, so it is "
+            f"not imported; put it under models, in a notebook give it as trainers=[...], or "
+            f"retrain the model"
+        )
     try:
-        found = load_object(stored.manifest.trainer, key=key)
+        return import_trainer(trainer, key=f"{path}: trainer")
     except ConfigError as error:
-        raise StoreError(str(error)) from error
-    if not (isinstance(found, type) and issubclass(found, BaseModelTrainer)):
-        raise StoreError(f"{key} {stored.manifest.trainer!r} is not a BaseModelTrainer; retrain")
-    return found
+        raise StoreError(f"{error}, or retrain the model") from error
 
 
 def _compare_versions(

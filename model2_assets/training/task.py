@@ -169,12 +169,13 @@ class Task:
             If there is no such model, or its settings are impossible.
         """
         model = registry.model(partition.model)
+        trainer = registry.trainer(partition.model, partition.horizon)
         return cls(
             region=region,
             partition=partition,
             trainer=model.trainer,
-            trainer_class=registry.trainer_class(partition.model),
-            params=registry.parameters(partition.model, partition.horizon),
+            trainer_class=type(trainer),
+            params=trainer.params,
             seed=model.seed,
             sample_weights=model.sample_weights,
             execution_lag_days=execution_lag_days,

@@ -60,5 +60,5 @@ def test_levers_reach_the_trainer(inputs: Inputs, name: str) -> None:
 
     config = ours_models.configuration(inputs, profile="exact", params={name: 2})
     registry = ModelRegistry.from_config(config, "bench")
-    assert registry.parameters("xgboost", "21d")[name] == 2
-    assert registry.parameters("xgboost", "21d")["n_estimators"] == inputs.trees
+    assert registry.trainer("xgboost", "21d").params[name] == 2
+    assert registry.trainer("xgboost", "21d").params["n_estimators"] == inputs.trees

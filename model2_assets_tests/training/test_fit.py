@@ -242,7 +242,7 @@ def test_one_model_a_split_with_its_counts(tables, model):
 def test_each_model_saw_its_train_rows_and_no_others(tables):
     fitted = fit(tables)
     data = assemble_training_data(**tables.arguments, horizon="21d")
-    alpha = registry().parameters("ridge", "21d")["alpha"]
+    alpha = registry().trainer("ridge", "21d").params["alpha"]
     for fold in fitted.models:
         rows = data.train_rows(fold.split_id)
         oracle = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(alpha=alpha))
@@ -288,7 +288,7 @@ def test_provenance_says_where_the_models_come_from(tables):
     assert (found.region, found.horizon, found.model) == ("us", "21d", "ridge")
     assert found.trainer == "model2_assets.training:RidgeTrainer"
     assert found.params["alpha"] == 3.0
-    assert found.params.keys() == registry().parameters("ridge", "21d").keys()
+    assert found.params.keys() == registry().trainer("ridge", "21d").params.keys()
     assert found.seed == 11
     assert found.feature_names == tuple(tables.features.columns)
     assert found.row_order_hash == hash_row_order(data.index)

@@ -59,8 +59,8 @@ def test_overrides_go_over_params_over_defaults_for_their_horizon_alone():
     exact = parse_config({"models": models, "execution": {"profile": "exact"}})
     registry = ModelRegistry.from_config(exact, "us")
     expected = {**XGBoostTrainer.DEFAULT_PARAMS, "n_estimators": 10, "max_depth": 5}
-    assert registry.parameters("xgboost", "21d") == expected
-    assert registry.parameters("xgboost", "63d") == {**expected, "max_depth": 2}
+    assert registry.trainer("xgboost", "21d").params == expected
+    assert registry.trainer("xgboost", "63d").params == {**expected, "max_depth": 2}
 
 
 @pytest.mark.parametrize(
@@ -74,19 +74,19 @@ def test_a_profile_thins_the_training_dates_by_horizon_and_params_go_over_it(pro
         }
     )
     registry = ModelRegistry.from_config(parse_config({"execution": {"profile": profile}}), "us")
-    found = tuple(registry.parameters("xgboost", h)["date_stride"] for h in ("21d", "63d"))
+    found = tuple(registry.trainer("xgboost", h).params["date_stride"] for h in ("21d", "63d"))
     assert found == strides
     own = ModelRegistry.from_config(config, "us")
-    assert own.parameters("xgboost", "63d")["date_stride"] == 2
-    assert own.parameters("xgboost", "21d")["date_stride"] == strides[0]
-    assert registry.parameters("ridge", "21d") == RidgeTrainer.DEFAULT_PARAMS
+    assert own.trainer("xgboost", "63d").params["date_stride"] == 2
+    assert own.trainer("xgboost", "21d").params["date_stride"] == strides[0]
+    assert registry.trainer("ridge", "21d").params == RidgeTrainer.DEFAULT_PARAMS
 
 
 def test_scikit_learns_elastic_net_joins_by_configuration_alone():
     models = {"elastic_net": {"trainer": ELASTIC_NET, "params": {"alpha": 5.0}}}
     registry = registry_of(models)
     assert registry.names == ("ridge", "xgboost", "elastic_net")
-    assert registry.parameters("elastic_net", "21d") == {"alpha": 5.0, "l1_ratio": 0.5}
+    assert registry.trainer("elastic_net", "21d").params == {"alpha": 5.0, "l1_ratio": 0.5}
     data = make_data()
     fold_models = cross_validate(lambda: registry.trainer("elastic_net", "21d"), data)
     oof = predict_out_of_fold(fold_models, data)

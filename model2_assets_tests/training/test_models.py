@@ -217,7 +217,7 @@ def test_a_format_that_holds_between_versions_is_read_with_a_warning(
     ("trainer", "message"),
     [
         ("no_such_module:Trainer", "cannot import module 'no_such_module'"),
-        ("pathlib:Path", "is not a BaseModelTrainer"),
+        ("pathlib:Path", "is not a class derived from .*, or retrain the model"),
         ("model2_assets.training:XGBoostTrainer", "cannot be read as"),
     ],
 )
