@@ -22,9 +22,7 @@ def fitted(scale: float = 1.0, n_models: int = 2, horizon: str = "21d") -> Fitte
         )
         for split_id in range(n_models)
     )
-    return FittedModels(
-        models=models, n_splits=n_models, provenance=sample_provenance(horizon=horizon)
-    )
+    return FittedModels(models=models, provenance=sample_provenance(horizon=horizon))
 
 
 def sample_provenance(**others: Any) -> Provenance:
@@ -48,4 +46,4 @@ def sample_provenance(**others: Any) -> Provenance:
 def save_fold_models(folder, models, *, provenance):
     """Store models in a folder of their own, outside of a store."""
     models = tuple(models)
-    return save_models(folder, FittedModels(models=models, n_splits=9, provenance=provenance))
+    return save_models(folder, FittedModels(models=models, provenance=provenance))

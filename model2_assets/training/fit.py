@@ -196,10 +196,9 @@ def _rows_of(data: TrainingData, split_id: int) -> tuple[NDArray[np.intp], NDArr
 
 @dataclass(frozen=True, eq=False)
 class FittedModels:
-    """Fold models before they are stored, of so many splits, and where they come from."""
+    """Models before they are stored, and where they come from."""
 
     models: tuple[FoldModel, ...]
-    n_splits: int
     provenance: Provenance
 
     @property
@@ -219,7 +218,7 @@ class FittedModels:
     @property
     def library_versions(self) -> Mapping[str, str]:
         """Version of every distribution that the stored files will depend on."""
-        return installed_versions(self.models[0].trainer.libraries) if self.models else {}
+        return installed_versions(self.models[0].trainer.libraries)
 
     def files(self) -> Iterator[tuple[ModelFile, bytes]]:
         """Yield the models as the store takes them, by ascending split."""
@@ -341,4 +340,4 @@ def fit_models(
         kept = checkpoints.of_fits(task, tables, data) if checkpoints else None
         models = fit_every_split(task, data, execution, tables=tables, kept=kept)
     provenance = provenance_of(task, data, data_versions=dict(tables.versions), usage=usage)
-    return FittedModels(models=models, n_splits=data.n_splits, provenance=provenance)
+    return FittedModels(models, provenance)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError
-from model2_assets.panel import to_canonical
+from model2_assets.panel import in_universe, to_canonical
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -16,11 +16,11 @@ from model2_assets.storage.data_version import (
     require_made_from,
 )
 from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
-from model2_assets.training.base_models import FoldModel
 from model2_assets.training.data import (
     TRAIN,
     TrainingData,
     assemble_training_data,
+    panel_rows,
     refuse_infinity,
     take_rows,
 )
@@ -64,13 +64,27 @@ def fit_final_model(
     with measure_resources() as usage:
         rows = assemble_labelled_rows(features=features, labels=labels, horizon=horizon)
         data = task.weighted(rows, labels)
-        final = _fit(task, data, validated, execution)
+        # One fit can only be refused.
+        bytes_per_value = task.fit_bytes_per_value(data.n_rows)
+        fits_in_memory(1, data.X.shape, bytes_per_value, execution.max_rss_gb)
+        logger.info(
+            "%s: fitting the final model on %s rows × %d features",
+            task.partition.key,
+            f"{data.n_rows:,}",
+            len(data.feature_names),
+        )
+        chosen = [fold.chosen_params for fold in validated.folds]
+        final = fit_all_rows(
+            lambda: task.make_trainer().adopt(chosen),
+            data,
+            n_threads=execution.n_jobs or usable_cores(),
+        )
     provenance = replace(
         provenance_of(task, data, data_versions=versions, usage=usage),
         kind="final_model",
         trained_on=_trained_on(data, labels[f"label_end_{horizon}"]),
     )
-    return FittedModels(models=(final,), n_splits=1, provenance=provenance)
+    return FittedModels((final,), provenance)
 
 
 def assemble_labelled_rows(
@@ -84,27 +98,6 @@ def assemble_labelled_rows(
     }
     everything = to_canonical(pd.DataFrame(roles, index=shared))
     return assemble_training_data(features, labels, everything, horizon=horizon)
-
-
-def _fit(
-    task: Task, data: TrainingData, validated: Manifest, execution: ExecutionConfig
-) -> FoldModel:
-    # One can only be refused.
-    fits_in_memory(1, data.X.shape, task.fit_bytes_per_value(data.n_rows), execution.max_rss_gb)
-    logger.info(
-        "%s: fitting the final model on %s rows × %d features",
-        task.partition.key,
-        f"{data.n_rows:,}",
-        len(data.feature_names),
-    )
-    chosen = [fold.chosen_params for fold in validated.folds]
-    final = fit_all_rows(
-        lambda: task.make_trainer().adopt(chosen),
-        data,
-        n_threads=execution.n_jobs or usable_cores(),
-    )
-    logger.info("%s: final model fitted in %.1f s", task.partition.key, final.seconds)
-    return final
 
 
 def _trained_on(data: TrainingData, label_end: pd.Series) -> TrainedRows:
@@ -134,12 +127,9 @@ def find_live_rows(
     they do for labels. The rows are sorted by instrument, then datetime.
     """
     panel = to_canonical(market_data)
-    index = panel.index
-    assert isinstance(index, pd.MultiIndex)
+    index = panel_rows(panel)
     dates = index.get_level_values("datetime")
-    on_last_date = np.asarray(dates == dates.max())
-    if "in_universe" in panel:
-        on_last_date &= panel["in_universe"].to_numpy(dtype=bool)
+    on_last_date = np.asarray(dates == dates.max()) & in_universe(panel)
     tradable = index.get_level_values("instrument")[on_last_date]
     own_bars_after = panel.groupby(level="instrument").cumcount(ascending=False).to_numpy()
     too_recent = index[own_bars_after < bars]
@@ -204,15 +194,13 @@ def make_live(
 
 def _require_same_features(trained: tuple[str, ...], present: tuple[str, ...]) -> None:
     """Refuse features of other names, or in another order, than a model was trained on."""
-    if trained == present:
-        return
     unknown = [name for name in present if name not in trained]
     absent = [name for name in trained if name not in present]
     moved = [name for name, other in zip(present, trained, strict=False) if name != other]
-    if unknown:
-        problem = f"features has {unknown[0]!r}, which final_models was not trained on"
-    elif absent:
-        problem = f"features lacks {absent[0]!r}, which final_models was trained on"
-    else:
-        problem = f"features has {moved[0]!r} in another place than final_models was trained with"
-    raise StoreError(f"{problem}; materialize final_models again")
+    for names, problem in (
+        (unknown, "features has {!r}, which final_models was not trained on"),
+        (absent, "features lacks {!r}, which final_models was trained on"),
+        (moved, "features has {!r} in another place than final_models was trained with"),
+    ):
+        if names:
+            raise StoreError(f"{problem.format(names[0])}; materialize final_models again")

@@ -87,12 +87,6 @@ class ModelRegistry:
             raise ConfigError(f"{self._key}: unknown model {name!r}; known: {known}")
         return self._models[name]
 
-    def trainer_class(self, name: str) -> type[BaseModelTrainer]:
-        """Import the trainer class of a model: one derived from `BaseModelTrainer`."""
-        found = import_trainer(self.model(name).trainer, key=f"{self._key}.{name}.trainer")
-        code_state(found)
-        return found
-
     def trainer(self, name: str, horizon: str) -> BaseModelTrainer:
         """Return a new, unfitted trainer, another object each time.
 
@@ -113,7 +107,9 @@ class ModelRegistry:
             unknown or impossible, or weights are on and the trainer takes none; the message
             gives the full key.
         """
-        model, trainer_class = self.model(name), self.trainer_class(name)
+        model = self.model(name)
+        trainer_class = import_trainer(model.trainer, key=f"{self._key}.{name}.trainer")
+        code_state(trainer_class)
         if not is_horizon(horizon):
             raise ConfigError(f"horizon {horizon!r} is not of the form 21d")
         overrides = model.overrides.get(horizon, {})

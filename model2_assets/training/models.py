@@ -71,7 +71,7 @@ def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
     Returns
     -------
     BaseModelTrainer
-        The fitted model.
+        Fitted.
 
     Raises
     ------

@@ -22,15 +22,10 @@ from model2_assets.training.base_models import (
 from model2_assets.training.resources import usable_cores
 
 _BATCH_ROWS = 65_536
-_LARGEST_RANK = 0.5
 
 
 class RowBatches(xgb.DataIter):
-    """Chosen rows in batches, so that no copy of all of them is ever in memory.
-
-    XGBoost reads them several times: to count, to find the cuts of the histograms, and to
-    sort values into bins. Cuts and bins are those of one array of the same rows.
-    """
+    """Chosen rows in batches: no copy of all is ever in memory, bins are those of one array."""
 
     def __init__(
         self, data: SplitView, rows: NDArray[np.intp], missing_as: float | None = None
@@ -44,7 +39,7 @@ class RowBatches(xgb.DataIter):
         for start in range(0, len(self._rows), _BATCH_ROWS):
             features = self._data.X[self._rows[start : start + _BATCH_ROWS]]
             largest = np.fmax.reduce(np.abs(features), axis=None, initial=0.0)
-            if largest > _LARGEST_RANK:
+            if largest > 0.5:
                 raise ParameterError(
                     "bins",
                     f"even bins are for features normalized by rank, which lie between -0.5 and "
@@ -103,10 +98,9 @@ class XGBoostTrainer(BaseModelTrainer):
         ``max_depth``
             Levels of a tree.
         ``min_child_weight_fraction``
-            Smallest leaf as a share of the train rows. It becomes XGBoost's
-            ``min_child_weight``: with squared error every row has a hessian of 1, so that
-            counts rows. A share keeps leaves, and so predictions, comparable between a
-            panel of 20 names and one of 3,000.
+            Smallest leaf as a share of the train rows, or of their weights, whose mean is 1:
+            XGBoost's ``min_child_weight`` counts rows, as with squared error each has a hessian
+            of 1. A share keeps leaves comparable between panels of 20 names and of 3,000.
         ``max_bin``
             Histogram bins a feature.
         ``bins``
@@ -125,10 +119,9 @@ class XGBoostTrainer(BaseModelTrainer):
             The stride is shortened so that the dates kept have at least so many rows in the
             whole history: a small panel has none to spare.
         ``missing_as``
-            Number put in place of a missing value, when fitting and when predicting; null:
-            each node learns where missing values go. Without any missing value XGBoost's
-            histograms take a quarter of the memory and less time. 0 is the middle of ranks
-            and z-scores.
+            Number put in place of a missing value; null: each node learns where missing values
+            go. Without any, XGBoost's histograms take a quarter of the memory and less time.
+            0 is the middle of ranks and z-scores.
         ``n_threads``
             Threads of a fit.
     seed : int
@@ -191,11 +184,10 @@ class XGBoostTrainer(BaseModelTrainer):
     ) -> dict[str, Any]:
         """Train on a few dates a label; see `BaseModelTrainer.profile_params`.
 
-        ``exact`` trains on every date, with 256 bins. ``default`` trains on 4 dates in the
-        window of a label, at least one in two trading weeks, ``fast`` on half of these. Both
-        have fewer bins: ranks are spread evenly, so few bins separate them, and need not be
-        learned. Missing ranks and z-scores become their middle. A small panel keeps more of
-        its dates.
+        ``exact`` trains on every date. ``default`` trains on 4 dates in the window of a label,
+        at least one in two trading weeks, ``fast`` on half of these; a small panel keeps more.
+        Both have fewer bins: ranks are spread evenly, so few bins separate them, and need not be
+        learned. Missing ranks and z-scores become their middle.
         """
         if profile == "exact":
             return {}
@@ -238,11 +230,7 @@ class XGBoostTrainer(BaseModelTrainer):
         feature_names: tuple[str, ...],
         sample_weight: NDArray[np.float64] | None = None,
     ) -> Self:
-        """Grow the trees; see `BaseModelTrainer.fit`.
-
-        A row's hessian is its weight; weights have a mean of 1, so the smallest leaf stays
-        a share of the train rows.
-        """
+        """Grow the trees; see `BaseModelTrainer.fit`."""
         everything = SplitView(X=X, y=y, feature_names=feature_names, sample_weight=sample_weight)
         return self.fit_rows(everything, np.arange(len(X)))
 
@@ -333,11 +321,7 @@ class XGBoostTrainer(BaseModelTrainer):
 
 
 def _for_prediction(booster: xgb.Booster) -> xgb.Booster:
-    """Predict host arrays on the CPU, wherever the trees were grown, on all cores.
-
-    A row's prediction is the sum of its leaves in the order of the trees, so it does not
-    depend on the number of threads.
-    """
+    """Predict on the CPU, wherever the trees were grown, on all cores, which changes no bit."""
     booster.set_param({"device": "cpu", "nthread": usable_cores(), "verbosity": 0})
     return booster
 

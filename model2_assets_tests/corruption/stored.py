@@ -112,7 +112,7 @@ def models_of(asset: str, model: str, night: int = 0, region: str = "us") -> Fit
         kind="final_model" if is_final else "fold_models",
         trained_on=TRAINED_ON if is_final else None,
     )
-    return FittedModels(models=folds, n_splits=len(folds), provenance=provenance)
+    return FittedModels(models=folds, provenance=provenance)
 
 
 def value_of(address: Address, night: int = 0) -> Any:

@@ -149,5 +149,5 @@ def _publish(grown: Store, source: Address, store: Store, target: Address) -> No
     if target.product.format == "fold_models":
         provenance = replace(value.manifest, region=target.region)
         models = tuple(load_models(value))
-        value = FittedModels(models=models, n_splits=len(models), provenance=provenance)
+        value = FittedModels(models=models, provenance=provenance)
     store.write(target, value)

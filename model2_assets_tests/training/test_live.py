@@ -194,7 +194,7 @@ def test_a_failing_fit_names_the_final_model_and_its_rows(tables):
     def broken(self, data, rows):
         raise ZeroDivisionError("nothing to divide by")
 
-    trainer = registry.trainer_class("ridge")
+    trainer = type(registry.trainer("ridge", HORIZON))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(trainer, "fit_rows", broken)
         message = rf"^final model \({len(rows)} train rows, .*\): RidgeTrainer failed: nothing"

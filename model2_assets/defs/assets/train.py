@@ -38,6 +38,7 @@ def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Can
     features in order, library versions and the data versions that the models were made from.
     """
     from model2_assets.checks.models import FoldModelsChecks
+    from model2_assets.cross_validation.roles import split_ids
     from model2_assets.training import Tables, fit_models
 
     checkpoints = step.checkpoints()
@@ -48,7 +49,7 @@ def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Can
         checkpoints=checkpoints,
     )
     splits = [model.split_id for model in fitted.models]
-    checks = FoldModelsChecks(splits, range(fitted.n_splits))
+    checks = FoldModelsChecks(splits, split_ids(cv_splits))
     counts = {"models": len(splits), "folds_reused": fitted.n_reused}
     return Candidate(
         fitted,
