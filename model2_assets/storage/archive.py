@@ -16,7 +16,7 @@ from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage.address import WITHOUT_VERSIONS, Address
-from model2_assets.storage.files import TEMPORARY_PREFIX, link_atomically, write_atomically
+from model2_assets.storage.files import ABANDONED_AFTER, link_atomically, write_atomically
 from model2_assets.storage.record import Origin, Record
 
 VERSIONS = ".versions"
@@ -28,8 +28,6 @@ MIN_PREFIX = 6
 _RECORD_NAME = re.compile(r"[0-9a-f]{64}\.json")
 _KEPT_NAME = re.compile(r"[0-9a-f]{64}\.(?!json$)[a-z.]+")
 _TICK = timedelta(microseconds=1)
-_ABANDONED = timedelta(days=1)
-"""Age at which a file without a record, or models without a manifest, are nobody's any more."""
 
 _REJECTED_TIME = "%Y%m%dT%H%M%S%f"
 _REJECTED_NAME = re.compile(r"\d{8}T\d{6,12}-[0-9a-f]{6}(?:\.\w+)?")
@@ -173,7 +171,7 @@ class Archive:
         """Return the readable records, last published first, and the number of others."""
         folder = self.folder(address)
         readable, damaged = [], 0
-        for path in self._files(folder):
+        for path in folder.iterdir() if folder.exists() else ():
             if not _RECORD_NAME.fullmatch(path.name):
                 continue
             try:
@@ -187,11 +185,6 @@ class Archive:
         readable.sort(key=lambda record: (record.published, record.sha256), reverse=True)
         return readable, damaged
 
-    def _files(self, folder: UPath) -> list[UPath]:
-        """Return the files of a folder, without those that somebody is still writing."""
-        files = folder.iterdir() if folder.exists() else ()
-        return [path for path in files if not path.name.startswith(TEMPORARY_PREFIX)]
-
     def _later_than(self, known: Sequence[Record]) -> datetime:
         """Return the time, moved past every version where the clock was set back."""
         latest = max((record.published for record in known), default=None)
@@ -204,7 +197,7 @@ class Archive:
 
     def _sweep(self, address: Address) -> None:
         """Remove files that a killed publication or removal left without a record."""
-        files = self._files(self.folder(address))
+        files = list(self.folder(address).iterdir())
         names = {path.name for path in files}
         for path in files:
             record_name = f"{path.name.partition('.')[0]}.json"
@@ -218,7 +211,7 @@ class Archive:
             return
         if written.tzinfo is None:
             written = written.replace(tzinfo=UTC)
-        if written < self._clock() - _ABANDONED:
+        if written < self._clock() - ABANDONED_AFTER:
             self._unlink(path)
 
     def _unlink(self, path: UPath) -> None:
@@ -283,7 +276,7 @@ def prune_rejected(folder: UPath, *, keep: int) -> None:
         return
     named = sorted(found, key=lambda path: path.name, reverse=True)
     whole = [path for path in named if path.suffix or (path / "manifest.json").exists()]
-    given_up = f"{datetime.now(UTC) - _ABANDONED:{_REJECTED_TIME}}"
+    given_up = f"{datetime.now(UTC) - ABANDONED_AFTER:{_REJECTED_TIME}}"
     abandoned = [path for path in named if path not in whole and path.name < given_up]
     for path in (*whole[keep:], *abandoned):
         try:

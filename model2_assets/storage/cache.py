@@ -33,13 +33,7 @@ from model2_assets.storage.codecs import (
 )
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import DATA_VERSION, PROVENANCE
-from model2_assets.storage.files import (
-    TEMPORARY_PREFIX,
-    flush_to_device,
-    is_local,
-    remove_abandoned,
-    temporary_beside,
-)
+from model2_assets.storage.files import is_local, publish, temporary_file
 from model2_assets.storage.record import Origin, misplaced
 
 logger = logging.getLogger(__name__)
@@ -59,8 +53,7 @@ class WorkingFiles:
     """Working files of one region, ``<folder>/<kind>/<key>``; without a folder nothing is kept.
 
     After every write, the `keep` keys of the kind that were used last stay and the others
-    are removed, and so are temporary files whose writer is gone. Whoever has mapped a removed
-    file can go on reading it.
+    are removed. Whoever has mapped a removed file can go on reading it.
     """
 
     folder: Path | None
@@ -120,13 +113,11 @@ def _make(
     path: Path, write: Callable[[Path], None], read: Callable[[Path], _Value], keep: int
 ) -> _Value | None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary_beside(path) as temporary:
+        with temporary_file(UPath(path)) as temporary:
             write(temporary)
-            flush_to_device(temporary)
             # Read before it gets its name: from then on another process may remove it.
             made = read(temporary)
-            temporary.replace(path)
+            publish(temporary, UPath(path))
     except OSError as error:
         _warn_once(str(path.parent), str(error))
         return None
@@ -148,11 +139,10 @@ def _read_if_there(path: Path, read: Callable[[Path], _Value]) -> _Value | None:
 
 
 def _prune(folder: Path, *, keep: int) -> None:
-    remove_abandoned(folder)
     files: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         with suppress(OSError):
-            if not path.name.startswith(TEMPORARY_PREFIX):
+            if path.is_file():
                 files.append((path.stat().st_mtime, path))
     for _, path in sorted(files, reverse=True)[keep:]:
         with suppress(OSError):

@@ -1,8 +1,8 @@
 """Atomic writes: a reader sees the whole old file or the whole new one.
 
-Whoever writes a temporary file, or works in a scratch folder, holds a lock on it. The system
-lets go of a lock when the process ends, however it ends. So a temporary file that nobody holds
-is one that a killed process left, and whoever comes next may remove it.
+What is not whole yet is in a temporary folder, on which its writer holds a lock. The system lets
+go of a lock when the process ends, however it ends. So a temporary folder that nobody holds is
+one that a killed process left, and whoever comes next may remove it.
 """
 
 import errno
@@ -14,10 +14,9 @@ import socket
 import tempfile
 import threading
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from upath import UPath
@@ -26,11 +25,11 @@ from model2_assets.errors import StoreError
 
 logger = logging.getLogger(__name__)
 
-TEMPORARY_PREFIX = ".tmp-"
-SCRATCH_PREFIX = "model2-assets-scratch-"
+TEMPORARY_PREFIX = ".tmp-model2-"
+"""What the names of temporary folders begin with."""
 
-_ABANDONED_AFTER_S = 86_400
-"""Age in seconds at which a temporary file is abandoned where the disk knows no locks."""
+ABANDONED_AFTER = timedelta(days=1)
+"""Age at which what nobody can be known to write, or to need, is nobody's any more."""
 
 _WRITABLE = "make the base path writable, or name another by MODEL2_STORAGE"
 _REMEDIES = {
@@ -47,64 +46,45 @@ _held = threading.local()
 
 
 def write_atomically(path: UPath, data: bytes) -> None:
-    """Replace a file's content in one step; missing folders are created.
-
-    On a local disk the bytes go to a temporary name beside the target, are flushed to
-    the device and then renamed over it. An object store replaces an object in a
-    single request, so there the bytes are put directly.
-    """
-    if not is_local(path):
+    """Replace a file's content in one step; missing folders are created."""
+    if is_local(path):
+        with temporary_file(path) as temporary:
+            temporary.write_bytes(data)
+            publish(temporary, path)
+    else:  # an object store replaces an object in a single request
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-        return
-    with temporary_file(path) as temporary:
-        temporary.write_bytes(data)
-        publish(temporary, path)
 
 
 @contextmanager
 def temporary_file(path: UPath) -> Iterator[Path]:
-    """Create an empty file on a local disk that `publish` puts in the place of another.
+    """Name a local file, not there yet, that `publish` puts in the place of another.
 
-    It is beside the target or, where that is in an object store, among the system's temporary
-    files. It is held until the block ends, and removed then if it still has that name. Write to
-    it; do not replace it by another.
+    It is in a temporary folder beside its place or, where that is in an object store, among the
+    system's temporary files. It is gone when the block ends.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    if is_local(path):
-        with temporary_beside(Path(path.path)) as temporary:
-            yield temporary
-        return
-    with scratch_folder() as folder:
-        (folder / path.name).touch()
+    with scratch_folder(Path(path.path).parent if is_local(path) else None) as folder:
         yield folder / path.name
 
 
 def publish(temporary: Path, path: UPath) -> None:
-    """Put what `temporary_file` gave for a path in its place, in one step."""
+    """Put what `temporary_file` gave for a path in its place, in one step.
+
+    Its bytes are on the device before, so that a power cut cannot lose them.
+    """
     if not is_local(path):
         path.fs.put_file(str(temporary), path.path)
         return
-    flush_to_device(temporary)
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     temporary.replace(path.path)
 
 
 @contextmanager
-def temporary_beside(target: Path) -> Iterator[Path]:
-    """Create an empty temporary file in the folder of another; it is held as `temporary_file`."""
-    descriptor, temporary = _claim_temporary(target)
-    try:
-        yield temporary
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        os.close(descriptor)
-
-
-@contextmanager
-def scratch_folder() -> Iterator[Path]:
-    """Create a folder among the system's temporary files that goes when the block ends."""
-    descriptor, folder = _claim_scratch()
+def scratch_folder(parent: Path | None = None) -> Iterator[Path]:
+    """Create a folder, by default among the system's temporary files; it goes with the block."""
+    descriptor, folder = _claim(parent)
     try:
         yield folder
     finally:
@@ -112,19 +92,17 @@ def scratch_folder() -> Iterator[Path]:
         os.close(descriptor)
 
 
-def remove_abandoned(folder: Path) -> int:
-    """Remove temporary files that killed processes left in a folder and below; return how many.
+def remove_abandoned(*folders: Path) -> int:
+    """Remove temporary folders that killed processes left; return how many.
 
-    What another process is writing stays; so does, for a day, what is on a disk that knows no
-    locks.
+    They are looked for in the given folders and below, and among the system's temporary files.
+    What another process is writing stays; so does, for a day, what is on a disk that cannot lock
+    folders.
     """
-    return sum(_remove_if_abandoned(path) for path in folder.rglob(f"{TEMPORARY_PREFIX}*"))
-
-
-def remove_abandoned_scratch() -> int:
-    """Remove scratch folders that killed processes left; return how many."""
-    folders = Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*")
-    return sum(_remove_if_abandoned(folder) for folder in folders)
+    pattern = f"{TEMPORARY_PREFIX}*"
+    found = [*Path(tempfile.gettempdir()).glob(pattern)]
+    found += [path for folder in folders for path in folder.rglob(pattern)]
+    return sum(map(_remove_if_abandoned, found))
 
 
 @contextmanager
@@ -141,46 +119,21 @@ def storing(path: UPath | Path) -> Iterator[None]:
         ) from error
 
 
-def flush_to_device(path: Path) -> None:
-    """Have a file's bytes on the device, so that a power cut cannot lose them."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def link_atomically(source: UPath | Path, target: UPath) -> None:
     """Replace a file by another one, in one step and at no space where the disk can link.
 
     On a local disk the target becomes a hard link to the source, which is never changed in
     place, or a copy where links are not supported; in an object store it is a second object.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     if not is_local(target):
-        target.write_bytes(source.read_bytes())
+        write_atomically(target, source.read_bytes())
         return
-    file, origin = Path(target.path), Path(str(source))
-    temporary = _temporary_name(file)
-    descriptor = os.open(origin, os.O_RDWR)
-    try:
-        # The new name is one of the same file, so it is held from the moment that it is there,
-        # by this or, where it is a temporary file of ours, by whoever made that.
-        with suppress(OSError):
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    with temporary_file(target) as temporary:
         try:
-            os.link(origin, temporary)
+            os.link(source, temporary)
         except OSError:
-            write_atomically(target, origin.read_bytes())
-            return
-        try:
-            temporary.replace(file)
-        finally:
-            with suppress(OSError):
-                # Renaming one link over another of the same file does nothing, and leaves both.
-                temporary.unlink(missing_ok=True)
-    finally:
-        os.close(descriptor)
+            temporary.write_bytes(source.read_bytes())
+        publish(temporary, target)
 
 
 def is_local(path: UPath) -> bool:
@@ -188,68 +141,44 @@ def is_local(path: UPath) -> bool:
     return path.protocol in ("", "file", "local")
 
 
-def _temporary_name(target: Path) -> Path:
-    return target.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}-{target.name}")
-
-
-def _claim_temporary(target: Path) -> tuple[int, Path]:
+def _claim(parent: Path | None) -> tuple[int, Path]:
+    """Create a folder and hold it, by the descriptor that is returned with it."""
     while True:
-        temporary = _temporary_name(target)
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if _is_held(descriptor):
-            return descriptor, temporary
-        os.close(descriptor)
-
-
-def _claim_scratch() -> tuple[int, Path]:
-    while True:
-        folder = Path(tempfile.mkdtemp(prefix=SCRATCH_PREFIX))
-        try:
+        folder = Path(tempfile.mkdtemp(prefix=TEMPORARY_PREFIX, dir=parent))
+        with suppress(FileNotFoundError):  # another process took it for abandoned at once
             descriptor = os.open(folder, os.O_RDONLY)
-        except FileNotFoundError:  # another process took it for abandoned before it was held
-            continue
-        if _is_held(descriptor):
-            return descriptor, folder
-        os.close(descriptor)
+            if _lock_if_free(descriptor) is not False and folder.exists():
+                return descriptor, folder
+            os.close(descriptor)
 
 
-def _is_held(descriptor: int) -> bool:
-    """Lock what has just been made; False if it was taken for abandoned before that."""
+def _remove_if_abandoned(folder: Path) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a disk without locks: its age protects it
-        return True
-    return os.fstat(descriptor).st_nlink > 0
-
-
-def _remove_if_abandoned(path: Path) -> bool:
-    try:
-        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+        descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
         return False
     try:
-        if not _is_abandoned(descriptor):
-            return False
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+        free = _lock_if_free(descriptor)
+        if free is None:
+            oldest = time.time() - ABANDONED_AFTER.total_seconds()
+            free = os.fstat(descriptor).st_mtime < oldest
+        if free:
+            shutil.rmtree(folder)
+        return free
     except OSError:
         return False
     finally:
         os.close(descriptor)
-    return True
 
 
-def _is_abandoned(descriptor: int) -> bool:
+def _lock_if_free(descriptor: int) -> bool | None:
+    """Lock a folder, and tell whether nobody else had; None on a disk that knows no such locks."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:
-        return os.fstat(descriptor).st_mtime < time.time() - _ABANDONED_AFTER_S
+        return None
     return True
 
 

@@ -42,7 +42,6 @@ from model2_assets.storage.files import (
     locked,
     publish,
     remove_abandoned,
-    remove_abandoned_scratch,
     storing,
     temporary_file,
 )
@@ -320,8 +319,7 @@ class Store:
         if is_local(self.base):
             local = Path(self.base.path)
             folders += [local / region, local / VERSIONS / region, local / REJECTED / region]
-        removed = sum(map(remove_abandoned, folders)) + remove_abandoned_scratch()
-        if removed:
+        if removed := remove_abandoned(*folders):
             logger.info(
                 "%s: removed %d temporary files that a killed process left", region, removed
             )

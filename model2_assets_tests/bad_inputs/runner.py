@@ -132,5 +132,5 @@ def digests(folder: Path) -> Mapping[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
         and not path.is_symlink()
-        and not (path.name.startswith(TEMPORARY_PREFIX) or path.parent.name == ".locks")
+        and not (path.parent.name.startswith(TEMPORARY_PREFIX) or path.parent.name == ".locks")
     }

@@ -46,7 +46,7 @@ def _load_models(folder: Path) -> dict[str, int]:
 
 def _leave_a_lock(folder: Path) -> None:
     """Leave what a killed process leaves: a signed lock file, and half a file."""
-    for name in (".locks/us.lock", f"us/{TEMPORARY_PREFIX}0-labels.parquet"):
+    for name in (".locks/us.lock", f"us/{TEMPORARY_PREFIX}0/labels.parquet"):
         path = folder / "data" / name
         path.parent.mkdir(parents=True)
         path.write_text("process 1 on another, which works on it since 2024", encoding="utf-8")

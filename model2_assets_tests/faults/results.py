@@ -111,7 +111,7 @@ def stray_files(scene: Scene, known: Results) -> Iterator[str]:
         top = path.relative_to(scene.data).parts[0]
         if path.is_dir() or top in (WORKING, LOCKS, VERSIONS) or str(path) in named:
             continue
-        if path.name.startswith(TEMPORARY_PREFIX) or path.name == "manifest.json":
+        if path.parent.name.startswith(TEMPORARY_PREFIX) or path.name == "manifest.json":
             continue
         model = re.fullmatch(r".*-([0-9a-f]{12})\.[a-z]+", path.name)
         if model is None or str(path.parent) not in named:
@@ -146,7 +146,7 @@ def versions_without_record(scene: Scene) -> list[Path]:
     files = [
         path
         for path in (scene.data / VERSIONS).rglob("*")
-        if path.is_file() and not path.name.startswith(TEMPORARY_PREFIX)
+        if path.is_file() and not path.parent.name.startswith(TEMPORARY_PREFIX)
     ]
     records = {path for path in files if _RECORD.fullmatch(path.name)}
     for record in records:

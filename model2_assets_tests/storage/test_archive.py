@@ -25,6 +25,7 @@ from model2_assets.storage import models as _models
 from model2_assets.storage import store as _store
 from model2_assets.storage.codecs import inputs_element, origin_of_report
 from model2_assets.storage.data_version import with_provenance
+from model2_assets.storage.files import TEMPORARY_PREFIX, temporary_file
 from model2_assets.storage.record import Record
 from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import fitted
@@ -158,9 +159,10 @@ def test_half_written_record_is_no_record(store: Store, caplog: pytest.LogCaptur
     store.write(MODELS, fitted())
     folder = store.archive.folder(MODELS)
     record = store.archive.versions(MODELS)[0].file_name
-    (folder / f".tmp-1-{record}").write_bytes(b"{")
-    assert len(store.archive.versions(MODELS)) == 1
-    assert store.archive.model_files(MODELS) is not None
+    with temporary_file(folder / record) as half_written:
+        half_written.write_bytes(b"{")
+        assert len(store.archive.versions(MODELS)) == 1
+        assert store.archive.model_files(MODELS) is not None
     assert not caplog.records
 
 
@@ -202,7 +204,7 @@ def test_current_file_and_its_version_share_their_space_on_a_local_disk(tmp_path
         store.write(OOF, oof(number))
         newest = store.archive.versions(OOF)[0]
         assert Path(str(store.path(OOF))).samefile(str(store.archive.path(OOF, newest)))
-    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".tmp-")]
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(TEMPORARY_PREFIX)]
 
 
 def test_disk_without_links_gets_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.panel import panel_index
@@ -15,7 +16,7 @@ from model2_assets.storage import Address, Store
 from model2_assets.storage import cache as module
 from model2_assets.storage.cache import MatrixCodec, WorkingFiles, working_files_of
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
-from model2_assets.storage.files import temporary_beside
+from model2_assets.storage.files import temporary_file
 from model2_assets_tests.sample_tables import mark, sample_table
 
 
@@ -94,13 +95,10 @@ def test_a_removed_file_can_be_read_on_by_who_has_mapped_it(working):
     assert first.sum() == 10_000
 
 
-def test_temporary_files_go_once_their_writer_is_gone(working):
-    get(working)
-    abandoned = working.folder / "sums" / ".tmp-left-x"
-    abandoned.touch()
-    with temporary_beside(working.folder / "sums" / "c.txt") as written:
-        get(working, "b.txt")
-        assert names(working) == [written.name, "a.txt", "b.txt"]
+def test_what_another_process_is_writing_stays(working):
+    with temporary_file(UPath(working.folder / "sums" / "c.txt")) as written:
+        get(working, keep=1)
+        assert names(working) == [written.parent.name, "a.txt"]
 
 
 def test_without_a_folder_nothing_is_kept(working):

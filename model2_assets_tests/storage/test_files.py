@@ -21,10 +21,9 @@ from model2_assets.storage.files import (
     TEMPORARY_PREFIX,
     is_local,
     remove_abandoned,
-    remove_abandoned_scratch,
     scratch_folder,
     storing,
-    temporary_beside,
+    temporary_file,
     write_atomically,
 )
 
@@ -107,9 +106,9 @@ def test_killed_writer_leaves_the_old_file(tmp_path, step):
 
 HELD = """
 import sys
-from pathlib import Path
-from model2_assets.storage.files import scratch_folder, temporary_beside
-with scratch_folder() as scratch, temporary_beside(Path(sys.argv[1])):
+from upath import UPath
+from model2_assets.storage.files import scratch_folder, temporary_file
+with scratch_folder() as scratch, temporary_file(UPath(sys.argv[1])):
     (scratch / "model.ubj").touch()
     print("held", flush=True)
     sys.stdin.read()
@@ -117,22 +116,24 @@ with scratch_folder() as scratch, temporary_beside(Path(sys.argv[1])):
 
 
 def test_what_a_killed_process_held_goes_and_what_a_living_one_holds_stays(tmp_path, monkeypatch):
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    other = tmp_path / "model2-results"
-    other.mkdir()
+    system, results = tmp_path / "system", tmp_path / "results"
+    for folder in (system, results):
+        (folder / "model2-results").mkdir(parents=True)
+    monkeypatch.setattr(tempfile, "tempdir", str(system))
     process = subprocess.Popen(
-        [sys.executable, "-c", HELD, str(tmp_path / "result")],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        [sys.executable, "-c", HELD, str(results / "us" / "result")],
+        env={**os.environ, "TMPDIR": str(system)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
     with process:
         assert process.stdout.readline() == b"held\n"
-        assert len(names_in(tmp_path)) == 3
-        assert (remove_abandoned(tmp_path), remove_abandoned_scratch()) == (0, 0)
+        assert (len(names_in(system)), len(names_in(results / "us"))) == (2, 1)
+        assert remove_abandoned(results) == 0
         process.kill()
-    assert (remove_abandoned(tmp_path), remove_abandoned_scratch()) == (1, 1)
-    assert names_in(tmp_path) == [other.name]
+    assert remove_abandoned(results) == 2
+    assert names_in(system) == ["model2-results"]
+    assert names_in(results / "us") == []
 
 
 def test_what_is_taken_for_abandoned_before_it_is_held_gets_another_name(tmp_path, monkeypatch):
@@ -141,13 +142,13 @@ def test_what_is_taken_for_abandoned_before_it_is_held_gets_another_name(tmp_pat
     def swept(descriptor, mode):
         if not names:
             names.extend(tmp_path.iterdir())
-            names[0].unlink()
+            names[0].rmdir()
         lock(descriptor, mode)
 
     monkeypatch.setattr(fcntl, "flock", swept)
-    with temporary_beside(tmp_path / "result") as temporary:
-        assert temporary.exists()
-        assert temporary not in names
+    with temporary_file(UPath(tmp_path / "result")) as temporary:
+        assert temporary.parent.exists()
+        assert temporary.parent not in names
 
 
 def test_a_disk_without_locks_keeps_temporary_files_for_a_day(tmp_path, monkeypatch):
@@ -155,10 +156,10 @@ def test_a_disk_without_locks_keeps_temporary_files_for_a_day(tmp_path, monkeypa
         raise OSError(errno.ENOLCK, "No locks available")
 
     monkeypatch.setattr(fcntl, "flock", no_locks)
-    with temporary_beside(tmp_path / "result") as temporary:
+    with temporary_file(UPath(tmp_path / "result")) as temporary:
         assert remove_abandoned(tmp_path) == 0
         yesterday = time.time() - 90_000
-        os.utime(temporary, (yesterday, yesterday))
+        os.utime(temporary.parent, (yesterday, yesterday))
         assert remove_abandoned(tmp_path) == 1
 
 
@@ -231,8 +232,8 @@ def test_a_scratch_folder_that_is_taken_for_abandoned_before_it_is_held_is_made_
 ):
     make, made = tempfile.mkdtemp, []
 
-    def taken_at_first(prefix):
-        made.append(make(prefix=prefix, dir=tmp_path))
+    def taken_at_first(**names):
+        made.append(make(**{**names, "dir": tmp_path}))
         if len(made) == 1:
             Path(made[0]).rmdir()
         return made[-1]
@@ -316,7 +317,7 @@ def test_the_runs_of_a_retrain_are_within_its_own_hold(store):
 
 
 def _hold_for_ever(base, held):
-    with Store(base).hold("us"), temporary_beside(Path(base) / "us" / "labels.parquet"):
+    with Store(base).hold("us"), temporary_file(UPath(base) / "us" / "labels.parquet"):
         held.set()
         signal.pause()
 
@@ -342,8 +343,8 @@ def test_a_killed_holder_holds_nothing_and_its_temporary_files_go(store):
 def test_what_another_process_is_writing_stays(store):
     folder = Path(store.base.path) / "us"
     folder.mkdir(parents=True)
-    with temporary_beside(folder / "labels.parquet") as written, store.hold("us"):
-        assert written.exists()
+    with temporary_file(UPath(folder / "labels.parquet")) as written, store.hold("us"):
+        assert written.parent.exists()
 
 
 def test_a_base_path_that_cannot_be_written_is_one_sentence(tmp_path):

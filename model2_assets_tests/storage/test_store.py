@@ -26,6 +26,7 @@ from model2_assets.storage import (
 )
 from model2_assets.storage.archive import new_rejected_name, prune_rejected
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.files import temporary_file
 from model2_assets.training.models import load_models
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, oof_predictions, sample_table
@@ -358,11 +359,13 @@ def test_one_that_is_kept_is_the_new_one(tmp_path):
 def test_a_file_that_another_process_is_writing_and_files_of_others_stay(tmp_path):
     rejecting = Store(tmp_path, keep_rejected=1)
     folder = rejecting.reject(OOF, oof_predictions()).parent
-    strangers = [folder / ".tmp-abc-20260101T000000-abcdef.parquet", folder / "notes.txt"]
-    for stranger in strangers:
-        stranger.write_text("mine")
-    rejecting.reject(OOF, oof_predictions())
-    assert all(stranger.exists() for stranger in strangers)
+    strangers = [folder / "notes.txt"]
+    with temporary_file(folder / "20260101T000000-abcdef.parquet") as written:
+        strangers.append(written)
+        for stranger in strangers:
+            stranger.write_text("mine")
+        rejecting.reject(OOF, oof_predictions())
+        assert all(stranger.exists() for stranger in strangers)
 
 
 def test_fold_models_that_are_being_written_stay_and_those_given_up_a_day_ago_go(rejecting):
