@@ -130,7 +130,7 @@ def link_atomically(source: UPath | Path, target: UPath) -> None:
         return
     with temporary_file(target) as temporary:
         try:
-            os.link(source, temporary)
+            os.link(UPath(source).path, temporary)
         except OSError:
             temporary.write_bytes(source.read_bytes())
         publish(temporary, target)
