@@ -78,7 +78,7 @@ def role_columns(splits: pd.DataFrame) -> tuple[RoleColumn, ...]:
             f"the cv_splits table has no column split_0, only {', '.join(names)}; materialize "
             f"cv_splits again"
         )
-    ids = sorted({column.split_id for column in columns})
+    ids = range(len({column.split_id for column in columns}))
     horizons = sorted({column.horizon for column in columns}, key=lambda h: horizon_days(h or "0d"))
     expected = [RoleColumn(horizon, split_id) for horizon in horizons for split_id in ids]
     absent = [column.name for column in expected if column not in columns]

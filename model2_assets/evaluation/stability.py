@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.evaluation.distribution import Values, finite, mean_of_pairs
 from model2_assets.panel import date_codes, row_chunks
+from model2_assets.training.base_models import main_importance_kind
 
 EMPTY_SHARE = 1e-4
 """Share that stands for an empty bin, whose logarithm would be infinite."""
@@ -118,18 +119,6 @@ def _shares(values: Values, edges: Values) -> Values:
 def _to_shares(counts: NDArray[np.int64]) -> Values:
     shares: Values = counts / counts.sum(axis=-1, keepdims=True)
     return shares
-
-
-_MAIN_KINDS = ("gain", "coefficient", "weight")
-"""Kinds of importance by which features are ranked: the first that a model has."""
-
-
-def main_importance_kind(importance: pd.DataFrame) -> str:
-    """Return the kind by which importances are ranked: the first that is not all missing."""
-    for kind in _MAIN_KINDS:
-        if importance[f"importance_{kind}"].notna().any():
-            return kind
-    return _MAIN_KINDS[0]
 
 
 def importances_by_fold(importance: pd.DataFrame, kind: str) -> pd.DataFrame:

@@ -39,6 +39,7 @@ from model2_assets.reports.tables import (
     split_table,
 )
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
+from model2_assets.training.base_models import main_importance_kind
 
 if TYPE_CHECKING:
     from model2_assets.storage.models import Manifest
@@ -410,7 +411,7 @@ def prediction_chart(oof: pd.DataFrame, limit_bps: float) -> Chart:
 
 def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
     """Return the most important features, and whether the fold models agree on them."""
-    kind = stability.main_importance_kind(importance)
+    kind = main_importance_kind(importance)
     by_fold = stability.importances_by_fold(importance, kind)
     top = by_fold.head(TOP_FEATURES)
     features = Chart(

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
         FoldModel,
         ParameterError,
         SplitView,
+        aggregate_importances,
     )
     from model2_assets.training.checkpoints import FoldCheckpoints
     from model2_assets.training.data import TrainingData, assemble_training_data
     from model2_assets.training.fit import FittedModels, cross_validate, fit_models
-    from model2_assets.training.importances import aggregate_importances
     from model2_assets.training.linear import LinearTrainer
     from model2_assets.training.model_registry import ModelRegistry
     from model2_assets.training.models import load_model
@@ -27,11 +27,16 @@ if TYPE_CHECKING:
     from model2_assets.training.xgboost import XGBoostTrainer
 
 _NAMES = {
-    "base_models": ("BaseModelTrainer", "FoldModel", "ParameterError", "SplitView"),
+    "base_models": (
+        "BaseModelTrainer",
+        "FoldModel",
+        "ParameterError",
+        "SplitView",
+        "aggregate_importances",
+    ),
     "checkpoints": ("FoldCheckpoints",),
     "data": ("TrainingData", "assemble_training_data"),
     "fit": ("FittedModels", "cross_validate", "fit_models"),
-    "importances": ("aggregate_importances",),
     "linear": ("LinearTrainer",),
     "model_registry": ("ModelRegistry",),
     "models": ("load_model",),

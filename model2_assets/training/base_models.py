@@ -3,10 +3,10 @@
 import hashlib
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
+from math import inf
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -14,12 +14,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.storage.files import scratch_folder
 from model2_assets.training.data import FeatureMatrix
 from model2_assets.training.sums import TrainSums
 
 IMPORTANCE_KINDS = ("gain", "weight", "coefficient")
 """Kinds of feature importance; a trainer has some of them."""
+
+_MAIN_KINDS = ("gain", "coefficient", "weight")
+"""Kinds of importance by which features are ranked: the first that a model has."""
 
 
 class ParameterError(TrainingError):
@@ -34,48 +36,32 @@ class ParameterError(TrainingError):
         self.key = key
         self.reason = reason
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, str]]:
-        return type(self), (self.key, self.reason)
-
-
-def merge_params(defaults: Mapping[str, Any], params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the defaults, in their order, with what differs put over them."""
-    unknown = sorted(set(params) - set(defaults))
-    if unknown:
-        known = ", ".join(sorted(defaults))
-        raise ParameterError(unknown[0], f"unknown parameter; known: {known}")
-    return {**defaults, **params}
-
 
 def require_number(
     params: Mapping[str, Any],
     key: str,
     *,
-    at_least: float | None = None,
-    above: float | None = None,
-    at_most: float | None = None,
+    at_least: float = -inf,
+    above: float = -inf,
+    at_most: float = inf,
     integer: bool = False,
 ) -> None:
     """Refuse a parameter that is not a finite number within its limits.
 
     Text is refused as well: ``1e3`` is text in YAML, ``1000.0`` is a number.
     """
-    limits = [
-        f"{words} {limit:g}"
-        for words, limit in (("at least", at_least), ("above", above), ("at most", at_most))
-        if limit is not None
-    ]
     value = params[key]
     fits = (
         isinstance(value, int if integer else int | float)
         and not isinstance(value, bool)
-        and abs(value) < float("inf")
-        and (at_least is None or value >= at_least)
-        and (above is None or value > above)
-        and (at_most is None or value <= at_most)
+        and abs(value) < inf
+        and above < value
+        and at_least <= value <= at_most
     )
     if not fits:
         kind = "a whole number" if integer else "a number"
+        named = {"at least": at_least, "above": above, "at most": at_most}
+        limits = [f"{words} {limit:g}" for words, limit in named.items() if abs(limit) < inf]
         wanted = " ".join([kind, " and ".join(limits)]).strip()
         raise ParameterError(key, f"must be {wanted}, got {value!r}")
 
@@ -129,8 +115,7 @@ class BaseModelTrainer(ABC):
 
     A trainer of your own derives from this class (or from ``LinearTrainer``), lists its
     parameters in `DEFAULT_PARAMS`, and is named in the configuration by import path. It has
-    `fit`, `predict`, `importances` and `digest`, and either `to_bytes` and `from_bytes` or
-    `save` and `load`.
+    `fit`, `predict`, `importances`, `digest`, `to_bytes` and `from_bytes`.
 
     Parameters
     ----------
@@ -148,13 +133,10 @@ class BaseModelTrainer(ABC):
         Extension of the file that a stored model has, such as ``.joblib``.
     libraries : tuple of str
         Distributions whose version a stored model depends on.
-    is_version_bound : bool
-        True where a stored model can be read only by the very versions of `libraries`
-        that wrote it (pickles); False where the format is stable between versions.
     reads_pickles : bool
         Whether reading a stored model unpickles, or runs code from it in another way. Unless a
-        trainer says otherwise, its files are read only through the manifest that Dagster
-        recorded, where it recorded any.
+        trainer says otherwise, its files are read only by the very versions of `libraries` that
+        wrote them, and through the manifest that Dagster recorded, where it recorded any.
     fits_from_sums : bool
         Whether fits without weights use `SplitView.sums`, which all splits share one pass for.
     determinism_tolerance_bps : float
@@ -168,13 +150,17 @@ class BaseModelTrainer(ABC):
     DEFAULT_PARAMS: ClassVar[Mapping[str, Any]] = {}
     file_extension: ClassVar[str]
     libraries: ClassVar[tuple[str, ...]] = ()
-    is_version_bound: ClassVar[bool] = True
     reads_pickles: ClassVar[bool] = True
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fit_bytes_per_value: ClassVar[int] = 32
 
     def __init__(self, *, params: Mapping[str, Any], seed: int) -> None:
-        self.params = merge_params(self.DEFAULT_PARAMS, params)
+        known = self.DEFAULT_PARAMS
+        unknown = sorted(set(params) - set(known))
+        if unknown:
+            listed = ", ".join(sorted(known))
+            raise ParameterError(unknown[0], f"unknown parameter; known: {listed}")
+        self.params = {**known, **params}
         self.seed = seed
         self.feature_names: tuple[str, ...] = ()
         self.check_params()
@@ -298,36 +284,14 @@ class BaseModelTrainer(ABC):
     def digest(self) -> str:
         """Hash the fitted values (not a file) with SHA-256, in hexadecimal."""
 
+    @abstractmethod
     def to_bytes(self) -> bytes:
-        """Return the content of a stored model; by default, of the file that `save` writes."""
-        if type(self).save is BaseModelTrainer.save:
-            raise NotImplementedError(f"give {type(self).__name__} to_bytes and from_bytes")
-        with scratch_folder() as scratch:
-            file = scratch / f"model{self.file_extension}"
-            self.save(file)
-            return file.read_bytes()
+        """Return the content of a stored model."""
 
     @classmethod
+    @abstractmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """Restore what `to_bytes` returned; by default, from a file that `load` reads."""
-        if cls.load.__func__ is BaseModelTrainer.load.__func__:  # type: ignore[attr-defined]
-            raise NotImplementedError(f"give {cls.__name__} to_bytes and from_bytes")
-        with scratch_folder() as scratch:
-            file = scratch / f"model{cls.file_extension}"
-            file.write_bytes(data)
-            return cls.load(file)
-
-    def save(self, path: Path) -> None:
-        """Write the fitted model to a local file."""
-        path.write_bytes(self.to_bytes())
-
-    @classmethod
-    def load(cls, path: Path) -> Self:
-        """Read a fitted model from a local file that `save` wrote."""
-        try:
-            return cls.from_bytes(path.read_bytes())
-        except TrainingError as error:
-            raise TrainingError(f"{path.name}: {error}") from error
+        """Restore what `to_bytes` returned."""
 
     def _state(self) -> dict[str, Any]:
         """Return what a stored model says besides its fitted values."""
@@ -385,3 +349,70 @@ class FoldModel:
     """Wall time of the fit."""
     fitted_at: datetime | None = None
     """When an interrupted run finished it; None for a model of this run."""
+
+
+def aggregate_importances(models: Iterable[FoldModel]) -> pd.DataFrame:
+    """Bring the importances of all fold models together.
+
+    Parameters
+    ----------
+    models : iterable of FoldModel
+        Models fitted on the same features; one is held at a time.
+
+    Returns
+    -------
+    DataFrame of shape (n_features, n_columns)
+        A row for every feature, ranked by the absolute value of the model's main kind
+        (gain, else coefficient, else weight), then by name. Columns: ``feature``; for
+        each of gain, weight and coefficient ``importance_{kind}`` (mean over the folds)
+        and ``importance_{kind}_std`` (sample standard deviation over the folds, 0.0 for
+        a single fold), both NaN where the model has no such kind; and
+        ``importance_{kind}_fold_{split_id}`` for the kinds that it has. Gain is the mean
+        reduction of the training loss over the feature's splits, weight the number
+        of those splits, coefficient in bps per standard deviation of the feature.
+
+    Raises
+    ------
+    TrainingError
+        If there is no model, or models were fitted on different features.
+    """
+    by_fold = {model.split_id: model.trainer.importances() for model in models}
+    if not by_fold:
+        raise TrainingError("no model to take importances from; train it first")
+    first_id = min(by_fold)
+    names = by_fold[first_id].index
+    for split_id, frame in by_fold.items():
+        if not frame.index.equals(names):
+            raise TrainingError(
+                f"splits {first_id} and {split_id} were fitted on different features; "
+                f"retrain the model"
+            )
+    columns: dict[str, Any] = {"feature": pd.Series(names)}
+    per_fold: dict[str, Any] = {}
+    for kind in (f"importance_{kind}" for kind in IMPORTANCE_KINDS):
+        folds = np.column_stack([by_fold[split_id][kind] for split_id in sorted(by_fold)])
+        columns[kind] = folds.mean(axis=1)
+        columns[f"{kind}_std"] = folds.std(axis=1, ddof=min(1, folds.shape[1] - 1))
+        if not np.isnan(folds).all():
+            per_fold |= {
+                f"{kind}_fold_{split_id}": folds[:, column]
+                for column, split_id in enumerate(sorted(by_fold))
+            }
+    table = pd.DataFrame(columns | per_fold)
+    strength = table[f"importance_{main_importance_kind(table)}"].abs()
+    by_name = names.to_numpy(dtype=object).argsort().argsort()
+    return table.iloc[np.lexsort((by_name, -strength))].reset_index(drop=True)
+
+
+def main_importance_kind(importance: pd.DataFrame) -> str:
+    """Return the kind by which importances are ranked: the first that is not all missing."""
+    for kind in _MAIN_KINDS:
+        if importance[f"importance_{kind}"].notna().any():
+            return kind
+    return _MAIN_KINDS[0]
+
+
+def top_importances(importance: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Return the first features of a ranked table, with mean and spread of the model's kinds."""
+    columns = [name for name in importance.columns if "_fold_" not in name]
+    return importance[columns].head(count).dropna(axis="columns", how="all")

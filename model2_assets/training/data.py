@@ -7,63 +7,45 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.cross_validation.roles import Role, role_columns, split_ids, split_roles
 from model2_assets.errors import TrainingError
-from model2_assets.panel import date_codes, instrument_codes, is_canonical, to_canonical
+from model2_assets.panel import (
+    CHUNK_ROWS,
+    date_codes,
+    instrument_codes,
+    is_canonical,
+    row_name,
+    to_canonical,
+)
 from model2_assets.training.resources import usable_cores
-
-TRAIN = 0
-"""Role of a row that a split trains on."""
-
-TEST = 1
-"""Role of a row that a split predicts."""
-
-NEITHER = 2
-"""Role of a row that takes no part in a split; higher ones say why, such as the purge."""
 
 RUN_ROWS = 8192
 """Rows of a run of dates, so few that they stay in a processor's cache while they are added."""
+
+Rows = slice | NDArray[np.intp]
 
 RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
 """Weights of train rows, from their positions alone: what a split does not train on
 cannot reach its weights."""
 
-_CHUNK_ROWS = 16_384
-_LARGEST_CODE = 2**62
-_ROLES = re.compile(r"split_\d+(_\d+d)?")
-_LABEL = re.compile(r"label_\d+d")
-
 
 @dataclass(frozen=True, eq=False)
 class SelectedRows:
-    """The rows of a matrix at strictly ascending positions, as if they were an array of their own.
+    """The rows of a matrix at chosen positions, as if they were an array of their own.
 
-    Indexing follows numpy: a slice gives a read-only view where the chosen rows are
-    neighbours in the matrix, and an array of positions always gives a copy. Rows that are
-    no neighbours are copied either way, so ask for some at a time. The matrix, C-contiguous and
-    float32, may be mapped from a file.
+    A slice of neighbours in the matrix, which may be mapped from a file, is a read-only view; all
+    else is a copy, so ask for some rows at a time.
     """
 
     matrix: NDArray[np.float32]
     positions: NDArray[np.intp]
-
-    def __post_init__(self) -> None:
-        if not is_plain_matrix(self.matrix):
-            raise TrainingError(
-                f"a matrix must be C-contiguous float32 with two dimensions, got "
-                f"{self.matrix.dtype} of shape {self.matrix.shape}"
-            )
-        ascending = bool((np.diff(self.positions) > 0).all())
-        ends = self.positions[[0, -1]] if len(self.positions) else np.zeros(2, dtype=np.intp)
-        if not ascending or ends[0] < 0 or (len(self) and ends[1] >= len(self.matrix)):
-            raise TrainingError(
-                f"positions must ascend within the {len(self.matrix)} rows of the matrix"
-            )
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -78,41 +60,34 @@ class SelectedRows:
         """Type of the values, float32."""
         return self.matrix.dtype
 
-    def __getitem__(self, rows: slice | NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        found = compact(self.positions[rows])
-        if not isinstance(found, slice):
-            return np.take(self.matrix, found, axis=0)
-        view = self.matrix[found]
-        if not isinstance(rows, slice):
-            return view.copy()
-        view.flags.writeable = False
-        return view
+    def __getitem__(self, rows: Rows) -> NDArray[np.float32]:
+        found = self.positions[rows]
+        if isinstance(rows, slice) and isinstance(neighbours := compact(found), slice):
+            view = self.matrix[neighbours]
+            view.flags.writeable = False
+            return view
+        return np.take(self.matrix, found, axis=0)
 
     @property
     def span(self) -> NDArray[np.float32]:
-        """The matrix from the first chosen row to the last, others between them included."""
+        """The matrix from the first chosen row in it to the last, others between them included."""
         if not len(self):
             return self.matrix[:0]
-        return self.matrix[self.positions[0] : self.positions[-1] + 1]
+        return self.matrix[self.positions.min() : self.positions.max() + 1]
 
 
 FeatureMatrix = NDArray[np.float32] | SelectedRows
 """Features of shape (n_rows, n_features), of which rows can be taken."""
 
 
-def compact(rows: NDArray[np.intp]) -> slice | NDArray[np.intp]:
-    """Return ascending rows as a slice, which copies nothing, where they are neighbours."""
+def compact(rows: NDArray[np.intp]) -> Rows:
+    """Return rows as a slice, which copies nothing, where they are neighbours in order."""
     if not len(rows):
         return slice(0, 0)
     first, last = int(rows[0]), int(rows[-1])
-    if last - first != len(rows) - 1 or first < 0 or not (np.diff(rows) == 1).all():
+    if last - first != len(rows) - 1 or not (np.diff(rows) == 1).all():
         return rows
     return slice(first, last + 1)
-
-
-def is_plain_matrix(values: NDArray[Any]) -> bool:
-    """Tell whether an array is a C-contiguous float32 matrix."""
-    return values.ndim == 2 and values.dtype == np.float32 and bool(values.flags.c_contiguous)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,17 +104,21 @@ class RowBlocks:
     """Run of neighbouring dates of each row, ascending."""
 
     @classmethod
-    def of(cls, index: pd.MultiIndex, marks: Iterable[NDArray[np.integer]]) -> "RowBlocks":
-        """Group rows that have equal marks, such as what a split does with them.
-
-        Blocks are numbered in the order of their first rows; marks count from 0.
-        """
-        starts = date_codes(index).starts
-        sizes = [starts[run.stop] - starts[run.start] for run in _date_runs(starts, RUN_ROWS)]
-        return cls(
-            ids=_number_rows(len(index), marks).astype(np.int32),
-            runs=np.repeat(np.arange(len(sizes), dtype=np.int32), sizes),
-        )
+    def of(
+        cls,
+        index: pd.MultiIndex,
+        group_id: NDArray[np.int16],
+        roles: Iterable[NDArray[np.int8]],
+        is_labelled: Iterable[NDArray[np.bool_]] = (),
+    ) -> "RowBlocks":
+        """Make blocks of rows of equal group, roles in all splits and labels, by first rows."""
+        codes = np.zeros(len(index), dtype=np.int64)
+        # Groups count from -1.
+        marks: Iterable[NDArray[Any]] = chain([group_id + 1], map(role_mark, roles), is_labelled)
+        for mark in marks:
+            codes = pd.factorize(codes * (int(mark.max(initial=0)) + 1) + mark)[0]
+        sizes = np.diff(date_codes(index).starts)
+        return cls(ids=codes.astype(np.int32), runs=np.repeat(_run_of_dates(sizes), sizes))
 
     def take(self, rows: NDArray[np.intp]) -> "RowBlocks":
         """Return the blocks of some rows; ids and runs stay the same."""
@@ -151,27 +130,15 @@ class RowBlocks:
         return int(self.ids.max(initial=-1)) + 1
 
 
-def _number_rows(n_rows: int, marks: Iterable[NDArray[np.integer]]) -> NDArray[np.intp]:
-    """Return a number for each distinct combination of marks, in the order of first rows."""
-    codes, n_codes = np.zeros(n_rows, dtype=np.int64), 1
-    for mark in marks:
-        n_marks = int(mark.max(initial=0)) + 1
-        if n_codes * n_marks > _LARGEST_CODE:
-            codes, distinct = pd.factorize(codes)
-            n_codes = max(1, len(distinct))
-        codes = codes * n_marks + mark
-        n_codes *= n_marks
-    return np.asarray(pd.factorize(codes)[0], dtype=np.intp)
-
-
-def _date_runs(date_starts: NDArray[np.int64], max_rows: int) -> Iterator[range]:
-    """Cut dates into runs of few rows together; a single date may have more."""
-    first = 0
-    while first < len(date_starts) - 1:
-        reach = int(np.searchsorted(date_starts, date_starts[first] + max_rows, side="right")) - 1
-        stop = max(reach, first + 1)
-        yield range(first, stop)
-        first = stop
+def _run_of_dates(sizes: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Give dates the number of their run, of few rows together; a single date may have more."""
+    runs, run, n_rows = [], 0, 0
+    for size in sizes.tolist():
+        if n_rows and n_rows + size > RUN_ROWS:
+            run, n_rows = run + 1, 0
+        n_rows += size
+        runs.append(run)
+    return np.array(runs, dtype=np.int32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,8 +174,8 @@ class TrainingData:
     Raises
     ------
     TrainingError
-        If shapes disagree, rows are not in canonical order, a feature name repeats, a
-        feature is infinite or a label is not finite. The message names the culprit.
+        If rows are not in canonical order, a feature name repeats, a feature is infinite or a
+        label is not finite. The message names the culprit.
     """
 
     index: pd.MultiIndex
@@ -221,7 +188,6 @@ class TrainingData:
     row_weights: RowWeights | None = None
 
     def __post_init__(self) -> None:
-        self._check_shapes()
         if not is_canonical(self.index):
             raise TrainingError(
                 "training rows are not in canonical order (by datetime, then instrument, each "
@@ -233,27 +199,10 @@ class TrainingData:
                 f"label is {self.y[bad[0]]} at {row_name(self.index, bad[0])}; "
                 f"leave out rows without a label"
             )
-        refuse_infinity(self.X, self.index, self.feature_names)
-
-    def _check_shapes(self) -> None:
-        n_rows, n_features = len(self.index), len(self.feature_names)
-        expected: dict[str, tuple[Any, type[np.generic], tuple[int, ...]]] = {
-            "X": (self.X, np.float32, (n_rows, n_features)),
-            "y": (self.y, np.float64, (n_rows,)),
-            "roles": (self.roles, np.int8, (n_rows, self.roles.shape[-1])),
-            "group_id": (self.group_id, np.int16, (n_rows,)),
-        }
-        for name, (array, dtype, shape) in expected.items():
-            if array.shape != shape or array.dtype != dtype:
-                raise TrainingError(
-                    f"{name} must be {np.dtype(dtype)} of shape {shape}, "
-                    f"got {array.dtype} of shape {array.shape}"
-                )
-        if isinstance(self.X, np.ndarray) and not self.X.flags.c_contiguous:
-            raise TrainingError("X must be C-contiguous; pass it through numpy.ascontiguousarray")
         repeated = [name for name in self.feature_names if self.feature_names.count(name) > 1]
         if repeated:
             raise TrainingError(f"feature {repeated[0]!r} appears twice; give each name once")
+        refuse_infinity(self.X, self.index, self.feature_names)
 
     @property
     def n_rows(self) -> int:
@@ -277,15 +226,15 @@ class TrainingData:
         All rows in cross-validation; walking forward, those of the groups that are tested.
         Out-of-fold predictions, coverage and scores speak of these.
         """
-        return np.flatnonzero((self.roles == TEST).any(axis=1))
+        return np.flatnonzero((self.roles == Role.TEST).any(axis=1))
 
     def train_rows(self, split_id: int) -> NDArray[np.intp]:
         """Return the ascending positions of the rows that a split trains on."""
-        return np.flatnonzero(self.roles[:, split_id] == TRAIN)
+        return np.flatnonzero(self.roles[:, split_id] == Role.TRAIN)
 
     def test_rows(self, split_id: int) -> NDArray[np.intp]:
         """Return the ascending positions of the rows that a split predicts."""
-        return np.flatnonzero(self.roles[:, split_id] == TEST)
+        return np.flatnonzero(self.roles[:, split_id] == Role.TEST)
 
     def rows_on_every_nth_date(self, rows: NDArray[np.intp], stride: int) -> NDArray[np.intp]:
         """Keep the rows of every n-th date.
@@ -321,14 +270,16 @@ def assemble_training_data(
 
     Raises
     ------
+    CrossValidationError
+        If a column of roles is missing.
     TrainingError
-        If a column is missing, a row of `cv_splits` lacks features or is unknown to
+        If there is no column of labels, a row of `cv_splits` lacks features or is unknown to
         `labels`, no row has a label, or a value cannot be trained on.
     """
     label_column = f"label_{horizon}"
     if label_column not in labels:
-        known = ", ".join(str(name) for name in labels.columns if str(name).startswith("label_"))
-        raise TrainingError(f"labels have no column {label_column!r}; they have {known or 'none'}")
+        known = ", ".join(label_columns(labels)) or "none"
+        raise TrainingError(f"labels have no column {label_column!r}; they have {known}")
     cv_splits = to_canonical(cv_splits)
     index = panel_rows(cv_splits)
     label_rows = positions_of(labels, index, "labels")
@@ -337,12 +288,13 @@ def assemble_training_data(
     if not labelled.size:
         raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
     feature_rows = positions_of(features, index, "features")[labelled]
+    roles = [split_roles(cv_splits, split_id, horizon) for split_id in split_ids(cv_splits)]
     return TrainingData(
         index=index[labelled],
         X=take_rows(features, feature_rows),
         y=y[labelled],
         feature_names=tuple(str(name) for name in features.columns),
-        roles=_roles(cv_splits, horizon)[labelled],
+        roles=np.column_stack(roles)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
         blocks=blocks_of_tables(labels, cv_splits, label_rows).take(labelled),
     )
@@ -352,59 +304,44 @@ def blocks_of_tables(
     labels: pd.DataFrame, cv_splits: pd.DataFrame, label_rows: NDArray[np.intp]
 ) -> RowBlocks:
     """Group rows of canonical splits by which horizons label them and by their roles in all."""
-
-    def marks() -> Iterator[NDArray[np.integer]]:
-        group_id = cv_splits["group_id"].to_numpy(dtype=np.int16)
-        yield group_id - group_id.min()
-        for name in label_columns(labels):
-            yield labels[name].notna().to_numpy()[label_rows].astype(np.int8)
-        for name in cv_splits.columns:
-            if _ROLES.fullmatch(str(name)):
-                yield role_mark(cv_splits[name].to_numpy(dtype=np.int8))
-
-    return RowBlocks.of(panel_rows(cv_splits), marks())
-
-
-def role_mark(roles: NDArray[np.int8]) -> NDArray[np.int8]:
-    """Mark what a split does with rows; whatever keeps a row out of it does so alike."""
-    return np.minimum(roles, NEITHER)
+    is_labelled = (labels[name].notna().to_numpy() for name in label_columns(labels))
+    return RowBlocks.of(
+        panel_rows(cv_splits),
+        cv_splits["group_id"].to_numpy(dtype=np.int16),
+        (column.roles(cv_splits) for column in role_columns(cv_splits)),
+        (known[label_rows] for known in is_labelled),
+    )
 
 
 def label_columns(labels: pd.DataFrame) -> list[str]:
     """Return the names of the labels of all horizons, in the order of the table."""
-    return [str(name) for name in labels.columns if _LABEL.fullmatch(str(name))]
+    return [str(name) for name in labels.columns if re.fullmatch(r"label_\d+d", str(name))]
+
+
+def role_mark(roles: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Mark what a split does with rows; whatever keeps a row out of it does so alike."""
+    return np.minimum(roles, np.int8(Role.PURGED_BEFORE))
 
 
 def refuse_infinity(X: FeatureMatrix, index: pd.MultiIndex, feature_names: tuple[str, ...]) -> None:
     """Refuse an infinite feature; the error names the feature and the row."""
     # The matrix as it lies is read at the speed of memory; rows are chosen only at a finding.
-    if isinstance(X, SelectedRows):
-        with ThreadPoolExecutor(usable_cores()) as pool:
-            if not any(pool.map(_has_infinity, _chunks(X.span))):
-                return
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        lying = _chunks(X.span if isinstance(X, SelectedRows) else X)
+        if not any(pool.map(lambda chunk: np.isinf(chunk).any(), lying)):
+            return
     for number, chunk in enumerate(_chunks(X)):
-        if _has_infinity(chunk):
-            rows, columns = np.nonzero(np.isinf(chunk))
+        rows, columns = np.nonzero(np.isinf(chunk))
+        if len(rows):
             raise TrainingError(
                 f"feature {feature_names[columns[0]]!r} is infinite at "
-                f"{row_name(index, number * _CHUNK_ROWS + rows[0])}; NaN is allowed, infinity is "
+                f"{row_name(index, number * CHUNK_ROWS + rows[0])}; NaN is allowed, infinity is "
                 f"not: correct the feature builder"
             )
 
 
 def _chunks(X: FeatureMatrix) -> Iterator[NDArray[np.float32]]:
-    return (X[start : start + _CHUNK_ROWS] for start in range(0, len(X), _CHUNK_ROWS))
-
-
-def _has_infinity(values: NDArray[np.float32]) -> bool:
-    return bool(np.isinf(values).any())
-
-
-def row_name(index: pd.MultiIndex, position: int | np.integer) -> str:
-    """Name a row for a message, such as ``AAPL 2024-01-02``."""
-    instrument = index.get_level_values("instrument")[int(position)]
-    date = index.get_level_values("datetime")[int(position)]
-    return f"{instrument} {date:%Y-%m-%d}"
+    return (X[start : start + CHUNK_ROWS] for start in range(0, len(X), CHUNK_ROWS))
 
 
 def hash_row_order(index: pd.MultiIndex) -> str:
@@ -441,32 +378,12 @@ def positions_of(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArr
 
 
 def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureMatrix:
-    """Choose rows of features: without a copy where they are a matrix of their own.
+    """Choose rows of features: without a copy of those that a store has read, or our builder made.
 
-    Those that a store has read, or our builder made, are one C-contiguous float32 matrix. Of
-    others, or where rows do not ascend, a copy is made in chunks; a number beyond float32
-    becomes infinite.
+    These are one C-contiguous float32 matrix. A number beyond float32 becomes infinite.
     """
-    if len(features.columns) and (np.diff(rows) > 0).all():
-        # Of a table of one type this is a view.
-        first = features.iloc[:1].to_numpy()
-        if first.dtype == np.float32 and is_plain_matrix(values := features.to_numpy()):
-            return SelectedRows(values, rows)
-    X = np.empty((len(rows), features.shape[1]), dtype=np.float32)
     with np.errstate(over="ignore"):
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = slice(start, start + _CHUNK_ROWS)
-            X[chunk] = features.iloc[rows[chunk]].to_numpy(dtype=np.float32)
-    return X
-
-
-def _roles(cv_splits: pd.DataFrame, horizon: str) -> NDArray[np.int8]:
-    columns = [match for match in map(_ROLES.fullmatch, map(str, cv_splits.columns)) if match]
-    suffix = f"_{horizon}" if any(match[1] for match in columns) else ""
-    n_splits = sum((match[1] or "") == suffix for match in columns)
-    names = [f"split_{split_id}{suffix}" for split_id in range(n_splits)]
-    absent = [name for name in names if name not in cv_splits]
-    if absent or not names:
-        culprit = (absent or [f"split_0{suffix}"])[0]
-        raise TrainingError(f"cv_splits have no column {culprit!r}; rebuild them")
-    return np.ascontiguousarray(cv_splits[names].to_numpy(dtype=np.int8))
+        values = features.to_numpy(dtype=np.float32)
+    if values.flags.c_contiguous:
+        return SelectedRows(values, rows)
+    return np.ascontiguousarray(values[rows])

@@ -13,10 +13,11 @@ from threadpoolctl import threadpool_limits
 
 from model2_assets.config import ExecutionConfig
 from model2_assets.errors import TrainingError
+from model2_assets.panel import row_name
 from model2_assets.storage.models import ModelFile, Provenance, models_digest
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, SplitView
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
-from model2_assets.training.data import TrainingData, hash_row_order, row_name
+from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.models import installed_versions, model_file
 from model2_assets.training.resources import (
     ResourceUsage,

@@ -34,7 +34,6 @@ class LinearTrainer(BaseModelTrainer):
 
     file_extension: ClassVar[str] = ".joblib"
     libraries: ClassVar[tuple[str, ...]] = ("scikit-learn", "numpy", "joblib")
-    is_version_bound: ClassVar[bool] = True
     determinism_tolerance_bps: ClassVar[float] = 1e-9
     fit_bytes_per_value: ClassVar[int] = 24
 

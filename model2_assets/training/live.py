@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import StoreError
 from model2_assets.panel import in_universe, to_canonical
 from model2_assets.storage.data_version import (
@@ -17,7 +18,6 @@ from model2_assets.storage.data_version import (
 )
 from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
 from model2_assets.training.data import (
-    TRAIN,
     TrainingData,
     assemble_training_data,
     panel_rows,
@@ -94,7 +94,7 @@ def assemble_labelled_rows(
     shared = labels.index[labels.index.isin(features.index)]
     roles = {
         "group_id": np.zeros(len(shared), dtype=np.int16),
-        "split_0": np.full(len(shared), TRAIN, dtype=np.int8),
+        "split_0": np.full(len(shared), Role.TRAIN, dtype=np.int8),
     }
     everything = to_canonical(pd.DataFrame(roles, index=shared))
     return assemble_training_data(features, labels, everything, horizon=horizon)

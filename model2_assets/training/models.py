@@ -153,7 +153,7 @@ def _compare_versions(
             f"{stored.folder / fold.file}: was written by {library} {wrote}, and {installed} is "
             f"installed"
         )
-        if trainer_class.is_version_bound:
+        if trainer_class.reads_pickles:
             raise StoreError(
                 f"{message}; pickles hold between equal versions only: retrain the model, "
                 f"or install {library}=={wrote}"

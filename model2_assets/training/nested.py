@@ -22,13 +22,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import CrossValidationConfig, ExecutionConfig
-from model2_assets.cross_validation import OverlapProof, build_cv_splits, prove_no_overlap
+from model2_assets.cross_validation import OverlapProof, Role, build_cv_splits, prove_no_overlap
 from model2_assets.cross_validation.table import check_min_samples
 from model2_assets.errors import TrainingError
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
-from model2_assets.training.data import TRAIN, TrainingData, panel_rows
+from model2_assets.training.data import TrainingData, panel_rows
 from model2_assets.training.fit import fit_every_split
 from model2_assets.training.predict import output_place, predict_splits
 from model2_assets.training.resources import measure_resources
@@ -110,7 +110,7 @@ def predict_nested(
     predicted = predict_splits(models, pair_data)
     # Of the two groups that a model leaves out, one is the row's own.
     outer = pairs.sum(axis=1)[predicted.split_id] - data.group_id[predicted.row]
-    trained = np.flatnonzero(data.roles[predicted.row, split_of_outer[outer]] == TRAIN)
+    trained = np.flatnonzero(data.roles[predicted.row, split_of_outer[outer]] == Role.TRAIN)
     place = output_place(data)[predicted.row[trained]]
     lines = trained[np.argsort(outer[trained] * data.n_rows + place)]
     row = predicted.row[lines]

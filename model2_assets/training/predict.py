@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import StoreError, TrainingError
-from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes
+from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, row_name
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -18,13 +18,7 @@ from model2_assets.storage.data_version import (
 )
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
-from model2_assets.training.data import (
-    FeatureMatrix,
-    TrainingData,
-    compact,
-    hash_row_order,
-    row_name,
-)
+from model2_assets.training.data import FeatureMatrix, TrainingData, compact, hash_row_order
 from model2_assets.training.fit import fit_split
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores

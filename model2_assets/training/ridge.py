@@ -4,7 +4,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any, ClassVar, Self
@@ -49,7 +49,7 @@ def _scales(variance: Floats, mean: Floats, n_rows: float) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class RidgeSolution:
-    r"""Ridge for every penalty and label at once.
+    r"""Ridge of one label for every penalty at once.
 
     Feature :math:`j` with the train mean :math:`\mu_j` in place of missing values, less
     :math:`\mu_j`, is a column that is shifted by :math:`\mu_j` and 0 where missing. So all
@@ -69,12 +69,12 @@ class RidgeSolution:
     directions: Floats
     """V, in columns."""
     projected: Floats
-    """Products of the labels with the features along V: shape (n_features, n_labels)."""
+    """Products of the label with the features along V."""
     center: Floats
     """Mean of the standardized features, which the intercept makes up for: rounding, unless
     rows have weights."""
-    label_mean: Floats
-    """Mean of each label, 0 without an intercept."""
+    label_mean: float
+    """0 without an intercept."""
 
     @classmethod
     def of(
@@ -86,20 +86,19 @@ class RidgeSolution:
         features.
         """
         mean, n_rows, n_features = _means(sums), sums.gram[-1, -1], sums.columns.n_features
-        columns = sums.columns.shifted_by(mean)
+        columns = replace(sums.columns, shift=mean)
         centered = sums.on(columns)
         used = centered if weighted is None else weighted.on(columns)
         variance = np.diag(centered.gram)[:n_features] / n_rows
         scale = _scales(variance, mean, n_rows)
         total = used.gram[-1, -1]
         products = used.gram[:n_features, :n_features]
-        moments = used.moments[:n_features]
-        center = np.zeros(n_features)
-        label_mean = np.zeros(moments.shape[1])
+        moments = used.moments[:n_features, 0]
+        center, label_mean = np.zeros(n_features), 0.0
         if fit_intercept:
-            center, label_mean = used.gram[:n_features, -1] / total, used.moments[-1] / total
+            center, label_mean = used.gram[:n_features, -1] / total, used.moments[-1, 0] / total
             products = products - total * np.outer(center, center)
-            moments = moments - total * np.outer(center, label_mean)
+            moments = moments - total * (center * label_mean)
         eigenvalues, directions = np.linalg.eigh(products / np.outer(scale, scale))
         return cls(
             mean=mean,
@@ -107,31 +106,29 @@ class RidgeSolution:
             is_constant=variance <= 0.0,
             eigenvalues=np.maximum(eigenvalues, 0.0),
             directions=directions,
-            projected=directions.T @ (moments / scale[:, np.newaxis]),
+            projected=directions.T @ (moments / scale),
             center=center / scale,
-            label_mean=label_mean,
+            label_mean=float(label_mean),
         )
 
     def coefficients(self, alpha: float) -> Floats:
-        """Return those of the standardized features, (n_features, n_labels), for a penalty."""
-        shrunk = self.projected / (self.eigenvalues[:, np.newaxis] + alpha)
-        coefficients = self.directions @ shrunk
+        """Return those of the standardized features for a penalty."""
+        coefficients: Floats = self.directions @ (self.projected / (self.eigenvalues + alpha))
         coefficients[self.is_constant] = 0.0
         return coefficients
 
-    def intercepts(self, coefficients: Floats) -> Floats:
-        """Return what is predicted where every feature has its mean, shape (n_labels,)."""
+    def intercept(self, coefficients: Floats) -> float | Floats:
+        """Return what is predicted where every feature has its mean."""
         return self.label_mean - self.center @ coefficients
 
     def squared_error(self, validation: ColumnSums, alphas: tuple[float, ...]) -> Floats:
-        """Return the sum of squared errors of other rows, of one label, for each penalty."""
-        coefficients = np.hstack([self.coefficients(alpha) for alpha in alphas])
-        n_features = len(coefficients)
-        rows = validation.on(validation.columns.shifted_by(self.mean))
-        slopes = coefficients / self.scale[:, np.newaxis]
+        """Return the sum of squared errors of other rows for each penalty."""
+        coefficients = np.column_stack([self.coefficients(alpha) for alpha in alphas])
+        rows = validation.on(replace(validation.columns, shift=self.mean))
         # A prediction is a product of these with a row's features and constant.
-        model = np.vstack([slopes, self.intercepts(coefficients)])
-        kept = np.r_[0:n_features, rows.columns.n_columns - 1]
+        slopes = coefficients / self.scale[:, np.newaxis]
+        model = np.vstack([slopes, self.intercept(coefficients)])
+        kept = np.r_[0 : len(coefficients), rows.columns.n_columns - 1]
         gram, moments = rows.gram[np.ix_(kept, kept)], rows.moments[kept, 0]
         errors: Floats = (
             rows.squares[0] - 2 * moments @ model + (model * (gram @ model)).sum(axis=0)
@@ -182,7 +179,6 @@ class RidgeTrainer(BaseModelTrainer):
     }
     file_extension: ClassVar[str] = ".npz"
     libraries: ClassVar[tuple[str, ...]] = ("numpy",)
-    is_version_bound: ClassVar[bool] = False
     reads_pickles: ClassVar[bool] = False
     determinism_tolerance_bps: ClassVar[float] = 1e-9
     fit_bytes_per_value: ClassVar[int] = 1
@@ -279,10 +275,9 @@ class RidgeTrainer(BaseModelTrainer):
         solution = RidgeSolution.of(
             sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
         )
-        coefficients = solution.coefficients(self.alpha_)
         self.mean_, self.scale_ = solution.mean, solution.scale
-        self.coef_ = coefficients[:, 0]
-        self.intercept_ = float(solution.intercepts(coefficients)[0])
+        self.coef_ = solution.coefficients(self.alpha_)
+        self.intercept_ = float(solution.intercept(self.coef_))
         self.feature_names = tuple(feature_names)
         return self
 

@@ -7,20 +7,20 @@ from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import pairwise
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import joblib
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from model2_assets.cross_validation.roles import Role
+from model2_assets.errors import TrainingError
 from model2_assets.training.data import (
-    NEITHER,
     RUN_ROWS,
-    TEST,
-    TRAIN,
     FeatureMatrix,
     RowBlocks,
+    Rows,
     TrainingData,
     compact,
     role_mark,
@@ -32,7 +32,8 @@ Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 Blocks = tuple[int, ...]
 
-_ARRAYS = ("gram", "moments", "squares")
+_ARRAYS = ("shift", "missing", "gram", "moments", "squares")
+"""What of the sums of a block a file holds."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,9 +60,7 @@ class ImputableColumns:
         missing = np.flatnonzero(np.isnan(X[incomplete]).any(axis=0))
         shift = X[np.argmin(incomplete)].astype(np.float64)
         for feature in np.flatnonzero(np.isnan(shift)):
-            present = np.flatnonzero(~np.isnan(X[:, feature]))
-            if len(present):
-                shift[feature] = X[present[0], feature]
+            shift[feature] = next(iter(X[~np.isnan(X[:, feature]), feature]), np.nan)
         return cls(shift=shift, missing=missing)
 
     def joined(self, other: Self) -> Self:
@@ -71,10 +70,6 @@ class ImputableColumns:
             missing=np.union1d(self.missing, other.missing),
         )
 
-    def shifted_by(self, shift: Floats) -> Self:
-        """Return the same columns, features being reduced by other numbers."""
-        return replace(self, shift=shift)
-
     @property
     def n_features(self) -> int:
         """Number of features."""
@@ -82,7 +77,7 @@ class ImputableColumns:
 
     @property
     def n_columns(self) -> int:
-        """Number of columns: features, indicators, and the constant at the end."""
+        """Features, their indicators, and the constant at the end."""
         return self.n_features + len(self.missing) + 1
 
     @cached_property
@@ -221,35 +216,22 @@ def add_up_blocks(
 ) -> dict[int, ColumnSums]:
     """Add up products of features and labels for every block of rows, by ascending block.
 
-    The features are read once, a run of dates at a time, `n_threads` runs at once. Labels have
-    the shape (n_rows, n_labels); the sums of a block are NaN for one that its rows do not have.
-    Equal to the bit for any `n_threads`, and a block's for any `is_wanted` and further labels.
+    The features are read once. Labels have the shape (n_rows, n_labels); the sums of a block are
+    NaN for one that its rows do not have. A block's are equal to the bit for any `is_wanted` and
+    further labels.
     """
 
-    def add_up(rows: slice) -> list[tuple[int, ColumnSums]]:
-        ids = blocks.ids[rows]
-        wanted = [
-            block for block in np.unique(ids).tolist() if is_wanted is None or is_wanted[block]
-        ]
-        if not wanted:
-            return []
-        features, own_labels = X[rows], labels[rows]
-        own = {block: compact(np.flatnonzero(ids == block)) for block in wanted}
-        return [(block, ColumnSums.of(features[of], own_labels[of])) for block, of in own.items()]
+    def runs() -> Iterator[dict[int, Rows]]:
+        cuts = np.flatnonzero(np.diff(blocks.runs)) + 1
+        for start, stop in pairwise([0, *cuts.tolist(), len(blocks.runs)]):
+            ids = blocks.ids[start:stop]
+            yield {
+                block: compact(start + np.flatnonzero(ids == block))
+                for block in np.unique(ids).tolist()
+                if is_wanted is None or is_wanted[block]
+            }
 
-    totals: dict[int, ColumnSums] = {}
-    parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
-    # On several threads, BLAS adds up in another order.
-    with threadpool_limits(limits=1, user_api="blas"):
-        for run in parallel(joblib.delayed(add_up)(rows) for rows in _run_slices(blocks.runs)):
-            for block, sums in run:
-                totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
-    return dict(sorted(totals.items()))
-
-
-def _run_slices(runs: NDArray[np.int32]) -> Iterator[slice]:
-    cuts = np.flatnonzero(np.diff(runs)) + 1
-    return (slice(*rows) for rows in pairwise([0, *cuts.tolist(), len(runs)]))
+    return _add_up(X, labels, runs(), n_threads=n_threads)
 
 
 def add_up_rows(
@@ -260,20 +242,35 @@ def add_up_rows(
     weights: Floats | None = None,
     n_threads: int = 1,
 ) -> ColumnSums:
-    """Add up some rows, a few at a time; equal to the bit for any number of threads."""
+    """Add up some rows, a few at a time."""
+    runs = ({0: compact(rows[at : at + RUN_ROWS])} for at in range(0, len(rows), RUN_ROWS))
+    return _add_up(X, y[:, np.newaxis], runs, weights=weights, n_threads=n_threads)[0]
 
-    def add_up(some: NDArray[np.intp]) -> ColumnSums:
-        of_rows = None if weights is None else weights[some]
-        return ColumnSums.of(X[some], y[some, np.newaxis], of_rows)
 
-    def add(total: ColumnSums, other: ColumnSums) -> ColumnSums:
-        return ColumnSums.total([total, other])
+def _add_up(
+    X: FeatureMatrix,
+    labels: Floats,
+    runs: Iterable[Mapping[int, Rows]],
+    *,
+    weights: Floats | None = None,
+    n_threads: int,
+) -> dict[int, ColumnSums]:
+    """Add up the rows of every block, run after run; equal to the bit for any `n_threads`."""
 
+    def add_up(run: Mapping[int, Rows]) -> dict[int, ColumnSums]:
+        return {
+            block: ColumnSums.of(X[rows], labels[rows], None if weights is None else weights[rows])
+            for block, rows in run.items()
+        }
+
+    totals: dict[int, ColumnSums] = {}
     parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
-    runs = (rows[start : start + RUN_ROWS] for start in range(0, len(rows), RUN_ROWS))
+    # On several threads, BLAS adds up in another order.
     with threadpool_limits(limits=1, user_api="blas"):
-        total: ColumnSums = reduce(add, parallel(joblib.delayed(add_up)(some) for some in runs))
-    return total
+        for run in parallel(joblib.delayed(add_up)(run) for run in runs):
+            for block, sums in run.items():
+                totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
+    return dict(sorted(totals.items()))
 
 
 @dataclass(frozen=True, eq=False)
@@ -355,14 +352,10 @@ def add_up_splits(
     Where the sums of the blocks of `data` are `known` already, no row is.
     """
     blocks = data.blocks
-    roles = None if blocks is None else _roles_by_block(data, blocks)
-    if blocks is None or roles is None:
-        # Roles of its own: no other horizon's sums would do.
-        marks = [data.group_id - data.group_id.min(), *role_mark(data.roles).T]
-        blocks, known = RowBlocks.of(data.index, marks), None
-        roles = _roles_by_block(data, blocks)
-        assert roles is not None
-    trains, tests = roles == TRAIN, roles == TEST
+    if blocks is None:
+        blocks = RowBlocks.of(data.index, data.group_id, data.roles.T)
+    roles = _roles_by_block(data, blocks)
+    trains, tests = roles == Role.TRAIN, roles == Role.TEST
     if known is None:
         started = time.monotonic()
         known = add_up_blocks(
@@ -378,34 +371,32 @@ def add_up_splits(
     return SplitSums(sums=known, trains=trains, tests=tests, group=group)
 
 
-def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> NDArray[np.int8] | None:
-    """Return the role of each block in each split; None if a block has several in one."""
-    roles = np.full((blocks.n_blocks, data.n_splits), NEITHER, dtype=np.int8)
+def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> NDArray[np.int8]:
+    """Return the role of each block in each split, of which a block has one."""
     marks = role_mark(data.roles)
+    roles = np.full((blocks.n_blocks, data.n_splits), Role.UNUSED, dtype=np.int8)
     roles[blocks.ids] = marks
-    return roles if np.array_equal(roles[blocks.ids], marks) else None
+    if not np.array_equal(roles[blocks.ids], marks):
+        raise TrainingError("the blocks are of other roles; give blocks=None with these")
+    return roles
 
 
 def write_sums(path: Path, sums: Mapping[int, ColumnSums]) -> None:
     """Write sums by block as NumPy arrays, without pickle."""
-    arrays: dict[str, NDArray[np.generic]] = {"blocks": np.array(list(sums))}
+    arrays: dict[str, Any] = {"blocks": np.array(list(sums))}
     for block, part in sums.items():
-        arrays[f"shift_{block}"] = part.columns.shift
-        arrays[f"missing_{block}"] = part.columns.missing
-        arrays.update({f"{name}_{block}": getattr(part, name) for name in _ARRAYS})
+        columns = part.columns
+        values = (columns.shift, columns.missing, part.gram, part.moments, part.squares)
+        arrays |= {f"{name}_{block}": array for name, array in zip(_ARRAYS, values, strict=True)}
     with path.open("wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        np.savez(file, **arrays)
 
 
 def read_sums(path: Path) -> dict[int, ColumnSums]:
     """Read what `write_sums` wrote."""
+    sums = {}
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        return {
-            block: ColumnSums(
-                columns=ImputableColumns(
-                    shift=stored[f"shift_{block}"], missing=stored[f"missing_{block}"]
-                ),
-                **{name: stored[f"{name}_{block}"] for name in _ARRAYS},
-            )
-            for block in stored["blocks"].tolist()
-        }
+        for block in stored["blocks"].tolist():
+            shift, missing, *others = (stored[f"{name}_{block}"] for name in _ARRAYS)
+            sums[block] = ColumnSums(ImputableColumns(shift, missing), *others)
+    return sums

@@ -7,8 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.panel import date_codes, instrument_codes
-from model2_assets.training.data import row_name
+from model2_assets.panel import date_codes, instrument_codes, row_name
 
 
 @dataclass(frozen=True, eq=False)

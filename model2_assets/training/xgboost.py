@@ -153,7 +153,6 @@ class XGBoostTrainer(BaseModelTrainer):
     }
     file_extension: ClassVar[str] = ".ubj"
     libraries: ClassVar[tuple[str, ...]] = ("xgboost",)
-    is_version_bound: ClassVar[bool] = False
     reads_pickles: ClassVar[bool] = False
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fit_bytes_per_value: ClassVar[int] = 8

@@ -1,27 +1,24 @@
-import pickle
-
 import numpy as np
+import pandas as pd
 import pytest
 
 from model2_assets.errors import TrainingError
-from model2_assets.training import BaseModelTrainer, ParameterError, cross_validate
+from model2_assets.training import (
+    FoldModel,
+    ParameterError,
+    RidgeTrainer,
+    XGBoostTrainer,
+    aggregate_importances,
+    cross_validate,
+)
 from model2_assets.training.base_models import (
-    hash_values,
     importance_frame,
-    merge_params,
     require_choice,
     require_number,
+    top_importances,
 )
 from model2_assets_tests.training.panels import make_data
-
-
-def test_given_parameters_go_over_the_defaults():
-    assert merge_params({"a": 1, "b": 2}, {"b": 3}) == {"a": 1, "b": 3}
-
-
-def test_an_unknown_parameter_is_refused_with_the_known_ones():
-    with pytest.raises(TrainingError, match=r"^params\.alhpa: unknown parameter; known: alpha, c$"):
-        merge_params({"c": 1, "alpha": 1.0}, {"alhpa": 2.0})
+from model2_assets_tests.training.trainers import ConstantTrainer, ElasticNetTrainer
 
 
 @pytest.mark.parametrize("value", ["1e3", None, True, float("nan"), float("inf"), -1.0, 2.1])
@@ -52,71 +49,98 @@ def test_a_choice_is_matched_by_type_as_well(value):
         require_choice({"x": value}, "x", (True, False))
 
 
-def test_the_error_survives_pickling():
-    error = pickle.loads(pickle.dumps(ParameterError("alpha", "too small")))
-    assert (error.key, error.reason, str(error)) == (
-        "alpha",
-        "too small",
-        "params.alpha: too small",
+def fold(split_id, names, **kinds):
+    class Fixed(ConstantTrainer):
+        def importances(self):
+            arrays = {kind: np.array(values, dtype=float) for kind, values in kinds.items()}
+            return importance_frame(names, arrays)
+
+    trainer = Fixed(params={}, seed=0)
+    return FoldModel(split_id=split_id, trainer=trainer, n_train=1, n_test=1, seconds=0.0)
+
+
+def test_mean_spread_and_folds_are_ranked_by_absolute_coefficient_then_name():
+    names = ("d", "c", "b", "a")
+    table = aggregate_importances(
+        [
+            fold(1, names, coefficient=[3.0, 1.0, -7.0, -1.0]),
+            fold(0, names, coefficient=[1.0, 1.0, -5.0, -1.0]),
+        ]
     )
+    assert table["feature"].tolist() == ["b", "d", "a", "c"]
+    assert table["importance_coefficient"].tolist() == [-6.0, 2.0, -1.0, 1.0]
+    np.testing.assert_allclose(table["importance_coefficient_std"], [2**0.5, 2**0.5, 0.0, 0.0])
+    assert table["importance_coefficient_fold_0"].tolist() == [-5.0, 1.0, -1.0, 1.0]
+    assert table["importance_coefficient_fold_1"].tolist() == [-7.0, 3.0, -1.0, 1.0]
+    assert table.columns.tolist() == [
+        "feature",
+        "importance_gain",
+        "importance_gain_std",
+        "importance_weight",
+        "importance_weight_std",
+        "importance_coefficient",
+        "importance_coefficient_std",
+        "importance_coefficient_fold_0",
+        "importance_coefficient_fold_1",
+    ]
+    assert table[["importance_gain", "importance_gain_std"]].isna().all(axis=None)
+    assert table[["importance_weight", "importance_weight_std"]].isna().all(axis=None)
+    assert table.index.equals(pd.RangeIndex(4))
 
 
-class Mean(BaseModelTrainer):
-    """A trainer of a user's own: the least that one has to have but for its storage."""
-
-    file_extension = ".txt"
-
-    def fit(self, X, y, *, feature_names):
-        self.feature_names, self.mean = feature_names, float(y.mean())
-        return self
-
-    def predict(self, X):
-        return np.full(len(X), self.mean)
-
-    def importances(self):
-        return importance_frame(self.feature_names, {})
-
-    def digest(self):
-        return hash_values(self.feature_names, [self.mean])
+def test_gain_ranks_before_weight():
+    table = aggregate_importances([fold(0, ("a", "b"), gain=[1.0, 2.0], weight=[9.0, 0.0])])
+    assert table["feature"].tolist() == ["b", "a"]
+    assert table["importance_weight"].tolist() == [0.0, 9.0]
 
 
-class InBytes(Mean):
-    def to_bytes(self):
-        return repr(self.mean).encode()
-
-    @classmethod
-    def from_bytes(cls, data):
-        trainer = cls(params={}, seed=0)
-        trainer.mean = float(data)
-        return trainer
+def test_a_single_fold_has_no_spread():
+    table = aggregate_importances([fold(0, ("a", "b"), gain=[1.0, 2.0], weight=[9.0, 0.0])])
+    assert table["importance_gain_std"].tolist() == [0.0, 0.0]
+    assert table["importance_coefficient_std"].isna().all()
 
 
-class InFiles(Mean):
-    def save(self, path):
-        path.write_text(repr(self.mean))
-
-    @classmethod
-    def load(cls, path):
-        assert path.suffix == cls.file_extension
-        return InBytes.from_bytes.__func__(cls, path.read_bytes())
-
-
-@pytest.mark.parametrize("trainer_class", [InBytes, InFiles])
-def test_a_trainer_that_is_stored_in_bytes_or_in_files_is_stored_in_both(trainer_class, tmp_path):
-    data = make_data()
-    for model in cross_validate(lambda: trainer_class(params={}, seed=0), data, n_jobs=2):
-        trainer = model.trainer
-        assert trainer.mean == data.y[data.train_rows(model.split_id)].mean()
-        restored = trainer_class.from_bytes(trainer.to_bytes())
-        path = tmp_path / "model.txt"
-        trainer.save(path)
-        assert path.read_bytes() == trainer.to_bytes()
-        assert restored.mean == trainer_class.load(path).mean == trainer.mean
+@pytest.mark.parametrize(
+    ("trainer_class", "kinds"),
+    [(RidgeTrainer, {"coefficient"}), (XGBoostTrainer, {"gain", "weight"})],
+)
+def test_every_feature_of_a_real_model_has_a_row(trainer_class, kinds):
+    data = make_data(n_features=9)
+    params = {} if trainer_class is RidgeTrainer else {"n_estimators": 5}
+    models = cross_validate(lambda: trainer_class(params=params, seed=0), data)
+    table = aggregate_importances(models)
+    assert sorted(table["feature"]) == sorted(data.feature_names)
+    for kind in ("gain", "weight", "coefficient"):
+        present = kind in kinds
+        assert table[f"importance_{kind}"].notna().all() == present
+        assert table[f"importance_{kind}_std"].notna().all() == present
+        assert (f"importance_{kind}_fold_4" in table) == present
+    assert table["feature"].iloc[0] == "F0"
 
 
-def test_a_trainer_that_cannot_be_stored_is_told_what_it_lacks():
-    trainer = Mean(params={}, seed=0)
-    with pytest.raises(NotImplementedError, match="give Mean to_bytes and from_bytes"):
-        trainer.to_bytes()
-    with pytest.raises(NotImplementedError, match="give Mean to_bytes and from_bytes"):
-        Mean.from_bytes(b"")
+def test_the_top_leaves_out_folds_and_what_the_model_does_not_have():
+    table = aggregate_importances([fold(0, ("a", "b", "c"), coefficient=[1.0, 2.0, 3.0])])
+    top = top_importances(table, 2)
+    assert top["feature"].tolist() == ["c", "b"]
+    assert top.columns.tolist() == [
+        "feature",
+        "importance_coefficient",
+        "importance_coefficient_std",
+    ]
+
+
+def test_folds_of_different_features_are_refused():
+    with pytest.raises(TrainingError, match="splits 0 and 2 were fitted on different features"):
+        aggregate_importances([fold(2, ("a", "c"), gain=[1, 2]), fold(0, ("a", "b"), gain=[1, 2])])
+    with pytest.raises(TrainingError, match="no model to take"):
+        aggregate_importances([])
+
+
+def test_given_parameters_go_over_the_defaults():
+    assert ElasticNetTrainer(params={"l1_ratio": 1}, seed=0).params == {"alpha": 1.0, "l1_ratio": 1}
+
+
+def test_an_unknown_parameter_is_refused_with_the_known_ones():
+    message = r"^params\.alhpa: unknown parameter; known: alpha, l1_ratio$"
+    with pytest.raises(ParameterError, match=message):
+        ElasticNetTrainer(params={"alhpa": 2.0}, seed=0)

@@ -171,8 +171,8 @@ def test_a_failed_fold_is_named_with_its_rows_and_cause(n_jobs):
             lambda: FailingTrainer(params={"fails_at": fails_at}, seed=0), data, n_jobs=n_jobs
         )
     assert str(caught.value) == (
-        "split 0 (368 train rows, S00 2020-01-15 to S07 2020-02-29): FailingTrainer failed: "
-        "nothing to divide by"
+        "split 0 (368 train rows, instrument S00 on 2020-01-15 to instrument S07 on 2020-02-29): "
+        "FailingTrainer failed: nothing to divide by"
     )
 
 

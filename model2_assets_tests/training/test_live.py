@@ -531,7 +531,7 @@ def test_an_infinite_feature_is_named(stored, tables):
     last = features.index[-1]
     features.loc[last, "reversal"] = np.inf
     features.attrs = tables.features.attrs  # as if it had been stored so
-    message = f"'reversal' is infinite at {last[0]} {last[1]:%Y-%m-%d}"
+    message = f"'reversal' is infinite at instrument {last[0]} on {last[1]:%Y-%m-%d}"
     with pytest.raises(TrainingError, match=message):
         make(stored, tables.replaced(features=features))
 

@@ -112,7 +112,8 @@ def test_models_that_do_not_match_the_splits_are_refused():
 
 def test_a_row_that_no_split_tests_is_named():
     data = hand_made([[1, 0], [1, 0], [0, 0], [0, 1]], [0, 0, 1, 1])
-    with pytest.raises(TrainingError, match="no split predicts 1 rows, first S00 2020-01-02"):
+    message = "no split predicts 1 rows, first instrument S00 on 2020-01-02"
+    with pytest.raises(TrainingError, match=message):
         predict_out_of_fold([constant(0, 1.0), constant(1, 2.0)], data)
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from model2_assets.errors import TrainingError
 from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import Tables, cross_validate
 from model2_assets.training import data as row_blocks
@@ -110,6 +111,12 @@ def test_rows_are_added_up_on_one_blas_thread_whoever_asks(monkeypatch):
     with threadpool_limits(limits=2, user_api="blas"):
         two_horizons().add_up(n_threads=1)
     assert seen == {1}
+
+
+def test_blocks_of_other_roles_are_refused():
+    data = make_data()
+    with pytest.raises(TrainingError, match="the blocks are of other roles"):
+        add_up_splits(replace(data, roles=np.roll(data.roles, 20, axis=0)), (0,))
 
 
 @pytest.mark.parametrize("value", [1e9, np.nan])

@@ -121,7 +121,7 @@ def test_brute_force_agrees(data, horizon, lag):
 
 def test_a_row_without_a_label_end_is_named():
     labels = labels_table({"A": list(range(6))}, horizon=2, lag=1)
-    with pytest.raises(TrainingError, match="no label_end_2d for A 2024-01-06"):
+    with pytest.raises(TrainingError, match="no label_end_2d for instrument A on 2024-01-06"):
         label_spans(labels.index[-1:], labels, horizon="2d", execution_lag_days=1)
 
 

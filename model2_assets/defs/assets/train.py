@@ -226,7 +226,7 @@ def feature_importance(step: Step, fitted_models: Any) -> Candidate:
     from model2_assets.reports.tear_sheet import TOP_FEATURES
     from model2_assets.storage.data_version import stamped
     from model2_assets.training import aggregate_importances
-    from model2_assets.training.importances import top_importances
+    from model2_assets.training.base_models import top_importances
     from model2_assets.training.models import load_models
 
     horizon, model = step.partition
