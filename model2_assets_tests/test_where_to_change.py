@@ -13,6 +13,7 @@ from rich.console import Console
 from model2_assets.checks.catalogue import CATALOGUE, Check, Finding, evaluate, markdown_table
 from model2_assets.checks.inputs import MarketDataChecks
 from model2_assets.checks.stored import SUBJECTS, StoredFiles, evaluate_stored
+from model2_assets.checks.subjects import Evidence
 from model2_assets.cli.show import WIDE, scores_table
 from model2_assets.config import Model2Config
 from model2_assets.defs.assets import ASSETS
@@ -102,12 +103,12 @@ def test_a_check_is_an_entry_and_a_method(tmp_path: Path, monkeypatch: pytest.Mo
     )
     assert (spec.description, spec.blocking) == ("At most 2 rows.", True)
     assert "`few_rows`: At most 2 rows." in markdown_table(config, "us")
-    candidate = MarketDataChecks(market_data(), "UTC", None)
+    candidate = MarketDataChecks(market_data(), Evidence(config, "us"))
     before = next(evaluate("market_data", candidate))
     assert (before.name, before.passed) == ("few_rows", False)
     store = Store(tmp_path)
     store.write(Address("us", "market_data"), mark(market_data()))
-    on_disk = evaluate_stored(StoredFiles(store, config, "us"), "market_data")
+    on_disk = evaluate_stored(StoredFiles(config, "us", store=store), "market_data")
     assert {each.name: each.description for each in on_disk}["few_rows"] == before.description
 
 

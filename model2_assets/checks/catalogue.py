@@ -39,9 +39,13 @@ class Finding:
     only_warns: bool = False
 
     @classmethod
-    def of(cls, problems: Sequence[str], otherwise: str, values: Values) -> "Finding":
-        """Return one that names the problems; where there are none, it passes."""
-        return cls(not problems, "; ".join(problems) or otherwise, values)
+    def of(
+        cls, problems: Sequence[str], holds: str, values: Values, *, remedy: str = ""
+    ) -> "Finding":
+        """Return one that names the problems and what mends them; without any, it passes."""
+        if not problems:
+            return cls(True, holds, values)
+        return cls(False, "; ".join([*problems, remedy] if remedy else problems), values)
 
 
 @dataclass(frozen=True)
@@ -134,15 +138,6 @@ REPRODUCED = Check(
     when="stored",
     name="stored_models_reproduce_oof",
 )
-
-ON_DISK: Mapping[str, str] = {
-    "readable": "The file is there, undamaged, and keeps its contract.",
-    "recorded": "It is what Dagster recorded when it was published.",
-    "unaltered": "Its values have the data version that its file states.",
-    "made_from": "It was made from what is stored beside it.",
-    "evaluated": "Nothing that its checks need is missing or damaged.",
-}
-"""What `STORED` looks at of any asset, before its own checks; all of them are errors."""
 
 _CONTRACT = Check("Names, types, ranges, key and order of {contract}.", when="before")
 _FINITE = Check("Every prediction is a finite number.")

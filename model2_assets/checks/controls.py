@@ -41,15 +41,16 @@ def lookahead_control(
     n_values = n_different = 0
     first = ""
     for end in ends:
+        day = f"{end:%Y-%m-%d}"
         stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
         # Not by a name: the next one is made only once this one is out of memory.
-        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, end))
+        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, day))
         n_values += found.n_values
         n_different += found.n_different
         if found.first_difference and not first:
-            first = f"{found.first_difference} when history ends on {end:%Y-%m-%d}"
+            first = f"{found.first_difference} when history ends on {day}"
         what = f"{found.n_different:,} of {found.n_values:,} values differ"
-        logger.info("look-ahead control: history up to %s, %s", f"{end:%Y-%m-%d}", what)
+        logger.info("look-ahead control: history up to %s, %s", day, what)
     dates = ", ".join(f"{end:%Y-%m-%d}" for end in ends)
     if first:
         text = (
@@ -79,15 +80,15 @@ def _sample_dates(
     return tuple(candidates[np.sort(chosen)])
 
 
-def _recompute(history: pd.DataFrame, config: FeaturesConfig, end: pd.Timestamp) -> pd.DataFrame:
+def _recompute(history: pd.DataFrame, config: FeaturesConfig, day: str) -> pd.DataFrame:
     try:
         return make_features(history, config)
     except Exception as error:
         where = config.builder or "the feature builder"
         kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "
         raise FeatureError(
-            f"features.builder: {where} fails on history that ends on {end:%Y-%m-%d} ({kind}"
-            f"{error}); it must work on history up to any date that has features"
+            f"features.builder: {where} fails on history that ends on {day} ({kind}{error}); it "
+            f"must work on history up to any date that has features"
         ) from error
 
 
@@ -109,7 +110,10 @@ def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDiffe
     Values are equal if their bits are, or if both are missing. The first is that of the earliest
     row, and among its features the leftmost.
     """
-    one_sided = [*_one_sided_rows(stored, recomputed), *_one_sided_features(stored, recomputed)]
+    one_sided = [
+        *_one_sided(stored, recomputed, "has features, but none", "is there, but not"),
+        *_one_sided(recomputed, stored, "has no features, but some", "is not there, but is"),
+    ]
     if not stored.index.equals(recomputed.index):
         positions = recomputed.index.get_indexer(stored.index)
         stored, recomputed = stored[positions >= 0], recomputed.iloc[positions[positions >= 0]]
@@ -136,48 +140,23 @@ def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDiffe
     )
 
 
-def _one_sided_rows(stored: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[str]:
-    if stored.index.equals(recomputed.index):
-        return
-    for left, right, text in (
-        (stored, recomputed, "has features, but none"),
-        (recomputed, stored, "has no features, but some"),
-    ):
+def _one_sided(left: pd.DataFrame, right: pd.DataFrame, row: str, feature: str) -> Iterator[str]:
+    if not left.index.equals(right.index):
         alone = np.flatnonzero(~left.index.isin(right.index))
         if len(alone):
             instrument, date = left.index[alone[0]]
-            yield f"{instrument} on {date:%Y-%m-%d} {text}"
-
-
-def _one_sided_features(stored: pd.DataFrame, recomputed: pd.DataFrame) -> Iterator[str]:
-    for left, right, text in (
-        (stored, recomputed, "is there, but not"),
-        (recomputed, stored, "is not there, but is"),
-    ):
-        yield from (f"feature {name!r} {text}" for name in left.columns if name not in right)
+            yield f"{instrument} on {date:%Y-%m-%d} {row}"
+    yield from (f"feature {name!r} {feature}" for name in left.columns if name not in right)
 
 
 def _different(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> NDArray[np.bool_]:
-    """Return which values differ: shape (n_rows, n_names)."""
-    if not names:
-        return np.zeros((len(left), 0), dtype=bool)
-    left, right = (side if list(side.columns) == names else side[names] for side in (left, right))
-    if len(set(left.dtypes)) == 1:
-        values = left.to_numpy()
-        return ~_same_bits(values, right.to_numpy(dtype=values.dtype))
-    columns = (left[name].to_numpy() for name in names)
-    same = [
-        _same_bits(values, right[name].to_numpy(dtype=values.dtype))
-        for name, values in zip(names, columns, strict=True)
-    ]
-    return ~np.column_stack(same)
-
-
-def _same_bits(left: NDArray[np.floating], right: NDArray[np.floating]) -> NDArray[np.bool_]:
-    bits = np.dtype(f"u{left.dtype.itemsize}")
-    same: NDArray[np.bool_] = np.ascontiguousarray(left).view(bits) == np.ascontiguousarray(
-        right
-    ).view(bits)
-    if not same.all():
-        same |= np.isnan(left) & np.isnan(right)
-    return same
+    """Return which values differ in a bit, unless both are missing: shape (n_rows, n_names)."""
+    sides = (side if list(side.columns) == names else side[names] for side in (left, right))
+    before, after = (np.ascontiguousarray(side.to_numpy()) for side in sides)
+    if before.dtype != after.dtype:
+        before, after = before.astype(np.float64), after.astype(np.float64)
+    bits = np.dtype(f"u{before.dtype.itemsize}")
+    different: NDArray[np.bool_] = before.view(bits) != after.view(bits)
+    if different.any():
+        different &= ~(np.isnan(before) & np.isnan(after))
+    return different

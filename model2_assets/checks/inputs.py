@@ -13,8 +13,7 @@ from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks.catalogue import Finding
 from model2_assets.checks.controls import lookahead_control
-from model2_assets.checks.tables import TableChecks, row_name
-from model2_assets.config import ChecksConfig, FeaturesConfig, LabelsConfig
+from model2_assets.checks.subjects import TableChecks, row_name
 from model2_assets.config.partition import horizon_days
 from model2_assets.cross_validation import OverlapProof, prove_no_overlap
 from model2_assets.cross_validation.table import check_min_samples, count_samples, coverage_text
@@ -26,14 +25,15 @@ from model2_assets.storage.read import PreviousResult
 
 _ONE_DAY = timedelta(days=1)
 _LISTED = 5
+_ASK_THE_SOURCE = (
+    "ask the source why, and compare with the last run's results, which are kept as versions"
+)
 
 
 @dataclass(frozen=True, eq=False)
 class MarketDataChecks(TableChecks):
-    """Market data."""
+    """Market data; of a candidate, with the table that it replaces."""
 
-    timezone: str
-    max_age_weekdays: int | None
     previous: PreviousResult | None = None
     now: datetime | None = None
 
@@ -44,9 +44,10 @@ class MarketDataChecks(TableChecks):
         known, and count. A session of the future fails where an age is demanded; one day ahead
         is that of a market across the date line.
         """
-        limit = self.max_age_weekdays
+        limit = self.evidence.settings.market_data.max_age_weekdays
+        timezone = ZoneInfo(self.evidence.config.schedule.timezone)
         last = self.table.index.get_level_values("datetime").max().date()
-        today = (self.now or datetime.now(UTC)).astimezone(ZoneInfo(self.timezone)).date()
+        today = (self.now or datetime.now(UTC)).astimezone(timezone).date()
         age = max(int(np.busday_count(last + _ONE_DAY, today + _ONE_DAY)), 0)
         is_ahead = last > today + _ONE_DAY
         passed = limit is None or not (is_ahead or age > limit)
@@ -75,40 +76,34 @@ class MarketDataChecks(TableChecks):
         if before is None or not len(before):
             return Finding(True, self.previous.problem or "there is no panel of an earlier run")
         changes = compare_history(self.table, before)
-        problems = list(_history_problems(changes))
-        text = "; ".join(problems) or f"all {changes.compared_rows:,} past rows are as they were"
-        if problems:
-            text += (
-                ": ask the source why, and compare with the last run's results, which are kept as "
-                "versions"
-            )
-        return Finding(
-            passed=not problems,
-            description="; ".join([text, *_history_notes(changes)]),
-            values={
-                "compared_rows": changes.compared_rows,
-                "restated_values": changes.restated_values,
-                "restated_instruments": changes.restated_instruments,
-                "splits": len(changes.splits),
-                "readjusted_instruments": len(changes.readjusted),
-                "vanished_rows": len(changes.vanished),
-                "inserted_rows": len(changes.inserted),
-            },
+        notes = list(_history_notes(changes))
+        values = {
+            "compared_rows": changes.compared_rows,
+            "restated_values": changes.restated_values,
+            "restated_instruments": changes.restated_instruments,
+            "splits": len(changes.splits),
+            "readjusted_instruments": len(changes.readjusted),
+            "vanished_rows": len(changes.vanished),
+            "inserted_rows": len(changes.inserted),
+        }
+        holds = f"all {changes.compared_rows:,} past rows are as they were"
+        return Finding.of(
+            list(_history_problems(changes)),
+            "; ".join([holds, *notes]),
+            values,
+            remedy="; ".join([_ASK_THE_SOURCE, *notes]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class LabelsChecks(TableChecks):
-    """Labels, the market data that they were made from, and their settings."""
-
-    market_data: pd.DataFrame
-    config: LabelsConfig
+    """Labels."""
 
     def consistent(self) -> Finding:
         """Compare every horizon with the market data, and label with label end."""
-        horizons = self.config.horizon_keys
+        horizons = self.evidence.settings.labels.horizon_keys
         problems = [
-            *_foreign_rows(self.table, self.market_data),
+            *_foreign_rows(self.table, self.evidence.table("market_data")),
             *(problem for horizon in horizons for problem in self._problems(horizon)),
         ]
         labels = {h: f"label_{h}" for h in horizons if f"label_{h}" in self.table.columns}
@@ -129,8 +124,8 @@ class LabelsChecks(TableChecks):
         yield from _first(index, apart, f"{names[1]} and {names[2]} are not missing together")
         if is_datetime64_dtype(end.dtype):
             # An end that is too early would let train rows through the purge.
-            bars = horizon_days(horizon) + self.config.execution_lag_days
-            exits = exit_dates(self.market_data, index, bars)
+            bars = horizon_days(horizon) + self.evidence.settings.labels.execution_lag_days
+            exits = exit_dates(self.evidence.table("market_data"), index, bars)
             early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
             text = f"{names[2]} is before the own bar at which the position ends"
             yield from _first(index, early, text)
@@ -143,16 +138,12 @@ class LabelsChecks(TableChecks):
 
 @dataclass(frozen=True, eq=False)
 class FeaturesChecks(TableChecks):
-    """Features, the market data that they were made from, their settings, and the limits."""
-
-    market_data: pd.DataFrame
-    config: FeaturesConfig
-    limits: ChecksConfig
+    """Features."""
 
     def consistent(self) -> Finding:
         """Compare the rows with the market data, and look for what is infinite."""
         features, (n_rows, n_features) = self.table, self.table.shape
-        problems = _foreign_rows(features, self.market_data)
+        problems = _foreign_rows(features, self.evidence.table("market_data"))
         if features.empty:
             problems.append(f"there are {n_rows} rows and {n_features} features")
         for name in _columns_with_infinity(features)[:1]:
@@ -169,24 +160,21 @@ class FeaturesChecks(TableChecks):
         """Make them again on history that was cut."""
         return lookahead_control(
             self.table,
-            self.market_data,
-            self.config,
-            n_dates=self.limits.lookahead_control_dates,
-            seed=self.limits.controls_seed,
+            self.evidence.table("market_data"),
+            self.evidence.settings.features,
+            n_dates=self.evidence.limits.lookahead_control_dates,
+            seed=self.evidence.limits.controls_seed,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class SplitsChecks(TableChecks):
-    """Splits, the labels that purge them, and the rows that train and test of a split need."""
-
-    labels: pd.DataFrame
-    min_samples: int
+    """Splits."""
 
     @cached_property
     def proof(self) -> OverlapProof:
         """The independent count, made from the labels and not by the splitter."""
-        return prove_no_overlap(self.table, self.labels)
+        return prove_no_overlap(self.table, self.evidence.table("labels"))
 
     def no_label_overlap(self) -> Finding:
         """Look at the proof."""
@@ -194,12 +182,13 @@ class SplitsChecks(TableChecks):
 
     def minimum_samples(self) -> Finding:
         """Count the labelled rows of every split and horizon."""
-        needed = self.min_samples
-        counts = count_samples(self.table, self.labels)[["train", "test"]].to_numpy()
-        smallest = int(counts.min(initial=0 if not counts.size else 2**62))
+        needed = self.evidence.settings.cross_validation.min_samples
+        labels = self.evidence.table("labels")
+        counts = count_samples(self.table, labels)[["train", "test"]].to_numpy()
+        smallest = int(counts.min()) if counts.size else 0
         problems = []
         try:
-            check_min_samples(self.table, self.labels, min_samples=needed)
+            check_min_samples(self.table, labels, min_samples=needed)
         except CrossValidationError as error:
             problems = [str(error)]
         return Finding.of(
@@ -224,15 +213,12 @@ def check_no_label_overlap(proof: OverlapProof) -> Finding:
             f"; purged per horizon, {proof.n_overlaps_longest:,} train rows overlap the longest "
             f"window of a test row: do not put predictions of different horizons side by side"
         )
-    return Finding(
-        passed=proof.n_overlaps == 0,
-        description=text,
-        values={
-            "overlaps": proof.n_overlaps,
-            "overlaps_of_longest_window": proof.n_overlaps_longest,
-            "splits": splits,
-        },
-    )
+    values = {
+        "overlaps": proof.n_overlaps,
+        "overlaps_of_longest_window": proof.n_overlaps_longest,
+        "splits": splits,
+    }
+    return Finding(proof.n_overlaps == 0, text, values)
 
 
 def _history_problems(changes: HistoryChanges) -> Iterator[str]:

@@ -8,47 +8,61 @@ import pandas as pd
 
 from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.checks.inputs import exit_dates
-from model2_assets.checks.tables import PredictionChecks, TableChecks, each_once
+from model2_assets.checks.subjects import Evidence, PredictionChecks, TableChecks, each_once
+from model2_assets.config.partition import horizon_days
+from model2_assets.cross_validation.roles import split_ids
+from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
 from model2_assets.panel import INDEX_NAMES
-from model2_assets.storage.models import Provenance
+from model2_assets.storage.models import ModelFile, Provenance, StoredFoldModels
+from model2_assets.training import FittedModels
+from model2_assets.training.base_models import FoldModel
 from model2_assets.training.data import hash_row_order
 
 USUAL_QUANTILE = 0.95
 """Of the out-of-fold predictions' own stretches, the share that counts as usual."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FoldModelsChecks:
-    """Fold models: the splits that have one, and the splits that there are."""
+    """Fold models."""
 
-    found: Sequence[int]
-    expected: Sequence[int]
+    models: FittedModels | StoredFoldModels
+    evidence: Evidence
 
     def complete(self) -> Finding:
-        """Compare the two."""
-        models, splits = sorted(self.found), sorted(self.expected)
+        """Compare their splits with those of cv_splits."""
+        models = sorted(model.split_id for model in self.folds)
+        splits = sorted(split_ids(self.evidence.table("cv_splits")))
         text = f"models of splits {models}, expected {splits}"
         return Finding(models == splits, text, {"models": len(models), "splits": len(splits)})
 
+    @property
+    def folds(self) -> Sequence[FoldModel | ModelFile]:
+        """Every model."""
+        models = self.models
+        return models.models if isinstance(models, FittedModels) else models.manifest.folds
 
-@dataclass(frozen=True, eq=False)
-class FinalModelChecks:
-    """A final model: rows that each model was trained on, what it was made from, and the tables."""
+    @property
+    def provenance(self) -> Provenance:
+        """What they were made from."""
+        models = self.models
+        return models.provenance if isinstance(models, FittedModels) else models.manifest
 
-    n_train: Sequence[int]
-    made: Provenance
-    features: pd.DataFrame
-    labels: pd.DataFrame
+
+class FinalModelChecks(FoldModelsChecks):
+    """A final model."""
 
     def complete(self) -> Finding:
-        """Find the rows once more, by a join of the two tables, and compare number and hash."""
-        horizon, models, trained = self.made.horizon, len(self.n_train), sum(self.n_train)
-        joined = self.labels[[f"label_{horizon}"]].join(self.features[[]], how="inner").dropna()
+        """Find its rows once more, by a join of two tables, and compare number and hash."""
+        horizon, models = self.evidence.horizon, len(self.folds)
+        trained = sum(model.n_train for model in self.folds)
+        labels = self.evidence.table("labels")[[f"label_{horizon}"]]
+        joined = labels.join(self.evidence.table("features")[[]], how="inner").dropna()
         expected = joined.sort_index(level=["datetime", "instrument"]).index
         assert isinstance(expected, pd.MultiIndex)
         problems = [] if models == 1 else [f"{models} models, expected one"]
-        if trained != len(expected) or self.made.row_order_hash != hash_row_order(expected):
+        if trained != len(expected) or self.provenance.row_order_hash != hash_row_order(expected):
             problems.append(
                 f"trained on {trained:,} rows, which are not the {len(expected):,} that have "
                 f"features and a label of {horizon}, in canonical order; materialize "
@@ -63,13 +77,11 @@ class FinalModelChecks:
 
 @dataclass(frozen=True, eq=False)
 class ImportanceChecks(TableChecks):
-    """Importances, and the features that the models were given."""
-
-    feature_names: Sequence[str]
+    """Importances."""
 
     def every_feature(self) -> Finding:
-        """Compare the two."""
-        n_rows, names = len(self.table), self.feature_names
+        """Compare with the features that the models were given."""
+        n_rows, names = len(self.table), self.evidence.models().manifest.feature_names
         missing = sorted(set(names) - set(self.table["feature"]))
         text = f"{n_rows} rows for {len(names)} features"
         if missing:
@@ -80,47 +92,60 @@ class ImportanceChecks(TableChecks):
 
 @dataclass(frozen=True, eq=False)
 class ScoresChecks(TableChecks):
-    """Scores; where they are read from disk, with those of the stored predictions."""
-
-    recomputed: pd.DataFrame | None = None
+    """Scores."""
 
     def scores_current(self) -> Finding:
-        """Compare the two, to a billionth: other processors round otherwise."""
-        assert self.recomputed is not None
+        """Score once more, and compare to a billionth: other processors round otherwise."""
         keys = ["scope", "fold_id", "split_id", "path_id", "metric"]
         old, new = (t.set_index(keys)["value"].sort_index() for t in (self.table, self.recomputed))
-        problems, n_wrong = [], 0
+        problem, n_wrong = "", 0
         if not old.index.equals(new.index):
-            problems.append(
+            problem = (
                 f"{len(old):,} scores are stored, of others than the {len(new):,} that the stored "
-                f"predictions have; materialize cv_scores again"
+                f"predictions have"
             )
         elif not (same := np.isclose(old, new, rtol=1e-9, atol=1e-12, equal_nan=True)).all():
             n_wrong = int(np.count_nonzero(~same))
             scope, *_, metric = old.index[int(np.argmin(same))]
-            problems.append(
+            problem = (
                 f"{n_wrong:,} of {len(old):,} scores are not those of the stored predictions, "
-                f"first {metric} of scope {scope}; materialize cv_scores again"
+                f"first {metric} of scope {scope}"
             )
-        text = f"{len(old):,} scores are those of the stored predictions"
-        return Finding.of(problems, text, {"scores": len(old), "wrong_scores": n_wrong})
+        return Finding.of(
+            [problem] if problem else [],
+            f"{len(old):,} scores are those of the stored predictions",
+            {"scores": len(old), "wrong_scores": n_wrong},
+            remedy="materialize cv_scores again",
+        )
+
+    @property
+    def recomputed(self) -> pd.DataFrame:
+        """Return the scores of the stored predictions."""
+        evidence = self.evidence
+        assert evidence.partition is not None
+        return score_partition(
+            evidence.table("oof_predictions"),
+            evidence.table("oof_paths"),
+            evidence.table("labels"),
+            evidence.partition,
+            execution_lag_days=evidence.settings.labels.execution_lag_days,
+            n_trials=len(evidence.partition_keys),
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class LiveChecks(PredictionChecks):
     """Live predictions."""
 
-    market_data: pd.DataFrame
-    features: pd.DataFrame
-    label: pd.Series
-    oof_paths: pd.DataFrame
-    bars: int
-    psi_warn: float
-
     def coverage(self) -> Finding:
         """Find the live rows once more, and compare."""
-        live = self.table.index
-        expected = expected_live_rows(self.market_data, self.label, self.features, bars=self.bars)
+        live, evidence = self.table.index, self.evidence
+        expected = expected_live_rows(
+            evidence.table("market_data"),
+            evidence.table("labels")[f"label_{evidence.horizon}"],
+            evidence.table("features"),
+            bars=evidence.settings.labels.execution_lag_days + horizon_days(evidence.horizon),
+        )
         surplus = (
             "rows are not live: they have a label, their horizon has ended, or their instrument "
             "does not trade on the last date"
@@ -131,9 +156,10 @@ class LiveChecks(PredictionChecks):
 
     def newest_date(self) -> Finding:
         """Look for the last date of the market data, or say why it is missing."""
-        last = _last_date(self.market_data)
-        today = self.market_data.index.isin([last], level="datetime")
-        members = self.market_data["in_universe"].to_numpy(dtype=bool)
+        market_data = self.evidence.table("market_data")
+        last = _last_date(market_data)
+        today = market_data.index.isin([last], level="datetime")
+        members = market_data["in_universe"].to_numpy(dtype=bool)
         tradable = int(np.count_nonzero(today & members))
         predicted = int(np.count_nonzero(self.table.index.isin([last], level="datetime")))
         if predicted:
@@ -166,7 +192,8 @@ class LiveChecks(PredictionChecks):
         0.25) and also above what 95% of the out-of-fold predictions' own stretches of as many
         dates show.
         """
-        now, before = _finite(self.table), _finite(self.oof_paths.set_index(list(INDEX_NAMES)))
+        oof_paths, limit = self.evidence.table("oof_paths"), self.evidence.limits.psi_warn
+        now, before = _finite(self.table), _finite(oof_paths.set_index(list(INDEX_NAMES)))
         found = population_stability(before, now).index
         n_dates = now.index.get_level_values("datetime").nunique()
         assert isinstance(before.index, pd.MultiIndex)
@@ -179,17 +206,14 @@ class LiveChecks(PredictionChecks):
         }
         values = {
             "psi": found,
-            "psi_warn": self.psi_warn,
+            "psi_warn": limit,
             "psi_of_oof_stretches": usual,
             "live_rows": len(self.table),
             "live_dates": n_dates,
             **moments,
         }
-        return Finding(
-            passed=bool(found <= max(self.psi_warn, usual)),
-            description=_resemblance(found, usual, self.psi_warn, moments),
-            values=values,
-        )
+        passed = bool(found <= max(limit, usual))
+        return Finding(passed, _resemblance(found, usual, limit, moments), values)
 
 
 def expected_live_rows(

@@ -10,12 +10,19 @@ from numpy.typing import NDArray
 
 from model2_assets.checks.catalogue import Finding
 from model2_assets.checks.inputs import check_no_label_overlap
-from model2_assets.checks.tables import PredictionChecks, each_once, row_name
-from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once, row_name
+from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
 from model2_assets.storage.read import PreviousResult
-from model2_assets.training.predict import OutOfFold, largest_difference, mean_by_row
+from model2_assets.training import Tables
+from model2_assets.training.nested import NestedOutOfFold, expected_rows, prove_nested_splits
+from model2_assets.training.predict import (
+    OutOfFold,
+    largest_difference,
+    mean_by_row,
+    rows_to_predict,
+)
 
 OTHER_KERNEL_BPS = 1e-5
 """Largest difference in bps that another processor's rounding explains."""
@@ -23,25 +30,25 @@ OTHER_KERNEL_BPS = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class OutOfFoldChecks(PredictionChecks):
-    """Out-of-fold predictions."""
+    """Out-of-fold predictions; of a candidate, with how it was made and what it replaces."""
 
-    label: pd.Series
-    rows_never_tested: int
-    limits: ChecksConfig
     made: OutOfFold | None = None
     previous: PreviousResult | None = None
 
-    @classmethod
-    def of(
-        cls, made: OutOfFold, *, limits: ChecksConfig, previous: PreviousResult
-    ) -> "OutOfFoldChecks":
-        """Return those of a candidate."""
-        rows = (made.label, made.rows_never_tested)
-        return cls(made.oof, limits.prediction_bps, *rows, limits, made, previous)
+    @cached_property
+    def to_predict(self) -> tuple[pd.Series, int]:
+        """The labels, in bps, of the rows that must be predicted, and how many others are."""
+        if self.made is not None:
+            return self.made.label, self.made.rows_never_tested
+        tables, horizon = stored_tables(self.evidence), self.evidence.horizon
+        covers_history = self.evidence.settings.cross_validation.covers_history
+        roles = tables.roles(horizon)
+        return rows_to_predict(tables, roles, horizon, covers_history=covers_history)
 
     def coverage(self) -> Finding:
         """Compare with the rows that must be predicted."""
-        oof, expected, never_tested = self.table, self.label.index, self.rows_never_tested
+        oof, (label, never_tested) = self.table, self.to_predict
+        expected = label.index
         assert isinstance(expected, pd.MultiIndex)
         problems, counts = each_once(oof.index, expected, "rows have no label")
         if not len(expected):
@@ -94,7 +101,7 @@ class OutOfFoldChecks(PredictionChecks):
 
     def rank_ic_plausible(self) -> Finding:
         """Compare with the labels: real daily panels have a mean rank IC of 0.01 to 0.05."""
-        rank_ic, limit = self.mean_rank_ic, self.limits.rank_ic_warn
+        rank_ic, limit = self.mean_rank_ic, self.evidence.limits.rank_ic_warn
         text = f"mean rank IC {rank_ic:.4f}, suspicious above {limit:.2f}"
         if np.isnan(rank_ic):
             text = "rank IC cannot be evaluated: no date has three different predictions"
@@ -105,7 +112,7 @@ class OutOfFoldChecks(PredictionChecks):
     @property
     def mean_rank_ic(self) -> float:
         """Mean per-date rank IC over the rows that have a label; NaN where none can be told."""
-        label = self.label.reindex(self.table.index).to_numpy()
+        label = self.to_predict[0].reindex(self.table.index).to_numpy()
         prediction = self.table["prediction"].to_numpy()
         known = np.isfinite(label) & np.isfinite(prediction)
         index = self.table.index[known]
@@ -129,7 +136,7 @@ class OutOfFoldChecks(PredictionChecks):
         dates are at the edges of groups, where rows change folds.
         """
         assert self.previous is not None
-        oof, previous, limits = self.table, self.previous.table, self.limits
+        oof, previous, limits = self.table, self.previous.table, self.evidence.limits
         if previous is None or not len(previous):
             return Finding(True, self.previous.problem or "there are no earlier predictions")
         index = oof.index[oof.index.isin(previous.index)]
@@ -165,6 +172,11 @@ class OutOfFoldChecks(PredictionChecks):
         return Finding(passed, text, {**values, **counts})
 
 
+def stored_tables(evidence: Evidence) -> Tables:
+    """Return features, labels and splits as models are trained on them."""
+    return Tables(evidence.table("features"), evidence.table("labels"), evidence.table("cv_splits"))
+
+
 def check_reproduced(oof: pd.DataFrame, predicted: pd.DataFrame) -> Finding:
     """Check that the stored fold models reproduce the stored predictions to the bit."""
     same_rows = oof.index.equals(predicted.index)
@@ -188,7 +200,10 @@ def _largest_difference(left: pd.DataFrame, right: pd.DataFrame) -> float:
 
 
 def path_plan(config: CrossValidationConfig) -> NDArray[np.int64] | None:
-    """Return the plan of a configuration, see `PathsChecks`."""
+    """Return the path of each tested group of each split: shape (n_splits, n_groups).
+
+    It is -1 where a split does not test a group. None where our splitter does not make the splits.
+    """
     if config.splitter is not None or config.scheme != "cpcv":
         return None
     splitter = PurgedEmbargoedTimeSeriesSplit(
@@ -199,16 +214,22 @@ def path_plan(config: CrossValidationConfig) -> NDArray[np.int64] | None:
 
 @dataclass(frozen=True, eq=False)
 class PathsChecks(PredictionChecks):
-    """Every out-of-fold prediction.
+    """Every out-of-fold prediction; of a candidate, with the rows that a split tests."""
 
-    They have to agree with `oof`, the published means, with `expected`, the rows that a split
-    tests, and with `plan`, of shape (n_splits, n_groups): the path of each tested group of each
-    split, and -1 where a split does not test a group. None where our splitter does not make one.
-    """
+    tested: pd.MultiIndex | None = None
 
-    oof: pd.DataFrame
-    expected: pd.MultiIndex
-    plan: NDArray[np.int64] | None
+    @cached_property
+    def expected(self) -> pd.MultiIndex:
+        """The rows that a split tests."""
+        if self.tested is not None:
+            return self.tested
+        roles = stored_tables(self.evidence).roles(self.evidence.horizon)
+        return roles.index[roles.tested_rows]
+
+    @cached_property
+    def plan(self) -> NDArray[np.int64] | None:
+        """How the configuration recombines predictions, see `path_plan`."""
+        return path_plan(self.evidence.settings.cross_validation)
 
     @cached_property
     def _rows(self) -> NDArray[np.intp]:
@@ -236,9 +257,11 @@ class PathsChecks(PredictionChecks):
             )
         if foreign:
             problems.append(f"{foreign:,} predictions belong to rows that no split tests")
-        text = "; ".join(problems) or f"{len(expected):,} rows with {wanted} predictions each"
         sizes = {"rows": len(expected), "predictions_per_row": wanted, "wrong_rows": wrong.size}
-        return Finding(not problems and wanted > 0, text, sizes)
+        if not wanted:
+            problems.append("there are no predictions")
+        holds = f"{len(expected):,} rows with {wanted} predictions each"
+        return Finding.of(problems, holds, sizes)
 
     def paths_complete(self) -> Finding:
         """Count the rows of every path, and compare its splits with the plan."""
@@ -256,11 +279,14 @@ class PathsChecks(PredictionChecks):
         misplaced = int(np.count_nonzero(~known)) + self._misplaced()
         if misplaced:
             problems.append(f"{misplaced:,} predictions are on another path than the splitter's")
-        text = f"{n_paths} paths, each with all {n_rows:,} rows once"
-        if problems:
-            text = "; ".join([*problems, "materialize cv_splits and fitted_models again"])
-        sizes = {"paths": n_paths, "incomplete_paths": incomplete.size, "misplaced": misplaced}
-        return Finding(not problems and n_paths > 0, text, sizes)
+        if not n_paths:
+            problems.append("there are no paths")
+        return Finding.of(
+            problems,
+            f"{n_paths} paths, each with all {n_rows:,} rows once",
+            {"paths": n_paths, "incomplete_paths": incomplete.size, "misplaced": misplaced},
+            remedy="materialize cv_splits and fitted_models again",
+        )
 
     def _misplaced(self) -> int:
         if self.plan is None:
@@ -275,7 +301,8 @@ class PathsChecks(PredictionChecks):
 
     def mean_is_oof(self) -> Finding:
         """Compare with the published means, to the bit."""
-        oof, n_rows, known = self.oof, len(self.expected), self._rows >= 0
+        oof = self.evidence.table("oof_predictions")
+        n_rows, known = len(self.expected), self._rows >= 0
         prediction = self.table["prediction"].to_numpy()
         mean = mean_by_row(self._rows[known], prediction[known], n_rows)
         positions = self.expected.get_indexer(oof.index)
@@ -294,18 +321,31 @@ class PathsChecks(PredictionChecks):
 
 @dataclass(frozen=True, eq=False)
 class NestedChecks(PredictionChecks):
-    """Nested out-of-fold predictions."""
+    """Nested out-of-fold predictions; of a candidate, with how they were made."""
 
-    expected: Mapping[int, pd.MultiIndex]
-    proof: OverlapProof
+    made: NestedOutOfFold | None = None
+
+    @cached_property
+    def expected(self) -> Mapping[int, pd.MultiIndex]:
+        """The train rows of every outer fold."""
+        if self.made is not None:
+            return self.made.expected
+        return expected_rows(stored_tables(self.evidence).roles(self.evidence.horizon))
+
+    @cached_property
+    def proof(self) -> OverlapProof:
+        """Of the splits of the nested models."""
+        if self.made is not None:
+            return self.made.proof
+        scheme = self.evidence.settings.cross_validation
+        return prove_nested_splits(stored_tables(self.evidence), scheme)[1]
 
     def nested_coverage(self) -> Finding:
         """Compare with the train rows of every outer fold."""
-        problems = list(self._problems())
-        text = f"{len(self.expected)} outer folds, {len(self.table):,} train rows, each once"
-        values = {"outer_folds": len(self.expected), "rows": len(self.table)}
-        passed = not problems and len(self.expected) > 0
-        return Finding(passed, "; ".join(problems) or text, values)
+        folds, n_rows = len(self.expected), len(self.table)
+        text = f"{folds} outer folds, {n_rows:,} train rows, each once"
+        values = {"outer_folds": folds, "rows": n_rows}
+        return Finding.of(list(self._problems()), text, values)
 
     def no_label_overlap(self) -> Finding:
         """Look at the proof."""
@@ -313,19 +353,14 @@ class NestedChecks(PredictionChecks):
 
     def _problems(self) -> Iterator[str]:
         nested, outer = self.table, self.table["outer_fold_id"].to_numpy()
+        if not self.expected:
+            yield "there are no outer folds"
         for fold in np.setdiff1d(outer, list(self.expected)).tolist():
             yield f"outer fold {fold} is not one of the folds"
         for fold, rows in self.expected.items():
             found = pd.MultiIndex.from_frame(nested.loc[outer == fold, ["instrument", "datetime"]])
-            seen = np.asarray(rows.get_indexer(found))
-            wrong = np.flatnonzero(np.bincount(seen[seen >= 0], minlength=len(rows)) != 1)
-            if wrong.size:
-                yield (
-                    f"outer fold {fold}: {wrong.size:,} of {len(rows):,} train rows are not "
-                    f"predicted exactly once, first {row_name(rows, wrong[0])}"
-                )
-            if (seen < 0).any():
-                yield f"outer fold {fold}: {(seen < 0).sum():,} rows are none of its train rows"
+            problems, _ = each_once(found, rows, "rows are none of its train rows")
+            yield from (f"outer fold {fold}: {problem}" for problem in problems)
         own = int(np.count_nonzero(outer == nested["fold_id"].to_numpy()))
         if own:
             yield f"{own:,} rows belong to their own outer fold"

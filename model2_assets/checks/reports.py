@@ -11,6 +11,8 @@ from model2_assets.checks.catalogue import Finding
 REPORT_MB = 5
 """Largest report, 10^6 bytes: what any mail system takes."""
 
+_REMEDY = "correct the report's template"
+
 _FETCHED = frozenset(
     {"src", "srcset", "href", "xlink:href", "data", "poster", "action", "formaction", "background"}
 )
@@ -81,31 +83,19 @@ class ReportChecks:
         repeated = sorted({part for part in found if found.count(part) > 1})
         problems = [f"{part} is missing" for part in missing]
         problems += [f"{part} is there more than once" for part in repeated]
-        return Finding(
-            passed=not problems,
-            description="; ".join(problems) + "; correct the report's template"
-            if problems
-            else f"all {len(self.parts)} parts",
-            values={"parts": len(self.parts), "missing": len(missing), "repeated": len(repeated)},
-        )
+        counts = {"parts": len(self.parts), "missing": len(missing), "repeated": len(repeated)}
+        return Finding.of(problems, f"all {len(self.parts)} parts", counts, remedy=_REMEDY)
 
     def self_contained(self) -> Finding:
         """Look for what it would fetch or run; links between reports are relative, no fetches."""
-        problems = self._read.problems
-        return Finding(
-            passed=not problems,
-            description=f"it would fetch or run {problems[0]} and {len(problems) - 1} others; "
-            f"correct the report's template"
-            if problems
-            else "fetches nothing, runs nothing",
-            values={"external_references": len(problems)},
-        )
+        found = self._read.problems
+        named = [f"it would fetch or run {found[0]} and {len(found) - 1} others"] if found else []
+        values = {"external_references": len(found)}
+        return Finding.of(named, "fetches nothing, runs nothing", values, remedy=_REMEDY)
 
     def size(self) -> Finding:
         """Compare its size in 10^6 bytes of UTF-8 with the limit, which is exclusive."""
         megabytes = len(self.html.encode()) / 1e6
-        return Finding(
-            passed=megabytes < self.limit_mb,
-            description=f"{megabytes:.2f} MB, limit {self.limit_mb:g} MB",
-            values={"size_mb": megabytes, "limit_mb": self.limit_mb},
-        )
+        text = f"{megabytes:.2f} MB, limit {self.limit_mb:g} MB"
+        values = {"size_mb": megabytes, "limit_mb": self.limit_mb}
+        return Finding(megabytes < self.limit_mb, text, values)

@@ -8,7 +8,6 @@ import pandas as pd
 
 from model2_assets.checks import inputs, models, predictions, summary
 from model2_assets.checks.catalogue import (
-    ON_DISK,
     REPRODUCED,
     STORED,
     Check,
@@ -17,19 +16,20 @@ from model2_assets.checks.catalogue import (
     evaluate,
     failed_errors,
 )
-from model2_assets.checks.predictions import check_reproduced
-from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
-from model2_assets.config.partition import Partition
-from model2_assets.cross_validation.roles import split_ids
+from model2_assets.checks.predictions import check_reproduced, stored_tables
+from model2_assets.checks.subjects import Evidence
 from model2_assets.errors import Model2Error, StoreError, lack_of_memory, without_secrets
-from model2_assets.evaluation.scores import score_partition
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import data_version_of, require_made_from, table_digest
-from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.record import Record
-from model2_assets.training import Tables
-from model2_assets.training.nested import expected_rows, prove_nested_splits
-from model2_assets.training.predict import average_splits, predict_stored, rows_to_predict
+from model2_assets.training.predict import average_splits, predict_stored
+
+# What is looked at of any asset on disk, besides its own checks.
+READABLE = Check("The file is there, undamaged, and keeps its contract.", name="readable")
+RECORDED = Check("It is what Dagster recorded when it was published.", name="recorded")
+UNALTERED = Check("Its values have the data version that its file states.", name="unaltered")
+MADE_FROM = Check("It was made from what is stored beside it.", name="made_from")
+EVALUATED = Check("Nothing that its checks need is missing or damaged.", name="evaluated")
 
 _SHARED = ("market_data", "labels", "features", "cv_splits")
 _MADE_FROM: Mapping[str, tuple[str, ...]] = {
@@ -48,191 +48,60 @@ _MADE_FROM: Mapping[str, tuple[str, ...]] = {
 
 
 @dataclass(frozen=True, eq=False)
-class StoredFiles:
+class StoredFiles(Evidence):
     """What is on disk of a region, and of a partition; every file is read once."""
 
-    store: Store
-    config: Model2Config
-    region: str
-    partition: Partition | None = None
-    _read: dict[Address, Any] = field(default_factory=dict)
-    _records: dict[Address, Record] = field(default_factory=dict)
-
-    @property
-    def horizon(self) -> str:
-        """Horizon of the partition, such as ``21d``."""
-        return self.partition.horizon if self.partition else ""
-
-    @property
-    def settings(self) -> RegionConfig:
-        """The region's own section of the configuration."""
-        return self.config.region(self.region)
-
-    @property
-    def limits(self) -> ChecksConfig:
-        """The limits of the checks."""
-        return self.config.checks
-
-    @property
-    def partition_keys(self) -> tuple[str, ...]:
-        """Keys of all partitions that the region has to have."""
-        return tuple(partition.key for partition in self.config.partitions_of(self.region))
-
-    @property
-    def tables(self) -> Tables:
-        """Features, labels and splits."""
-        return Tables(self.table("features"), self.table("labels"), self.table("cv_splits"))
+    store: Store = field(kw_only=True)
+    _records: dict[str, Record] = field(default_factory=dict)
 
     def address(self, asset: str) -> Address:
         """Return where a result is: of the partition, or shared by all of the region."""
         partition = None if asset in _SHARED else self.partition
         return Address(self.region, asset, *(partition or ()))
 
-    def table(self, asset: str) -> pd.DataFrame:
-        """Read a table."""
-        found: pd.DataFrame = self.load(self.address(asset))
-        return found
-
-    def models(self, asset: str = "fitted_models") -> StoredFoldModels:
-        """Open models of the partition; their files are read when asked for."""
-        opened: StoredFoldModels = self.load(self.address(asset))
-        return opened
+    def load(self, asset: str) -> Any:
+        """Read a result, once."""
+        if asset not in self.results:
+            self.results[asset] = self.store.load(self.address(asset))
+        return super().load(asset)
 
     def every(self, asset: str) -> dict[str, Any]:
-        """Read an asset of every partition that has it, by partition key."""
-        partitions = self.config.partitions_of(self.region)
-        addresses = {each.key: Address(self.region, asset, *each) for each in partitions}
-        return {key: self.load(at) for key, at in addresses.items() if self.store.exists(at)}
+        """Read an asset of every partition that has it, by partition key, once."""
+        if asset not in self.results:
+            partitions = self.config.partitions_of(self.region)
+            addresses = {each.key: Address(self.region, asset, *each) for each in partitions}
+            stored = {key: at for key, at in addresses.items() if self.store.exists(at)}
+            self.results[asset] = {key: self.store.load(at) for key, at in stored.items()}
+        return super().every(asset)
 
     def record(self, asset: str) -> Record:
         """Return what the store recorded of a result: its version, and those of its inputs."""
-        address = self.address(asset)
-        if address not in self._records:
+        if asset not in self._records:
+            address = self.address(asset)
             record = self.store.current_version(address)
             if record is None:
                 raise StoreError(f"{self.store.path(address)}: not there, or not recorded")
-            self._records[address] = record
-        return self._records[address]
-
-    def load(self, address: Address) -> Any:
-        """Read a result, once."""
-        if address not in self._read:
-            self._read[address] = self.store.load(address)
-        return self._read[address]
+            self._records[asset] = record
+        return self._records[asset]
 
 
-def _final_model(files: StoredFiles) -> models.FinalModelChecks:
-    manifest, tables = files.models("final_models").manifest, files.tables
-    n_train = [model.n_train for model in manifest.folds]
-    return models.FinalModelChecks(n_train, manifest, tables.features, tables.labels)
-
-
-def _out_of_fold(files: StoredFiles) -> predictions.OutOfFoldChecks:
-    label, never_tested = rows_to_predict(
-        files.tables,
-        files.tables.roles(files.horizon),
-        files.horizon,
-        covers_history=files.settings.cross_validation.covers_history,
-    )
-    oof, limits = files.table("oof_predictions"), files.limits
-    return predictions.OutOfFoldChecks(oof, limits.prediction_bps, label, never_tested, limits)
-
-
-def _paths(files: StoredFiles) -> predictions.PathsChecks:
-    roles = files.tables.roles(files.horizon)
-    return predictions.PathsChecks(
-        files.table("oof_paths"),
-        files.limits.prediction_bps,
-        files.table("oof_predictions"),
-        roles.index[roles.tested_rows],
-        predictions.path_plan(files.settings.cross_validation),
-    )
-
-
-def _nested(files: StoredFiles) -> predictions.NestedChecks:
-    """Bring nested predictions together with their splits, which are proved again."""
-    _, proof = prove_nested_splits(files.tables, files.settings.cross_validation)
-    expected = expected_rows(files.tables.roles(files.horizon))
-    nested, limit = files.table("nested_oof"), files.limits.prediction_bps
-    return predictions.NestedChecks(nested, limit, expected, proof)
-
-
-def _scores(files: StoredFiles) -> models.ScoresChecks:
-    assert files.partition is not None
-    recomputed = score_partition(
-        files.table("oof_predictions"),
-        files.table("oof_paths"),
-        files.table("labels"),
-        files.partition,
-        execution_lag_days=files.settings.labels.execution_lag_days,
-        n_trials=len(files.partition_keys),
-    )
-    return models.ScoresChecks(files.table("cv_scores"), recomputed)
-
-
-def _live(files: StoredFiles) -> models.LiveChecks:
-    assert files.partition is not None
-    return models.LiveChecks(
-        files.table("live_predictions"),
-        files.limits.prediction_bps,
-        market_data=files.table("market_data"),
-        features=files.table("features"),
-        label=files.table("labels")[f"label_{files.horizon}"],
-        oof_paths=files.table("oof_paths"),
-        bars=files.settings.labels.execution_lag_days + files.partition.days,
-        psi_warn=files.limits.psi_warn,
-    )
-
-
-def _leaderboard(files: StoredFiles) -> summary.LeaderboardChecks:
-    return summary.LeaderboardChecks(
-        files.table("leaderboard"),
-        scores=files.every("cv_scores"),
-        oof=files.every("oof_predictions"),
-        manifests={key: found.manifest for key, found in files.every("fitted_models").items()},
-        partitions=files.partition_keys,
-        limits=files.limits,
-    )
-
-
-SUBJECTS: Mapping[str, Callable[[StoredFiles], object]] = {
-    "market_data": lambda files: inputs.MarketDataChecks(
-        files.table("market_data"),
-        files.config.schedule.timezone,
-        files.settings.market_data.max_age_weekdays,
-    ),
-    "labels": lambda files: inputs.LabelsChecks(
-        files.table("labels"), files.table("market_data"), files.settings.labels
-    ),
-    "features": lambda files: inputs.FeaturesChecks(
-        files.table("features"), files.table("market_data"), files.settings.features, files.limits
-    ),
-    "cv_splits": lambda files: inputs.SplitsChecks(
-        files.table("cv_splits"), files.table("labels"), files.settings.cross_validation.min_samples
-    ),
-    "fitted_models": lambda files: models.FoldModelsChecks(
-        [fold.split_id for fold in files.models().manifest.folds],
-        split_ids(files.table("cv_splits")),
-    ),
-    "oof_predictions": _out_of_fold,
-    "oof_paths": _paths,
-    "nested_oof": _nested,
-    "feature_importance": lambda files: models.ImportanceChecks(
-        files.table("feature_importance"), files.models().manifest.feature_names
-    ),
-    "cv_scores": _scores,
-    "final_models": _final_model,
-    "live_predictions": _live,
-    "leaderboard": _leaderboard,
-    "stacking_frame": lambda files: summary.StackingChecks(
-        files.table("stacking_frame"),
-        files.every("oof_predictions"),
-        files.table("labels"),
-        files.table("cv_splits"),
-        files.partition_keys,
-    ),
+SUBJECTS: Mapping[str, Callable[[Any, Evidence], object]] = {
+    "market_data": inputs.MarketDataChecks,
+    "labels": inputs.LabelsChecks,
+    "features": inputs.FeaturesChecks,
+    "cv_splits": inputs.SplitsChecks,
+    "fitted_models": models.FoldModelsChecks,
+    "oof_predictions": predictions.OutOfFoldChecks,
+    "oof_paths": predictions.PathsChecks,
+    "nested_oof": predictions.NestedChecks,
+    "feature_importance": models.ImportanceChecks,
+    "cv_scores": models.ScoresChecks,
+    "final_models": models.FinalModelChecks,
+    "live_predictions": models.LiveChecks,
+    "leaderboard": summary.LeaderboardChecks,
+    "stacking_frame": summary.StackingChecks,
 }
-"""What builds the subject of an asset's checks from what is on disk; reports have none."""
+"""What has the checks of an asset, made of a result and its evidence; reports have none on disk."""
 
 
 def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
@@ -242,31 +111,27 @@ def evaluate_stored(files: StoredFiles, asset: str) -> tuple[CheckOutcome, ...]:
         try:
             outcomes.extend(_outcomes(files, asset))
         except Exception as error:
-            outcomes.append(_on_disk("evaluated").outcome(_failure(error)))
+            outcomes.append(EVALUATED.outcome(_failure(error)))
     return tuple(outcomes)
 
 
 def _outcomes(files: StoredFiles, asset: str) -> Iterator[CheckOutcome]:
     address = files.address(asset)
     if files.store.attestation(address) is not None:
-        difference = files.store.difference_from_record(address, files.load(address))
+        difference = files.store.difference_from_record(address, files.load(asset))
         text = difference or "as it was recorded when it was published"
-        yield _on_disk("recorded").outcome(Finding(difference is None, text))
+        yield RECORDED.outcome(Finding(difference is None, text))
     if asset in ("market_data", *_MADE_FROM, "stacking_frame") and address.product.contract:
-        yield _on_disk("unaltered").outcome(check_unaltered(files.table(asset)))
+        yield UNALTERED.outcome(check_unaltered(files.table(asset)))
     if asset in _MADE_FROM:
-        yield _on_disk("made_from").outcome(check_made_from(files, asset, _MADE_FROM[asset]))
+        yield MADE_FROM.outcome(check_made_from(files, asset, _MADE_FROM[asset]))
     if asset in SUBJECTS:
-        yield from evaluate(asset, SUBJECTS[asset](files), stored=True)
-
-
-def _on_disk(name: str) -> Check:
-    return Check(ON_DISK[name], name=name)
+        yield from evaluate(asset, SUBJECTS[asset](files.load(asset), files), stored=True)
 
 
 def read_back(files: StoredFiles, asset: str) -> CheckOutcome:
     """Read a stored result as a whole: it is there, undamaged, and keeps its contract."""
-    return _attempt(_on_disk("readable"), lambda: Finding(True, _read(files, asset)), what="")
+    return _attempt(READABLE, lambda: Finding(True, _read(files, asset)), what="")
 
 
 def _read(files: StoredFiles, asset: str) -> str:
@@ -317,7 +182,7 @@ def reproduce_stored(files: StoredFiles) -> CheckOutcome:
     """Predict every row by the stored fold models, and compare with what is stored."""
 
     def reproduced() -> Finding:
-        predicted = average_splits(*predict_stored(files.models(), files.tables))
+        predicted = average_splits(*predict_stored(files.models(), stored_tables(files)))
         return check_reproduced(files.table("oof_predictions"), predicted)
 
     return _attempt(REPRODUCED, reproduced)

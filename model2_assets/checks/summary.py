@@ -1,6 +1,7 @@
 """Checks of what puts partitions side by side: leaderboard and stacking frame."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,12 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.checks.catalogue import Finding
-from model2_assets.checks.tables import TableChecks
-from model2_assets.config import ChecksConfig
+from model2_assets.checks.catalogue import Finding, Values
+from model2_assets.checks.subjects import TableChecks
 from model2_assets.config.partition import Partition
 from model2_assets.evaluation.leaderboard import folds_of
-from model2_assets.panel import date_codes, instrument_codes
 from model2_assets.stacking import PURGE_GUARANTEES, base_columns, column_of
 from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 from model2_assets.storage.models import Manifest
@@ -40,14 +39,20 @@ class RunHistory:
 
 @dataclass(frozen=True, eq=False)
 class LeaderboardChecks(TableChecks):
-    """A leaderboard."""
+    """A leaderboard; of a candidate, with what only its run knows."""
 
-    scores: Mapping[str, pd.DataFrame]
-    oof: Mapping[str, pd.DataFrame]
-    manifests: Mapping[str, Manifest]
-    partitions: Collection[str]
-    limits: ChecksConfig
     history: RunHistory | None = None
+
+    @property
+    def oof(self) -> Mapping[str, pd.DataFrame]:
+        """Predictions of every partition that has some."""
+        return self.evidence.every("oof_predictions")
+
+    @property
+    def manifests(self) -> Mapping[str, Manifest]:
+        """What is known of the fold models of every partition that has some."""
+        models = self.evidence.every("fitted_models")
+        return {key: stored.manifest for key, stored in models.items()}
 
     def board_current(self) -> Finding:
         """Compare with the stored predictions."""
@@ -56,13 +61,13 @@ class LeaderboardChecks(TableChecks):
         versions = map(str, board["data_version"])
         shown = {key.key: version for key, version in zip(keys, versions, strict=True)}
         other = sorted(key for key in {*shown, *stored} if shown.get(key) != stored.get(key))
-        text = f"shows the stored predictions of {len(shown)} partitions"
-        if other:
-            text = (
-                f"shows other predictions than those stored of {', '.join(other)}; materialize "
-                f"leaderboard again"
-            )
-        return Finding(not other, text, {"partitions": len(shown), "other_partitions": len(other)})
+        problems = [f"shows other predictions than those stored of {', '.join(other)}"]
+        return Finding.of(
+            problems if other else [],
+            f"shows the stored predictions of {len(shown)} partitions",
+            {"partitions": len(shown), "other_partitions": len(other)},
+            remedy="materialize leaderboard again",
+        )
 
     def scores_complete(self) -> Finding:
         """Count the folds and splits that have scores.
@@ -70,9 +75,9 @@ class LeaderboardChecks(TableChecks):
         A partition without some of them is an error; one that is missing altogether is counted,
         and named by `partitions_current`.
         """
-        n_folds = folds_of(self.oof)
+        n_folds, scores = folds_of(self.oof), self.evidence.every("cv_scores")
         folds, splits = (
-            {key: _count(self.scores[key], scope) for key in sorted(self.scores)}
+            {key: _count(scores[key], scope) for key in sorted(scores)}
             for scope in ("fold", "split")
         )
         n_splits = {key: len(manifest.folds) for key, manifest in self.manifests.items()}
@@ -87,9 +92,9 @@ class LeaderboardChecks(TableChecks):
             for key, count in splits.items()
             if key in n_splits and count != n_splits[key]
         ]
-        missing = len(set(self.partitions) - set(folds))
-        found = sum(folds.values())
-        expected = max(n_folds.values(), default=0) * len(self.partitions)
+        partitions, found = self.evidence.partition_keys, sum(folds.values())
+        missing = len(set(partitions) - set(folds))
+        expected = max(n_folds.values(), default=0) * len(partitions)
         absent = f"; partitions missing: {missing}" if missing else ""
         values = {"fold_scores": found, "expected": expected, "missing_partitions": missing}
         return Finding.of(short, f"{found} of {expected} fold scores{absent}", values)
@@ -107,13 +112,12 @@ class LeaderboardChecks(TableChecks):
         if len(vintages) > 1:
             groups = " and ".join(f"({', '.join(keys)})" for keys in vintages.values())
             problems.append(f"made from different labels, features or splits: {groups}")
-        text = (
-            f"{len(inputs)} partitions share labels, features and splits, and are of their models"
+        return Finding.of(
+            problems,
+            f"{len(inputs)} partitions share labels, features and splits, and are of their models",
+            {"vintages": len(vintages), "replaced_models": len(replaced)},
+            remedy="materialize the older ones again",
         )
-        if problems:
-            text = "; ".join([*problems, "materialize the older ones again"])
-        values = {"vintages": len(vintages), "replaced_models": len(replaced)}
-        return Finding(not problems, text, values)
 
     def rank_ic_held(self) -> Finding:
         """Compare with the leaderboard before.
@@ -128,32 +132,42 @@ class LeaderboardChecks(TableChecks):
         fallen = changes[(change < -error) | lost]
         unjudged = changes[(change < 0) & error.isna()]
         compared = int(changes["rank_ic_before"].notna().sum())
-        return Finding(
-            passed=fallen.empty,
-            description=_verdict(fallen, unjudged, compared, self.history.no_comparison),
-            values={
-                "compared_partitions": compared,
-                "fallen_partitions": len(fallen),
-                "largest_fall": float(np.fmax.reduce(-change.to_numpy(), initial=0.0)),
-            },
+        holds = (
+            f"{compared} rank ICs compared with the leaderboard before, none fell by more than "
+            f"its standard error"
         )
+        if self.history.no_comparison:
+            holds = f"nothing to compare with: {self.history.no_comparison}"
+        elif not unjudged.empty:
+            keys = ", ".join(_key(row) for row in unjudged.to_dict("records"))
+            holds += f"; too short a history for a standard error, and fell: {keys}"
+        values: Values = {
+            "compared_partitions": compared,
+            "fallen_partitions": len(fallen),
+            "largest_fall": float(np.fmax.reduce(-change.to_numpy(), initial=0.0)),
+        }
+        falls = "; ".join(_fall(row) for row in fallen.to_dict("records"))
+        problem = (
+            f"rank IC fell by more than its standard error since the leaderboard before: {falls}"
+        )
+        remedy = "look at what changed before these predictions are used"
+        return Finding.of([problem] if falls else [], holds, values, remedy=remedy)
 
     def partitions_current(self) -> Finding:
         """Look at what the event log and the store say of the partitions."""
         assert self.history is not None
-        by_phrase: dict[str, list[str]] = {}
-        for key in self.partitions:
-            if key in self.history.problems:
-                by_phrase.setdefault(self.history.problems[key], []).append(key)
+        partitions, by_phrase = self.evidence.partition_keys, defaultdict(list)
+        for key in (key for key in partitions if key in self.history.problems):
+            by_phrase[self.history.problems[key]].append(key)
         named = "; ".join(f"{', '.join(keys)}: {phrase}" for phrase, keys in by_phrase.items())
-        found, total = sum(map(len, by_phrase.values())), len(self.partitions)
-        text = f"all {total} partitions are there and made from what is current"
-        if found:
-            text = (
-                f"{found} of {total} partitions are missing or outdated: {named}; materialize "
-                f"what is named, and what is made from it"
-            )
-        return Finding(not found, text, {"outdated_partitions": found, "partitions": total})
+        found, total = sum(map(len, by_phrase.values())), len(partitions)
+        problems = [f"{found} of {total} partitions are missing or outdated: {named}"]
+        return Finding.of(
+            problems if found else [],
+            f"all {total} partitions are there and made from what is current",
+            {"outdated_partitions": found, "partitions": total},
+            remedy="materialize what is named, and what is made from it",
+        )
 
     def within_budget(self) -> Finding:
         """Add up what the region costs; on disk, only the models are looked at.
@@ -167,7 +181,7 @@ class LeaderboardChecks(TableChecks):
             total = total_costs(self.history.costs)
             used |= {"hours": total.hours, "rss_gb": total.peak_rss_gb}
             unknown = total.unknown
-        budgets = {name: getattr(self.limits, name) for name in used}
+        budgets = {name: getattr(self.evidence.limits, name) for name in used}
         shares = {name: value / budgets[name] for name, value in used.items()}
         dear = [name for name, share in shares.items() if share >= _WARN_SHARE]
         figures = {name: _figure(name, used[name], budgets[name]) for name in used}
@@ -195,23 +209,6 @@ def _figure(name: str, used: float, limit: float) -> str:
     return f"{what} {used:,.3g} of {limit:,g} {unit}, {used / limit:.0%}"
 
 
-def _verdict(fallen: pd.DataFrame, unjudged: pd.DataFrame, compared: int, no_reason: str) -> str:
-    if not fallen.empty:
-        named = "; ".join(_fall(row) for row in fallen.to_dict("records"))
-        return (
-            f"rank IC fell by more than its standard error since the leaderboard before: {named}; "
-            f"look at what changed before these predictions are used"
-        )
-    if no_reason:
-        return f"nothing to compare with: {no_reason}"
-    verdict = f"{compared} rank ICs compared with the leaderboard before, none fell by more than "
-    verdict += "its standard error"
-    if not unjudged.empty:
-        keys = ", ".join(_key(row) for row in unjudged.to_dict("records"))
-        verdict += f"; too short a history for a standard error, and fell: {keys}"
-    return verdict
-
-
 def _key(row: Mapping[Any, Any]) -> str:
     return Partition(row["horizon"], row["model"]).key
 
@@ -230,25 +227,26 @@ def _fall(row: Mapping[Any, Any]) -> str:
 class StackingChecks(TableChecks):
     """A stacking frame."""
 
-    oof: Mapping[str, pd.DataFrame]
-    labels: pd.DataFrame
-    cv_splits: pd.DataFrame
-    partitions: Collection[str]
+    @property
+    def oof(self) -> Mapping[str, pd.DataFrame]:
+        """Predictions of every partition that has some."""
+        return self.evidence.every("oof_predictions")
 
     def complete(self) -> Finding:
         """Compare with predictions and labels, otherwise than the join does.
 
         The join looks rows up by key. Here predictions are compared by position, since file and
         frame have the same order, labels through a table of dates by instruments, and rows by
-        counting distinct cells of such a table.
+        counting those of all predictions together.
         """
-        frame, labels = self.table, self.labels
+        frame, labels = self.table, self.evidence.table("labels")
         names = [str(name) for name in labels.columns if str(name).startswith("label_")]
         problems = [
             *(problem for key, table in self.oof.items() for problem in _moved(frame, table, key)),
             *_wrong_labels(frame, labels, names),
         ]
-        rows = _distinct_rows([table.index for table in self.oof.values()])
+        first, *others = (table.index for table in self.oof.values())
+        rows = int(np.count_nonzero(~first.append(others).duplicated()))
         if rows != len(frame):
             problems.append(f"{len(frame):,} rows for {rows:,} distinct rows that are predicted")
         without = {
@@ -267,34 +265,35 @@ class StackingChecks(TableChecks):
 
     def same_inputs(self) -> Finding:
         """Compare what the predictions were made from with what is at hand."""
-        current = data_versions_of(labels=self.labels, cv_splits=self.cv_splits)
-        current["features"] = facts_of(self.cv_splits).get(INPUTS, {}).get("features", "")
+        labels, cv_splits = self.evidence.table("labels"), self.evidence.table("cv_splits")
+        current = data_versions_of(labels=labels, cv_splits=cv_splits)
+        current["features"] = facts_of(cv_splits).get(INPUTS, {}).get("features", "")
         made_from = {key: facts_of(table).get(INPUTS, {}) for key, table in self.oof.items()}
         differ = {
             key: [name for name in _SHARED_INPUTS if versions.get(name, "") != current[name]]
             for key, versions in made_from.items()
         }
         old = {key: " and ".join(names) for key, names in differ.items() if names}
-        text = f"{len(differ)} partitions were made from the labels, features and splits at hand"
-        if old:
-            problems = [f"{k} was made from other {v} than those at hand" for k, v in old.items()]
-            remedy = f"materialize oof_predictions of {', '.join(old)} again, with fitted_models"
-            text = "; ".join([*problems, remedy])
-        return Finding(not old, text, {"partitions": len(differ), "of_other_inputs": len(old)})
+        return Finding.of(
+            [f"{key} was made from other {names} than those at hand" for key, names in old.items()],
+            f"{len(differ)} partitions were made from the labels, features and splits at hand",
+            {"partitions": len(differ), "of_other_inputs": len(old)},
+            remedy=f"materialize oof_predictions of {', '.join(old)} again, with fitted_models",
+        )
 
     def columns(self) -> Finding:
         """Look for missing columns."""
-        expected = {key: column_of(Partition.parse(key)) for key in self.partitions}
+        partitions = self.evidence.partition_keys
+        expected = {key: column_of(Partition.parse(key)) for key in partitions}
         missing = {key: name for key, name in expected.items() if name not in self.table.columns}
-        text = f"all {len(expected)} models and horizons have their column"
-        if missing:
-            text = (
-                f"{len(missing)} of {len(expected)} columns are missing: "
-                f"{', '.join(missing.values())}; materialize oof_predictions of "
-                f"{', '.join(missing)}, then stacking_frame"
-            )
-        counts = {"columns": len(expected) - len(missing), "missing_columns": len(missing)}
-        return Finding(not missing, text, counts)
+        named = ", ".join(missing.values())
+        problems = [f"{len(missing)} of {len(expected)} columns are missing: {named}"]
+        return Finding.of(
+            problems if missing else [],
+            f"all {len(expected)} models and horizons have their column",
+            {"columns": len(expected) - len(missing), "missing_columns": len(missing)},
+            remedy=f"materialize oof_predictions of {', '.join(missing)}, then stacking_frame",
+        )
 
     def side_by_side(self) -> Finding:
         """Look at how the splits were purged."""
@@ -331,17 +330,11 @@ def _moved(frame: pd.DataFrame, table: pd.DataFrame, partition: str) -> list[str
 
 def _rows_by_cell(frame: pd.DataFrame, labels: pd.DataFrame) -> NDArray[np.int64]:
     """Return the row of `labels` for each row of the frame, by date and instrument; -1: none."""
-    assert isinstance(labels.index, pd.MultiIndex)
-    dates, instruments = date_codes(labels.index), instrument_codes(labels.index)
-    calendar, names = pd.DatetimeIndex(dates.values), pd.Index(instruments.values)
-    width = len(names)
-    cells = np.full(len(calendar) * width, -1, dtype=np.int64)
-    cells[dates.codes * width + instruments.codes] = np.arange(len(labels))
-    date = calendar.get_indexer(frame.index.get_level_values("datetime"))
-    instrument = names.get_indexer(frame.index.get_level_values("instrument"))
-    rows: NDArray[np.int64] = cells[date * width + instrument]
-    rows[(date < 0) | (instrument < 0)] = -1
-    return rows
+    positions = pd.Series(np.arange(len(labels)), index=labels.index)
+    cells = positions.unstack("instrument", fill_value=-1)  # noqa: PD010 -- no aggregation
+    date = cells.index.get_indexer(frame.index.get_level_values("datetime"))
+    instrument = cells.columns.get_indexer(frame.index.get_level_values("instrument"))
+    return np.where((date < 0) | (instrument < 0), -1, cells.to_numpy()[date, instrument])
 
 
 def _wrong_labels(frame: pd.DataFrame, labels: pd.DataFrame, names: list[str]) -> Iterator[str]:
@@ -355,11 +348,3 @@ def _wrong_labels(frame: pd.DataFrame, labels: pd.DataFrame, names: list[str]) -
             wrong = int(np.count_nonzero(~same | (rows < 0)))
         if wrong:
             yield f"{wrong:,} values of {name} are not those of labels"
-
-
-def _distinct_rows(indexes: list[pd.Index]) -> int:
-    """Count the distinct rows of several tables as cells of dates by instruments."""
-    whole = indexes[0].append(indexes[1:])
-    assert isinstance(whole, pd.MultiIndex)
-    dates, instruments = date_codes(whole), instrument_codes(whole)
-    return len(np.unique(dates.codes * len(instruments.values) + instruments.codes))

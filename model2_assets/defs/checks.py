@@ -75,7 +75,7 @@ def _reproduced_check(region: Region) -> dg.AssetChecksDefinition:
         with core_call(context):
             partition = Partition.parse(context.partition_key)
             store = region.store.attested_by(EventLog(context.instance))
-            files = StoredFiles(store, region.config, region.name, partition)
+            files = StoredFiles(region.config, region.name, partition, store=store)
             made_now = _made_in_this_run(context, asset)
             return check_result((read_back_predictions if made_now else reproduce_stored)(files))
 
@@ -104,7 +104,7 @@ def _stored_check(region: Region, *, partitioned: bool) -> dg.AssetChecksDefinit
 
         partition = Partition.parse(context.partition_key) if partitioned else None
         store = region.store.attested_by(EventLog(context.instance))
-        files = StoredFiles(store, region.config, region.name, partition)
+        files = StoredFiles(region.config, region.name, partition, store=store)
         chosen = {key.asset_key for key in context.selected_asset_check_keys}
         with core_call(context):
             for asset in (name for name in assets if region.key(name) in chosen):

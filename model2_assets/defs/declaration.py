@@ -96,7 +96,7 @@ class Asset:
             ],
         )
         def made(context: dg.AssetExecutionContext, **inputs: Any) -> Iterator[Any]:
-            yield from make_and_publish(self.body, Step(region, context), inputs)
+            yield from make_and_publish(self.body, Step(region, context, inputs))
 
         region.specs[key] = made.get_asset_spec(key)
         return made

@@ -18,6 +18,7 @@ from model2_assets.defs.steps import core_call
 
 if TYPE_CHECKING:
     from model2_assets.checks import CheckOutcome
+    from model2_assets.checks.subjects import Evidence
     from model2_assets.storage import Address
     from model2_assets.storage.read import PreviousResult
     from model2_assets.training import FoldCheckpoints, Task
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Step:
-    """A running step of a region: what it makes, and with which settings."""
+    """A running step of a region: what it makes, of which inputs, and with which settings."""
 
     region: Region
     context: dg.AssetExecutionContext
+    inputs: Mapping[str, Any]
 
     @property
     def config(self) -> Model2Config:
@@ -50,6 +52,14 @@ class Step:
     def partition(self) -> Partition:
         """The horizon and model that it makes."""
         return Partition.parse(self.context.partition_key)
+
+    @property
+    def evidence(self) -> "Evidence":
+        """What its result is held against."""
+        from model2_assets.checks.subjects import Evidence
+
+        partition = self.partition if self.context.has_partition_key else None
+        return Evidence(self.config, self.region.name, partition, dict(self.inputs))
 
     def previous(self) -> "PreviousResult":
         """Read the table that its result replaces."""
@@ -104,7 +114,7 @@ Body = Callable[..., Candidate]
 
 
 def make_and_publish(
-    body: Body, step: Step, inputs: Mapping[str, Any]
+    body: Body, step: Step
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """Make a candidate, evaluate its checks, then hand it on, or reject it.
 
@@ -121,7 +131,7 @@ def make_and_publish(
     release_unused_memory()
     with core_call(step.context), ExitStack() as measuring:
         usage = measuring.enter_context(measure_resources())
-        made = body(step, **inputs)
+        made = body(step, **step.inputs)
         with made.until_published:
             outcomes = list(evaluate(step.address.asset, made.checks))
             failed = rejections(outcomes)

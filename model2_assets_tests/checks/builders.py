@@ -1,7 +1,7 @@
-"""Outcomes of single checks, of subjects that have just what the check looks at."""
+"""Outcomes of single checks, of results held against just what the check looks at."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
@@ -24,17 +24,50 @@ from model2_assets.checks.models import (
 )
 from model2_assets.checks.predictions import NestedChecks, OutOfFoldChecks, PathsChecks
 from model2_assets.checks.reports import ReportChecks
+from model2_assets.checks.subjects import Evidence, TableChecks
 from model2_assets.checks.summary import LeaderboardChecks, RunHistory, StackingChecks
-from model2_assets.config import ChecksConfig, FeaturesConfig, LabelsConfig
+from model2_assets.config import ChecksConfig
+from model2_assets.config.partition import Partition, horizon_days
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.storage.data_version import with_provenance
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import FittedModels
 from model2_assets.training.predict import OutOfFold
+from model2_assets_tests.defs.small_region import small_config, small_region
 
 LIMITS = ChecksConfig()
 NOTHING = pd.DataFrame()
 NO_HISTORY = PreviousResult(None, "there is none")
+PARTITION = "21d|ridge"
+
+
+@dataclass(frozen=True, eq=False)
+class Given(Evidence):
+    """Evidence of a region whose partitions are given, and not those of its configuration."""
+
+    keys: Sequence[str] = ()
+
+    @property
+    def partition_keys(self) -> tuple[str, ...]:
+        return tuple(self.keys)
+
+
+def evidence(
+    region: Mapping[str, Any] | None = None,
+    *,
+    limits: ChecksConfig = LIMITS,
+    partition: str = PARTITION,
+    partitions: Sequence[str] = (),
+    **results: Any,
+) -> Evidence:
+    """Return a configuration with some sections of the region, and results by asset."""
+    regions = small_region(**(region or {}))
+    config = small_config(checks=limits.model_dump(), regions=regions)
+    return Given(config, "us", Partition.parse(partition), results, partitions)
+
+
+def check_contract(table: pd.DataFrame, name: str) -> Any:
+    return TableChecks(table, evidence()).contract(name)
 
 
 def outcome(asset: str, name: str, subject: object) -> CheckOutcome:
@@ -46,14 +79,16 @@ def check_fresh(
     last: date, *, now: datetime, timezone: str, max_age_weekdays: int | None
 ) -> CheckOutcome:
     index = pd.MultiIndex.from_arrays([["A"], [pd.Timestamp(last)]], names=INDEX_NAMES)
-    subject = MarketDataChecks(pd.DataFrame(index=index), timezone, max_age_weekdays, now=now)
+    bars = {"source": "demo", "max_age_weekdays": max_age_weekdays}
+    config = small_config(schedule={"timezone": timezone}, regions={"us": {"market_data": bars}})
+    subject = MarketDataChecks(pd.DataFrame(index=index), Evidence(config, "us"), now=now)
     return outcome("market_data", "fresh", subject)
 
 
 def check_history_unchanged(
     panel: pd.DataFrame, previous: pd.DataFrame | None, *, problem: str = ""
 ) -> CheckOutcome:
-    subject = MarketDataChecks(panel, "UTC", None, PreviousResult(previous, problem))
+    subject = MarketDataChecks(panel, evidence(), PreviousResult(previous, problem))
     return outcome("market_data", "history_unchanged", subject)
 
 
@@ -64,48 +99,45 @@ def check_labels_consistent(
     horizons: Sequence[str],
     execution_lag_days: int,
 ) -> CheckOutcome:
-    days = [int(horizon.removesuffix("d")) for horizon in horizons]
-    config = LabelsConfig(horizons=tuple(days), execution_lag_days=execution_lag_days)
-    return outcome("labels", "consistent", LabelsChecks(labels, panel, config))
+    days = [horizon_days(horizon) for horizon in horizons]
+    settings = {"horizons": days, "execution_lag_days": execution_lag_days}
+    held_to = evidence({"labels": settings}, market_data=panel)
+    return outcome("labels", "consistent", LabelsChecks(labels, held_to))
 
 
 def check_features_consistent(features: pd.DataFrame, panel: pd.DataFrame) -> CheckOutcome:
-    subject = FeaturesChecks(features, panel, FeaturesConfig(), LIMITS)
+    subject = FeaturesChecks(features, evidence(market_data=panel))
     return outcome("features", "consistent", subject)
 
 
 def check_no_label_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> CheckOutcome:
-    return outcome("cv_splits", "no_label_overlap", SplitsChecks(splits, labels, 1))
+    return outcome("cv_splits", "no_label_overlap", SplitsChecks(splits, evidence(labels=labels)))
 
 
 def check_minimum_samples(
     splits: pd.DataFrame, labels: pd.DataFrame, *, min_samples: int
 ) -> CheckOutcome:
-    return outcome("cv_splits", "minimum_samples", SplitsChecks(splits, labels, min_samples))
+    held_to = evidence({"cross_validation": {"min_samples": min_samples}}, labels=labels)
+    return outcome("cv_splits", "minimum_samples", SplitsChecks(splits, held_to))
 
 
 def out_of_fold(
-    oof: pd.DataFrame,
-    label: pd.Series | None = None,
-    *,
-    never_tested: int = 0,
-    limits: ChecksConfig = LIMITS,
-    made: Any = None,
-    previous: PreviousResult | None = None,
+    oof: pd.DataFrame, *, limits: ChecksConfig = LIMITS, **made: Any
 ) -> OutOfFoldChecks:
-    label = pd.Series(dtype=float) if label is None else label
-    return OutOfFoldChecks(oof, limits.prediction_bps, label, never_tested, limits, made, previous)
+    nothing = {"label": pd.Series(dtype=float), "rows_never_tested": 0}
+    return OutOfFoldChecks(oof, evidence(limits=limits), SimpleNamespace(**(nothing | made)))
 
 
 def check_out_of_fold(made: OutOfFold, *, limits: ChecksConfig) -> list[CheckOutcome]:
-    subject = OutOfFoldChecks.of(made, limits=limits, previous=NO_HISTORY)
+    subject = OutOfFoldChecks(made.oof, evidence(limits=limits), made, NO_HISTORY)
     return list(evaluate("oof_predictions", subject))
 
 
 def check_coverage(
     oof: pd.DataFrame, expected: pd.MultiIndex, *, never_tested: int = 0
 ) -> CheckOutcome:
-    subject = out_of_fold(oof, pd.Series(0.0, index=expected), never_tested=never_tested)
+    label = pd.Series(0.0, index=expected)
+    subject = out_of_fold(oof, label=label, rows_never_tested=never_tested)
     return outcome("oof_predictions", "coverage", subject)
 
 
@@ -121,25 +153,24 @@ def check_range(oof: pd.DataFrame, *, limit_bps: float) -> CheckOutcome:
 def check_determinism(
     difference_bps: float, *, tolerance_bps: float, split_id: int, same_kernel: bool
 ) -> CheckOutcome:
-    made = SimpleNamespace(
+    subject = out_of_fold(
+        NOTHING,
         determinism_difference_bps=difference_bps,
         determinism_tolerance_bps=tolerance_bps,
         refitted_split=split_id,
         same_kernel=same_kernel,
     )
-    return outcome("oof_predictions", "determinism", out_of_fold(NOTHING, made=made))
+    return outcome("oof_predictions", "determinism", subject)
 
 
 def mean_rank_ic(oof: pd.DataFrame, label: pd.Series) -> float:
-    return out_of_fold(oof, label).mean_rank_ic
+    return out_of_fold(oof, label=label).mean_rank_ic
 
 
 def check_rank_ic_plausible(rank_ic: float, *, limit: float) -> CheckOutcome:
-    limits = ChecksConfig(rank_ic_warn=limit)
-    subject = out_of_fold(NOTHING, limits=limits)
-    known = type("Known", (), {"mean_rank_ic": rank_ic, "limits": limits})()
-    known.rank_ic_plausible = lambda: type(subject).rank_ic_plausible(known)
-    return outcome("oof_predictions", "rank_ic_plausible", known)
+    known = type("Known", (OutOfFoldChecks,), {"mean_rank_ic": rank_ic})
+    subject = known(NOTHING, evidence(limits=ChecksConfig(rank_ic_warn=limit)))
+    return outcome("oof_predictions", "rank_ic_plausible", subject)
 
 
 def check_oof_drift(
@@ -151,71 +182,86 @@ def check_oof_drift(
     problem: str = "",
 ) -> CheckOutcome:
     limits = ChecksConfig(oof_drift_rank_correlation=min_rank_correlation, oof_drift_bps=max_bps)
-    subject = out_of_fold(oof, limits=limits, previous=PreviousResult(previous, problem))
+    before = PreviousResult(previous, problem)
+    subject = OutOfFoldChecks(oof, evidence(limits=limits), previous=before)
     return outcome("oof_predictions", "oof_drift", subject)
 
 
-def check_paths(subject: PathsChecks) -> list[CheckOutcome]:
-    return list(evaluate("oof_paths", subject))
+def check_paths(
+    paths: pd.DataFrame, oof: pd.DataFrame, *, tested: pd.MultiIndex, **cross_validation: Any
+) -> list[CheckOutcome]:
+    held_to = evidence({"cross_validation": cross_validation}, oof_predictions=oof)
+    return list(evaluate("oof_paths", PathsChecks(paths, held_to, tested)))
 
 
 def check_nested_coverage(
     nested: pd.DataFrame, expected: Mapping[int, pd.MultiIndex]
 ) -> CheckOutcome:
-    proof: Any = None
-    return outcome("nested_oof", "nested_coverage", NestedChecks(nested, 1e3, expected, proof))
+    made: Any = SimpleNamespace(expected=expected)
+    return outcome("nested_oof", "nested_coverage", NestedChecks(nested, evidence(), made))
 
 
 def check_models_complete(found: Sequence[int], expected: Sequence[int]) -> CheckOutcome:
-    return outcome("fitted_models", "complete", FoldModelsChecks(found, expected))
+    models: Any = tuple(SimpleNamespace(split_id=split_id) for split_id in found)
+    provenance: Any = None
+    fitted = FittedModels(models, provenance)
+    splits = pd.DataFrame(columns=["group_id", *(f"split_{split_id}" for split_id in expected)])
+    subject = FoldModelsChecks(fitted, evidence(cv_splits=splits))
+    return outcome("fitted_models", "complete", subject)
 
 
 def check_every_feature(importance: pd.DataFrame, names: Sequence[str]) -> CheckOutcome:
-    return outcome("feature_importance", "every_feature", ImportanceChecks(importance, names))
+    models = SimpleNamespace(manifest=SimpleNamespace(feature_names=names))
+    subject = ImportanceChecks(importance, evidence(fitted_models=models))
+    return outcome("feature_importance", "every_feature", subject)
 
 
 def check_scores_current(scores: pd.DataFrame, recomputed: pd.DataFrame) -> CheckOutcome:
-    return outcome("cv_scores", "scores_current", ScoresChecks(scores, recomputed))
-
-
-def live(
-    table: pd.DataFrame, market_data: pd.DataFrame = NOTHING, oof: pd.DataFrame = NOTHING
-) -> LiveChecks:
-    return LiveChecks(
-        table,
-        LIMITS.prediction_bps,
-        market_data=market_data,
-        features=NOTHING,
-        label=pd.Series(dtype=float),
-        oof_paths=oof.reset_index(),
-        bars=1,
-        psi_warn=LIMITS.psi_warn,
-    )
+    known = type("Known", (ScoresChecks,), {"recomputed": recomputed})
+    return outcome("cv_scores", "scores_current", known(scores, evidence()))
 
 
 def check_live_coverage(
     table: pd.DataFrame, expected: pd.MultiIndex, market_data: pd.DataFrame
 ) -> CheckOutcome:
-    subject = replace(live(table, market_data), features=pd.DataFrame(index=expected), bars=9)
-    return outcome("live_predictions", "coverage", subject)
+    held_to = evidence(
+        partition="8d|ridge",
+        market_data=market_data,
+        features=pd.DataFrame(index=expected),
+        labels=pd.DataFrame({"label_8d": pd.Series(dtype=float)}),
+    )
+    return outcome("live_predictions", "coverage", LiveChecks(table, held_to))
 
 
 def check_newest_date(table: pd.DataFrame, market_data: pd.DataFrame) -> CheckOutcome:
-    return outcome("live_predictions", "newest_date", live(table, market_data))
+    subject = LiveChecks(table, evidence(market_data=market_data))
+    return outcome("live_predictions", "newest_date", subject)
 
 
 def check_resembles_oof(table: pd.DataFrame, oof: pd.DataFrame, *, limit: float) -> CheckOutcome:
-    subject = replace(live(table, oof=oof), psi_warn=limit)
-    return outcome("live_predictions", "resembles_oof", subject)
+    held_to = evidence(limits=ChecksConfig(psi_warn=limit), oof_paths=oof.reset_index())
+    return outcome("live_predictions", "resembles_oof", LiveChecks(table, held_to))
 
 
-def manifest(*, folds: int = 0, data_version: str = "", total_bytes: int = 0) -> Any:
-    return SimpleNamespace(folds=range(folds), data_version=data_version, total_bytes=total_bytes)
+def models(*, folds: int = 0, data_version: str = "", total_bytes: int = 0) -> Any:
+    """Return stored models of which these things are known."""
+    manifest = SimpleNamespace(
+        folds=range(folds), data_version=data_version, total_bytes=total_bytes
+    )
+    return SimpleNamespace(manifest=manifest)
 
 
-def leaderboard(board: pd.DataFrame = NOTHING, **parts: Any) -> LeaderboardChecks:
-    nothing = {"scores": {}, "oof": {}, "manifests": {}, "partitions": (), "limits": LIMITS}
-    return LeaderboardChecks(board, **(nothing | parts))
+def leaderboard(
+    board: pd.DataFrame = NOTHING,
+    history: RunHistory | None = None,
+    *,
+    limits: ChecksConfig = LIMITS,
+    partitions: Sequence[str] = (),
+    **results: Any,
+) -> LeaderboardChecks:
+    nothing = {"cv_scores": {}, "oof_predictions": {}, "fitted_models": {}}
+    held_to = evidence(limits=limits, partitions=partitions, **(nothing | results))
+    return LeaderboardChecks(board, held_to, history)
 
 
 def history(**parts: Any) -> RunHistory:
@@ -228,7 +274,7 @@ def check_board_current(board: pd.DataFrame, versions: Mapping[str, str]) -> Che
         key: with_provenance(NOTHING, data_version=version, inputs={})
         for key, version in versions.items()
     }
-    return outcome("leaderboard", "board_current", leaderboard(board, oof=oof))
+    return outcome("leaderboard", "board_current", leaderboard(board, oof_predictions=oof))
 
 
 def check_scores_complete(
@@ -242,16 +288,19 @@ def check_scores_complete(
         key: with_provenance(NOTHING, data_version="", inputs={}, n_folds=count)
         for key, count in n_folds.items()
     }
-    manifests = {key: manifest(folds=count) for key, count in (n_splits or {}).items()}
-    subject = leaderboard(scores=scores, oof=oof, manifests=manifests, partitions=partitions)
+    fitted = {key: models(folds=count) for key, count in (n_splits or {}).items()}
+    subject = leaderboard(
+        partitions=partitions, cv_scores=scores, oof_predictions=oof, fitted_models=fitted
+    )
     return outcome("leaderboard", "scores_complete", subject)
 
 
 def check_same_inputs(
-    oof: Mapping[str, pd.DataFrame], *, models: Mapping[str, str]
+    oof: Mapping[str, pd.DataFrame], *, versions: Mapping[str, str]
 ) -> CheckOutcome:
-    manifests = {key: manifest(data_version=version) for key, version in models.items()}
-    return outcome("leaderboard", "same_inputs", leaderboard(oof=oof, manifests=manifests))
+    fitted = {key: models(data_version=version) for key, version in versions.items()}
+    subject = leaderboard(oof_predictions=oof, fitted_models=fitted)
+    return outcome("leaderboard", "same_inputs", subject)
 
 
 def check_rank_ic_held(changes: pd.DataFrame, *, no_comparison: str = "") -> CheckOutcome:
@@ -270,9 +319,9 @@ def check_within_budget(
     models_bytes: int, costs: pd.DataFrame | None = None, *, budgets: ChecksConfig
 ) -> CheckOutcome:
     subject = leaderboard(
-        manifests={"21d|ridge": manifest(total_bytes=models_bytes)},
-        limits=budgets,
         history=None if costs is None else history(costs=costs),
+        limits=budgets,
+        fitted_models={PARTITION: models(total_bytes=models_bytes)},
     )
     return outcome("leaderboard", "within_budget", subject)
 
@@ -285,7 +334,10 @@ def check_stacking_frame(
     cv_splits: pd.DataFrame,
     partitions: Sequence[str],
 ) -> list[CheckOutcome]:
-    subject = StackingChecks(frame, oof, labels, cv_splits, partitions)
+    held_to = evidence(
+        partitions=partitions, oof_predictions=oof, labels=labels, cv_splits=cv_splits
+    )
+    subject = StackingChecks(frame, held_to)
     return list(evaluate("stacking_frame", subject))
 
 
@@ -296,16 +348,15 @@ def check_report(html: str, parts: Sequence[str], limit_mb: float = 5) -> list[C
 def check_final_complete(
     fitted: FittedModels, *, features: pd.DataFrame, labels: pd.DataFrame
 ) -> CheckOutcome:
-    subject = FinalModelChecks(
-        [model.n_train for model in fitted.models], fitted.provenance, features, labels
-    )
+    partition = f"{fitted.provenance.horizon}|ridge"
+    held_to = evidence(partition=partition, features=features, labels=labels)
+    subject = FinalModelChecks(fitted, held_to)
     return outcome("final_models", "complete", subject)
 
 
 def check_live(
     live: pd.DataFrame,
     *,
-    bars: int,
     market_data: pd.DataFrame,
     labels: pd.DataFrame,
     features: pd.DataFrame,
@@ -313,14 +364,13 @@ def check_live(
     horizon: str,
     limits: ChecksConfig,
 ) -> list[CheckOutcome]:
-    subject = LiveChecks(
-        live,
-        limits.prediction_bps,
+    held_to = evidence(
+        limits=limits,
+        partition=f"{horizon}|ridge",
         market_data=market_data,
         features=features,
-        label=labels[f"label_{horizon}"],
+        labels=labels,
         oof_paths=oof_paths,
-        bars=bars,
-        psi_warn=limits.psi_warn,
     )
+    subject = LiveChecks(live, held_to)
     return list(evaluate("live_predictions", subject))

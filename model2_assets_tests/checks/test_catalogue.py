@@ -25,6 +25,7 @@ from model2_assets.checks.stored import SUBJECTS
 from model2_assets.checks.summary import LeaderboardChecks, StackingChecks
 from model2_assets.config import load_config
 from model2_assets.storage import PRODUCTS
+from model2_assets_tests.checks.builders import evidence
 from model2_assets_tests.defs.small_region import small_config
 from model2_assets_tests.sample_tables import feature_importance
 
@@ -66,9 +67,12 @@ def test_every_table_is_held_to_its_contract() -> None:
 
 
 def test_the_contract_is_the_one_that_the_store_has_for_the_asset() -> None:
-    outcomes = evaluate("feature_importance", ImportanceChecks(feature_importance(), ["F0"]))
+    importance = ImportanceChecks(feature_importance(), evidence())
 
-    assert next(outcomes).description == "2 rows keep FeatureImportance"
+    assert (
+        next(evaluate("feature_importance", importance)).description
+        == "2 rows keep FeatureImportance"
+    )
 
 
 def test_whatever_is_not_a_report_is_looked_at_on_disk_too() -> None:

@@ -1,13 +1,14 @@
 # ruff: noqa: PD011 -- an outcome's values are a mapping
 """Checks of paths and nested predictions: every planted fault is named."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks.predictions import PathsChecks, path_plan
+from model2_assets.checks.predictions import path_plan
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.panel import panel_index
 from model2_assets.training.predict import (
@@ -27,29 +28,42 @@ from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.test_predict import constant, hand_made
 
 LIMITS = ChecksConfig()
-CONFIG = CrossValidationConfig(n_groups=4, n_test_groups=2)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Paths, the published means beside them, and how the splits were made."""
+
+    paths: pd.DataFrame
+    oof: pd.DataFrame
+    tested: pd.MultiIndex
+    cross_validation: dict[str, Any]
 
 
 @pytest.fixture
 def candidate():
     data = make_data(n_dates=12, n_instruments=3, n_groups=4, n_test_groups=2)
     predictions = predict_splits([constant(s, s**2 / 3) for s in range(data.n_splits)], data)
-    return PathsChecks(
-        recombine_predictions(predictions, data),
-        ChecksConfig().prediction_bps,
+    return Candidate(
+        paths=recombine_predictions(predictions, data),
         oof=average_splits(predictions, data),
-        expected=data.index,
-        plan=path_plan(CONFIG),
+        tested=data.index,
+        cross_validation={"n_groups": 4, "n_test_groups": 2},
     )
 
 
+def outcomes_of(candidate):
+    splits = candidate.cross_validation
+    return check_paths(candidate.paths, candidate.oof, tested=candidate.tested, **splits)
+
+
 def failed(candidate):
-    outcomes = check_paths(candidate)
+    outcomes = outcomes_of(candidate)
     return {outcome.name: outcome.description for outcome in outcomes if not outcome.passed}
 
 
 def with_paths(candidate, **columns):
-    return replace(candidate, table=candidate.table.assign(**columns))
+    return replace(candidate, paths=candidate.paths.assign(**columns))
 
 
 def changed(values, position, value):
@@ -59,7 +73,7 @@ def changed(values, position, value):
 
 
 def test_complete_paths_pass_every_check(candidate):
-    outcomes = check_paths(candidate)
+    outcomes = outcomes_of(candidate)
     assert [outcome.name for outcome in outcomes] == [
         "contract",
         "finite",
@@ -75,7 +89,7 @@ def test_complete_paths_pass_every_check(candidate):
 
 
 def test_a_lost_line_is_named_by_its_row(candidate):
-    lost = replace(candidate, table=candidate.table.drop(index=4).reset_index(drop=True))
+    lost = replace(candidate, paths=candidate.paths.drop(index=4).reset_index(drop=True))
     problems = failed(lost)
     assert (
         "1 rows have another number of predictions than 3, first S00 2020-01-02 with 2"
@@ -86,7 +100,7 @@ def test_a_lost_line_is_named_by_its_row(candidate):
 
 
 def test_a_swapped_path_is_noticed_though_every_path_is_complete(candidate):
-    path_id = candidate.table["path_id"].to_numpy().copy()
+    path_id = candidate.paths["path_id"].to_numpy().copy()
     path_id[[0, 1]] = path_id[[1, 0]]
     problems = failed(with_paths(candidate, path_id=path_id))
     assert set(problems) == {"paths_complete"}
@@ -95,7 +109,7 @@ def test_a_swapped_path_is_noticed_though_every_path_is_complete(candidate):
 
 def test_the_plan_follows_the_configuration():
     # Splits (0,1), (0,2), (0,3), (1,2), (1,3), (2,3).
-    assert path_plan(CONFIG).tolist() == [
+    assert path_plan(CrossValidationConfig(n_groups=4, n_test_groups=2)).tolist() == [
         [0, 0, -1, -1],
         [1, -1, 0, -1],
         [2, -1, -1, 0],
@@ -107,16 +121,17 @@ def test_the_plan_follows_the_configuration():
 
 
 def test_splits_of_another_plan_are_noticed(candidate):
-    plan = path_plan(CrossValidationConfig(n_groups=6, n_test_groups=2))
-    problems = failed(replace(candidate, plan=plan))
+    other = {"n_groups": 6, "n_test_groups": 2}
+    problems = failed(replace(candidate, cross_validation=other))
     assert "another number of predictions than 5" in problems["predictions_per_row"]
     assert "materialize cv_splits and fitted_models again" in problems["paths_complete"]
 
 
 def test_without_a_plan_rows_have_to_agree_among_themselves(candidate):
-    assert failed(replace(candidate, plan=None)) == {}
-    lost = candidate.table.drop(index=4).reset_index(drop=True)
-    assert "predictions_per_row" in failed(replace(candidate, plan=None, table=lost))
+    own = replace(candidate, cross_validation={"splitter": "somebody.else:Splitter"})
+    assert failed(own) == {}
+    lost = candidate.paths.drop(index=4).reset_index(drop=True)
+    assert "predictions_per_row" in failed(replace(own, paths=lost))
 
 
 def test_one_changed_bit_is_another_mean(candidate):
@@ -133,16 +148,16 @@ def test_means_of_other_rows_are_refused(candidate):
 
 
 def test_a_single_wild_prediction_is_named(candidate):
-    wild = with_paths(candidate, prediction=changed(candidate.table["prediction"], 5, -1500.0))
+    wild = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, -1500.0))
     assert "first S00 2020-01-02" in failed(wild)["range"]
-    missing = with_paths(candidate, prediction=changed(candidate.table["prediction"], 5, np.nan))
+    missing = with_paths(candidate, prediction=changed(candidate.paths["prediction"], 5, np.nan))
     assert "1 predictions are not finite, first S00 2020-01-02" in failed(missing)["finite"]
 
 
 def test_lines_of_a_row_out_of_the_order_of_the_splits_break_the_contract(candidate):
-    order = [1, 0, *range(2, len(candidate.table))]
-    shuffled = candidate.table.iloc[order].reset_index(drop=True)
-    problems = failed(replace(candidate, table=shuffled))
+    order = [1, 0, *range(2, len(candidate.paths))]
+    shuffled = candidate.paths.iloc[order].reset_index(drop=True)
+    problems = failed(replace(candidate, paths=shuffled))
     assert "breaks the order instrument, datetime, split_id" in problems["contract"]
 
 
@@ -210,12 +225,12 @@ def test_every_train_row_of_every_outer_fold_once_passes():
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (GOOD[1:], "outer fold 0: 1 of 2 train rows are not predicted exactly once, first A 2024"),
-        ([*GOOD, GOOD[0]], "outer fold 0: 1 of 2 train rows are not predicted exactly once"),
+        (GOOD[1:], "outer fold 0: 1 rows lack a prediction, first A 2024"),
+        ([*GOOD, GOOD[0]], "outer fold 0: 1 rows repeat an earlier one, first A 2024"),
         ([*GOOD, (1, "B", 0)], "outer fold 1: 1 rows are none of its train rows"),
         ([*GOOD, (7, "B", 0)], "outer fold 7 is not one of the folds"),
         ([(0, "A", 0), *GOOD[1:]], "1 rows belong to their own outer fold"),
-        ([], "outer fold 1: 1 of 1 train rows are not predicted exactly once"),
+        ([], "outer fold 1: 1 rows lack a prediction"),
     ],
 )
 def test_faults_are_named(rows, message):

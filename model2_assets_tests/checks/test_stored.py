@@ -56,7 +56,7 @@ def test_a_table_that_states_no_version_is_not_trusted() -> None:
 
 def files(folder: Path, horizon: str | None = None, model: str | None = None) -> StoredFiles:
     partition = Partition(horizon, model) if horizon and model else None
-    return StoredFiles(Store(folder), small_config(), "us", partition)
+    return StoredFiles(small_config(), "us", partition, store=Store(folder))
 
 
 @pytest.mark.parametrize(

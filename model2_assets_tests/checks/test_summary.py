@@ -154,7 +154,7 @@ def made_from(**versions: str) -> pd.DataFrame:
 
 
 def same_inputs(oof, **models: str) -> CheckOutcome:
-    return check_same_inputs(oof, models=dict.fromkeys(oof, "M") | models)
+    return check_same_inputs(oof, versions=dict.fromkeys(oof, "M") | models)
 
 
 def test_partitions_of_the_same_inputs_compare():

@@ -71,7 +71,7 @@ def test_restated_history_warns_and_old_data_are_refused(bench: Workbench, file:
     assert "weekdays old on" in description
     assert "allowed are 3: update the source" in description
     pd.testing.assert_frame_equal(bench.read("market_data"), before)
-    stored = StoredFiles(strict.store, strict.config, "us")
+    stored = StoredFiles(strict.config, "us", store=strict.store)
     assert [o.name for o in evaluate_stored(stored, "market_data") if not o.passed] == ["fresh"]
 
     Path(str(bench.store.path(Address("us", "market_data")))).write_bytes(b"PAR1 damaged PAR1")

@@ -7,7 +7,6 @@ from scipy import stats
 from scipy.stats import spearmanr
 from sklearn import metrics
 
-from model2_assets.checks.tables import TableChecks
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError
@@ -23,6 +22,7 @@ from model2_assets.evaluation.scores import describe_scores, score_partition
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
 from model2_assets.storage.data_version import data_versions_of, with_provenance
+from model2_assets_tests.checks.builders import check_contract
 from model2_assets_tests.evaluation.paths_example import (
     HISTORY_METRICS,
     SCORE_METRICS,
@@ -502,8 +502,8 @@ def several_paths() -> pd.DataFrame:
 def test_a_repeated_score_breaks_the_contract():
     scores = several_paths()
     repeated = pd.concat([scores, scores[scores["scope"] == "split"].iloc[[3]]])
-    assert TableChecks(scores).contract("CVScores").passed
-    assert not TableChecks(repeated).contract("CVScores").passed
+    assert check_contract(scores, "CVScores").passed
+    assert not check_contract(repeated, "CVScores").passed
 
 
 def test_wide_scores_have_a_row_for_every_unit():

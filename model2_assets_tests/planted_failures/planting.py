@@ -86,13 +86,13 @@ class _Step:
 
     def noted(self, make_and_publish: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(make_and_publish)
-        def noting(body: Any, step: Any, inputs: Any) -> Iterator[Any]:
+        def noting(body: Any, step: Any) -> Iterator[Any]:
             context = step.context
             region, asset = context.asset_key.path
             partition = context.partition_key if context.has_partition_key else None
             self._running.append(self._cases.get((region, asset, partition)))
             try:
-                yield from make_and_publish(body, step, inputs)
+                yield from make_and_publish(body, step)
             finally:
                 self._running.pop()
 

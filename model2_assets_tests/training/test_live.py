@@ -387,7 +387,6 @@ def make(stored: StoredFoldModels, tables: LiveTables, registry=None) -> pd.Data
 def check(live: pd.DataFrame, tables: LiveTables, **limits):
     outcomes = check_live(
         live,
-        bars=1 + 21,
         market_data=tables.market_data,
         labels=tables.labels,
         features=tables.features,
@@ -499,7 +498,6 @@ def test_live_predictions_are_compared_with_those_of_single_models(stored, table
     def psi(paths):
         outcomes = check_live(
             drawn,
-            bars=1 + 21,
             market_data=tables.market_data,
             labels=tables.labels,
             features=tables.features,

@@ -26,8 +26,7 @@ def market_data(step: Step) -> Candidate:
     settings = step.settings.market_data
     data = load_market_data(settings)
     dates = data.panel.index.get_level_values("datetime")
-    timezone = step.config.schedule.timezone
-    checks = MarketDataChecks(data.panel, timezone, settings.max_age_weekdays, step.previous())
+    checks = MarketDataChecks(data.panel, step.evidence, step.previous())
     metadata = {
         "source": data.source,
         "first_date": f"{dates.min():%Y-%m-%d}",
@@ -62,7 +61,7 @@ def labels(step: Step, market_data: Any) -> Candidate:
     made = make_labels(market_data, settings)
     return Candidate(
         stamped(made, inputs=data_versions_of(market_data=market_data)),
-        LabelsChecks(made, market_data, settings),
+        LabelsChecks(made, step.evidence),
         metadata={
             "summary": label_summary(made, settings.horizon_keys),
             **made.attrs.get("counts", {}),
@@ -92,7 +91,7 @@ def features(step: Step, market_data: Any) -> Candidate:
     made = make_features(market_data, settings)
     return Candidate(
         stamped(made, inputs=data_versions_of(market_data=market_data)),
-        FeaturesChecks(made, market_data, settings, step.config.checks),
+        FeaturesChecks(made, step.evidence),
         metadata={
             "features": made.shape[1],
             "incomplete_features": missing_values(made),
@@ -140,7 +139,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
         step.context.log.info(
             f"{row.horizon} split {row.split_id}: {row.train:,} train rows, {row.test:,} test rows"
         )
-    checks = SplitsChecks(splits, labels, settings.min_samples)
+    checks = SplitsChecks(splits, step.evidence)
     return Candidate(
         stamped(splits, inputs=data_versions_of(labels=labels, features=features)),
         checks,

@@ -73,15 +73,7 @@ def leaderboard(
     )
     return Candidate(
         board,
-        LeaderboardChecks(
-            board,
-            scores=cv_scores,
-            oof=oof_predictions,
-            manifests=manifests,
-            partitions=step.region.partition_keys,
-            limits=step.config.checks,
-            history=history,
-        ),
+        LeaderboardChecks(board, step.evidence, history),
         data_version=leaderboard_version(board),
         metadata={
             **leaderboard_metadata(board, history, oof_rank_correlation(oof_predictions)),
@@ -155,7 +147,7 @@ def stacking_frame(step: Step, labels: Any, cv_splits: Any, oof_predictions: Any
     horizons = step.settings.labels.horizon_keys
     return Candidate(
         frame,
-        StackingChecks(frame, oof_predictions, labels, cv_splits, step.region.partition_keys),
+        StackingChecks(frame, step.evidence),
         metadata={
             "columns": len(base_columns(frame)),
             "missing_columns": len(facts["missing_columns"]),

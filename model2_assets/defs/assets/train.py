@@ -38,7 +38,6 @@ def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Can
     features in order, library versions and the data versions that the models were made from.
     """
     from model2_assets.checks.models import FoldModelsChecks
-    from model2_assets.cross_validation.roles import split_ids
     from model2_assets.training import Tables, fit_models
 
     checkpoints = step.checkpoints()
@@ -48,12 +47,10 @@ def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Can
         step.config.execution,
         checkpoints=checkpoints,
     )
-    splits = [model.split_id for model in fitted.models]
-    checks = FoldModelsChecks(splits, split_ids(cv_splits))
-    counts = {"models": len(splits), "folds_reused": fitted.n_reused}
+    counts = {"models": len(fitted.models), "folds_reused": fitted.n_reused}
     return Candidate(
         fitted,
-        checks,
+        FoldModelsChecks(fitted, step.evidence),
         data_version=fitted.data_version,
         metadata={**counts, **_how_fitted(fitted)},
         until_published=checkpoints.until_published(),
@@ -88,7 +85,7 @@ def oof_predictions(
     limits = step.config.checks
     return Candidate(
         made.oof,
-        OutOfFoldChecks.of(made, limits=limits, previous=step.previous()),
+        OutOfFoldChecks(made.oof, step.evidence, made, step.previous()),
         metadata={"determinism_difference_bps": made.determinism_difference_bps},
         figures=("coverage", "largest_bps", "rank_ic"),
         pictures=lambda: prediction_pictures(made.oof, limit_bps=limits.prediction_bps),
@@ -112,7 +109,7 @@ def oof_paths(
     out-of-fold predictions themselves. The spread over a row's predictions says how much the
     train rows matter; the splits share most of these, so it is no standard error.
     """
-    from model2_assets.checks.predictions import PathsChecks, path_plan
+    from model2_assets.checks.predictions import PathsChecks
     from model2_assets.storage.data_version import facts_of
     from model2_assets.training import Tables
     from model2_assets.training.predict import make_paths
@@ -124,9 +121,7 @@ def oof_paths(
     spread = paths["prediction_std"].dropna()
     if len(spread):
         metadata["mean_prediction_std_bps"] = float(spread.mean())
-    limit, plan = step.config.checks.prediction_bps, path_plan(step.settings.cross_validation)
-    checks = PathsChecks(paths, limit, oof_predictions, expected, plan)
-    return Candidate(paths, checks, metadata)
+    return Candidate(paths, PathsChecks(paths, step.evidence, expected), metadata)
 
 
 @asset(
@@ -159,8 +154,7 @@ def nested_oof(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candid
         step.config.execution,
         checkpoints=checkpoints,
     )
-    limit = step.config.checks.prediction_bps
-    checks = NestedChecks(made.nested, limit, made.expected, made.proof)
+    checks = NestedChecks(made.nested, step.evidence, made)
     metadata = {
         "outer_folds": len(made.expected),
         "models": made.n_models,
@@ -205,7 +199,7 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     inputs = data_versions_of(oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels)
     return Candidate(
         stamped(scores, inputs=inputs),
-        ScoresChecks(scores),
+        ScoresChecks(scores, step.evidence),
         metadata={"scores": scores_table(scores), **overall_scores(scores)},
         pictures=lambda: score_pictures(
             oof_predictions, labels, scores, horizon=partition.horizon, execution_lag_days=lag
@@ -242,7 +236,7 @@ def feature_importance(step: Step, fitted_models: Any) -> Candidate:
             model=model,
             libraries=dict(manifest.library_versions),
         ),
-        ImportanceChecks(importance, manifest.feature_names),
+        ImportanceChecks(importance, step.evidence),
         metadata={
             "mean_rank_correlation_of_folds": fold_agreement(importance),
             "top_features": table(top),
@@ -282,10 +276,9 @@ def final_models(
     )
     made = fitted.provenance
     assert made.trained_on is not None
-    n_train = [model.n_train for model in fitted.models]
     return Candidate(
         fitted,
-        FinalModelChecks(n_train, made, features, labels),
+        FinalModelChecks(fitted, step.evidence),
         data_version=fitted.data_version,
         metadata={**asdict(made.trained_on), **_how_fitted(fitted)},
     )
@@ -319,9 +312,8 @@ def live_predictions(
     from model2_assets.storage.data_version import facts_of
     from model2_assets.training.live import extremes, make_live
 
-    task = step.task()
     live = make_live(
-        task,
+        step.task(),
         final_models,
         market_data=market_data,
         features=features,
@@ -329,20 +321,10 @@ def live_predictions(
         oof_predictions=oof_predictions,
         oof_paths=oof_paths,
     )
-    checks = LiveChecks(
-        live,
-        step.config.checks.prediction_bps,
-        market_data=market_data,
-        features=features,
-        label=labels[f"label_{task.partition.horizon}"],
-        oof_paths=oof_paths,
-        bars=task.bars,
-        psi_warn=step.config.checks.psi_warn,
-    )
     facts = facts_of(live)
     return Candidate(
         live,
-        checks,
+        LiveChecks(live, step.evidence),
         metadata={
             "oldest_date": facts["oldest_date"],
             "newest_date": facts["newest_date"],

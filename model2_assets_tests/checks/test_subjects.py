@@ -3,23 +3,19 @@
 import numpy as np
 import pytest
 
-from model2_assets.checks.tables import TableChecks
-from model2_assets_tests.checks.builders import (
-    check_finite,
-    check_range,
-)
+from model2_assets_tests.checks.builders import check_contract, check_finite, check_range
 from model2_assets_tests.sample_tables import oof_predictions
 
 
 def test_contract_that_is_kept_passes():
-    outcome = TableChecks(oof_predictions()).contract("OOFPredictions")
+    outcome = check_contract(oof_predictions(), "OOFPredictions")
     assert outcome.passed
     assert outcome.description == "3 rows keep OOFPredictions"
     assert outcome.values == {"contract": "OOFPredictions", "rows": 3, "columns": 2}
 
 
 def test_breach_of_a_contract_is_named_with_its_row():
-    outcome = TableChecks(oof_predictions(fold_id=(0, -1, 0))).contract("OOFPredictions")
+    outcome = check_contract(oof_predictions(fold_id=(0, -1, 0)), "OOFPredictions")
     assert not outcome.passed
     assert outcome.description == (
         "candidate: column 'fold_id' is below 0 (OOFPredictions): first at row 1 "
