@@ -178,9 +178,7 @@ class LeaderboardChecks(TableChecks):
         used = {"models_mb": models / 1e6}
         unknown: tuple[str, ...] = ()
         if self.history is not None:
-            total = total_costs(self.history.costs)
-            used |= {"hours": total.hours, "rss_gb": total.peak_rss_gb}
-            unknown = total.unknown
+            used["hours"], used["rss_gb"], unknown = total_costs(self.history.costs)
         budgets = {name: getattr(self.evidence.limits, name) for name in used}
         shares = {name: value / budgets[name] for name, value in used.items()}
         dear = [name for name, share in shares.items() if share >= _WARN_SHARE]

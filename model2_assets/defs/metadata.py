@@ -169,12 +169,9 @@ def leaderboard_metadata(
 def _costs(costs: "pd.DataFrame") -> dict[str, Any]:
     from model2_assets.training.resources import total_costs
 
-    total = total_costs(costs)
-    return {
-        "costs": table(costs.dropna(subset="seconds")),
-        "hours": total.hours,
-        "peak_rss_gb": total.peak_rss_gb,
-    }
+    hours, peak_rss_gb, _ = total_costs(costs)
+    known = table(costs.dropna(subset="seconds"))
+    return {"costs": known, "hours": hours, "peak_rss_gb": peak_rss_gb}
 
 
 def _numbers(board: "pd.DataFrame") -> dict[str, float]:

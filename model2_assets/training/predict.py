@@ -207,13 +207,9 @@ def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) ->
     A NaN or an infinity beside anything else differs by infinity, so that no comparison with a
     tolerance can pass by accident.
     """
-    same = (left == right) | (np.isnan(left) & np.isnan(right))
-    unequal_left, unequal_right = left[~same], right[~same]
-    if not unequal_left.size:
-        return 0.0
-    if not (np.isfinite(unequal_left).all() and np.isfinite(unequal_right).all()):
-        return float("inf")
-    return float(np.abs(unequal_left - unequal_right).max())
+    differ = ~((left == right) | (np.isnan(left) & np.isnan(right)))
+    found = np.abs(left[differ] - right[differ])
+    return float(np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
 def predict_stored(

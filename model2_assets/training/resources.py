@@ -256,28 +256,16 @@ inputs, of the work itself and of publishing; peak resident memory, 10^6 bytes. 
 empty where an asset has none, costs are NaN where they are not known."""
 
 
-@dataclass(frozen=True)
-class RegionCosts:
-    """Costs of a region's steps, executed one after another in one process.
+def total_costs(costs: "pd.DataFrame") -> tuple[float, float, tuple[str, ...]]:
+    """Add up a table of costs, see `COLUMNS`, of steps executed one after another.
 
-    `hours` of wall time in all, the largest resident memory of any step (10^9 bytes), and the
+    Returns hours of wall time, the largest resident memory of any step (10^9 bytes), and the
     names of what is not counted, such as ``features`` or ``oof_paths (2 partitions)``.
     """
-
-    hours: float
-    peak_rss_gb: float
-    unknown: tuple[str, ...]
-
-
-def total_costs(costs: "pd.DataFrame") -> RegionCosts:
-    """Add up a table of costs, see `COLUMNS`: those that are known, 0 where none is."""
     seconds = costs[["load_seconds", "seconds", "write_seconds"]].sum().sum()
     missing = costs[costs["seconds"].isna()]
-    return RegionCosts(
-        hours=float(seconds) / 3600,
-        peak_rss_gb=float(costs["peak_rss_mb"].fillna(0).max()) / 1e3,
-        unknown=tuple(
-            f"{asset} ({len(rows)} partitions)" if (rows["partition"] != "").all() else str(asset)
-            for asset, rows in missing.groupby("asset", sort=False)
-        ),
+    unknown = tuple(
+        f"{asset} ({len(rows)} partitions)" if (rows["partition"] != "").all() else str(asset)
+        for asset, rows in missing.groupby("asset", sort=False)
     )
+    return float(seconds) / 3600, float(costs["peak_rss_mb"].fillna(0).max()) / 1e3, unknown

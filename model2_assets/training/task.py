@@ -65,23 +65,14 @@ class Tables:
         )
 
     def of_horizon(self, horizon: str) -> TrainingData:
-        """Bring the tables together for a horizon, such as ``21d``.
-
-        Raises
-        ------
-        StoreError
-            If the splits were made from other features or labels.
-        TrainingError
-            See `assemble_training_data`.
-        """
+        """Bring the tables together; splits of other features or labels are refused."""
         require_made_from("cv_splits", facts_of(self.cv_splits).get(INPUTS, {}), self.versions)
         return assemble_training_data(self.features, self.labels, self.cv_splits, horizon=horizon)
 
     def sums(self, horizon: str, *, n_threads: int) -> Mapping[int, ColumnSums] | None:
-        """Read the sums of a horizon, after adding up those of all horizons if need be.
+        """Read the sums of a horizon by block, after adding up those of all if need be.
 
-        They are by block of `TrainingData.blocks`, and the same bits as from the rows of that
-        horizon alone. None where nothing can be kept.
+        The bits are those of the rows of that horizon alone. None where nothing can be kept.
         """
         identity = {"blas_kernel": blas_kernel(), "tables": dict(self.versions)}
         everything = working_files_of(self.features).get(
@@ -161,13 +152,7 @@ class Task:
         region: str,
         execution_lag_days: int = 1,
     ) -> "Task":
-        """Look up the settings of a partition among the models of a region.
-
-        Raises
-        ------
-        ConfigError
-            If there is no such model, or its settings are impossible.
-        """
+        """Look up the settings of a partition among the models of a region."""
         model = registry.model(partition.model)
         trainer = registry.trainer(partition.model, partition.horizon)
         return cls(
@@ -228,8 +213,7 @@ class Task:
     def weighted(self, data: TrainingData, labels: pd.DataFrame) -> TrainingData:
         """Return the data with weights of its rows, if rows do not all count alike.
 
-        The weight of a train row is the average uniqueness of its label among the labels of
-        the train rows.
+        It is the average uniqueness of a row's label among the labels of the train rows.
         """
         if self.sample_weights == "none":
             return data
@@ -242,13 +226,7 @@ class Task:
         return replace(data, row_weights=spans.weights)
 
     def require_same_settings(self, asset: str, manifest: Manifest) -> None:
-        """Refuse stored models of other settings: a fit with these is another model.
-
-        Raises
-        ------
-        StoreError
-            Names the settings that differ, and the asset to materialize again.
-        """
+        """Refuse stored models of other settings, by name: a fit with these is another model."""
         stored = {name: getattr(manifest, name) for name in self.settings}
         # Each parameter by its own name, for the message.
         fitted, configured = (
