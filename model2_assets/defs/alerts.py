@@ -51,15 +51,9 @@ def alert_hooks(config: AlertsConfig) -> frozenset[dg.HookDefinition]:
         if found:
             send_everywhere(config, found, run_id=context.run_id, log=context.log)
 
-    @dg.success_hook(name="alerts_of_warnings")
-    def alerts_of_warnings(context: dg.HookContext) -> None:
-        tell(context)
-
-    @dg.failure_hook(name="alerts_of_failures")
-    def alerts_of_failures(context: dg.HookContext) -> None:
-        tell(context)
-
-    return frozenset({alerts_of_warnings, alerts_of_failures})
+    on_success = dg.success_hook(name="alerts_of_warnings")
+    on_failure = dg.failure_hook(name="alerts_of_failures")
+    return frozenset({on_success(tell), on_failure(tell)})
 
 
 def _alerts_of(context: dg.HookContext) -> Iterator[Alert]:
@@ -69,14 +63,13 @@ def _alerts_of(context: dg.HookContext) -> Iterator[Alert]:
         event = entry.dagster_event
         if event is None or event.step_key != context.step_key:
             continue
-        if event.is_step_failure:
-            if not rejected:
-                yield logging.ERROR, f"step {event.step_key} failed: {failure_reason(event)}"
-            continue
-        check = event.asset_check_evaluation_data
-        if not check.passed:
-            rejected |= check.severity == dg.AssetCheckSeverity.ERROR
-            yield _LEVELS[check.severity], _check_text(check)
+        if not event.is_step_failure:
+            check = event.asset_check_evaluation_data
+            if not check.passed:
+                rejected |= check.severity == dg.AssetCheckSeverity.ERROR
+                yield _LEVELS[check.severity], _check_text(check)
+        elif not rejected:
+            yield logging.ERROR, f"step {event.step_key} failed: {failure_reason(event)}"
 
 
 _TOLD = {dg.DagsterEventType.ASSET_CHECK_EVALUATION, dg.DagsterEventType.STEP_FAILURE}

@@ -173,15 +173,13 @@ def _next_stage(
         return [], f"{said}: {FIRST} failed, so nothing follows"
     of_night = dg.RunsFilter(tags={NIGHTLY: region.name, NIGHT: night})
     runs = [r.dagster_run for r in instance.get_run_records(of_night, ascending=True)]
-    # A run loads the code anew, this process may know that of before an edit.
-    any_code_of = {run.run_id for run in runs}
-    results = region.results(instance)
+    results = region.results(instance, of_any_code={run.run_id for run in runs})
     skipped: list[str] = []
     for stage in STAGES:
         assets = [region.key(name) for name in asset_names(region, stage) if name != FIRST]
         partitions = region.partition_keys if stage == "training" else (None,)
         tried = _tried(runs, stage)
-        due = {each: outdated(results, assets, each, any_code_of) for each in partitions}
+        due = {each: outdated(results, assets, each) for each in partitions}
         requests = [
             dg.RunRequest(
                 # A look that a killed daemon resumes requests nothing twice.

@@ -87,11 +87,16 @@ def attestation_of(record: dg.EventLogRecord) -> Attestation:
 
 @dataclass(frozen=True)
 class Results:
-    """The latest materialization of every asset and partition of a region, looked up once."""
+    """The latest materialization of every asset and partition of a region, looked up once.
+
+    What the runs `of_any_code` made is current whatever the code: a run loads the code anew, and
+    this process may know that of before an edit.
+    """
 
     log: EventLog
     specs: Mapping[dg.AssetKey, dg.AssetSpec]
     partition_keys: Sequence[str]
+    of_any_code: Collection[str] = ()
     _found: dict[Target, dg.EventLogRecord | None] = field(default_factory=dict, repr=False)
 
     def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
@@ -101,16 +106,14 @@ class Results:
             self._found[asset, partition] = next(iter(records), None)
         return self._found[asset, partition]
 
-    def problem(
-        self, asset: dg.AssetKey, partition: str | None = None, any_code_of: Collection[str] = ()
-    ) -> str | None:
-        """Say in a phrase why a result is not current; results of some runs may be of any code."""
+    def problem(self, asset: dg.AssetKey, partition: str | None = None) -> str | None:
+        """Say in a phrase why a result is not current."""
         name, spec = asset.path[-1], self.specs[asset]
         made = self.latest(asset, partition)
         if made is None:
             return f"{name} is missing"
         same_code = tags_of(made).get(CODE_VERSION) == spec.code_version
-        if not same_code and made.run_id not in any_code_of:
+        if not same_code and made.run_id not in self.of_any_code:
             return f"{name} was made by other code or settings"
         for source in self._inputs_of(asset):
             if not self._is_made_from_current(made, source, partition):
@@ -154,10 +157,7 @@ class Results:
 
 
 def outdated(
-    results: Results,
-    stage: Sequence[dg.AssetKey],
-    partition: str | None,
-    any_code_of: Collection[str] = (),
+    results: Results, stage: Sequence[dg.AssetKey], partition: str | None
 ) -> dict[dg.AssetKey, str]:
     """Return the assets of a stage that have to be made, and why.
 
@@ -167,7 +167,7 @@ def outdated(
     found: dict[dg.AssetKey, str] = {}
     for asset in stage:
         before = next((dep for dep in results.specs[asset].deps if dep.asset_key in found), None)
-        problem = results.problem(asset, partition, any_code_of)
+        problem = results.problem(asset, partition)
         if problem is not None:
             found[asset] = problem
         elif before is not None:

@@ -1,7 +1,7 @@
 """One region of the configuration: its name, its partitions, its jobs."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -101,6 +101,8 @@ class Region:
         """Return the key of one of its assets."""
         return dg.AssetKey([self.name, asset])
 
-    def results(self, instance: dg.DagsterInstance) -> Results:
+    def results(
+        self, instance: dg.DagsterInstance, *, of_any_code: Collection[str] = ()
+    ) -> Results:
         """Return what an instance recorded of its assets, which have to be built."""
-        return Results(EventLog(instance), self.specs, self.partition_keys)
+        return Results(EventLog(instance), self.specs, self.partition_keys, of_any_code)
