@@ -46,8 +46,7 @@ class Asset:
     Its name is that of its body, which takes the step and the assets that it reads, by name, and
     whose docstring describes it. `kinds` are shown in the UI besides that of the file; `pool` is
     the step's concurrency pool. `sources` are the files and folders of this package that compute
-    it, `settings` returns what it is given of a region's, `is_wanted` whether a region has it,
-    `columns` those whose names follow from the configuration.
+    it, `settings` returns what it is given of a region's, `is_wanted` whether a region has it.
     """
 
     body: Body
@@ -57,7 +56,6 @@ class Asset:
     kinds: tuple[str, ...]
     pool: str | None
     is_wanted: Callable[[Region], bool]
-    columns: Callable[[Region], Sequence[str]]
 
     @property
     def name(self) -> str:
@@ -113,7 +111,7 @@ class Asset:
         contract = PRODUCTS[self.name].contract
         if contract is None:
             return {}
-        columns = _column_schema(contract, self.columns(region))
+        columns = _column_schema(contract, _known_columns(region).get(self.name, ()))
         return {"dagster/column_schema": columns, "contract": contract}
 
 
@@ -125,10 +123,9 @@ def asset(
     kinds: tuple[str, ...] = ("pandas",),
     pool: str | None = None,
     is_wanted: Callable[[Region], bool] = lambda _region: True,
-    columns: Callable[[Region], Sequence[str]] = lambda _region: (),
 ) -> Callable[[Body], Asset]:
     """Declare a body to be an asset: see `Asset`."""
-    return lambda body: Asset(body, stage, sources, settings, kinds, pool, is_wanted, columns)
+    return lambda body: Asset(body, stage, sources, settings, kinds, pool, is_wanted)
 
 
 def fit_settings(region: Region) -> object:
@@ -178,9 +175,18 @@ def _source_digest(source: str) -> str:
     return digest.hexdigest()
 
 
-def columns_of_horizons(region: Region, *names: str) -> tuple[str, ...]:
-    """Return the names of columns that there are for every horizon."""
-    return tuple(f"{name}_{horizon}" for horizon in region.horizons for name in names)
+def _known_columns(region: Region) -> dict[str, tuple[str, ...]]:
+    """Return the columns whose names follow from the configuration, by asset."""
+
+    def of_horizons(*names: str) -> tuple[str, ...]:
+        return tuple(f"{name}_{horizon}" for horizon in region.horizons for name in names)
+
+    predictions = (f"oof_{h}_{model}" for h in region.horizons for model in region.models)
+    return {
+        "labels": of_horizons("forward_return", "label", "label_end"),
+        "cv_splits": region.settings.cross_validation.role_column_names(region.horizons),
+        "stacking_frame": (*predictions, *of_horizons("label", "label_end")),
+    }
 
 
 def _column_schema(contract_name: str, names: Sequence[str]) -> dg.TableSchema:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from model2_assets.defs.declaration import asset, columns_of_horizons, split_settings
+from model2_assets.defs.declaration import asset, split_settings
 from model2_assets.defs.metadata import features_left_out, label_summary, missing_values, table
 from model2_assets.defs.publication import Candidate, Step
 
@@ -41,7 +41,6 @@ def market_data(step: Step) -> Candidate:
     "preparation",
     sources=("labels.py", "market_data/adjustment.py", "panel.py"),
     settings=lambda region: region.settings.labels,
-    columns=lambda region: columns_of_horizons(region, "forward_return", "label", "label_end"),
 )
 def labels(step: Step, market_data: Any) -> Candidate:
     """Forward returns and labels of every horizon, in basis points.
@@ -106,7 +105,6 @@ def features(step: Step, market_data: Any) -> Candidate:
     "preparation",
     sources=("cross_validation", "panel.py"),
     settings=split_settings,
-    columns=lambda region: region.settings.cross_validation.role_column_names(region.horizons),
     kinds=("numpy",),
 )
 def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from model2_assets.defs.declaration import asset, columns_of_horizons, report_settings
+from model2_assets.defs.declaration import asset, report_settings
 from model2_assets.defs.metadata import leaderboard_metadata
 from model2_assets.defs.publication import Candidate, Step, report_candidate
 from model2_assets.defs.recorded import Results, address_of, partition_problems, recorded_costs
@@ -105,16 +105,7 @@ def _problems(results: Results, stored: Mapping[str, Collection[str]]) -> dict[s
     return problems
 
 
-def _stacked_columns(region: Region) -> tuple[str, ...]:
-    predictions = (f"oof_{h}_{model}" for h in region.horizons for model in region.models)
-    return (*predictions, *columns_of_horizons(region, "label", "label_end"))
-
-
-@asset(
-    "summary",
-    sources=("stacking.py", "cross_validation/intervals.py", "panel.py"),
-    columns=_stacked_columns,
-)
+@asset("summary", sources=("stacking.py", "cross_validation/intervals.py", "panel.py"))
 def stacking_frame(step: Step, labels: Any, cv_splits: Any, oof_predictions: Any) -> Candidate:
     """What a second-layer model trains on: the out-of-fold predictions, side by side.
 
