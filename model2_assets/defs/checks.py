@@ -138,13 +138,12 @@ def check_stored(
     """
     every = definitions.resolve_implicit_global_asset_job_def()
     for partition in (None, *partitions):
-        title = partition or "shared assets"
-        logger.info("checking %s %s", region.name, title)
         chosen = every.get_subset(
             asset_selection=frozenset(),
             asset_check_selection=check_keys(region, partitioned=partition is not None),
         )
-        planned = PlannedRun(region.name, chosen.name, partition, title)
+        planned = PlannedRun(region.name, chosen.name, partition, "shared assets")
+        logger.info("checking %s", planned.name)
         # A job of nothing but checks has no partitions of its own, and refuses a partition key.
         tags = {PARTITION_TAG: partition, **dimension_tags(partition)} if partition else {}
         yield execute(chosen, instance, planned, tags=tags)

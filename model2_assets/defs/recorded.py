@@ -52,8 +52,12 @@ class EventLog:
 
     def __call__(self, address: Address) -> Attestation | None:
         """Return what was recorded of a result last; None where it never was."""
-        found = self.materializations(*target_of(address))
-        return attestation_of(found[0]) if found else None
+        record = self.latest(*target_of(address))
+        return attestation_of(record) if record is not None else None
+
+    def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
+        """Return the latest materialization; None where there is none."""
+        return next(iter(self.materializations(asset, partition)), None)
 
     def materializations(
         self,
@@ -102,8 +106,7 @@ class Results:
     def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
         """Return the latest materialization; None where there is none."""
         if (asset, partition) not in self._found:
-            records = self.log.materializations(asset, partition)
-            self._found[asset, partition] = next(iter(records), None)
+            self._found[asset, partition] = self.log.latest(asset, partition)
         return self._found[asset, partition]
 
     def problem(self, asset: dg.AssetKey, partition: str | None = None) -> str | None:

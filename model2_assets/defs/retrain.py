@@ -61,7 +61,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run to execute; it has a title where partition and job do not say what it does."""
+    """One run to execute; it has a title where its job does not say what it does."""
 
     region: str
     job: str
@@ -72,7 +72,7 @@ class PlannedRun:
     def name(self) -> str:
         """What the run does, such as ``us 21d|ridge`` or ``us preparation``."""
         job = self.job.removeprefix(f"{self.region}_")
-        return f"{self.region} {self.title or self.partition or job}"
+        return f"{self.region} {self.partition or self.title or job}"
 
 
 @dataclass(frozen=True, kw_only=True)

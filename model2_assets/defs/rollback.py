@@ -66,12 +66,12 @@ def inputs_that_moved_on(
     instance: dg.DagsterInstance, region: str, rollback: Rollback
 ) -> list[str]:
     """Return the shared inputs that have been materialized anew since a version was made."""
-    moved = []
-    for asset, version in rollback.made_from.items():
-        for record in EventLog(instance).materializations(dg.AssetKey([region, asset])):
-            if tags_of(record).get(DATA_VERSION, version) != version:
-                moved.append(asset)
-    return moved
+    latest = EventLog(instance).latest
+    return [
+        asset
+        for asset, version in rollback.made_from.items()
+        if tags_of(latest(dg.AssetKey([region, asset]))).get(DATA_VERSION, version) != version
+    ]
 
 
 def record_rollback(
@@ -81,24 +81,13 @@ def record_rollback(
 
     It carries the tags and metadata of the materialization that made the version, where the
     event log still has it: code and inputs are then compared with those of the version.
-
-    Parameters
-    ----------
-    instance : DagsterInstance
-        Where it is recorded.
-    rollback : Rollback
-        What has been restored.
-    asset : str
-        One of its assets.
-    version : Record
-        What of it is current now.
     """
     key, partition = target_of(replace(rollback.predictions, asset=asset))
     assert partition is not None
     records = EventLog(instance).materializations(key, partition, limit=_SEARCHED)
     same = (each for each in records if tags_of(each).get(DATA_VERSION) == version.data_version)
     record = next(same, None)
-    tags, made = tags_of(record), record.asset_materialization if record is not None else None
+    made = record.asset_materialization if record is not None else None
     metadata: dict[str, Any] = dict(made.metadata) if made is not None else {}
     if PRODUCTS[asset].format == "fold_models":
         metadata[MANIFEST_SHA256] = version.sha256
@@ -113,7 +102,7 @@ def record_rollback(
                 "first_published": f"{version.first_published:%Y-%m-%d %H:%M:%S} UTC",
             },
             tags={
-                **{name: tags[name] for name in tags if name.startswith(_MADE_BY_AND_FROM)},
+                **{k: tag for k, tag in tags_of(record).items() if k.startswith(_MADE_BY_AND_FROM)},
                 DATA_VERSION: version.data_version,
                 # A run would add these, by which the UI finds a cell of its grid.
                 **dimension_tags(partition),
