@@ -229,29 +229,45 @@ class RidgeTrainer(BaseModelTrainer):
             If `alphas` are given, of which these rows alone cannot tell the best.
         """
         everything = SplitView(X=X, y=y, feature_names=feature_names, sample_weight=sample_weight)
-        return self._add_up_and_solve(everything, np.arange(len(y)))
+        return self._fit(everything, np.arange(len(y)))
 
     def fit_rows(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
         """Fit from the sums that splits share, or on the rows without a copy of them."""
-        if not self.fits_from_sums:
-            return super().fit_rows(data, rows)
-        if data.sums is None:
-            return self._add_up_and_solve(data, rows)
-        if self.params["alphas"] is not None and self.alpha_ is None:
-            self.alpha_ = self._choose_alpha(data.sums)
-        return self._solve(data.sums.total(), None, data.feature_names)
+        return self._fit(data, rows) if self.fits_from_sums else super().fit_rows(data, rows)
 
-    def _add_up_and_solve(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
-        add_up = partial(add_up_rows, data.X, data.y, rows, n_threads=data.n_threads)
-        weighted = None if data.sample_weight is None else add_up(weights=data.sample_weight)
-        return self._solve(add_up(), weighted, data.feature_names)
+    def _fit(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
+        if self.alpha_ is None:
+            self.alpha_ = self._alpha(data.sums)
+        weighted = None
+        if data.sums is not None:
+            sums = data.sums.total()
+        else:
+            add_up = partial(add_up_rows, data.X, data.y, rows, n_threads=data.n_threads)
+            sums = add_up()
+            if data.sample_weight is not None:
+                weighted = add_up(weights=data.sample_weight)
+        solution = RidgeSolution.of(
+            sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
+        )
+        self.mean_, self.scale_ = solution.mean, solution.scale
+        self.coef_ = solution.coefficients(self.alpha_)
+        self.intercept_ = float(solution.intercept(self.coef_))
+        self.feature_names = tuple(data.feature_names)
+        return self
 
-    def _choose_alpha(self, sums: TrainSums) -> float:
-        alphas = tuple(float(alpha) for alpha in self.params["alphas"])
-        errors = [
-            RidgeSolution.of(train, fit_intercept=self.params["fit_intercept"]).squared_error(
-                validation, alphas
+    def _alpha(self, sums: TrainSums | None) -> float:
+        """Return the penalty: of several, the one that predicts the inner folds best."""
+        if self.params["alphas"] is None:
+            return float(self.params["alpha"])
+        if sums is None:
+            raise TrainingError(
+                "alphas are chosen by inner folds, which these rows alone do not have; "
+                "cross-validate, or give a single alpha"
             )
+        alphas = tuple(map(float, self.params["alphas"]))
+        fit_intercept = self.params["fit_intercept"]
+        errors = [
+            RidgeSolution.of(train, fit_intercept=fit_intercept).squared_error(validation, alphas)
             for train, validation in sums.inner_folds()
         ]
         if not errors:
@@ -261,25 +277,6 @@ class RidgeTrainer(BaseModelTrainer):
                 "single alpha, or use scheme cpcv with fewer test groups"
             )
         return alphas[int(np.argmin(np.sum(errors, axis=0)))]
-
-    def _solve(
-        self, sums: ColumnSums, weighted: ColumnSums | None, feature_names: tuple[str, ...]
-    ) -> Self:
-        if self.alpha_ is None and self.params["alphas"] is not None:
-            raise TrainingError(
-                "alphas are chosen by inner folds, which these rows alone do not have; "
-                "cross-validate, or give a single alpha"
-            )
-        if self.alpha_ is None:
-            self.alpha_ = float(self.params["alpha"])
-        solution = RidgeSolution.of(
-            sums, weighted=weighted, fit_intercept=self.params["fit_intercept"]
-        )
-        self.mean_, self.scale_ = solution.mean, solution.scale
-        self.coef_ = solution.coefficients(self.alpha_)
-        self.intercept_ = float(solution.intercept(self.coef_))
-        self.feature_names = tuple(feature_names)
-        return self
 
     def chosen_params(self) -> dict[str, Any]:
         """Return the penalty that was chosen, where there was a choice."""

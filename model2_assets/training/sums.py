@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
-Blocks = tuple[int, ...]
+Blocks = list[int]
 
 _ARRAYS = ("shift", "missing", "gram", "moments", "squares")
 """What of the sums of a block a file holds."""
@@ -334,10 +334,7 @@ class SplitSums:
             testing = self.tests[in_group].any(axis=0)
             clear = trained & self.trains[:, testing].any(axis=1) & ~in_group
             if clear.any():
-                yield (
-                    tuple(np.flatnonzero(clear).tolist()),
-                    tuple(np.flatnonzero(trained & in_group).tolist()),
-                )
+                yield np.flatnonzero(clear).tolist(), np.flatnonzero(trained & in_group).tolist()
 
 
 def add_up_splits(
