@@ -262,12 +262,11 @@ def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:
 
 
 def _columns_with_infinity(features: pd.DataFrame) -> list[str]:
-    numbers = [name for name, dtype in features.dtypes.items() if is_numeric_dtype(dtype)]
-    found = np.zeros(len(numbers), dtype=bool)
-    for chunk in row_chunks(features):
-        own = chunk if len(numbers) == chunk.shape[1] else chunk[numbers]
-        found |= np.isinf(own.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=0)
-    return [str(name) for name, bad in zip(numbers, found, strict=True) if bad]
+    numbers = features.select_dtypes("number")
+    found = np.zeros(numbers.shape[1], dtype=bool)
+    for chunk in row_chunks(numbers):
+        found |= np.isinf(chunk.to_numpy(dtype=np.float64, na_value=np.nan)).any(axis=0)
+    return [str(name) for name in numbers.columns[found]]
 
 
 def _infinite(values: pd.Series) -> NDArray[np.bool_]:

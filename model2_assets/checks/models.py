@@ -156,11 +156,8 @@ class LiveChecks(PredictionChecks):
 
     def newest_date(self) -> Finding:
         """Look for the last date of the market data, or say why it is missing."""
-        market_data = self.evidence.table("market_data")
-        last = _last_date(market_data)
-        today = market_data.index.isin([last], level="datetime")
-        members = market_data["in_universe"].to_numpy(dtype=bool)
-        tradable = int(np.count_nonzero(today & members))
+        last, members = _last_date(self.evidence.table("market_data"))
+        tradable = len(members)
         predicted = int(np.count_nonzero(self.table.index.isin([last], level="datetime")))
         if predicted:
             text = f"{predicted:,} of {tradable:,} instruments that trade on {last:%Y-%m-%d}"
@@ -227,8 +224,7 @@ def expected_live_rows(
     known = label.dropna().index
     unlabelled = features.index[~features.index.isin(known)]
     open_rows = unlabelled[np.isnat(exit_dates(market_data, unlabelled, bars))]
-    today = market_data.loc[market_data.index.isin([_last_date(market_data)], level="datetime")]
-    members = today.index.get_level_values("instrument")[today["in_universe"].to_numpy(dtype=bool)]
+    _, members = _last_date(market_data)
     expected = open_rows[open_rows.isin(members, level="instrument")]
     assert isinstance(expected, pd.MultiIndex)
     return expected
@@ -255,7 +251,9 @@ def _finite(frame: pd.DataFrame) -> pd.Series:
     return values
 
 
-def _last_date(market_data: pd.DataFrame) -> pd.Timestamp:
+def _last_date(market_data: pd.DataFrame) -> tuple[pd.Timestamp, pd.Index]:
+    """Return the last date, and the members of the universe that have a bar on it."""
     last = market_data.index.get_level_values("datetime").max()
     assert isinstance(last, pd.Timestamp)
-    return last
+    today = market_data[market_data.index.isin([last], level="datetime")]
+    return last, today.index.get_level_values("instrument")[today["in_universe"].to_numpy(bool)]

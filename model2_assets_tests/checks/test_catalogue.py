@@ -6,23 +6,9 @@ import pytest
 
 from model2_assets.checks import CATALOGUE, CheckOutcome, checks_of, evaluate, failed_errors
 from model2_assets.checks.catalogue import Check, Finding, markdown_table
-from model2_assets.checks.inputs import (
-    FeaturesChecks,
-    LabelsChecks,
-    MarketDataChecks,
-    SplitsChecks,
-)
-from model2_assets.checks.models import (
-    FinalModelChecks,
-    FoldModelsChecks,
-    ImportanceChecks,
-    LiveChecks,
-    ScoresChecks,
-)
-from model2_assets.checks.predictions import NestedChecks, OutOfFoldChecks, PathsChecks
+from model2_assets.checks.models import ImportanceChecks
 from model2_assets.checks.reports import ReportChecks
 from model2_assets.checks.stored import SUBJECTS
-from model2_assets.checks.summary import LeaderboardChecks, StackingChecks
 from model2_assets.config import load_config
 from model2_assets.storage import PRODUCTS
 from model2_assets_tests.checks.builders import evidence
@@ -31,24 +17,7 @@ from model2_assets_tests.sample_tables import feature_importance
 
 README = Path(__file__).parents[2] / "README.md"
 
-SUBJECT_OF = {
-    "market_data": MarketDataChecks,
-    "labels": LabelsChecks,
-    "features": FeaturesChecks,
-    "cv_splits": SplitsChecks,
-    "fitted_models": FoldModelsChecks,
-    "oof_predictions": OutOfFoldChecks,
-    "oof_paths": PathsChecks,
-    "nested_oof": NestedChecks,
-    "feature_importance": ImportanceChecks,
-    "cv_scores": ScoresChecks,
-    "final_models": FinalModelChecks,
-    "live_predictions": LiveChecks,
-    "tear_sheet": ReportChecks,
-    "leaderboard": LeaderboardChecks,
-    "stacking_frame": StackingChecks,
-    "region_report": ReportChecks,
-}
+SUBJECT_OF = {**SUBJECTS, "tear_sheet": ReportChecks, "region_report": ReportChecks}
 
 
 def test_every_asset_has_checks_and_every_check_its_predicate() -> None:
