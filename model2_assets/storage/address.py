@@ -36,9 +36,14 @@ class Product:
     as_matrix: bool = False
 
     @property
+    def suffix(self) -> str:
+        """What follows the parts of an address on disk: nothing where it is a folder of models."""
+        return _SUFFIXES[self.format][0]
+
+    @property
     def kept_suffix(self) -> str:
         """Of the file of a kept version: of models, their manifest; these stay in their folder."""
-        return _KEPT_SUFFIXES[self.format]
+        return _SUFFIXES[self.format][1]
 
 
 PRODUCTS: Mapping[str, Product] = {
@@ -64,15 +69,15 @@ PRODUCTS: Mapping[str, Product] = {
 WITHOUT_VERSIONS = ("market_data", "labels", "features", "cv_splits")
 """Assets of which no old versions are kept."""
 
-_SUFFIXES: Mapping[Format, str] = {"parquet": ".parquet", "json_lines": ".jsonl", "fold_models": ""}
-_KEPT_SUFFIXES: Mapping[Format, str] = {
-    **_SUFFIXES,
-    "html": ".html",
-    "fold_models": ".manifest.json",
-}
-
 REPORT_FILE = "report.html"
 """Name of every report: what people look for and send on."""
+
+_SUFFIXES: Mapping[Format, tuple[str, str]] = {
+    "parquet": (".parquet", ".parquet"),
+    "json_lines": (".jsonl", ".jsonl"),
+    "fold_models": ("", ".manifest.json"),
+    "html": (f"/{REPORT_FILE}", ".html"),
+}
 
 
 @dataclass(frozen=True)
@@ -117,21 +122,9 @@ class Address:
         partition = (self.horizon, self.model) if self.horizon and self.model else ()
         return (self.region, self.asset, *partition)
 
-    @property
-    def file_parts(self) -> tuple[str, ...]:
-        """Folders and the name of the file or folder, as it is on disk."""
-        if self.product.format == "html":
-            return (*self.parts, REPORT_FILE)
-        return (*self.parts[:-1], self.parts[-1] + _SUFFIXES[self.product.format])
-
-    @property
-    def file_name(self) -> str:
-        """Name of the file or folder."""
-        return self.file_parts[-1]
-
     def __str__(self) -> str:
-        """Return the path below the base."""
-        return "/".join(self.file_parts)
+        """Return the path of the file or folder below the base."""
+        return "/".join(self.parts) + self.product.suffix
 
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"

@@ -109,25 +109,17 @@ class Archive:
             sha256 = hashlib.file_digest(stream, "sha256").hexdigest()
         known, _ = self._records(address)
         now = self._later_than(known)
-        before = [
-            old.first_published
-            for old in known
-            if (old.data_version, old.inputs, old.settings)
-            == (origin.data_version, origin.inputs, origin.settings)
-        ]
         record = Record(
             address=str(address),
             sha256=sha256,
             size=file.stat().st_size,
-            files=dict(origin.files),
-            data_version=origin.data_version,
-            inputs=dict(origin.inputs),
-            settings=origin.settings,
-            rows=origin.rows,
+            **vars(origin),
             kept=self.keeps(address) or any(old.kept for old in known if old.sha256 == sha256),
-            first_published=min(before, default=now),
+            first_published=now,
             published=now,
         )
+        before = [old.first_published for old in known if old.identity == record.identity]
+        record = record.model_copy(update={"first_published": min(before, default=now)})
         if self.keeps(address):
             link_atomically(file, self.path(address, record))
         return self._write(address, record)
@@ -149,8 +141,7 @@ class Archive:
         if self.keeps(address):
             latest: dict[object, Record] = {}
             for record in kept:
-                identity = (record.data_version, frozenset(record.made_from.items()))
-                latest.setdefault(identity, record)
+                latest.setdefault(record.identity, record)
             distinct = list(latest.values())
             kept = distinct[: self.keep]
             kept += [record for record in distinct if record.data_version in needed]

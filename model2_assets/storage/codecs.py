@@ -29,12 +29,12 @@ from model2_assets.panel import INDEX_NAMES, with_plain_names
 from model2_assets.storage.address import Address, Format
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import (
-    DATA_VERSION,
     INPUTS,
     PROVENANCE,
     data_version_of,
     facts_of,
     table_digest,
+    with_provenance,
 )
 from model2_assets.storage.files import write_atomically
 from model2_assets.storage.models import (
@@ -129,9 +129,8 @@ class JsonLinesCodec(Codec):
     def decode(self, file: Recorded) -> pd.DataFrame:
         """Return the table; its record says what it was made from, as the file has no room."""
         frame = decode_json_lines(file.data, self.contract, origin=file.origin)
-        facts = {DATA_VERSION: file.record.data_version, INPUTS: dict(file.record.inputs)}
-        frame.attrs[PROVENANCE] = facts
-        return frame
+        stated = file.record
+        return with_provenance(frame, data_version=stated.data_version, inputs=stated.inputs)
 
 
 class HtmlCodec(Codec):
@@ -160,7 +159,13 @@ class FoldModelsCodec(Codec):
         """Write the model files where they belong, and the manifest that names them."""
         manifest = store_models(self.path.parent, value)
         file.write_bytes(manifest.to_json().encode())
-        return origin_of_models(manifest)
+        return Origin(
+            data_version=manifest.data_version,
+            inputs=manifest.data_versions,
+            settings=_settings_digest(vars(manifest)),
+            rows=len(manifest.folds),
+            files={fold.file: fold.sha256 for fold in manifest.folds},
+        )
 
     def decode(self, file: Recorded) -> StoredFoldModels:
         """Return the manifest and the models behind it; none is read."""
@@ -191,24 +196,15 @@ def origin_of(frame: pd.DataFrame) -> Origin:
     facts = facts_of(frame)
     return Origin(
         data_version=data_version_of(frame) or table_digest(frame),
-        inputs=dict(facts.get(INPUTS, {})),
-        settings=_settings_digest(facts) if set(_SETTINGS) <= set(facts) else "",
+        inputs=facts.get(INPUTS, {}),
+        settings=_settings_digest(facts),
         rows=len(frame),
     )
 
 
-def origin_of_models(manifest: Manifest) -> Origin:
-    """Return the identity of fitted models."""
-    return Origin(
-        data_version=manifest.data_version,
-        inputs=dict(manifest.data_versions),
-        settings=_settings_digest({name: getattr(manifest, name) for name in _SETTINGS}),
-        rows=len(manifest.folds),
-        files={fold.file: fold.sha256 for fold in manifest.folds},
-    )
-
-
 def _settings_digest(facts: Mapping[str, Any]) -> str:
+    if not set(_SETTINGS) <= set(facts):
+        return ""
     return document_digest({name: facts[name] for name in _SETTINGS})
 
 

@@ -77,6 +77,11 @@ class Record(BaseModel):
         return {**self.inputs, **({SETTINGS: self.settings} if self.settings else {})}
 
     @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two records those of one version: the values, and what they are made from."""
+        return self.data_version, self.settings, frozenset(self.inputs.items())
+
+    @property
     def file_name(self) -> str:
         """Name of the record."""
         return f"{self.sha256}.json"

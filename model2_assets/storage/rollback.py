@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.address import PRODUCTS, Address
+from model2_assets.storage.address import Address
 from model2_assets.storage.archive import find_version
 from model2_assets.storage.files import link_atomically
 from model2_assets.storage.models import StoredFoldModels
@@ -79,7 +79,7 @@ def plan_rollback(store: Store, predictions: Address, prefix: str) -> Rollback:
         left_as_is=tuple(
             asset
             for asset in OPTIONAL
-            if asset not in found and _is_stored(store, replace(predictions, asset=asset))
+            if asset not in found and store.exists(replace(predictions, asset=asset))
         ),
     )
 
@@ -94,7 +94,7 @@ def members_of(store: Store, predictions: Address, version: Record) -> dict[str,
     members: dict[str, Record] = {}
     for asset in (*REQUIRED, *OPTIONAL):
         address = replace(predictions, asset=asset)
-        for kept in store.archive.versions(address) if asset in PRODUCTS else ():
+        for kept in store.archive.versions(address):
             stated = {**kept.made_from, asset: kept.data_version}
             if kept.inputs and _agree(known, stated):
                 members[asset] = kept
@@ -143,7 +143,3 @@ def restore(store: Store, rollback: Rollback) -> Iterator[str]:
 
 def _agree(known: Mapping[str, str], inputs: Mapping[str, str]) -> bool:
     return all(known[name] == inputs[name] for name in set(known) & set(inputs))
-
-
-def _is_stored(store: Store, address: Address) -> bool:
-    return address.asset in PRODUCTS and store.exists(address)

@@ -148,7 +148,7 @@ class Store:
 
     def path(self, address: Address) -> UPath:
         """Return where a result is, or will be."""
-        return self.base.joinpath(*address.file_parts)
+        return self.base / str(address)
 
     def entry_file(self, address: Address) -> UPath:
         """Return the one file that readers of a result follow: of fold models, their manifest."""
