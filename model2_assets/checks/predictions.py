@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from model2_assets.checks.catalogue import Finding
 from model2_assets.checks.inputs import check_no_label_overlap
 from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once, row_name
-from model2_assets.config import CrossValidationConfig
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
 from model2_assets.storage.read import PreviousResult
@@ -199,19 +198,6 @@ def _largest_difference(left: pd.DataFrame, right: pd.DataFrame) -> float:
     return largest_difference(left["prediction"].to_numpy(), right["prediction"].to_numpy())
 
 
-def path_plan(config: CrossValidationConfig) -> NDArray[np.int64] | None:
-    """Return the path of each tested group of each split: shape (n_splits, n_groups).
-
-    It is -1 where a split does not test a group. None where our splitter does not make the splits.
-    """
-    if config.splitter is not None or config.scheme != "cpcv":
-        return None
-    splitter = PurgedEmbargoedTimeSeriesSplit(
-        config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
-    )
-    return splitter.path_table()
-
-
 @dataclass(frozen=True, eq=False)
 class PathsChecks(PredictionChecks):
     """Every out-of-fold prediction; of a candidate, with the rows that a split tests."""
@@ -228,8 +214,17 @@ class PathsChecks(PredictionChecks):
 
     @cached_property
     def plan(self) -> NDArray[np.int64] | None:
-        """How the configuration recombines predictions, see `path_plan`."""
-        return path_plan(self.evidence.settings.cross_validation)
+        """The path of each tested group of each split: shape (n_splits, n_groups).
+
+        -1 where a split does not test a group; None where our splitter does not make the splits.
+        """
+        config = self.evidence.settings.cross_validation
+        if config.splitter is not None or config.scheme != "cpcv":
+            return None
+        splitter = PurgedEmbargoedTimeSeriesSplit(
+            config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
+        )
+        return splitter.path_table()
 
     @cached_property
     def _rows(self) -> NDArray[np.intp]:

@@ -194,6 +194,10 @@ def check_paths(
     return list(evaluate("oof_paths", PathsChecks(paths, held_to, tested)))
 
 
+def path_plan(**cross_validation: Any) -> Any:
+    return PathsChecks(NOTHING, evidence({"cross_validation": cross_validation})).plan
+
+
 def check_nested_coverage(
     nested: pd.DataFrame, expected: Mapping[int, pd.MultiIndex]
 ) -> CheckOutcome:

@@ -8,8 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.checks.predictions import path_plan
-from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.config import ChecksConfig
 from model2_assets.panel import panel_index
 from model2_assets.training.predict import (
     OutOfFold,
@@ -23,6 +22,7 @@ from model2_assets_tests.checks.builders import (
     check_nested_coverage,
     check_out_of_fold,
     check_paths,
+    path_plan,
 )
 from model2_assets_tests.training.panels import make_data
 from model2_assets_tests.training.test_predict import constant, hand_made
@@ -109,7 +109,7 @@ def test_a_swapped_path_is_noticed_though_every_path_is_complete(candidate):
 
 def test_the_plan_follows_the_configuration():
     # Splits (0,1), (0,2), (0,3), (1,2), (1,3), (2,3).
-    assert path_plan(CrossValidationConfig(n_groups=4, n_test_groups=2)).tolist() == [
+    assert path_plan(n_groups=4, n_test_groups=2).tolist() == [
         [0, 0, -1, -1],
         [1, -1, 0, -1],
         [2, -1, -1, 0],
@@ -117,7 +117,7 @@ def test_the_plan_follows_the_configuration():
         [-1, 2, -1, 1],
         [-1, -1, 2, 2],
     ]
-    assert path_plan(CrossValidationConfig(splitter="some.module:Splitter")) is None
+    assert path_plan(splitter="some.module:Splitter") is None
 
 
 def test_splits_of_another_plan_are_noticed(candidate):

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from model2_assets.checks.predictions import check_reproduced, path_plan
+from model2_assets.checks.predictions import check_reproduced
 from model2_assets.config import ChecksConfig, CrossValidationConfig
 from model2_assets.contracts import load_contract
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, build_cv_splits
@@ -36,7 +36,7 @@ from model2_assets.training.predict import (
     refit_difference,
 )
 from model2_assets.training.resources import usable_cores
-from model2_assets_tests.checks.builders import check_out_of_fold
+from model2_assets_tests.checks.builders import check_out_of_fold, path_plan
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import hand_made, make_data, make_tables
 from model2_assets_tests.training.stored_tables import (
@@ -219,11 +219,11 @@ def test_sums_of_a_row_do_not_depend_on_the_lines_of_other_rows():
 def test_splits_of_our_own_splitter_recombine_as_planned():
     features, labels, _ = make_tables(n_dates=120, n_instruments=4)
     labels["label_end_21d"] = labels.index.get_level_values("datetime") + pd.Timedelta(days=3)
-    config = CrossValidationConfig(n_groups=6, n_test_groups=2)
-    splits = build_cv_splits(features.index, labels, config)
+    groups = {"n_groups": 6, "n_test_groups": 2}
+    splits = build_cv_splits(features.index, labels, CrossValidationConfig(**groups))
     data = assemble_training_data(features, labels, splits, horizon="21d")
     table = paths_of(data, cross_validate(make_ridge, data))
-    planned = path_plan(config)[table["split_id"], table["group_id"]]
+    planned = path_plan(**groups)[table["split_id"], table["group_id"]]
     np.testing.assert_array_equal(table["path_id"], planned)
 
 
