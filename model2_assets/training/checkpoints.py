@@ -63,7 +63,8 @@ class FoldCheckpoints:
         None where nothing may be kept, which the log explains: the trainer's files are pickles,
         there is no folder, or its code cannot be read.
         """
-        trainer, code = task.trainer_class, code_state(task.trainer_class)
+        trainer = type(task.unfitted)
+        code = code_state(trainer)
         if self.root is None:
             reason = "there is no local working folder; set execution.working_dir"
         elif trainer.reads_pickles:

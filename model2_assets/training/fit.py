@@ -259,7 +259,7 @@ def fit_every_split(
         len(data.feature_names),
     )
     known_sums = None
-    if tables is not None and uses_sums(task.make_trainer(), data):
+    if tables is not None and uses_sums(task.unfitted, data):
         known_sums = tables.sums(task.partition.horizon, n_threads=n_threads)
     n_reused = len(models)
     for model in fit_splits(

@@ -99,13 +99,8 @@ def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
 def load_models(stored: StoredFoldModels) -> Iterator[FoldModel]:
     """Yield the models of all splits; each is restored when it is asked for, see `load_model`."""
     for fold in stored.manifest.folds:
-        yield FoldModel(
-            split_id=fold.split_id,
-            trainer=load_model(stored, fold.split_id),
-            n_train=fold.n_train,
-            n_test=fold.n_test,
-            seconds=fold.seconds,
-        )
+        trainer = load_model(stored, fold.split_id)
+        yield FoldModel(fold.split_id, trainer, fold.n_train, fold.n_test, fold.seconds)
 
 
 def may_read_pickles(stored: StoredFoldModels) -> bool:

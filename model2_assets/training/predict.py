@@ -297,7 +297,7 @@ def make_out_of_fold(
         label=label,
         rows_never_tested=never_tested,
         determinism_difference_bps=difference,
-        determinism_tolerance_bps=task.trainer_class.determinism_tolerance_bps,
+        determinism_tolerance_bps=task.unfitted.determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
         again=predict_out_of_fold(load_models(stored), data),

@@ -122,12 +122,8 @@ class Task:
         Horizon and model.
     trainer : str
         Import path of the trainer, ``package.module:Class``.
-    trainer_class : type
-        What is there.
-    params : mapping
-        Every hyper-parameter: defaults, training profile and overrides are in it.
-    seed : int
-        Seed of every random draw.
+    unfitted : BaseModelTrainer
+        A trainer of that class with the parameters and the seed of every fit.
     sample_weights : {"none", "uniqueness"}
         What weighs the train rows.
     execution_lag_days : int
@@ -137,9 +133,7 @@ class Task:
     region: str
     partition: Partition
     trainer: str
-    trainer_class: type[BaseModelTrainer]
-    params: Mapping[str, Any]
-    seed: int
+    unfitted: BaseModelTrainer
     sample_weights: str = "none"
     execution_lag_days: int = 1
 
@@ -154,14 +148,11 @@ class Task:
     ) -> "Task":
         """Look up the settings of a partition among the models of a region."""
         model = registry.model(partition.model)
-        trainer = registry.trainer(partition.model, partition.horizon)
         return cls(
             region=region,
             partition=partition,
             trainer=model.trainer,
-            trainer_class=type(trainer),
-            params=trainer.params,
-            seed=model.seed,
+            unfitted=registry.trainer(partition.model, partition.horizon),
             sample_weights=model.sample_weights,
             execution_lag_days=execution_lag_days,
         )
@@ -176,8 +167,8 @@ class Task:
         """What a stored result says of the settings that it was made with."""
         return {
             "trainer": self.trainer,
-            "params": dict(self.params),
-            "seed": self.seed,
+            "params": dict(self.unfitted.params),
+            "seed": self.unfitted.seed,
             "sample_weights": self.sample_weights,
         }
 
@@ -195,16 +186,15 @@ class Task:
     @property
     def n_threads(self) -> int:
         """Threads that one fit keeps busy, whatever else there are."""
-        return int(self.params.get("n_threads", 1))
+        return int(self.unfitted.params.get("n_threads", 1))
 
     def fit_bytes_per_value(self, n_rows: int) -> float:
         """Return the memory of a fit on `n_rows` rows, for each value of their matrix, in bytes."""
-        trainer = self.make_trainer()
-        return trainer.fit_bytes_per_value / trainer.date_stride(n_rows)
+        return self.unfitted.fit_bytes_per_value / self.unfitted.date_stride(n_rows)
 
     def make_trainer(self) -> BaseModelTrainer:
         """Return a new, unfitted trainer."""
-        return self.trainer_class(params=self.params, seed=self.seed)
+        return type(self.unfitted)(params=self.unfitted.params, seed=self.unfitted.seed)
 
     def training_data(self, tables: Tables) -> TrainingData:
         """Return what the fits are made from; see `Tables.of_horizon`."""
