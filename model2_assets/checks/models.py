@@ -191,7 +191,7 @@ class LiveChecks(PredictionChecks):
         """
         oof_paths, limit = self.evidence.table("oof_paths"), self.evidence.limits.psi_warn
         now, before = _finite(self.table), _finite(oof_paths.set_index(list(INDEX_NAMES)))
-        found = population_stability(before, now).index
+        found = population_stability(before, now)
         n_dates = now.index.get_level_values("datetime").nunique()
         assert isinstance(before.index, pd.MultiIndex)
         stretches = stretch_stability(before, before.index, n_dates=max(n_dates, 1))

@@ -24,7 +24,7 @@ from model2_assets.evaluation.quantiles import (
     top_quantile_turnover,
 )
 from model2_assets.evaluation.scores import score_predictions, wide_scores
-from model2_assets.evaluation.stability import PopulationStability, population_stability
+from model2_assets.evaluation.stability import population_stability
 
 __all__ = [
     "METRICS",
@@ -33,7 +33,6 @@ __all__ = [
     "MeanInference",
     "Metric",
     "OOFCorrelation",
-    "PopulationStability",
     "calibration",
     "cumulative_quantile_spread",
     "daily_ic",

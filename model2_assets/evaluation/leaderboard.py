@@ -11,7 +11,6 @@ import pandas as pd
 
 from model2_assets.config.partition import horizon_days
 from model2_assets.contracts import load_contract
-from model2_assets.evaluation.distribution import mean_of_pairs
 from model2_assets.evaluation.ic import (
     MIN_NAMES,
     Chunk,
@@ -25,6 +24,7 @@ from model2_assets.evaluation.metrics import METRICS, MISSING, Shown, metrics_of
 from model2_assets.evaluation.overfitting import HorizonOverfitting
 from model2_assets.evaluation.quantiles import top_quantile_turnover
 from model2_assets.evaluation.scores import overall_scores, rank_ics
+from model2_assets.evaluation.stability import mean_of_pairs
 from model2_assets.storage.data_version import data_version_of, facts_of, table_digest
 
 if TYPE_CHECKING:

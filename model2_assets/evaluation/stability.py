@@ -1,12 +1,12 @@
 """How far features, importances and distributions have moved."""
 
-from dataclasses import dataclass
+from math import nan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.evaluation.distribution import Values, finite, mean_of_pairs
+from model2_assets.evaluation.ic import Values
 from model2_assets.panel import date_codes, row_chunks
 from model2_assets.training.base_models import main_importance_kind
 
@@ -14,27 +14,24 @@ EMPTY_SHARE = 1e-4
 """Share that stands for an empty bin, whose logarithm would be infinite."""
 
 
-@dataclass(frozen=True, eq=False)
-class PopulationStability:
-    """A population stability index (NaN where either side has no value) and its bins.
-
-    `edges`, shape (n_bins - 1,), are the inner edges, ascending; a value equal to an edge is in
-    the bin below it. `reference` and `current`, shape (n_bins,), are each side's shares.
-    """
-
-    index: float
-    edges: Values
-    reference: Values
-    current: Values
+def finite(values: ArrayLike) -> Values:
+    """Return the finite values as float64."""
+    array = np.asarray(values, dtype=np.float64)
+    return array[np.isfinite(array)]
 
 
-def population_stability(
-    reference: ArrayLike, current: ArrayLike, *, n_bins: int = 10
-) -> PopulationStability:
+def mean_of_pairs(matrix: Values) -> float:
+    """Return the mean of the finite values above the diagonal; NaN without any."""
+    values = finite(matrix[np.triu_indices(len(matrix), k=1)])
+    return float(values.mean()) if len(values) else nan
+
+
+def population_stability(reference: ArrayLike, current: ArrayLike, *, n_bins: int = 10) -> float:
     r"""Return the population stability index of values against a reference.
 
     With :math:`q_b` the share of the reference in bin b, :math:`p_b` that of the other
-    values, and bins that cut the reference into equal parts (deciles),
+    values, and bins that cut the reference into equal parts (a value equal to an edge is in the bin
+    below it; an empty bin counts as one in ten thousand),
 
     .. math:: PSI = \sum_b (p_b - q_b) \ln (p_b / q_b)
 
@@ -56,24 +53,26 @@ def population_stability(
 
     Returns
     -------
-    PopulationStability
-        The index and the shares.
+    float
+        The index; NaN where either side has no value.
 
     Examples
     --------
     >>> reference = np.arange(100.0)
-    >>> population_stability(reference, reference).index
+    >>> population_stability(reference, reference)
     0.0
-    >>> round(population_stability(reference, reference[:50]).index, 3)
+    >>> round(population_stability(reference, reference[:50]), 3)
     3.797
     """
     before, now = finite(reference), finite(current)
     if not (before.size and now.size):
-        nothing = np.empty(0)
-        return PopulationStability(float("nan"), nothing, nothing, nothing)
+        return nan
     edges = _quantile_edges(before, n_bins)
-    q, p = _shares(before, edges), _shares(now, edges)
-    return PopulationStability(index=float(_index(q, p)), edges=edges, reference=q, current=p)
+    q, p = (
+        _shares(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
+        for values in (before, now)
+    )
+    return float(_index(q, p))
 
 
 def stretch_stability(
@@ -98,7 +97,7 @@ def stretch_stability(
     )
     counts = cells.reshape(n_stretches, n_bins_left)
     others = np.bincount(bins, minlength=n_bins_left) - counts
-    return _index(_to_shares(others), _to_shares(counts))
+    return _index(_shares(others), _shares(counts))
 
 
 def _index(q: Values, p: Values) -> Values:
@@ -112,11 +111,7 @@ def _quantile_edges(values: Values, n_bins: int) -> Values:
     return np.unique(np.quantile(values, np.arange(1, n_bins) / n_bins))
 
 
-def _shares(values: Values, edges: Values) -> Values:
-    return _to_shares(np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1))
-
-
-def _to_shares(counts: NDArray[np.int64]) -> Values:
+def _shares(counts: NDArray[np.int64]) -> Values:
     shares: Values = counts / counts.sum(axis=-1, keepdims=True)
     return shares
 
@@ -130,19 +125,14 @@ def importances_by_fold(importance: pd.DataFrame, kind: str) -> pd.DataFrame:
     return found.sort_index(axis="columns")
 
 
-def importance_stability(by_fold: pd.DataFrame) -> pd.DataFrame:
-    """Return the Spearman correlation of the importances of every two fold models.
+def fold_agreement(importance: pd.DataFrame) -> float:
+    """Return the mean Spearman correlation of the importances of two fold models, by the main kind.
 
     Coefficients keep their sign, so that a feature whose effect turns round lowers it. Models of
     combinatorial splits share most of their train rows, which raises it.
     """
-    return by_fold.corr(method="spearman")
-
-
-def fold_agreement(importance: pd.DataFrame) -> float:
-    """Return the mean `importance_stability` of two fold models, by the main kind."""
     by_fold = importances_by_fold(importance, main_importance_kind(importance))
-    return mean_of_pairs(importance_stability(by_fold).to_numpy(dtype=np.float64))
+    return mean_of_pairs(by_fold.corr(method="spearman").to_numpy(dtype=np.float64))
 
 
 def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.DataFrame:
@@ -151,26 +141,16 @@ def feature_coverage(features: pd.DataFrame, universe: pd.MultiIndex) -> pd.Data
     ``names`` int64, its members on the date; ``with_features``, the share of them that have a row
     of features; ``values``, the share of these rows' values that are there, NaN without rows.
     """
-    calendar = date_codes(universe)
-    names = np.bincount(calendar.codes, minlength=len(calendar.values))
-    index = features.index
-    assert isinstance(index, pd.MultiIndex)
-    dates = date_codes(index)
-    rows = np.bincount(dates.codes, minlength=len(dates.values))
-    counts = [chunk.notna().to_numpy().sum(axis=1) for chunk in row_chunks(features)]
-    present = np.concatenate(counts) if counts else np.zeros(0)
-    values = np.bincount(dates.codes, weights=present, minlength=len(dates.values))
-    cells = rows * features.shape[1]
-    share = np.divide(values, cells, out=np.full(len(rows), np.nan), where=cells > 0)
-    found = pd.DataFrame({"rows": rows, "values": share}, index=dates.values)
-    found = found.reindex(calendar.values)
+    there = [chunk.notna().to_numpy().sum(axis=1) for chunk in row_chunks(features)]
+    shares = np.concatenate([np.zeros(0), *there]) / features.shape[1]
+    of_rows = pd.Series(shares, index=features.index).groupby(level="datetime")
+    names = pd.Series(0, index=universe).groupby(level="datetime").size()
     return pd.DataFrame(
         {
-            "names": names.astype(np.int64),
-            "with_features": found["rows"].fillna(0).to_numpy() / names,
-            "values": found["values"].to_numpy(),
-        },
-        index=pd.DatetimeIndex(calendar.values, name="datetime"),
+            "names": names,
+            "with_features": of_rows.size().reindex(names.index, fill_value=0) / names,
+            "values": of_rows.mean().reindex(names.index),
+        }
     )
 
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO, StringIO
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
 
-from model2_assets.evaluation.distribution import Values
+from model2_assets.evaluation.ic import Values
 from model2_assets.evaluation.metrics import number
 
 INK = "#1b1f24"  # text that is read, strongest marks
@@ -124,16 +124,12 @@ def svg(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGH
 
 def _with_few_colours(pixels: NDArray[np.uint8]) -> Image:
     """Return a picture in its most frequent colours, which areas and lines keep exactly."""
-    height, width, _ = pixels.shape
     packed = pixels.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)
-    found = fromarray(pixels).getcolors(height * width)
-    counts = sorted(cast(list[tuple[int, tuple[int, int, int]]], found), reverse=True)
-    colours = np.array([colour for _, colour in counts], dtype=np.int32)
-    palette = colours[:_PNG_COLOURS]
-    distance = np.square(colours[:, np.newaxis] - palette).sum(axis=2)
-    place = np.zeros(1 << 24, dtype=np.uint8)
-    place[colours @ np.array([1 << 16, 1 << 8, 1], dtype=np.int32)] = distance.argmin(axis=1)
-    picture = fromarray(place[packed])
+    found, place, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = np.stack([found >> 16, found >> 8 & 255, found & 255], axis=1)
+    palette = colours[np.argsort(-counts, kind="stable")[:_PNG_COLOURS]]
+    nearest = np.square(colours[:, np.newaxis] - palette).sum(axis=2).argmin(axis=1)
+    picture = fromarray(nearest.astype(np.uint8)[place])
     picture.putpalette(palette.astype(np.uint8).tobytes())
     return picture
 
@@ -197,8 +193,6 @@ def _own_ids(body: str) -> str:
 _OFFSETS = ["", "%Y", "%Y", "%Y-%m-%d", "%Y-%m-%d", "%Y-%m-%d %H:%M"]
 """What the last tick of each unit, years first, leaves to say."""
 
-DASHES = (0, (4, 3))
-
 
 def left_empty(axes: Axes, is_empty: bool, reason: str) -> bool:
     """Say in a chart's place why there is none, if so, and return whether it is."""
@@ -253,14 +247,15 @@ def thinned(series: Any) -> Any:
     return series.iloc[::-1].iloc[::step].iloc[::-1]
 
 
-def zero_line(axes: Axes) -> None:
-    """Draw the line at zero across the axes."""
-    axes.axhline(0, color=MUTED, linewidth=0.8, zorder=1.5)
+def zero_lines(axes: Axes, of: Literal["x", "y", "xy"] = "y") -> None:
+    """Draw the line where an axis is zero, or those of both."""
+    for axis, draw in (("x", axes.axvline), ("y", axes.axhline)):
+        if axis in of:
+            draw(0, color=MUTED, linewidth=0.8, zorder=1.5)
 
 
-def mean_line(axes: Axes, mean: float, label: str) -> None:
-    """Draw a dashed line at a mean across the axes."""
-    axes.axhline(mean, color=INK, linewidth=1, linestyle=DASHES, label=label)
+MEAN: Any = {"color": INK, "linewidth": 1, "linestyle": (0, (4, 3))}
+"""Look of a line at a mean, or at any other value to compare with."""
 
 
 def whole_numbers(axes: Axes) -> None:

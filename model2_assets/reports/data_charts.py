@@ -1,18 +1,21 @@
 """Charts of inputs, predictions and importances."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.dates import date2num
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.cross_validation import Role
 from model2_assets.cross_validation.roles import role_columns
-from model2_assets.evaluation.distribution import Histogram, finite, histogram, reach_of
+from model2_assets.evaluation.ic import Values
 from model2_assets.evaluation.metrics import METRICS, number
+from model2_assets.evaluation.stability import feature_coverage, finite
 from model2_assets.panel import date_codes
 from model2_assets.reports.canvas import (
     ACCENT,
@@ -20,17 +23,44 @@ from model2_assets.reports.canvas import (
     BAD,
     BAND,
     CAUTION,
-    DASHES,
     FAINT,
     INK,
+    MEAN,
     MUTED,
     WIDTH_PX,
     boxes,
     dress,
     left_empty,
     name_rows,
+    png,
     right_axis,
+    zero_lines,
 )
+
+Gallery = dict[str, bytes]
+"""Pictures of an asset, PNG by title, 900 pixels wide."""
+
+
+def label_pictures(labels: pd.DataFrame, horizons: Sequence[str]) -> Gallery:
+    """Return the distribution of every horizon's label."""
+    return {
+        f"Distribution of the {horizon} label": png(
+            draw_label_distribution, labels[f"label_{horizon}"]
+        )
+        for horizon in horizons
+    }
+
+
+def feature_pictures(features: pd.DataFrame, universe: pd.MultiIndex) -> Gallery:
+    """Return how complete the features of the universe's members are over time."""
+    coverage = feature_coverage(features, universe)
+    return {"Feature coverage over time": png(draw_feature_coverage, coverage)}
+
+
+def split_pictures(splits: pd.DataFrame) -> Gallery:
+    """Return what every date does in every split, in a height that suits their number."""
+    height_px = min(115 + BAR_PX * len(role_columns(splits)), _TALLEST_PX)
+    return {"Fold timeline": png(draw_fold_timeline, splits, height_px=height_px)}
 
 
 def draw_feature_coverage(axes: Axes, coverage: pd.DataFrame) -> None:
@@ -40,21 +70,19 @@ def draw_feature_coverage(axes: Axes, coverage: pd.DataFrame) -> None:
     """
     if left_empty(axes, coverage.empty, "no dates"):
         return
-    dates = pd.DatetimeIndex(coverage.index)
+    dates, names = coverage.index, coverage["names"]
     right = right_axis(axes, "names")
-    names = coverage["names"].to_numpy()
-    right.fill_between(dates.to_numpy(), 0, names, color=BAND, alpha=0.45, step="post")
+    right.fill_between(dates, 0, names, color=BAND, alpha=0.45, step="post")
     right.set_ylim(0, 1.15 * int(names.max()))
     right.yaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_zorder(right.get_zorder() + 1)
-    lines = {
-        "with_features": (ACCENT, "names with features"),
-        "values": (ACCENT_2, "their values that are there"),
-    }
-    for column, (colour, text) in lines.items():
-        shares = 100 * coverage[column].to_numpy(dtype=np.float64)
-        mean = f", mean {np.nanmean(shares):.2f}%" if np.isfinite(shares).any() else ""
-        axes.plot(dates.to_numpy(), shares, color=colour, linewidth=1.5, label=text + mean)
+    for column, colour, text in (
+        ("with_features", ACCENT, "names with features"),
+        ("values", ACCENT_2, "their values that are there"),
+    ):
+        shares = 100 * coverage[column]
+        mean = f", mean {shares.mean():.2f}%" if shares.notna().any() else ""
+        axes.plot(shares, color=colour, linewidth=1.5, label=text + mean)
     axes.fill_between([], [], color=BAND, alpha=0.45, label="names (right)")
     axes.axhline(100, color=MUTED, linewidth=0.8)
     axes.set_ylim(0, 105)
@@ -65,6 +93,7 @@ BAR_PX = 22
 _TALLEST_PX = 1000
 _MIN_RUN_PX = 2.0
 _PLOT_SHARE = 0.88
+"""Of the width of a picture."""
 
 ROLE_COLOURS = {
     Role.TRAIN: BAND,
@@ -80,29 +109,25 @@ ROLE_COLOURS = {
 def draw_fold_timeline(axes: Axes, splits: pd.DataFrame) -> None:
     """Draw what every date does in every split, in the colour of most of its rows.
 
-    The axis counts dates with rows, so gaps in the calendar take no room. A run of dates is drawn
-    at least two pixels wide, since a five-day embargo in thirty years would vanish. Splits that
-    every horizon has of its own follow one another, horizon by horizon.
+    A run of dates reaches to the next one, and is drawn at least two pixels wide, since a five-day
+    embargo in thirty years would vanish. Splits that every horizon has of its own follow one
+    another, horizon by horizon.
     """
     index = splits.index
     assert isinstance(index, pd.MultiIndex)
     dates = date_codes(index)
     columns = role_columns(splits)
-    n_dates = len(dates.values)
+    calendar = pd.DatetimeIndex(dates.values)
     roles = np.array(
-        [most_frequent_roles(column.roles(splits), dates.codes, n_dates) for column in columns]
+        [
+            most_frequent_roles(column.roles(splits), dates.codes, len(calendar))
+            for column in columns
+        ]
     )
-    _draw_runs(axes, roles)
+    _draw_runs(axes, roles, date2num(calendar.to_numpy()))
     names = [f"{column.horizon or ''} {column.split_id}".strip() for column in columns]
     name_rows(axes, names)
-    axes.set_xlim(0, n_dates)
-    axes.set_xticks(*_date_ticks(pd.DatetimeIndex(dates.values)))
-    dress(axes, y="split", grid="", legend=len(ROLE_COLOURS))
-
-
-def fold_timeline_height(splits: pd.DataFrame) -> int:
-    """Return the height in pixels that suits the number of splits."""
-    return min(115 + BAR_PX * len(role_columns(splits)), _TALLEST_PX)
+    dress(axes, y="split", grid="", legend=len(ROLE_COLOURS), dates=calendar)
 
 
 def most_frequent_roles(
@@ -114,33 +139,21 @@ def most_frequent_roles(
     return most
 
 
-def _draw_runs(axes: Axes, roles: NDArray[np.int8]) -> None:
+def _draw_runs(axes: Axes, roles: NDArray[np.int8], dates: Values) -> None:
     """Draw the runs of equal role, widest kinds first so that thin ones stay on top."""
-    n_splits, n_dates = roles.shape
-    first = np.ones((n_splits, 1), dtype=bool)
+    first = np.ones((len(roles), 1), dtype=bool)
     split, start = np.nonzero(np.hstack([first, roles[:, 1:] != roles[:, :-1]]))
-    stop = np.where(np.append(split[1:] == split[:-1], False), np.append(start[1:], 0), n_dates)
-    least = _MIN_RUN_PX * n_dates / (WIDTH_PX * _PLOT_SHARE)
-    stop = start + np.maximum(stop - start, least)
+    edges = np.append(dates, dates[-1] + 1)
+    last = np.append(split[1:] != split[:-1], True)
+    stop = np.where(last, len(dates), np.append(start[1:], 0))
+    least = _MIN_RUN_PX * (edges[-1] - edges[0]) / (WIDTH_PX * _PLOT_SHARE)
+    left = edges[start]
+    right = np.maximum(edges[stop], left + least)
     for role, colour in ROLE_COLOURS.items():
         chosen = roles[split, start] == role
         if role != Role.UNUSED or chosen.any():
-            x, y, name = (start[chosen], stop[chosen]), split[chosen], role.name.lower()
+            x, y, name = (left[chosen], right[chosen]), split[chosen], role.name.lower()
             boxes(axes, x, (y - 0.4, y + 0.4), facecolors=colour, label=name.replace("_", " "))
-
-
-def _date_ticks(calendar: pd.DatetimeIndex) -> tuple[list[int], list[str]]:
-    """Return about ten ticks: first dates of years, or of months in a short history."""
-    patterns = {"Y": "%Y", "M": "%Y-%m", "D": "%Y-%m-%d"}
-    firsts = {unit: _first_of_each(calendar, unit) for unit in patterns}
-    unit = next((unit for unit in patterns if len(firsts[unit]) >= 3), "D")
-    ticks = firsts[unit][:: max(1, -(-len(firsts[unit]) // 10))]
-    return ticks.tolist(), calendar[ticks].strftime(patterns[unit]).tolist()
-
-
-def _first_of_each(calendar: pd.DatetimeIndex, unit: str) -> NDArray[np.int64]:
-    periods = calendar.to_numpy().astype(f"datetime64[{unit}]")
-    return np.flatnonzero(periods[1:] != periods[:-1]) + 1
 
 
 _STRONGEST = 0.75
@@ -234,9 +247,8 @@ def draw_importances(axes: Axes, by_fold: pd.DataFrame, *, kind: str) -> None:
         spread = values.std(axis=1, ddof=1)
         axes.errorbar(means, place, xerr=spread, fmt="none", ecolor=INK, elinewidth=1, capsize=2)
         axes.plot(values.ravel(), np.repeat(place, n_folds), "o", color=MUTED, ms=3, alpha=0.7)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_ylim(n_features - 0.4, -0.6)
-    axes.set_yticks(place, [str(name) for name in by_fold.index])
+    zero_lines(axes, "x")
+    name_rows(axes, by_fold.index.tolist())
     if np.abs(values).max() >= _LARGE:
         axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     shown = f"mean, ± standard deviation, and values of {n_folds} models"
@@ -251,16 +263,18 @@ def draw_label_distribution(axes: Axes, label: ArrayLike) -> None:
     values = finite(label)
     if left_empty(axes, not len(values), "no labels"):
         return
-    found = histogram(values, reach=reach_of(values))
-    axes.stairs(100 * found.shares, found.edges, color=ACCENT, fill=True, alpha=0.7)
+    reach = float(np.quantile(np.abs(values), 0.999)) or 1.0
+    counts, edges = np.histogram(values, bins=100, range=(-reach, reach))
+    axes.stairs(100 * counts / len(values), edges, color=ACCENT, fill=True, alpha=0.7)
     for share in (5, 50, 95):
         quantile = float(np.percentile(values, share))
-        axes.axvline(quantile, color=INK, linewidth=1, linestyle=DASHES)
+        axes.axvline(quantile, **MEAN)
         _name_line(axes, quantile, f"{share}%: {number(quantile, '+,.0f')}", (4, "left"))
     axes.set_ylim(top=1.15 * axes.get_ylim()[1])
-    beyond = f"; {found.beyond:,} lie beyond" if found.beyond else ""
+    n_beyond = len(values) - counts.sum()
+    beyond = f"; {n_beyond:,} lie beyond" if n_beyond else ""
     counted = f"{len(values):,} labels, standard deviation {values.std():,.0f} bps{beyond}"
-    _dress_bins(axes, found, x=f"label, bps: {counted}", y="share of labels in {} bps, %")
+    _dress_bins(axes, edges, x=f"label, bps: {counted}", y="share of labels in {} bps, %")
 
 
 def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps: float) -> None:
@@ -269,10 +283,11 @@ def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps
     if left_empty(axes, not len(values), "no predictions"):
         return
     largest = float(np.abs(values).max())
-    found = histogram(values, reach=1.1 * max(limit_bps, largest), n_bins=200)
-    axes.stairs(found.counts, found.edges, color=ACCENT, fill=True, alpha=0.7)
+    reach = 1.1 * max(limit_bps, largest)
+    counts, edges = np.histogram(values, bins=200, range=(-reach, reach))
+    axes.stairs(counts, edges, color=ACCENT, fill=True, alpha=0.7)
     axes.set_yscale("log")
-    axes.set_ylim(0.7, 3.0 * found.counts.max())
+    axes.set_ylim(0.7, 3.0 * counts.max())
     for side, name_at in ((-limit_bps, (4, "left")), (limit_bps, (-4, "right"))):
         axes.axvline(side, color=BAD, linewidth=1.5)
         _name_line(axes, side, f"limit {number(side, '+,.0f')}", name_at)
@@ -281,14 +296,14 @@ def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps
         f"standard deviation {values.std():,.1f}; at most {largest / limit_bps:.0%} of the limit"
     )
     sizes = f"smallest {low}, largest {high}, mean {mean}, {spread}"
-    _dress_bins(axes, found, x=f"prediction, bps: {sizes}", y="predictions in {} bps")
+    _dress_bins(axes, edges, x=f"prediction, bps: {sizes}", y="predictions in {} bps")
 
 
-def _dress_bins(axes: Axes, found: Histogram, *, x: str, y: str) -> None:
+def _dress_bins(axes: Axes, edges: Values, *, x: str, y: str) -> None:
     """Name the axes of a histogram, `y` with the width of its bins, and mark zero."""
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    axes.set_xlim(found.edges[0], found.edges[-1])
-    dress(axes, x=x, y=y.format(f"{float(found.edges[1] - found.edges[0]):.3g}"))
+    zero_lines(axes, "x")
+    axes.set_xlim(edges[0], edges[-1])
+    dress(axes, x=x, y=y.format(f"{edges[1] - edges[0]:.3g}"))
 
 
 def _name_line(axes: Axes, place: float, text: str, at: tuple[int, str]) -> None:

@@ -7,29 +7,29 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.dates import date2num
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
+from scipy.special import ndtr, ndtri
 
 from model2_assets.evaluation import METRICS, Calibration
-from model2_assets.evaluation.distribution import Values, mean_by_period
+from model2_assets.evaluation.ic import Values
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import overall_scores, rank_ics
+from model2_assets.evaluation.stability import finite
 from model2_assets.reports.canvas import (
     ACCENT,
     ACCENT_2,
-    DASHES,
     GOOD,
-    GRID,
     INK,
+    MEAN,
     MUTED,
     boxes,
     dress,
     left_empty,
-    mean_line,
     name_rows,
     right_axis,
     thinned,
     whole_numbers,
-    zero_line,
+    zero_lines,
 )
 
 RANK_IC = METRICS["rank_ic"]
@@ -47,15 +47,13 @@ def draw_calibration(axes: Axes, found: Calibration) -> None:
     bins = found.bins
     if left_empty(axes, bins.empty, "no predictions"):
         return
-    x = bins["prediction"].to_numpy(dtype=np.float64)
-    y = bins["label"].to_numpy(dtype=np.float64)
-    axes.axhline(0, color=MUTED, linewidth=0.8)
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    _points(axes, x, y, bins["standard_error"], label="mean of a bin of rows ± 2 standard errors")
+    x, y = bins["prediction"], bins["label"]
+    zero_lines(axes, "xy")
+    _points(axes, x, y, bins["standard_error"], "mean of a bin of rows ± 2 standard errors")
     # Lines without a say in the limits: those are the points'.
     limits = axes.get_xlim(), axes.get_ylim()
     reach = np.asarray(limits[0])
-    axes.plot(reach, reach, color=INK, linewidth=1, linestyle=DASHES, label="as predicted")
+    axes.plot(reach, reach, **MEAN, label="as predicted")
     if np.isfinite(found.slope):
         middle = np.average(x, weights=bins["rows"]), np.average(y, weights=bins["rows"])
         line = middle[1] + found.slope * (reach - middle[0])
@@ -66,10 +64,9 @@ def draw_calibration(axes: Axes, found: Calibration) -> None:
     dress(axes, x="mean prediction, bps", y="mean label, bps", grid="", legend=3)
 
 
-def _points(axes: Axes, x: Values, y: Values, errors: pd.Series, label: str) -> None:
+def _points(axes: Axes, x: ArrayLike, y: pd.Series, errors: pd.Series, label: str) -> None:
     """Draw points with two standard errors either side; without an error, a point alone."""
-    reach = 2 * errors.fillna(0).to_numpy(dtype=np.float64)
-    axes.errorbar(x, y, yerr=reach, fmt="o", color=ACCENT, elinewidth=1.5, capsize=3, label=label)
+    axes.errorbar(x, y, 2 * errors, fmt="o", color=ACCENT, elinewidth=1.5, capsize=3, label=label)
 
 
 def _slope_text(found: Calibration) -> str:
@@ -84,11 +81,12 @@ def draw_cumulative_spread(axes: Axes, cumulative: pd.DataFrame) -> None:
     if left_empty(axes, not cumulative.to_numpy().any(), NO_QUANTILES):
         return
     few = thinned(cumulative)
-    dates, low, high = few.index.to_numpy(), few["low"].to_numpy(), few["high"].to_numpy()
     label = "range over starting dates"
-    axes.fill_between(dates, low, high, color=ACCENT, alpha=0.18, linewidth=0, label=label)
-    axes.plot(dates, few["mean"].to_numpy(), color=ACCENT, linewidth=1.6, label="mean")
-    zero_line(axes)
+    axes.fill_between(
+        few.index, few["low"], few["high"], color=ACCENT, alpha=0.18, linewidth=0, label=label
+    )
+    axes.plot(few["mean"], color=ACCENT, linewidth=1.6, label="mean")
+    zero_lines(axes)
     whole_numbers(axes)
     dress(axes, y="sum of spreads, bps", dates=cumulative.index, legend=2)
 
@@ -98,17 +96,13 @@ def draw_estimates(axes: Axes, estimates: pd.DataFrame, *, label: str) -> None:
 
     The index names them, the first on top. An estimate without an error is a dot alone.
     """
-    mean = estimates["mean"].to_numpy(dtype=np.float64)
-    error = estimates["standard_error"].to_numpy(dtype=np.float64)
-    if left_empty(axes, not np.isfinite(mean).any(), f"no {label}"):
+    mean, reach = estimates["mean"], 2 * estimates["standard_error"]
+    if left_empty(axes, bool(mean.isna().all()), f"no {label}"):
         return
     place = np.arange(len(mean))
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    known = np.isfinite(mean) & np.isfinite(error)
-    reach = 2 * error[known]
-    axes.hlines(place[known], mean[known] - reach, mean[known] + reach, color=ACCENT, linewidth=1.6)
-    axes.plot(mean, place, "o", color=ACCENT, markersize=6, markeredgewidth=0)
-    name_rows(axes, estimates.index.tolist())
+    zero_lines(axes, "x")
+    axes.errorbar(mean, place, xerr=reach, fmt="o", color=ACCENT, elinewidth=1.6, mew=0)
+    name_rows(axes, mean.index.tolist())
     dress(axes, x=f"{label}, ± 2 standard errors", grid="x")
 
 
@@ -120,19 +114,17 @@ def draw_fold_rank_ic(axes: Axes, folds: pd.DataFrame) -> None:
 
     A band shows the mean of the folds and one standard deviation over folds around it.
     """
-    means = folds["mean"].to_numpy(dtype=np.float64)
-    known = np.isfinite(means)
-    if left_empty(axes, not known.any(), f"no fold has a {RANK_IC.heading}"):
+    means = folds["mean"]
+    if left_empty(axes, bool(means.isna().all()), f"no fold has a {RANK_IC.heading}"):
         return
-    mean = float(means[known].mean())
-    spread = float(means[known].std(ddof=1)) if known.sum() > 1 else 0.0
+    mean = float(means.mean())
+    spread = float(means.std()) if means.count() > 1 else 0.0
     axes.axhspan(mean - spread, mean + spread, color=ACCENT, alpha=0.12, linewidth=0)
     deviation = f"standard deviation {spread:.4f} (band)"
-    mean_line(axes, mean, f"mean of folds {RANK_IC.text(mean)}, {deviation}")
+    axes.axhline(mean, **MEAN, label=f"mean of folds {RANK_IC.text(mean)}, {deviation}")
     place = np.arange(len(folds))
-    label = "mean of the fold ± 2 standard errors"
-    _points(axes, place[known], means[known], folds["standard_error"][known], label)
-    zero_line(axes)
+    _points(axes, place, means, folds["standard_error"], "mean of the fold ± 2 standard errors")
+    zero_lines(axes)
     axes.set_xlim(-0.6, len(folds) - 0.4)
     axes.set_xticks(place, _names(folds))
     axes.tick_params(axis="x", length=0)
@@ -149,28 +141,26 @@ def _names(folds: pd.DataFrame) -> list[str]:
 
 def draw_ic_histogram(axes: Axes, rank_ic: pd.Series) -> None:
     """Draw how many dates have which daily rank IC, beside a normal curve of the same spread."""
-    known = rank_ic.dropna().to_numpy(dtype=np.float64)
+    known = finite(rank_ic)
     if left_empty(axes, not len(known), NO_RANK_IC):
         return
     bins = min(50, max(8, round(len(known) ** 0.5)))
-    counts, edges = np.histogram(known, bins=bins)
-    width = float(edges[1] - edges[0])
-    axes.bar(edges[:-1], counts, width=0.92 * width, align="edge", color=ACCENT, alpha=0.6)
+    _, edges, _ = axes.hist(known, bins, rwidth=0.92, color=ACCENT, alpha=0.6)
     mean, deviation = float(known.mean()), float(known.std())
     if deviation > 0:
         grid = np.linspace(edges[0], edges[-1], 120)
         density = np.exp(-(((grid - mean) / deviation) ** 2) / 2) / np.sqrt(2 * np.pi) / deviation
-        expected = density * width * len(known)
+        expected = density * (edges[1] - edges[0]) * len(known)
         axes.plot(grid, expected, color=MUTED, linewidth=1.2, label="normal")
-    axes.axvline(0, color=MUTED, linewidth=0.8)
-    label = f"mean {RANK_IC.text(mean)}"
-    axes.axvline(mean, color=INK, linewidth=1, linestyle=DASHES, label=label)
+    zero_lines(axes, "x")
+    axes.axvline(mean, **MEAN, label=f"mean {RANK_IC.text(mean)}")
     axes.margins(x=0.02)
     dress(axes, x=DAILY_RANK_IC, y="dates", legend=2)
 
 
-def draw_normal_quantiles(axes: Axes, points: pd.DataFrame) -> None:
+def draw_normal_quantiles(axes: Axes, values: ArrayLike) -> None:
     """Draw ordered, standardized values against normal quantiles; on the line they are equal."""
+    points = normal_quantiles(values)
     if left_empty(axes, points.empty, "too few different values"):
         return
     reach = 1.05 * float(np.abs(points.to_numpy()).max())
@@ -181,6 +171,47 @@ def draw_normal_quantiles(axes: Axes, points: pd.DataFrame) -> None:
     dress(axes, x="normal quantile", y="value, standard deviations")
 
 
+def normal_quantiles(values: ArrayLike, *, most_points: int = 200) -> pd.DataFrame:
+    """Return ordered values, standardized, beside the normal quantiles of their ranks.
+
+    Thinned to the points nearest to an even grid of normal quantiles, so that both tails stay
+    whole. Empty without at least two different values.
+    """
+    known = np.sort(finite(values))
+    n = len(known)
+    if n < 2 or known[0] == known[-1]:
+        return pd.DataFrame({"normal": [], "value": []}, dtype="float64")
+    grid = np.linspace(ndtri(0.5 / n), ndtri(1 - 0.5 / n), most_points)
+    place = np.unique(np.round(n * ndtr(grid) - 0.5).astype(np.int64))
+    value = (known[place] - known.mean()) / known.std(ddof=1)
+    return pd.DataFrame({"normal": ndtri((place + 0.5) / n), "value": value})
+
+
+_UNITS = {"daily": "D", "weekly": "W", "monthly": "M", "quarterly": "Q", "annual": "Y"}
+
+
+def mean_by_period(values: pd.Series, *, most: int = 150) -> tuple[str, pd.Series]:
+    """Return the mean of daily values over the shortest periods that are few enough, and these.
+
+    There is at least one value. Years are as long as it gets; periods without a value are left
+    out. A picture 900 pixels wide shows each of 150.
+    """
+    dates = pd.DatetimeIndex(values.index)
+    periods = {unit: dates.to_period(frequency) for unit, frequency in _UNITS.items()}
+    few = (unit for unit, of in periods.items() if (of[-1] - of[0]).n < most)
+    unit = next(few, "annual")
+    return unit, values.groupby(periods[unit]).mean()
+
+
+def monthly_means(daily: pd.Series) -> pd.DataFrame:
+    """Return the mean of daily values in every month, years by months; NaN without a value."""
+    means = daily.dropna().resample("MS").mean()
+    dates = pd.DatetimeIndex(means.index)
+    wide = pd.DataFrame({"year": dates.year, "month": dates.month, "mean": means.to_numpy()})
+    wide = wide.pivot_table("mean", "year", "month", dropna=False)
+    return wide.reindex(columns=range(1, 13))
+
+
 _COLOURS = (ACCENT, ACCENT_2, GOOD, MUTED)
 _LINE_STYLES = [(colour, dashes) for dashes in ("-", (0, (4, 2))) for colour in _COLOURS]
 
@@ -188,8 +219,7 @@ _LINE_STYLES = [(colour, dashes) for dashes in ("-", (0, (4, 2))) for colour in 
 def _lines(axes: Axes, lines: Mapping[str, pd.Series], width: float) -> None:
     """Draw series over dates, as many as there are `_LINE_STYLES` told apart."""
     for (name, values), (colour, dashes) in zip(lines.items(), cycle(_LINE_STYLES), strict=False):
-        (line,) = axes.plot(values.index.to_numpy(), values.to_numpy(), label=name)
-        line.set(linewidth=width, color=colour, linestyle=dashes)
+        axes.plot(values, label=name, linewidth=width, color=colour, linestyle=dashes)
 
 
 def _known(series: Mapping[str, pd.Series]) -> dict[str, pd.Series]:
@@ -225,7 +255,7 @@ def draw_running_sums(axes: Axes, series: Mapping[str, pd.Series], *, label: str
     if left_empty(axes, not known, "nothing to add up on any date"):
         return
     _lines(axes, {name: thinned(values.cumsum()) for name, values in known.items()}, 1.5)
-    zero_line(axes)
+    zero_lines(axes)
     if max(map(abs, axes.get_ylim())) >= _LARGE:
         whole_numbers(axes)
     ends = sorted(end for values in known.values() for end in values.index[[0, -1]])
@@ -236,24 +266,18 @@ def draw_quantile_returns(axes: Axes, quantiles: pd.DataFrame) -> None:
     """Draw the mean label of every quantile as a bar, with two standard errors either side."""
     if left_empty(axes, quantiles.empty, NO_QUANTILES):
         return
-    means = quantiles["mean"].to_numpy(dtype=np.float64)
-    errors = quantiles["standard_error"].to_numpy(dtype=np.float64)
+    means, spread = quantiles["mean"], METRICS["decile_spread_bps"]
     place = np.arange(len(means))
     colours = [ACCENT if mean >= 0 else ACCENT_2 for mean in means]
     axes.bar(place, means, width=0.7, color=colours, alpha=0.85)
-    known = np.isfinite(means) & np.isfinite(errors)
-    reach = 2 * errors[known]
-    axes.errorbar(
-        place[known], means[known], yerr=reach, fmt="none", ecolor=INK, elinewidth=1, capsize=3
-    )
-    spread = METRICS["decile_spread_bps"]
-    mean = float(np.mean(means))
-    mean_line(axes, mean, f"mean of all {spread.text(mean)}")
-    difference = f"{spread.text(float(means[-1] - means[0]))} {spread.unit}"
+    reach = 2 * quantiles["standard_error"]
+    axes.errorbar(place, means, reach, fmt="none", ecolor=INK, elinewidth=1, capsize=3)
+    mean = float(means.mean(skipna=False))
+    axes.axhline(mean, **MEAN, label=f"mean of all {spread.text(mean)}")
+    difference = f"{spread.text(means.iloc[-1] - means.iloc[0])} {spread.unit}"
     axes.plot([], [], linestyle="none", label=f"highest less lowest {difference}")
-    zero_line(axes)
-    named = zip(quantiles.index, means, strict=True)
-    axes.set_xticks(place, [f"{name}\n{spread.text(mean)}" for name, mean in named])
+    zero_lines(axes)
+    axes.set_xticks(place, [f"{name}\n{spread.text(mean)}" for name, mean in means.items()])
     axes.tick_params(axis="x", length=0)
     meaning = "quantile of the date's predictions, 1 is lowest; bar: ± 2 standard errors"
     dress(axes, x=meaning, y="mean label, bps", legend=2)
@@ -274,11 +298,11 @@ def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:
     ends = date2num(calendar.start_time.to_numpy()), date2num(calendar.end_time.to_numpy())
     boxes(axes, ends, (0.0 * means, means), facecolors=ACCENT, alpha=0.6, label=name)
     mean = float(known.mean())
-    mean_line(axes, mean, f"mean of all dates {RANK_IC.text(mean)}")
-    zero_line(axes)
+    axes.axhline(mean, **MEAN, label=f"mean of all dates {RANK_IC.text(mean)}")
+    zero_lines(axes)
     right = right_axis(axes, f"sum of {DAILY_RANK_IC}s")
     total = thinned(known.cumsum())
-    right.plot(total.index.to_numpy(), total.to_numpy(), color=ACCENT_2, linewidth=1.5)
+    right.plot(total, color=ACCENT_2, linewidth=1.5)
     axes.plot([], [], color=ACCENT_2, linewidth=1.5, label="cumulative (right)")
     _align_zeros({axes: means, right: total.to_numpy()})
     dress(axes, y=f"{RANK_IC.heading}, {name}", dates=known.index, legend=3)
@@ -299,59 +323,28 @@ def _share_above(values: Values) -> float:
     return max(float(values.max()), 0.0) / largest if largest else 1.0
 
 
-_TALLEST_STACK = 0.36
-
-_SCOPES = {"split": (2.0, MUTED), "path": (1.0, ACCENT), "all": (0.0, INK)}
-"""Row and colour."""
-
-
 def draw_score_distribution(axes: Axes, scores: pd.DataFrame) -> None:
     """Draw the mean rank IC of every split and path, and that of the mean of predictions.
 
-    Each dot is one split, or one path; dots that would hide each other are stacked. The
-    bottom row is the out-of-fold history, whose predictions are means over paths, with two
-    standard errors on either side. Averaging removes noise of the models, so it tends to lie
-    to the right of the paths: means flatter.
+    Each stroke is one split, or one path; the triangle below is their median. The bottom row is
+    the out-of-fold history, whose predictions are means over paths, with two standard errors on
+    either side. Averaging removes noise of the models, so it tends to lie to the right of the
+    paths: means flatter.
     """
     of_all = overall_scores(scores)
-    dots = {scope: rank_ics(scores, scope).dropna().to_numpy() for scope in ("split", "path")}
-    axes.axvline(0, color=GRID, linewidth=1, zorder=0)
-    row, colour = _SCOPES["all"]
-    overall = np.array([of_all["rank_ic"]])
-    axes.plot(overall, np.full(len(overall), row), "D", color=colour, markersize=7)
-    reach = overall[0] + 2 * of_all["rank_ic_se"] * np.array([-1.0, 1.0])
-    if np.isfinite(reach).all():
-        axes.plot(reach, [row, row], color=colour, linewidth=1.5)
-    _set_limits(axes, np.concatenate([*dots.values(), overall, reach]))
-    for scope, values in dots.items():
-        _draw_dots(axes, values, scope)
-    names = (f"{len(values)} {scope}s" for scope, values in dots.items())
-    rows = [row for row, _ in _SCOPES.values()]
-    axes.set_yticks(rows, [*names, "mean of predictions\n± 2 standard errors"])
-    warning = "(bar below dots: median); validation, never a backtest"
-    axes.set_xlabel(f"{MEAN_DAILY_RANK_IC} {warning}")
+    zero_lines(axes, "x")
+    reach = 2 * of_all["rank_ic_se"]
+    axes.errorbar(of_all["rank_ic"], 0, xerr=reach, fmt="D", color=INK, elinewidth=1.5, ms=7)
+    names = ["mean of predictions\n± 2 standard errors"]
+    for row, scope, colour in ((1, "path", ACCENT), (2, "split", MUTED)):
+        values = rank_ics(scores, scope).dropna()
+        axes.plot(values, np.full(len(values), row), "|", color=colour, ms=22, mew=1.5, alpha=0.8)
+        axes.plot(values.median(), row - 0.36, "^", color=colour, ms=6)
+        names.append(f"{len(values)} {scope}s")
+    axes.margins(x=0.04)
+    axes.set_ylim(-0.5, 2.6)
+    name = f"{MEAN_DAILY_RANK_IC} (triangle: median); validation, never a backtest"
+    dress(axes, x=name, grid="")
+    axes.set_yticks(range(3), names)
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-
-
-def _set_limits(axes: Axes, values: NDArray[np.float64]) -> None:
-    values = values[np.isfinite(values)]
-    low, high = min(values.min(initial=0), 0.0), max(values.max(initial=0), 0.0)
-    margin = 0.04 * (high - low) or 1.0
-    axes.set_xlim(low - margin, high + margin)
-    axes.set_ylim(-0.5, 2.6)
-
-
-def _draw_dots(axes: Axes, values: Values, scope: str) -> None:
-    """Draw a row of dots, stacked where they would touch, with their median."""
-    if not len(values):
-        return
-    left, right = axes.get_xlim()
-    values = np.sort(values)
-    column = ((values - left) / (right - left) * 75).astype(np.int64)
-    height = np.arange(len(values)) - np.searchsorted(column, column)
-    step = min(0.13, _TALLEST_STACK / max(int(height.max()), 1))
-    row, colour = _SCOPES[scope]
-    axes.plot(values, row + height * step, "o", color=colour, markersize=6, alpha=0.8, mew=0)
-    median = float(np.median(values))
-    axes.plot([median, median], [row - 0.3, row - 0.12], color=colour, linewidth=2.5)

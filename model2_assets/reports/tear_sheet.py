@@ -1,5 +1,6 @@
 """The tear sheet of one horizon and model."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -10,12 +11,14 @@ import pandas as pd
 from model2_assets.config import RegionConfig
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import StoreError
-from model2_assets.evaluation import METRICS, distribution, quantiles, stability
+from model2_assets.evaluation import METRICS, quantiles, stability
 from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
 from model2_assets.evaluation.inference import LAG_OVERLAPS, label_overlap_days
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import has_several_paths, overall_scores
 from model2_assets.reports import data_charts, score_charts
+from model2_assets.reports.canvas import Draw
+from model2_assets.reports.data_charts import Gallery
 from model2_assets.reports.document import (
     Block,
     Chart,
@@ -268,12 +271,11 @@ def rank_ic_chart(found: PartitionStatistics) -> Chart:
 
 def information_section(found: PartitionStatistics) -> Section:
     """Return the daily rank IC: over time, month by month, and its distribution."""
-    shape = distribution.ic_distribution(found.rank_ic)
-    spread, share = number(shape.standard_deviation, ".3f"), number(shape.positive_share, ".1%")
-    skewness, kurtosis = (
-        number(moment, "+.2f") for moment in (shape.skewness, shape.excess_kurtosis)
-    )
-    monthly = (100 * distribution.monthly_mean_ic(found.rank_ic)).round() + 0.0
+    known = found.rank_ic.dropna()
+    spread, share = number(known.std(), ".3f"), number((known > 0).mean(), ".1%")
+    moments = float(known.skew()), float(known.kurt())  # type: ignore[arg-type]
+    skewness, kurtosis = (number(moment, "+.2f") for moment in moments)
+    monthly = (100 * score_charts.monthly_means(known)).round() + 0.0
     monthly = monthly.rename_axis(index=None).set_axis(pd.Index(_MONTHS), axis="columns")
     by_month = Chart(
         "ic-monthly",
@@ -289,15 +291,15 @@ def information_section(found: PartitionStatistics) -> Section:
         "ic-histogram",
         f"Distribution of the {DAILY_RANK_IC}",
         score_charts.draw_ic_histogram,
-        found.rank_ic,
-        f"{shape.n_dates:,} dates, standard deviation {spread}, {share} above zero.",
+        known,
+        f"{len(known):,} dates, standard deviation {spread}, {share} above zero.",
         "half",
     )
     against_normal = Chart(
         "ic-qq",
         f"Daily {RANK_IC.heading} against the normal distribution",
         score_charts.draw_normal_quantiles,
-        distribution.normal_quantiles(found.rank_ic),
+        known,
         f"Skewness {skewness}, excess kurtosis {kurtosis}; both are 0 for a normal distribution.",
         "half",
     )
@@ -307,9 +309,8 @@ def information_section(found: PartitionStatistics) -> Section:
 
 def quantile_chart(found: PartitionStatistics) -> Chart:
     """Return what the quantiles of the predictions earned."""
-    title = f"Mean {found.days}-day label by quantile of the prediction"
-    draw, means = score_charts.draw_quantile_returns, found.mean_quantiles
-    return Chart("quantile-returns", title, draw, means, height_px=270)
+    title, draw = "Mean label by quantile of the prediction", score_charts.draw_quantile_returns
+    return Chart("quantile-returns", title, draw, found.mean_quantiles, height_px=270)
 
 
 def _quantile_section(found: PartitionStatistics) -> Section:
@@ -355,21 +356,17 @@ def _turnover_section(found: PartitionStatistics) -> Section:
     lags = sorted({1, 5, found.days})
     turnover = {lag: found.turnover(lag) for lag in lags}
     correlation = {lag: quantiles.rank_autocorrelation(prediction, index, lag=lag) for lag in lags}
-    names = {lag: "1 date apart" if lag == 1 else f"{lag} dates apart" for lag in (1, found.days)}
-    draw = score_charts.draw_period_means
-    over_time = Chart(
+    over_time = _over_time(
         "turnover",
         "Turnover of the top quantile",
-        partial(draw, label="share of names replaced", percent=True),
-        {name: turnover[lag] for lag, name in names.items()},
-        width="half",
+        {lag: turnover[lag] for lag in (1, found.days)},
+        partial(score_charts.draw_period_means, label="share of names replaced", percent=True),
     )
-    persistence = Chart(
+    persistence = _over_time(
         "rank-autocorrelation",
         "Rank autocorrelation of the predictions",
-        partial(draw, label="rank autocorrelation"),
-        {name: correlation[lag] for lag, name in names.items()},
-        width="half",
+        {lag: correlation[lag] for lag in (1, found.days)},
+        partial(score_charts.draw_period_means, label="rank autocorrelation"),
     )
     replaced = {lag: turnover[lag].mean() for lag in lags}
     rows = tuple(
@@ -393,6 +390,13 @@ def _turnover_section(found: PartitionStatistics) -> Section:
     )
     blocks = (over_time, persistence, table)
     return Section("turnover-section", "Turnover and persistence", blocks, text)
+
+
+def _over_time(part: str, title: str, by_lag: Mapping[int, pd.Series], draw: Draw) -> Chart:
+    series = {
+        "1 date apart" if lag == 1 else f"{lag} dates apart": daily for lag, daily in by_lag.items()
+    }
+    return Chart(part, title, draw, series, width="half")
 
 
 def calibration_chart(found: PartitionStatistics) -> Chart:
@@ -422,7 +426,7 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         width="half",
         height_px=60 + 18 * max(len(top), 3),
     )
-    likeness = stability.importance_stability(by_fold).rename_axis(index=None, columns=None)
+    likeness = by_fold.corr(method="spearman").rename_axis(index=None, columns=None)
     agreement = Chart(
         "importance-stability",
         "Rank correlation of importances between fold models",
@@ -434,3 +438,33 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         height_px=min(60 + 30 * max(len(likeness), 2), 900),
     )
     return features, agreement
+
+
+def prediction_pictures(oof: pd.DataFrame, *, limit_bps: float) -> Gallery:
+    """Return the distribution of the predictions against their limits, bps."""
+    return _pictures(prediction_chart(oof, limit_bps))
+
+
+def score_pictures(
+    oof: pd.DataFrame,
+    labels: pd.DataFrame,
+    scores: pd.DataFrame,
+    *,
+    horizon: str,
+    execution_lag_days: int,
+) -> Gallery:
+    """Return how good the predictions of one horizon and model were."""
+    found = PartitionStatistics(oof, labels, horizon, execution_lag_days)
+    charts = [build(found) for build in (rank_ic_chart, fold_chart, quantile_chart)]
+    several = [score_distribution_chart(scores)] if has_several_paths(scores) else []
+    return _pictures(*charts, calibration_chart(found), *several)
+
+
+def importance_pictures(importance: pd.DataFrame) -> Gallery:
+    """Return the most important features, and whether several fold models agree on them."""
+    features, agreement = importance_charts(importance)
+    return _pictures(features, *[agreement] * (len(agreement.data) > 1))
+
+
+def _pictures(*charts: Chart) -> Gallery:
+    return {chart.title: chart.png for chart in charts}

@@ -29,12 +29,12 @@ PICTURES = {
     "cv_scores": {
         "Rank IC over time",
         "Rank IC of every fold",
-        "Returns by quantile of prediction",
+        "Mean label by quantile of the prediction",
         "Realized label against prediction",
     },
     "feature_importance": {
-        "Top 20 features",
-        "Rank correlation of importances between folds",
+        "The 20 most important of 158 features",
+        "Rank correlation of importances between fold models",
     },
 }
 

@@ -124,13 +124,12 @@ QUANTILES = pd.DataFrame({"mean": [-3.0, 1.0], "standard_error": [1.0, 2.0]}, in
 ROWS = np.random.default_rng(1).normal(0, 100, 1000)
 LINES = {"a": DAILY, "b": -DAILY}
 CUMULATIVE = pd.DataFrame({"mean": DAILY, "low": DAILY - 1, "high": DAILY + 1})
-POINTS = pd.DataFrame({"normal": [-1.0, 1.0], "value": [-1.1, 0.9]})
 
 CALLS = {
     "draw_cumulative_spread": lambda axes: score.draw_cumulative_spread(axes, CUMULATIVE),
     "draw_estimates": lambda axes: score.draw_estimates(axes, QUANTILES, label="rank IC"),
     "draw_ic_histogram": lambda axes: score.draw_ic_histogram(axes, DAILY),
-    "draw_normal_quantiles": lambda axes: score.draw_normal_quantiles(axes, POINTS),
+    "draw_normal_quantiles": lambda axes: score.draw_normal_quantiles(axes, ROWS),
     "draw_period_means": lambda axes: score.draw_period_means(axes, LINES, label="turnover"),
     "draw_running_sums": lambda axes: score.draw_running_sums(axes, LINES, label="sum"),
     "draw_calibration": lambda axes: score.draw_calibration(axes, Calibration(BINS, 0.5, 0.1)),

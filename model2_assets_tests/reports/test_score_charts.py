@@ -1,6 +1,10 @@
+from statistics import NormalDist, mean, stdev
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from matplotlib.colors import to_hex
 from matplotlib.dates import num2date
 from scipy.stats import norm
@@ -21,6 +25,9 @@ from model2_assets.reports.score_charts import (
     draw_rank_ic,
     draw_running_sums,
     draw_score_distribution,
+    mean_by_period,
+    monthly_means,
+    normal_quantiles,
 )
 from model2_assets_tests.evaluation.paths_example import example, stored
 from model2_assets_tests.reports.axes import drawn, legend_texts, texts
@@ -36,13 +43,21 @@ def lines_of(axes):
     return {line.get_label(): line for line in axes.get_lines()}
 
 
+def segments_of(container):
+    """Return the error bars that are drawn: those with an error."""
+    (bars,) = container[2]
+    segments = [np.ma.filled(segment, np.nan) for segment in bars.get_segments()]
+    return [segment for segment in segments if segment.size and np.isfinite(segment).all()]
+
+
 def test_histogram_counts_every_date_once_beside_the_normal_curve_of_its_spread():
     values = daily(np.linspace(-0.5, 0.7, 100)).mask(lambda v: v > 0.69)
     axes = drawn(lambda axes: draw_ic_histogram(axes, values))
     known = values.dropna()
     counts, edges = np.histogram(known, bins=10)
     assert [patch.get_height() for patch in axes.patches] == counts.tolist()
-    np.testing.assert_allclose([patch.get_x() for patch in axes.patches], edges[:-1])
+    middles = [patch.get_x() + patch.get_width() / 2 for patch in axes.patches]
+    np.testing.assert_allclose(middles, (edges[:-1] + edges[1:]) / 2)
     normal = lines_of(axes)["normal"]
     x, y = normal.get_data()
     width = edges[1] - edges[0]
@@ -58,12 +73,14 @@ def test_histogram_of_a_constant_has_no_curve():
 
 
 def test_quantile_points_lie_beside_the_line_where_they_would_be_equal():
-    points = pd.DataFrame({"normal": [-1.5, 0.0, 1.5], "value": [-2.0, 0.5, 1.0]})
-    axes = drawn(lambda axes: draw_normal_quantiles(axes, points))
+    values = [-2.0, 0.5, 1.0]
+    points = normal_quantiles(values)
+    axes = drawn(lambda axes: draw_normal_quantiles(axes, values))
     np.testing.assert_allclose(axes.collections[0].get_offsets(), points.to_numpy())
     x, y = axes.get_lines()[0].get_data()
     assert list(x) == list(y)
-    assert axes.get_xlim() == axes.get_ylim() == (-2.1, 2.1)
+    reach = 1.05 * points.abs().max(axis=None)
+    assert axes.get_xlim() == axes.get_ylim() == (-reach, reach)
 
 
 def test_cumulative_spread_is_a_line_within_its_range():
@@ -113,9 +130,9 @@ def test_estimates_have_two_errors_either_side_where_one_is_known():
         index=["21d ridge", "21d xgboost", "63d ridge"],
     )
     axes = drawn(lambda axes: draw_estimates(axes, table, label="rank IC"))
-    np.testing.assert_allclose(axes.collections[0].get_segments(), [[[0.0, 0.0], [0.04, 0.0]]])
-    dots = axes.get_lines()[-1]
-    np.testing.assert_allclose(dots.get_xdata(), table["mean"])
+    (points,) = axes.containers
+    np.testing.assert_allclose(segments_of(points), [[[0.0, 0.0], [0.04, 0.0]]])
+    np.testing.assert_allclose(points[0].get_xdata().astype(float), table["mean"])
     assert [label.get_text() for label in axes.get_yticklabels()] == list(table.index)
     assert axes.get_ylim() == (2.5, -0.5)
 
@@ -125,7 +142,7 @@ def test_estimates_have_two_errors_either_side_where_one_is_known():
     [
         (lambda axes: draw_ic_histogram(axes, daily([np.nan])), "no rank IC"),
         (
-            lambda axes: draw_normal_quantiles(axes, pd.DataFrame({"normal": [], "value": []})),
+            lambda axes: draw_normal_quantiles(axes, [2.0, 2.0]),
             "too few",
         ),
         (
@@ -208,10 +225,8 @@ def test_points_errors_and_spread():
         lambda axes: draw_fold_rank_ic(axes, folds([0.01, 0.03, np.nan], [0.002, np.nan, np.nan]))
     )
     (points,) = axes.containers
-    np.testing.assert_allclose(points[0].get_ydata(), [0.01, 0.03])
-    segments = points[2][0].get_segments()
-    np.testing.assert_allclose(segments[0], [[0, 0.006], [0, 0.014]])
-    np.testing.assert_allclose(segments[1], [[1, 0.03], [1, 0.03]])
+    np.testing.assert_allclose(points[0].get_ydata().astype(float), [0.01, 0.03, np.nan])
+    np.testing.assert_allclose(segments_of(points), [[[0, 0.006], [0, 0.014]]])
     (band,) = axes.patches
     spread = np.std([0.01, 0.03], ddof=1)
     assert band.get_y() == pytest.approx(0.02 - spread)
@@ -242,8 +257,7 @@ def test_bars_errors_and_values():
     np.testing.assert_array_equal(heights, [-12, np.nan, 30.04])
     assert [to_hex(bar.get_facecolor()) for bar in axes.patches][::2] == [ACCENT_2, ACCENT]
     (bars,) = [found for found in axes.containers if hasattr(found, "has_yerr")]
-    (segments,) = [lines.get_segments() for lines in bars[2]]
-    np.testing.assert_array_equal(segments, [[[0, -20], [0, -4]]])
+    np.testing.assert_array_equal(segments_of(bars), [[[0, -20], [0, -4]]])
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["1\n−12.0", "2\n–", "3\n+30.0"]
     assert axes.get_ylabel() == "mean label, bps"
@@ -321,19 +335,21 @@ def scored(**settings):
     return score_partition(*made, partition, execution_lag_days=1, n_trials=4)
 
 
-def dots(axes, marker):
+def marks(axes, marker):
     return [line for line in axes.get_lines() if line.get_marker() == marker]
 
 
 def test_the_mean_lies_to_the_right_of_its_paths():
     scores = scored(n_groups=6, n_dates=300, n_names=30)
     axes = drawn(lambda axes: draw_score_distribution(axes, scores))
-    splits, paths = (line.get_xdata() for line in dots(axes, "o"))
-    (mean,) = dots(axes, "D")
+    paths, splits = (line.get_xdata() for line in marks(axes, "|")[-2:])
+    of_mean = marks(axes, "D")[0]
+    medians = [line.get_xdata()[0] for line in marks(axes, "^")]
     assert (len(splits), len(paths)) == (15, 5)
-    assert mean.get_xdata()[0] > np.median(paths)
+    assert medians == [np.median(paths), np.median(splits)]
+    assert of_mean.get_xdata()[0] > np.median(paths)
     names = [label.get_text() for label in axes.get_yticklabels()]
-    assert names == ["15 splits", "5 paths", "mean of predictions\n± 2 standard errors"]
+    assert names == ["mean of predictions\n± 2 standard errors", "5 paths", "15 splits"]
 
 
 @pytest.mark.parametrize(
@@ -347,3 +363,104 @@ def test_one_path_many_splits_and_undefined_scores_can_be_drawn(settings):
 def test_one_path_has_no_distribution():
     assert has_several_paths(scored())
     assert not has_several_paths(scored(n_groups=5, k=1))
+
+
+def normal_oracle(values):
+    """Return the middle of every rank and standardized values in plain Python."""
+    n = len(values)
+    normal = [NormalDist().inv_cdf((rank - 0.5) / n) for rank in range(1, n + 1)]
+    return normal, [(value - mean(values)) / stdev(values) for value in sorted(values)]
+
+
+def test_normal_quantiles_hand_worked_points():
+    found = normal_quantiles([4.0, 2.0, 6.0])
+
+    # The middles of thirds: 1/6, 1/2, 5/6.
+    assert found["normal"].tolist() == pytest.approx([-0.9674, 0.0, 0.9674], abs=5e-5)
+    assert found["value"].tolist() == [-1.0, 0.0, 1.0]
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.lists(st.floats(-1, 1, width=16), min_size=2, max_size=60, unique=True))
+def test_normal_quantiles_agree_with_the_definition(values):
+    found = normal_quantiles([*values, np.nan, np.inf])
+
+    normal, standardized = normal_oracle(values)
+    np.testing.assert_allclose(found["normal"], normal, atol=1e-9)
+    np.testing.assert_allclose(found["value"], standardized, rtol=1e-6, atol=1e-9)
+
+
+def test_long_series_are_thinned_but_for_the_tails():
+    values = np.random.default_rng(5).standard_t(4, size=8000)
+
+    found = normal_quantiles(values, most_points=200)
+    whole = pd.DataFrame(dict(zip(("normal", "value"), normal_oracle(values), strict=True)))
+
+    assert 100 < len(found) <= 200
+    found = found.round(9)
+    whole = whole.round(9)
+    assert set(map(tuple, found.to_numpy())) <= set(map(tuple, whole.to_numpy()))
+    for end in (slice(3), slice(-3, None)):
+        np.testing.assert_array_equal(found.iloc[end], whole.iloc[end])
+    assert np.diff(found["normal"]).max() < 0.3
+
+
+@pytest.mark.parametrize("values", [[], [1.0], [2.0, 2.0], [np.nan, 1.0]])
+def test_nothing_to_compare(values):
+    assert normal_quantiles(values).shape == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("n_dates", "most", "unit"),
+    [
+        (100, 150, "daily"),
+        (200, 150, "weekly"),
+        (2000, 150, "monthly"),
+        (8000, 150, "quarterly"),
+        (8000, 100, "annual"),
+        (8000, 3, "annual"),
+    ],
+)
+def test_the_shortest_periods_that_are_few_enough(n_dates, most, unit):
+    dates = pd.bdate_range("1990-01-01", periods=n_dates)
+    assert mean_by_period(pd.Series(1.0, index=dates), most=most)[0] == unit
+
+
+def test_periods_are_counted_by_the_calendar_and_empty_ones_left_out():
+    dates = pd.to_datetime(["2024-01-02", "2024-06-03"])
+    unit, means = mean_by_period(pd.Series([1.0, 2.0], index=dates), most=150)
+    assert unit == "weekly"
+    assert means.tolist() == [1.0, 2.0]
+    assert means.index.start_time.strftime("%Y-%m-%d").tolist() == [
+        "2024-01-01",
+        "2024-06-03",
+    ]
+
+
+def test_hand_worked_months():
+    dates = ["2022-11-30", "2022-12-01", "2022-12-02", "2024-02-01", "2024-02-29", "2024-03-01"]
+    daily = pd.Series([0.25, 0.5, -0.25, 1.0, np.nan, np.nan], index=pd.to_datetime(dates))
+
+    found = monthly_means(daily)
+
+    assert found.index.tolist() == [2022, 2023, 2024]
+    assert found.columns.tolist() == list(range(1, 13))
+    assert found.loc[2022, [11, 12]].tolist() == [0.25, 0.125]
+    assert found.loc[2024, 2] == 1.0
+    assert found.notna().sum().sum() == 3
+
+
+def test_months_agree_with_resampling():
+    dates = pd.bdate_range("2020-03-17", "2023-09-05")
+    daily = pd.Series(np.random.default_rng(3).normal(size=len(dates)), index=dates)
+
+    found = monthly_means(daily).to_numpy().ravel()
+
+    assert np.isnan(found[[0, 1, -3, -2, -1]]).all()
+    np.testing.assert_allclose(found[2:-3], daily.resample("MS").mean())
+
+
+def test_no_value_gives_no_year():
+    found = monthly_means(pd.Series([np.nan], index=pd.to_datetime(["2024-01-02"])))
+
+    assert found.shape == (0, 12)

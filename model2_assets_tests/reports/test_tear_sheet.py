@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
     METRICS,
@@ -15,13 +16,21 @@ from model2_assets.evaluation import (
     top_quantile_turnover,
     wide_scores,
 )
+from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports import PARTITION_PARTS, report_digest
 from model2_assets.reports.region import daily_spread
 from model2_assets.reports.tables import caveats
-from model2_assets.reports.tear_sheet import PartitionStatistics, information_section
+from model2_assets.reports.tear_sheet import (
+    PartitionStatistics,
+    importance_pictures,
+    information_section,
+    score_pictures,
+)
 from model2_assets.storage.codecs import Origin, origin_of_report
 from model2_assets.storage.data_version import table_digest
 from model2_assets_tests.checks.builders import check_report
+from model2_assets_tests.evaluation.paths_example import example, stored
+from model2_assets_tests.evaluation.test_stability import importance
 from model2_assets_tests.reports.page import Page, digits, value
 from model2_assets_tests.reports.partitions import partition, region_config
 
@@ -259,3 +268,42 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
     found = PartitionStatistics(oof, labels, "5d", lag_days)
     chart = next(b for b in information_section(found).blocks if b.id == "ic-monthly")
     assert all(f">{year}<" in chart.svg for year in (2020, 2021, 2022))
+
+
+PICTURES = [
+    "Rank IC over time",
+    "Rank IC of every fold",
+    "Mean label by quantile of the prediction",
+    "Realized label against prediction",
+]
+
+
+def pictures(**settings):
+    oof, paths, labels = stored(example(**settings))
+    partition = Partition("5d", "ridge")
+    scores = score_partition(oof, paths, labels, partition, execution_lag_days=1, n_trials=4)
+    return score_pictures(oof, labels, scores, horizon="5d", execution_lag_days=1)
+
+
+@pytest.mark.parametrize("settings", [{"n_groups": 5, "k": 1}, {"n_groups": 2, "k": 1}])
+def test_one_path_has_four_pictures_of_its_scores(settings):
+    assert list(pictures(**settings)) == PICTURES
+
+
+@pytest.mark.parametrize("settings", [{}, {"n_names": 2}])
+def test_several_paths_have_a_picture_of_their_scatter_too(settings):
+    assert list(pictures(**settings)) == [*PICTURES, "Rank IC of every split and path"]
+
+
+def test_importances_have_a_matrix_where_there_are_two_models():
+    assert list(importance_pictures(importance())) == [
+        "The 4 most important of 4 features",
+        "Rank correlation of importances between fold models",
+    ]
+    one = importance(folds=((4.0, 3, 2, 1),))
+    assert list(importance_pictures(one)) == ["The 4 most important of 4 features"]
+
+
+def test_models_that_use_no_feature_can_be_drawn():
+    unused = importance(folds=((0.0,) * 4, (0.0,) * 4))
+    assert len(importance_pictures(unused)) == 2

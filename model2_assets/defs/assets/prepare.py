@@ -53,7 +53,7 @@ def labels(step: Step, market_data: Any) -> Candidate:
     """
     from model2_assets.checks.inputs import LabelsChecks
     from model2_assets.labels import make_labels
-    from model2_assets.reports.galleries import label_pictures
+    from model2_assets.reports.data_charts import label_pictures
     from model2_assets.storage.data_version import data_versions_of, stamped
 
     settings = step.settings.labels
@@ -83,7 +83,7 @@ def features(step: Step, market_data: Any) -> Candidate:
     """
     from model2_assets.checks.inputs import FeaturesChecks
     from model2_assets.features.build import make_features
-    from model2_assets.reports.galleries import feature_pictures
+    from model2_assets.reports.data_charts import feature_pictures
     from model2_assets.storage.data_version import data_versions_of, stamped
 
     settings = step.settings.features
@@ -126,7 +126,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     from model2_assets.cross_validation import build_cv_splits
     from model2_assets.cross_validation.roles import split_ids
     from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
-    from model2_assets.reports.galleries import split_pictures
+    from model2_assets.reports.data_charts import split_pictures
     from model2_assets.storage.data_version import data_versions_of, require_same_origin, stamped
 
     settings = step.settings.cross_validation

@@ -71,7 +71,7 @@ def oof_predictions(
     That needs nested (`cross_validation.nested`) or walk-forward out-of-fold predictions.
     """
     from model2_assets.checks.predictions import OutOfFoldChecks
-    from model2_assets.reports.galleries import prediction_pictures
+    from model2_assets.reports.tear_sheet import prediction_pictures
     from model2_assets.training import Tables
     from model2_assets.training.predict import make_out_of_fold
 
@@ -181,7 +181,7 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     """
     from model2_assets.checks.models import ScoresChecks
     from model2_assets.evaluation.scores import describe_scores, score_partition
-    from model2_assets.reports.galleries import score_pictures
+    from model2_assets.reports.tear_sheet import score_pictures
     from model2_assets.storage.data_version import data_versions_of, stamped
 
     partition = step.partition
@@ -216,8 +216,7 @@ def feature_importance(step: Step, fitted_models: Any) -> Candidate:
     """
     from model2_assets.checks.models import ImportanceChecks
     from model2_assets.evaluation.stability import fold_agreement
-    from model2_assets.reports.galleries import importance_pictures
-    from model2_assets.reports.tear_sheet import TOP_FEATURES
+    from model2_assets.reports.tear_sheet import TOP_FEATURES, importance_pictures
     from model2_assets.storage.data_version import stamped
     from model2_assets.training import aggregate_importances
     from model2_assets.training.base_models import top_importances
