@@ -67,6 +67,12 @@ class Step:
 
         return previous_result(self.region.store, self.address)
 
+    def stamped(self, table: Any, **facts: Any) -> Any:
+        """Return a table that states the digest of its values, its inputs' versions, and facts."""
+        from model2_assets.storage.data_version import data_versions_of, stamped
+
+        return stamped(table, inputs=data_versions_of(**self.inputs), **facts)
+
     def task(self) -> "Task":
         """Return what determines the models of its partition."""
         from model2_assets.training import ModelRegistry, Task

@@ -21,7 +21,6 @@ def market_data(step: Step) -> Candidate:
     """
     from model2_assets.checks.inputs import MarketDataChecks
     from model2_assets.market_data import load_market_data
-    from model2_assets.storage.data_version import stamped
 
     settings = step.settings.market_data
     data = load_market_data(settings)
@@ -33,8 +32,7 @@ def market_data(step: Step) -> Candidate:
         "last_date": f"{dates.max():%Y-%m-%d}",
         **data.counts,
     }
-    result = stamped(data.panel, inputs={}, source=data.source)
-    return Candidate(result, checks, metadata=metadata)
+    return Candidate(step.stamped(data.panel, source=data.source), checks, metadata)
 
 
 @asset(
@@ -54,12 +52,11 @@ def labels(step: Step, market_data: Any) -> Candidate:
     from model2_assets.checks.inputs import LabelsChecks
     from model2_assets.labels import make_labels
     from model2_assets.reports.data_charts import label_pictures
-    from model2_assets.storage.data_version import data_versions_of, stamped
 
     settings = step.settings.labels
     made = make_labels(market_data, settings)
     return Candidate(
-        stamped(made, inputs=data_versions_of(market_data=market_data)),
+        step.stamped(made),
         LabelsChecks(made, step.evidence),
         metadata={
             "summary": label_summary(made, settings.horizon_keys),
@@ -84,12 +81,11 @@ def features(step: Step, market_data: Any) -> Candidate:
     from model2_assets.checks.inputs import FeaturesChecks
     from model2_assets.features.build import make_features
     from model2_assets.reports.data_charts import feature_pictures
-    from model2_assets.storage.data_version import data_versions_of, stamped
 
     settings = step.settings.features
     made = make_features(market_data, settings)
     return Candidate(
-        stamped(made, inputs=data_versions_of(market_data=market_data)),
+        step.stamped(made),
         FeaturesChecks(made, step.evidence),
         metadata={
             "features": made.shape[1],
@@ -127,7 +123,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     from model2_assets.cross_validation.roles import split_ids
     from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
     from model2_assets.reports.data_charts import split_pictures
-    from model2_assets.storage.data_version import data_versions_of, require_same_origin, stamped
+    from model2_assets.storage.data_version import require_same_origin
 
     settings = step.settings.cross_validation
     require_same_origin("market_data", labels=labels, features=features)
@@ -139,7 +135,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
         )
     checks = SplitsChecks(splits, step.evidence)
     return Candidate(
-        stamped(splits, inputs=data_versions_of(labels=labels, features=features)),
+        step.stamped(splits),
         checks,
         metadata={
             "splits": len(split_ids(splits)),

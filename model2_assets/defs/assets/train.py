@@ -182,7 +182,6 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     from model2_assets.checks.models import ScoresChecks
     from model2_assets.evaluation.scores import describe_scores, score_partition
     from model2_assets.reports.tear_sheet import score_pictures
-    from model2_assets.storage.data_version import data_versions_of, stamped
 
     partition = step.partition
     lag = step.settings.labels.execution_lag_days
@@ -196,9 +195,8 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     )
     for line in describe_scores(scores):
         step.context.log.info(line)
-    inputs = data_versions_of(oof_predictions=oof_predictions, oof_paths=oof_paths, labels=labels)
     return Candidate(
-        stamped(scores, inputs=inputs),
+        step.stamped(scores),
         ScoresChecks(scores, step.evidence),
         metadata={"scores": scores_table(scores), **overall_scores(scores)},
         pictures=lambda: score_pictures(
