@@ -9,6 +9,8 @@ from pathlib import Path
 
 import dagster as dg
 
+from model2_assets.defs.recorded import EventLog
+
 PROCESS_TAG = "model2/process"
 """Tag of the runs of a command: the process that executes them."""
 
@@ -116,16 +118,14 @@ def find_prunable(instance: dg.DagsterInstance, *, before: datetime, keep: int) 
 
 
 def _runs_of_materializations(instance: dg.DagsterInstance, keep: int) -> Iterator[str]:
+    log = EventLog(instance)
     for asset in instance.all_asset_keys():
-        wanted: list[dg.AssetKey | dg.AssetRecordsFilter] = [asset]
-        for partition in instance.get_materialized_partitions(asset):
-            wanted.append(dg.AssetRecordsFilter(asset, asset_partitions=[partition]))
-        for records in wanted:
-            found = instance.fetch_materializations(records, limit=max(keep, 1)).records
-            yield from (record.run_id for record in found)
-    for record in instance.get_asset_records():
-        if record.asset_entry.last_run_id:
-            yield record.asset_entry.last_run_id
+        for partition in (None, *instance.get_materialized_partitions(asset)):
+            for record in log.materializations(asset, partition, limit=max(keep, 1)):
+                yield record.run_id
+    for asset_record in instance.get_asset_records():
+        if asset_record.asset_entry.last_run_id:
+            yield asset_record.asset_entry.last_run_id
 
 
 def _newest_runs(instance: dg.DagsterInstance) -> Iterator[str]:
