@@ -30,9 +30,6 @@ from model2_assets.training.task import Tables, Task
 
 logger = logging.getLogger(__name__)
 
-_FORMAT = 2
-"""Version of the files, and of what their keys digest."""
-
 _FORGOTTEN_AFTER_S = 7 * 86_400
 """Age in seconds at which the checkpoints of other partitions go, too."""
 
@@ -76,7 +73,6 @@ class FoldCheckpoints:
             reason = f"the source of {trainer.__name__} cannot be read"
         else:
             identity = {
-                "format": _FORMAT,
                 "data_versions": dict(tables.versions),
                 "horizon": task.partition.horizon,
                 "rows": hash_row_order(data.index),
@@ -87,7 +83,7 @@ class FoldCheckpoints:
                 **task.settings,
                 "execution_lag_days": task.execution_lag_days,
                 "code_version": self.code_version,
-                "code": code,
+                "code": code,  # that of this file, and so its format, included
                 "blas_kernel": blas_kernel(),
             }
             return KeptFolds(self.root.joinpath(*self.partition), trainer, identity)
