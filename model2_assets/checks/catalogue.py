@@ -1,8 +1,8 @@
 """Every check, once: its name, what it promises, how severe its failure is, when it is evaluated.
 
-Predicates are methods of the same name of an asset's subject, such as `OutOfFoldChecks`, which
-holds the candidate and what it is compared with. So a new check is an entry here and a method
-there. Nothing heavy is imported here: Dagster shows the promises in every process.
+Predicates are methods of the same name of an asset's subject, such as `OutOfFoldChecks`: a result
+and the evidence that it is held against. So a new check is an entry here and a method there.
+Nothing heavy is imported here: Dagster shows the promises in every process.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -379,11 +379,8 @@ def evaluate(asset: str, subject: object, *, stored: bool = False) -> Iterator[C
     left_out = "before" if stored else "stored"
     for check in CATALOGUE[asset]:
         if check.when != left_out:
-            predicate = getattr(subject, check.name)
-            finding = (
-                predicate(PRODUCTS[asset].contract) if check.name == "contract" else predicate()
-            )
-            yield check.outcome(finding)
+            names = [PRODUCTS[asset].contract] if check.name == "contract" else []
+            yield check.outcome(getattr(subject, check.name)(*names))
 
 
 def markdown_table(config: Model2Config, region: str) -> str:
