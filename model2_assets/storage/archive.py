@@ -8,7 +8,7 @@ import hashlib
 import logging
 import re
 import uuid
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,21 +30,16 @@ _KEPT_NAME = re.compile(r"[0-9a-f]{64}\.(?!json$)[a-z.]+")
 _TICK = timedelta(microseconds=1)
 
 _REJECTED_TIME = "%Y%m%dT%H%M%S%f"
-_REJECTED_NAME = re.compile(r"\d{8}T\d{6,12}-[0-9a-f]{6}(?:\.\w+)?")
+_REJECTED_NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{6}(?:\.\w+)?")
 
 logger = logging.getLogger(__name__)
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Archive:
     """Records of all results under one base path, and `keep` versions of each, current included."""
 
-    def __init__(self, base: UPath, *, keep: int, clock: Callable[[], datetime] = _now) -> None:
+    def __init__(self, base: UPath, *, keep: int) -> None:
         self._base = base
-        self._clock = clock
         self.keep = keep
 
     def folder(self, address: Address) -> UPath:
@@ -176,11 +171,12 @@ class Archive:
         readable.sort(key=lambda record: (record.published, record.sha256), reverse=True)
         return readable, damaged
 
+    def _now(self) -> datetime:
+        return datetime.now(UTC)
+
     def _later_than(self, known: Sequence[Record]) -> datetime:
         """Return the time, moved past every version where the clock was set back."""
-        latest = max((record.published for record in known), default=None)
-        now = self._clock()
-        return now if latest is None else max(now, latest + _TICK)
+        return max([self._now(), *(record.published + _TICK for record in known)])
 
     def _write(self, address: Address, record: Record) -> Record:
         write_atomically(self.folder(address) / record.file_name, record.to_json().encode())
@@ -202,7 +198,7 @@ class Archive:
             return
         if written.tzinfo is None:
             written = written.replace(tzinfo=UTC)
-        if written < self._clock() - ABANDONED_AFTER:
+        if written < self._now() - ABANDONED_AFTER:
             self._unlink(path)
 
     def _unlink(self, path: UPath) -> None:
@@ -256,10 +252,9 @@ def new_rejected_name() -> str:
 def prune_rejected(folder: UPath, *, keep: int) -> None:
     """Remove all but the newest rejected candidates of one result.
 
-    Only what `new_rejected_name` has named is touched, and nothing that another process is
-    just writing: a file under a temporary name, or a folder of models without a manifest that
-    is less than a day old. What cannot be removed is left, with a line in the log: pruning never
-    fails a run.
+    Only what `new_rejected_name` has named is touched, and no folder of models that another
+    process may just be writing: one without a manifest that is less than a day old. What cannot
+    be removed is left, with a line in the log: pruning never fails a run.
     """
     try:
         found = [path for path in folder.iterdir() if _REJECTED_NAME.fullmatch(path.name)]

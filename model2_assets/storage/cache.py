@@ -52,7 +52,7 @@ _Matrix = NDArray[np.float32]
 class WorkingFiles:
     """Working files of one region, ``<folder>/<kind>/<key>``; without a folder nothing is kept.
 
-    After every write, the `keep` keys of the kind that were used last stay and the others
+    After every write, the `KEPT_KEYS` keys of the kind that were used last stay and the others
     are removed. Whoever has mapped a removed file can go on reading it.
     """
 
@@ -65,36 +65,24 @@ class WorkingFiles:
         *,
         write: Callable[[Path], None],
         read: Callable[[Path], _Value],
-        keep: int = KEPT_KEYS,
     ) -> _Value | None:
         """Read a working file, after writing it if it is not there or not readable.
 
-        The key names the file: a digest of all that its content depends on, and a suffix. `read`
-        raises where the file is damaged. Of two processes that write the same file at once each
-        writes its own, and the last to finish replaces the other's, of the same content. None
-        where nothing can be kept, which is logged once: there is no folder, it cannot be
-        written, or its disk is full.
-
-        Examples
-        --------
-        >>> import tempfile
-        >>> working = WorkingFiles(Path(tempfile.mkdtemp()))
-        >>> write = lambda path: path.write_text("sum: 3")
-        >>> working.get("sums", "4f2a.txt", write=write, read=Path.read_text)
-        'sum: 3'
+        The key is a digest of all that the content depends on, and a suffix. `read` raises where
+        the file is damaged. Of two processes that write the same file at once the last to finish
+        replaces the other's, of the same content. None where nothing can be kept, which is
+        logged once: there is no folder, it cannot be written, or its disk is full.
         """
         if self.folder is None:
             return None
         path = self.folder / kind / key
         found = _read_if_there(path, read)
-        return found if found is not None else _make(path, write, read, keep)
+        return found if found is not None else _make(path, write, read)
 
-    def put(
-        self, kind: str, key: str, *, write: Callable[[Path], None], keep: int = KEPT_KEYS
-    ) -> None:
+    def put(self, kind: str, key: str, *, write: Callable[[Path], None]) -> None:
         """Write a working file in place of any that is there, for who has the content at hand."""
         if self.folder is not None:
-            _make(self.folder / kind / key, write, lambda path: path, keep)
+            _make(self.folder / kind / key, write, lambda path: path)
 
 
 def note_working_files(frame: pd.DataFrame, working: WorkingFiles) -> None:
@@ -110,7 +98,7 @@ def working_files_of(frame: pd.DataFrame) -> WorkingFiles:
 
 
 def _make(
-    path: Path, write: Callable[[Path], None], read: Callable[[Path], _Value], keep: int
+    path: Path, write: Callable[[Path], None], read: Callable[[Path], _Value]
 ) -> _Value | None:
     try:
         with temporary_file(UPath(path)) as temporary:
@@ -121,7 +109,7 @@ def _make(
     except OSError as error:
         _warn_once(str(path.parent), str(error))
         return None
-    _prune(path.parent, keep=keep)
+    _prune(path.parent)
     return made
 
 
@@ -138,13 +126,13 @@ def _read_if_there(path: Path, read: Callable[[Path], _Value]) -> _Value | None:
     return found
 
 
-def _prune(folder: Path, *, keep: int) -> None:
+def _prune(folder: Path) -> None:
     files: list[tuple[float, Path]] = []
     for path in folder.iterdir():
         with suppress(OSError):
             if path.is_file():
                 files.append((path.stat().st_mtime, path))
-    for _, path in sorted(files, reverse=True)[keep:]:
+    for _, path in sorted(files, reverse=True)[KEPT_KEYS:]:
         with suppress(OSError):
             path.unlink()
 
@@ -272,14 +260,14 @@ class MatrixCodec(ParquetCodec):
         """Write a table, and keep its values and rows; nothing is kept without a data version."""
         origin = super().encode(value, file)
         header = TableHeader.of_frame(value)
-        if version := header.data_version:
-            chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(value))
-            self.working.put(
-                _VALUES, f"{version}.npy", write=lambda path: _write_values(path, header, chunks)
-            )
-            self.working.put(
-                _ROWS, f"{version}.npz", write=lambda path: _write_rows(path, value.index, header)
-            )
+        working, version = self._working_of(header), header.data_version
+        chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(value))
+        working.put(
+            _VALUES, f"{version}.npy", write=lambda path: _write_values(path, header, chunks)
+        )
+        working.put(
+            _ROWS, f"{version}.npz", write=lambda path: _write_rows(path, value.index, header)
+        )
         return origin
 
     def read(self, recognize: Recognize) -> pd.DataFrame:
@@ -302,6 +290,9 @@ class MatrixCodec(ParquetCodec):
                 f"than the file; remove that folder, or materialize the asset again"
             )
 
+    def _working_of(self, header: TableHeader) -> WorkingFiles:
+        return self.working if header.data_version else WorkingFiles(None)
+
     def _source(self, recognize: Recognize) -> _Source:
         with self.path.open("rb") as file, readable_parquet(str(self.path)):
             parquet = pq.ParquetFile(file)
@@ -312,21 +303,20 @@ class MatrixCodec(ParquetCodec):
         return _Source(self.path, self.contract, header, recognize)
 
     def _served(self, source: _Source) -> pd.DataFrame:
-        header, version = source.header, source.header.data_version
-        values = index = None
-        if version:
-            values = self.working.get(
-                _VALUES,
-                f"{version}.npy",
-                write=lambda file: _write_values(file, header, source.chunks()),
-                read=lambda file: _map_values(file, header),
-            )
-            index = self.working.get(
-                _ROWS,
-                f"{version}.npz",
-                write=lambda file: _write_rows(file, source.index(), header),
-                read=lambda file: _read_rows(file, header),
-            )
+        header = source.header
+        working, version = self._working_of(header), header.data_version
+        values = working.get(
+            _VALUES,
+            f"{version}.npy",
+            write=lambda file: _write_values(file, header, source.chunks()),
+            read=lambda file: _map_values(file, header),
+        )
+        index = working.get(
+            _ROWS,
+            f"{version}.npz",
+            write=lambda file: _write_rows(file, source.index(), header),
+            read=lambda file: _read_rows(file, header),
+        )
         frame = pd.DataFrame(
             source.values() if values is None else values,
             index=source.index() if index is None else index,

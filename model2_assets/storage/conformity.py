@@ -19,23 +19,20 @@ def _is_text(values: pd.Index | pd.Series) -> bool:
     return bool(pandas_types.is_string_dtype(values.dtype))
 
 
-_TYPE_TESTS: Mapping[str, Callable[[Any], bool]] = {
-    "string": _is_text,
-    "timestamp[us]": lambda values: values.dtype == np.dtype("datetime64[us]"),
-    "double": lambda values: values.dtype == np.float64,
-    "float": lambda values: values.dtype == np.float32,
-    "bool": lambda values: pandas_types.is_bool_dtype(values.dtype),
-    "int8": lambda values: str(values.dtype).lower() == "int8",
-    "int16": lambda values: str(values.dtype).lower() == "int16",
-}
+def _is(*names: str) -> Callable[[Any], bool]:
+    return lambda values: str(values.dtype) in names
 
-_PANDAS_NAMES: Mapping[str, str] = {
-    "string": "str",
-    "timestamp[us]": "datetime64[us]",
-    "double": "float64",
-    "float": "float32",
-}
 
+_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+    "string": ("str", _is_text),
+    "timestamp[us]": ("datetime64[us]", _is("datetime64[us]")),
+    "double": ("float64", _is("float64")),
+    "float": ("float32", _is("float32")),
+    "bool": ("bool", lambda values: pandas_types.is_bool_dtype(values.dtype)),
+    "int8": ("int8", _is("int8", "Int8")),
+    "int16": ("int16", _is("int16", "Int16")),
+}
+"""Name in pandas of each type of Arrow, and whether values are of it."""
 
 _BOUNDS: Mapping[str, tuple[str, Callable[[Any, Any], Any]]] = {
     "minimum": ("is below", operator.ge),
@@ -103,8 +100,8 @@ def _advice(contract: Contract) -> str:
 def _require_type(
     name: str, values: pd.Index | pd.Series, column: Column, contract: Contract, origin: str
 ) -> None:
-    if not _TYPE_TESTS[column.arrow_type](values):
-        needed = _PANDAS_NAMES.get(column.arrow_type, column.arrow_type)
+    needed, fits = _TYPES[column.arrow_type]
+    if not fits(values):
         raise ContractError(
             f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires {needed}, "
             f"convert it"

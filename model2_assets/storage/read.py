@@ -90,12 +90,10 @@ def load_oof(
     what = f"{region} {horizon} {model}"
     if version is not None:
         version = digits_of(version, what=what)
-    kept = store.archive.versions(address) if version is not None else []
-    if version is not None and kept:
-        found = find_version(kept, version, what=what)
-        frame = store.read_version(address, found)
-        path = store.archive.path(address, found)
-        return _verified(frame, origin=str(path), expected=found.data_version)
+        if kept := store.archive.versions(address):
+            found = find_version(kept, version, what=what)
+            path, frame = store.archive.path(address, found), store.read_version(address, found)
+            return _verified(frame, origin=str(path), expected=found.data_version)
     if not store.exists(address):
         raise StoreError(
             f"{what}: no out-of-fold predictions under {store.base}; there are "

@@ -65,7 +65,7 @@ def test_published_results_are_kept_newest_first_and_the_oldest_goes(store: Stor
 
 
 def test_record_says_what_the_version_is(store: Store) -> None:
-    store.archive._clock = lambda: NOON
+    store.archive._now = lambda: NOON
     store.write(OOF, oof(1, models="abc"))
 
     (version,) = store.archive.versions(OOF)
@@ -85,10 +85,10 @@ def test_record_says_what_the_version_is(store: Store) -> None:
 def test_same_values_from_the_same_inputs_are_one_version_and_become_the_newest(
     store: Store,
 ) -> None:
-    store.archive._clock = lambda: NOON
+    store.archive._now = lambda: NOON
     store.write(OOF, oof(1))
     store.write(OOF, oof(2))
-    store.archive._clock = lambda: NOON + timedelta(hours=1)
+    store.archive._now = lambda: NOON + timedelta(hours=1)
 
     store.write(OOF, oof(1))
 
@@ -105,9 +105,9 @@ def test_same_values_from_other_models_are_another_version(store: Store) -> None
 
 
 def test_clock_set_back_does_not_make_the_newest_version_old(store: Store) -> None:
-    store.archive._clock = lambda: NOON
+    store.archive._now = lambda: NOON
     store.write(OOF, oof(1))
-    store.archive._clock = lambda: NOON - timedelta(days=3)
+    store.archive._now = lambda: NOON - timedelta(days=3)
     store.write(OOF, oof(2))
 
     assert values(store) == [2, 1]
@@ -227,7 +227,7 @@ def test_file_left_by_a_killed_publication_is_swept_after_a_day(store: Store) ->
 
     store.write(OOF, oof(2))
     assert left in kept_files(store)
-    store.archive._clock = lambda: datetime.now(UTC) + timedelta(days=1, minutes=1)
+    store.archive._now = lambda: datetime.now(UTC) + timedelta(days=1, minutes=1)
     store.write(OOF, oof(3))
 
     assert left not in kept_files(store)

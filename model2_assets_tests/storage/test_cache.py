@@ -30,10 +30,9 @@ def working(tmp_path):
     return WorkingFiles(tmp_path / "working")
 
 
-def get(working, key="a.txt", text="one", **others):
-    return working.get(
-        "sums", key, write=lambda path: path.write_text(text), read=Path.read_text, **others
-    )
+def get(working, key="a.txt", text="one"):
+    write = lambda path: path.write_text(text)  # noqa: E731
+    return working.get("sums", key, write=write, read=Path.read_text)
 
 
 def names(working, kind="sums"):
@@ -69,24 +68,26 @@ def test_what_cannot_be_read_is_made_again(working, caplog):
     assert "not readable (too short); making it again" in caplog.text
 
 
-def test_the_keys_used_last_stay(working):
+def test_the_keys_used_last_stay(working, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_KEYS", 3)
     for age, key in enumerate(("c.txt", "b.txt", "a.txt")):
-        get(working, key, keep=3)
+        get(working, key)
         moment = time.time() - 100 * (age + 1)
         os.utime(working.folder / "sums" / key, (moment, moment))
     get(working, "a.txt")  # read, and so used now
-    get(working, "d.txt", keep=3)
+    get(working, "d.txt")
     assert names(working) == ["a.txt", "c.txt", "d.txt"]
 
 
-def test_a_removed_file_can_be_read_on_by_who_has_mapped_it(working):
+def test_a_removed_file_can_be_read_on_by_who_has_mapped_it(working, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_KEYS", 1)
+
     def mapped(key, value):
         return working.get(
             "sums",
             key,
             write=lambda path: np.save(path, np.full(10_000, value)),
             read=lambda path: np.load(path, mmap_mode="r"),
-            keep=1,
         )
 
     first = mapped("a.npy", 1.0)
@@ -95,9 +96,10 @@ def test_a_removed_file_can_be_read_on_by_who_has_mapped_it(working):
     assert first.sum() == 10_000
 
 
-def test_what_another_process_is_writing_stays(working):
+def test_what_another_process_is_writing_stays(working, monkeypatch):
+    monkeypatch.setattr(module, "KEPT_KEYS", 1)
     with temporary_file(UPath(working.folder / "sums" / "c.txt")) as written:
-        get(working, keep=1)
+        get(working)
         assert names(working) == [written.parent.name, "a.txt"]
 
 

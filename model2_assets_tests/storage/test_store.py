@@ -24,7 +24,7 @@ from model2_assets.storage import (
 from model2_assets.storage import (
     address as _base,
 )
-from model2_assets.storage.archive import new_rejected_name, prune_rejected
+from model2_assets.storage.archive import new_rejected_name
 from model2_assets.storage.data_version import table_digest
 from model2_assets.storage.files import temporary_file
 from model2_assets.training.models import load_models
@@ -360,7 +360,7 @@ def test_a_file_that_another_process_is_writing_and_files_of_others_stay(tmp_pat
     rejecting = Store(tmp_path, keep_rejected=1)
     folder = rejecting.reject(OOF, oof_predictions()).parent
     strangers = [folder / "notes.txt"]
-    with temporary_file(folder / "20260101T000000-abcdef.parquet") as written:
+    with temporary_file(folder / "20260101T000000000000-abcdef.parquet") as written:
         strangers.append(written)
         for stranger in strangers:
             stranger.write_text("mine")
@@ -376,15 +376,6 @@ def test_fold_models_that_are_being_written_stay_and_those_given_up_a_day_ago_go
         (folder / name / "fold_0.ubj").write_bytes(b"half")
     made = [rejecting.reject(MODELS, fitted(n_models=1)) for _ in range(KEPT)]
     assert sorted(path.name for path in folder.iterdir()) == sorted([now, *(m.name for m in made)])
-
-
-def test_candidates_named_by_the_second_are_older_than_those_of_the_same_second(tmp_path):
-    rejecting = Store(tmp_path, keep_rejected=1)
-    new = rejecting.reject(OOF, oof_predictions())
-    by_the_second = new.parent / f"{new.name[:15]}-ffffff.parquet"
-    by_the_second.write_bytes(b"")
-    prune_rejected(new.parent, keep=1)
-    assert (new.exists(), by_the_second.exists()) == (True, False)
 
 
 @pytest.mark.parametrize("error", [FileNotFoundError("gone"), PermissionError("not yours")])
