@@ -151,10 +151,9 @@ def _one_sided(left: pd.DataFrame, right: pd.DataFrame, row: str, feature: str) 
 
 def _different(left: pd.DataFrame, right: pd.DataFrame, names: list[str]) -> NDArray[np.bool_]:
     """Return which values differ in a bit, unless both are missing: shape (n_rows, n_names)."""
-    sides = (side if list(side.columns) == names else side[names] for side in (left, right))
-    before, after = (np.ascontiguousarray(side.to_numpy()) for side in sides)
-    if before.dtype != after.dtype:
-        before, after = before.astype(np.float64), after.astype(np.float64)
+    left, right = (side if list(side.columns) == names else side[names] for side in (left, right))
+    before = np.ascontiguousarray(left.to_numpy())
+    after = np.ascontiguousarray(right.to_numpy(dtype=before.dtype))
     bits = np.dtype(f"u{before.dtype.itemsize}")
     different: NDArray[np.bool_] = before.view(bits) != after.view(bits)
     if different.any():

@@ -76,7 +76,10 @@ class MarketDataChecks(TableChecks):
         if before is None or not len(before):
             return Finding(True, self.previous.problem or "there is no panel of an earlier run")
         changes = compare_history(self.table, before)
-        notes = list(_history_notes(changes))
+        problems = list(_history_problems(changes))
+        text = f"all {changes.compared_rows:,} past rows are as they were"
+        if problems:
+            text = "; ".join([*problems, _ASK_THE_SOURCE])
         values = {
             "compared_rows": changes.compared_rows,
             "restated_values": changes.restated_values,
@@ -86,13 +89,7 @@ class MarketDataChecks(TableChecks):
             "vanished_rows": len(changes.vanished),
             "inserted_rows": len(changes.inserted),
         }
-        holds = f"all {changes.compared_rows:,} past rows are as they were"
-        return Finding.of(
-            list(_history_problems(changes)),
-            "; ".join([holds, *notes]),
-            values,
-            remedy="; ".join([_ASK_THE_SOURCE, *notes]),
-        )
+        return Finding(not problems, "; ".join([text, *_history_notes(changes)]), values)
 
 
 @dataclass(frozen=True, eq=False)
