@@ -123,21 +123,18 @@ class ColumnSums:
         incomplete = _has_missing(X)
         columns = ImputableColumns.of(X, incomplete)
         roots = None if weights is None else np.sqrt(weights)
-        if not incomplete.any():
-            return _products(columns, columns.values(X), labels, roots)
-        some = _products(
-            columns,
-            columns.values(X[incomplete]),
-            labels[incomplete],
-            None if roots is None else roots[incomplete],
-        )
-        if incomplete.all():
-            return some
-        plain = ImputableColumns(shift=columns.shift, missing=np.empty(0, dtype=np.intp))
-        values = plain.values(X)
-        values[incomplete] = 0.0
-        labels = np.where(incomplete[:, np.newaxis], 0.0, labels)
-        return some.plus(_products(plain, values, labels, roots).on(columns))
+        parts = []
+        if incomplete.any():
+            some = None if roots is None else roots[incomplete]
+            values = columns.values(X[incomplete])
+            parts.append(_products(columns, values, labels[incomplete], some))
+        if not incomplete.all():
+            plain = replace(columns, missing=columns.missing[:0])
+            values = plain.values(X)
+            values[incomplete] = 0.0
+            kept = np.where(incomplete[:, np.newaxis], 0.0, labels)
+            parts.append(_products(plain, values, kept, roots).on(columns))
+        return reduce(cls.plus, parts)
 
     @staticmethod
     def aligned(parts: Collection["ColumnSums"]) -> Iterator["ColumnSums"]:
