@@ -1,6 +1,5 @@
 """Combinatorial and walk-forward purged splits of panels, and the proof of no overlap."""
 
-from model2_assets.cross_validation.paths import recombine_paths
 from model2_assets.cross_validation.proof import OverlapProof, prove_no_overlap
 from model2_assets.cross_validation.propose import CPCVProposal, propose_cpcv
 from model2_assets.cross_validation.roles import Role
@@ -23,5 +22,4 @@ __all__ = [
     "leave_group_out",
     "propose_cpcv",
     "prove_no_overlap",
-    "recombine_paths",
 ]

@@ -1,7 +1,6 @@
 """Compiled kernels of the Alpha158 features."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import joblib
@@ -35,15 +34,10 @@ def for_each_chunk(
     Calls must write to disjoint memory, and gain from threads as far as they release the
     interpreter lock. Without a number of threads, there is one per usable core.
     """
-    chunks = [(first, min(first + chunk_size, n_items)) for first in range(0, n_items, chunk_size)]
-    n_workers = min(n_threads or joblib.cpu_count(), len(chunks))
-    if n_workers <= 1:
-        for first, stop in chunks:
-            task(first, stop)
-        return
-    with ThreadPoolExecutor(n_workers) as pool:
-        for future in [pool.submit(task, first, stop) for first, stop in chunks]:
-            future.result()
+    joblib.Parallel(n_jobs=n_threads or joblib.cpu_count(), require="sharedmem")(
+        joblib.delayed(task)(first, min(first + chunk_size, n_items))
+        for first in range(0, n_items, chunk_size)
+    )
 
 
 Float64s = NDArray[np.float64]
@@ -100,8 +94,8 @@ def compute_alpha158(
         own = bars[:, start:stop]
         derived = _derive(own)
         counts = np.zeros(N_WINDOWS, dtype=np.int64)
-        has_range = _has_data(own[HIGH]) or _has_data(own[LOW])
-        has_volume = _has_data(own[VOLUME])
+        has_range = not (np.isnan(own[HIGH]).all() and np.isnan(own[LOW]).all())
+        has_volume = not np.isnan(own[VOLUME]).all()
         for t in range(stop - start):
             _slide_sorted(own[CLOSE], t, sorted_closes, counts)
             if targets[start + t] >= 0:
@@ -141,14 +135,6 @@ def _derive(own: Float64s) -> Float64s:
             derived[LOG_VOLUME_RATIO, t] = _finite(np.log(volume[t] / volume[t - 1] + 1.0))
             derived[WEIGHTED_RETURN, t] = _finite(abs(ratio - 1.0) * volume[t])
     return derived
-
-
-@compiled
-def _has_data(series: Float64s) -> bool:
-    for t in range(len(series)):  # noqa: SIM110 - numba compiles no generator expressions
-        if not np.isnan(series[t]):
-            return True
-    return False
 
 
 @compiled

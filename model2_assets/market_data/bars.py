@@ -5,7 +5,7 @@ from numbers import Number
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from pandas.api.types import infer_dtype, is_float_dtype, is_integer_dtype, is_object_dtype
+from pandas.api.types import infer_dtype, is_integer_dtype, is_object_dtype
 
 from model2_assets.errors import MarketDataError
 
@@ -27,7 +27,7 @@ EARLIEST = pd.Timestamp("1800-01-01")
 BEHIND_LATEST = pd.Timestamp("2262-01-01")
 """Dates outside of these are the placeholders and overflows of other software."""
 
-_NUMBERS_IN_OBJECTS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
+_NUMBERS = ("floating", "integer", "mixed-integer-float", "decimal", "empty")
 
 
 def shown(text: str, *, longest: int = 60) -> str:
@@ -158,13 +158,9 @@ def _sessions(dates: pd.Series, origin: str) -> pd.Series:
 
 
 def _numbers(column: pd.Series, origin: str) -> pd.Series:
-    kind = column.dtype
-    if kind == np.float64:
+    if column.dtype == np.float64:
         return column
-    is_number = is_integer_dtype(kind) or is_float_dtype(kind)
-    if is_object_dtype(kind):
-        is_number = infer_dtype(column, skipna=True) in _NUMBERS_IN_OBJECTS
-    if not is_number:
+    if infer_dtype(column, skipna=True) not in _NUMBERS:
         raise MarketDataError(f"{origin}: {_not_a_number(column)}; store it as numbers")
     try:
         values = column.to_numpy(dtype=np.float64, na_value=np.nan)

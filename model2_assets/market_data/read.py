@@ -59,8 +59,6 @@ class ColumnsToRead:
     required: Sequence[str]
     optional: Sequence[str] = ()
     dates: Sequence[str] = ("datetime",)
-    empty_dates: Sequence[str] = ()
-    """Dates that may be empty."""
     mapping: Mapping[str, str] | None = field(default_factory=dict)
     """Our name to the name in the file, where they differ; None for a file that takes none."""
 
@@ -129,9 +127,7 @@ def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.Dat
         ) from error
     for name in wanted.dates:
         if isinstance(frame[name].dtype, pd.StringDtype):
-            place = f"{file.name}: column {name!r}"
-            may_be_empty = name in wanted.empty_dates
-            frame[name] = _iso_dates(frame[name], place, may_be_empty=may_be_empty)
+            frame[name] = _iso_dates(frame[name], f"{file.name}: column {name!r}")
     return frame
 
 
@@ -213,7 +209,7 @@ def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
 
 
-def _iso_dates(values: pd.Series, place: str, *, may_be_empty: bool) -> pd.Series:
+def _iso_dates(values: pd.Series, place: str) -> pd.Series:
     """Parse dates in ISO 8601; others are refused, not guessed: 03/04/12 has three readings."""
     codes, distinct = pd.factorize(values.fillna(""))
     texts = pd.Series(distinct, dtype="str")
@@ -222,7 +218,7 @@ def _iso_dates(values: pd.Series, place: str, *, may_be_empty: bool) -> pd.Serie
         format="ISO8601",
         errors="coerce",
     ).dt.as_unit("us")
-    is_bad = dates.isna() & ~(may_be_empty & (texts == ""))
+    is_bad = dates.isna() & (texts != "")
     if is_bad.any():
         row = first_row(is_bad.to_numpy()[codes])
         raise MarketDataError(

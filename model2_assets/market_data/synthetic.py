@@ -1,7 +1,6 @@
 """A generated market with a planted signal of known strength."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any
 
@@ -54,16 +53,6 @@ class SyntheticConfig(Section):
     """First day, ISO date."""
 
 
-@dataclass(frozen=True)
-class _Streams:
-    """One random stream per variable, so that a setting moves its own variable only."""
-
-    seed: int
-
-    def of(self, variable: str) -> np.random.Generator:
-        return np.random.default_rng([self.seed, _VARIABLES.index(variable)])
-
-
 def synthetic_panel(**settings: Any) -> pd.DataFrame:
     r"""Generate daily bars of a market.
 
@@ -100,22 +89,27 @@ def synthetic_panel(**settings: Any) -> pd.DataFrame:
     (6, 7)
     """
     market = parse_section(SyntheticConfig, settings, origin="market_data.params")
-    streams = _Streams(market.seed)
-    close = 100.0 * np.exp(np.cumsum(_log_returns(streams, market), axis=0))
+    close = 100.0 * np.exp(np.cumsum(_log_returns(market), axis=0))
     columns = {
-        **_bar_shapes(streams, close),
-        "volume": np.round(streams.of("volume").lognormal(13.0, 1.0, close.shape)),
+        **_bar_shapes(market, close),
+        "volume": np.round(_stream(market, "volume").lognormal(13.0, 1.0, close.shape)),
     }
-    return _bars(columns, _existing_bars(streams, market), market.start)
+    return _bars(columns, _existing_bars(market), market.start)
 
 
-def _log_returns(streams: _Streams, market: SyntheticConfig) -> FloatArray:
+def _stream(market: SyntheticConfig, variable: str) -> np.random.Generator:
+    """Return the random stream of a variable: a setting moves its own variable only."""
+    return np.random.default_rng([market.seed, _VARIABLES.index(variable)])
+
+
+def _log_returns(market: SyntheticConfig) -> FloatArray:
     shape, signal, tail_df = (market.n_dates, market.n_instruments), market.signal, market.tail_df
     unit = np.sqrt((tail_df - 2.0) / tail_df)
-    common = _MARKET_VOLATILITY * unit * streams.of("market").standard_t(tail_df, (shape[0], 1))
-    noise = unit * streams.of("noise").standard_t(tail_df, shape)
-    volatility = streams.of("volatility").uniform(*_VOLATILITY_RANGE, shape[1])
-    drift = streams.of("drift").standard_normal(shape)
+    together = _stream(market, "market").standard_t(tail_df, (shape[0], 1))
+    common = _MARKET_VOLATILITY * unit * together
+    noise = unit * _stream(market, "noise").standard_t(tail_df, shape)
+    volatility = _stream(market, "volatility").uniform(*_VOLATILITY_RANGE, shape[1])
+    drift = _stream(market, "drift").standard_normal(shape)
     persistence = 0.5 ** (1.0 / market.half_life_days)
     drift[1:] *= np.sqrt(1.0 - persistence**2)
     for day in range(1, len(drift)):
@@ -125,8 +119,8 @@ def _log_returns(streams: _Streams, market: SyntheticConfig) -> FloatArray:
     return returns
 
 
-def _bar_shapes(streams: _Streams, close: FloatArray) -> dict[str, FloatArray]:
-    generator = streams.of("bar_shape")
+def _bar_shapes(market: SyntheticConfig, close: FloatArray) -> dict[str, FloatArray]:
+    generator = _stream(market, "bar_shape")
     overnight, above, below = 0.005 * generator.standard_normal((3, *close.shape))
     before = np.vstack([np.full((1, close.shape[1]), 100.0), close[:-1]])
     opening = before * np.exp(overnight)
@@ -138,13 +132,13 @@ def _bar_shapes(streams: _Streams, close: FloatArray) -> dict[str, FloatArray]:
     }
 
 
-def _existing_bars(streams: _Streams, market: SyntheticConfig) -> NDArray[np.bool_]:
+def _existing_bars(market: SyntheticConfig) -> NDArray[np.bool_]:
     n_dates, n_instruments = market.n_dates, market.n_instruments
-    generator = streams.of("listing")
+    generator = _stream(market, "listing")
     is_late = generator.random(n_instruments) < market.late_listings
     first_day = np.where(is_late, (generator.random(n_instruments) * n_dates / 2).astype(int), 0)
     is_listed = np.arange(n_dates)[:, None] >= first_day
-    is_missing = streams.of("gaps").random((n_dates, n_instruments)) < market.missing_days
+    is_missing = _stream(market, "gaps").random((n_dates, n_instruments)) < market.missing_days
     exists: NDArray[np.bool_] = is_listed & ~is_missing
     return exists
 

@@ -12,9 +12,7 @@ from model2_assets.market_data.files import SUFFIXES, list_universe_files
 from model2_assets.market_data.read import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
-_STINTS = ColumnsToRead(
-    required=("instrument", "from", "to"), dates=("from", "to"), empty_dates=("to",), mapping=None
-)
+_STINTS = ColumnsToRead(required=("instrument", "from", "to"), dates=("from", "to"), mapping=None)
 
 
 def read_universe(path: str) -> pd.DataFrame:
@@ -83,7 +81,6 @@ def mark_universe(
 
 
 def _membership(index: pd.MultiIndex, stints: pd.DataFrame) -> NDArray[np.bool_]:
-    """Count, for every row, the stints that cover it: +1 where one begins, -1 behind its end."""
     instruments, dates = instrument_codes(index), date_codes(index)
     calendar = pd.DatetimeIndex(dates.values)
     owner = pd.Index(instruments.values).get_indexer(pd.Index(stints["instrument"]))
@@ -95,9 +92,7 @@ def _membership(index: pd.MultiIndex, stints: pd.DataFrame) -> NDArray[np.bool_]
     behind = calendar.searchsorted(stints["to"].fillna(calendar[-1]), side="right")
     begin = np.searchsorted(keys[by_instrument], owner * n_dates + first)
     end = np.searchsorted(keys[by_instrument], owner * n_dates + behind)
-    change = np.zeros(len(index) + 1, dtype=np.int64)
-    np.add.at(change, begin, 1)
-    np.add.at(change, end, -1)
-    is_member = np.empty(len(index), dtype=bool)
-    is_member[by_instrument] = np.cumsum(change[:-1]) > 0
+    is_member = np.zeros(len(index), dtype=bool)
+    for rows in map(slice, begin, end):
+        is_member[by_instrument[rows]] = True
     return is_member

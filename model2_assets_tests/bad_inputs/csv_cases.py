@@ -11,6 +11,7 @@ from model2_assets_tests.bad_inputs.case import Case, Content, Handled, Refused,
 _PATH = "{folder}/bars.csv"
 
 _READ = f"{_PATH}: cannot be read as comma-separated UTF-8 text"
+_NO_DATE = "is empty in data row {row}; date the row or remove it"
 _ISO = "is not a date in ISO format without time zone; write dates as 2024-01-31"
 _TEXT = "is text, not a number; write numbers such as 1234.5"
 _COMMAS = "put commas between the columns of a CSV file, and a point in numbers"
@@ -236,7 +237,7 @@ CASES = (
         "footer",
         "a total below the rows",
         GOOD + "Total,,300\n",
-        Refused(f"{_PATH}: column 'datetime', data row 16: '' {_ISO}"),
+        Refused(f"{_PATH}: column 'datetime' {_NO_DATE.format(row=16)}"),
     ),
     _bad_date("two-digit-year", "a two-digit year", "24-01-02"),
     _bad_date("day-first", "the day first", "02/01/2024"),
@@ -244,7 +245,12 @@ CASES = (
     _bad_date("excel-serial", "a serial number of Excel", "45293"),
     _bad_date("no-such-day", "30 February", "2024-02-30"),
     _bad_date("aware", "a time zone", "2024-01-02T00:00:00Z"),
-    _bad_date("empty-date", "an empty date", ""),
+    _case(
+        "empty-date",
+        "an empty date",
+        _first_date(""),
+        Refused(f"{_PATH}: column 'datetime' {_NO_DATE.format(row=1)}"),
+    ),
     _bad_date("other-digits", "digits of another script", "٢٠٢٤-01-02"),
     _case(
         "year-one",

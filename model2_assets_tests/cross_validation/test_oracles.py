@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from purgedcv import CombinatorialPurgedCV as PurgedcvCPCV
-from purgedcv import PurgedKFold
+from purgedcv import PurgedKFold, reconstruct_paths
 from skfolio.model_selection import CombinatorialPurgedCV as SkfolioCPCV
 
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit
@@ -44,6 +44,20 @@ def test_one_series_agrees_with_skfolio(n_groups, k, window, embargo):
     for (train, test), (their_train, their_tests) in splits:
         np.testing.assert_array_equal(train, their_train)
         np.testing.assert_array_equal(test, np.concatenate(their_tests))
+
+
+@pytest.mark.parametrize(("n_groups", "k"), [(4, 2), (6, 2), (5, 3), (6, 4)])
+def test_paths_agree_with_purgedcv_and_skfolio(n_groups, k):
+    index, label_end = full_panel(1, 4 * n_groups, window=1)
+    cv = PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=k)
+    split_of = np.full((cv.n_paths, n_groups), -1)
+    for split_id, (groups, paths) in enumerate(zip(cv.test_groups, cv.path_ids(), strict=True)):
+        split_of[paths, groups] = split_id
+    tests = [test for _, test in cv.split(index, label_end=label_end)]
+    split_ids = [np.full(len(test), float(i)) for i, test in enumerate(tests)]
+    theirs = reconstruct_paths(split_ids, tests, n_groups, k, len(index))
+    np.testing.assert_array_equal(split_of[:, cv.group_ids(index)], theirs)
+    np.testing.assert_array_equal(split_of.T, SkfolioCPCV(n_groups, k).recombined_paths)
 
 
 @pytest.mark.parametrize(

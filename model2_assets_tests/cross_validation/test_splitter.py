@@ -145,6 +145,29 @@ def test_paths_of_six_choose_two_are_those_of_the_book():
     assert np.flatnonzero(figure[5]).tolist() == [4, 8, 11, 13, 14]
 
 
+@pytest.mark.parametrize(
+    ("n_groups", "splits_of_path"),
+    [
+        (4, [[0, 0, 1, 2], [1, 3, 3, 4], [2, 4, 5, 5]]),
+        (
+            6,
+            [
+                [0, 0, 1, 2, 3, 4],
+                [1, 5, 5, 6, 7, 8],
+                [2, 6, 9, 9, 10, 11],
+                [3, 7, 10, 12, 12, 13],
+                [4, 8, 11, 13, 14, 14],
+            ],
+        ),
+    ],
+)
+def test_each_path_takes_its_groups_from_the_splits_worked_out_by_hand(n_groups, splits_of_path):
+    table = PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=2).path_table()
+    for path_id, splits in enumerate(splits_of_path):
+        assert table[splits, range(n_groups)].tolist() == [path_id] * n_groups
+    assert np.count_nonzero(table >= 0) == n_groups * len(splits_of_path)
+
+
 @pytest.mark.parametrize(("n_groups", "k"), [(2, 1), (5, 1), (5, 2), (6, 3), (7, 6)])
 def test_every_path_holds_every_group_once(n_groups, k):
     splitter = PurgedEmbargoedTimeSeriesSplit(n_groups, n_test_groups=k)

@@ -38,6 +38,11 @@ def test_the_first_model_may_train_on_several_groups():
     ]
 
 
+def test_a_walk_forward_has_one_path():
+    splitter = WalkForwardSplit(4, train_groups=2)
+    assert (splitter.n_paths, splitter.path_ids().tolist()) == (1, [[0], [0]])
+
+
 def test_a_rolling_window_leaves_older_groups_unused():
     index, label_end = one_series(12, window=4)
     roles = WalkForwardSplit(6, window="rolling", train_groups=2).roles(index, label_end=label_end)

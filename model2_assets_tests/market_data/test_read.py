@@ -119,7 +119,6 @@ def test_unnamed_and_repeated_columns_that_are_not_ours_do_no_harm(tmp_path):
         "2024-01-02T16:00Z",
         "2024-01-02 16:00+01:00",
         "Jan 2 2024",
-        "",
     ],
 )
 def test_csv_dates_other_than_iso_name_the_first_value_and_its_row(tmp_path, date):
@@ -129,6 +128,12 @@ def test_csv_dates_other_than_iso_name_the_first_value_and_its_row(tmp_path, dat
         load("csv", path)
     assert str(path) in str(caught.value)
     assert f"column 'datetime', data row 3: {date!r} is not a date" in str(caught.value)
+
+
+def test_an_empty_csv_date_names_its_row(tmp_path):
+    path = write(tmp_path, "instrument,datetime,close\nA,2024-01-02,1\nA,,1\n")
+    with pytest.raises(MarketDataError, match="'datetime' is empty in data row 2; date the row"):
+        load("csv", path)
 
 
 @pytest.mark.parametrize("price", ["1,5", "$1.5", "abc", "True", "1.5 USD", "-"])

@@ -139,7 +139,7 @@ def test_universe_of_the_config_marks_the_panel(tmp_path):
         ),
         ("instrument,from\nA,2024-01-01\n", "no column 'to'"),
         ("instrument,from,to\nA,01/02/2024,\n", "column 'from', data row 1: '01/02/2024'"),
-        ("instrument,from,to\nA,,\n", "column 'from', data row 1: ''"),
+        ("instrument,from,to\nA,,\n", "column 'from' is empty in data row 1"),
         ("instrument,from,to\nA,2024-01-01,never\n", "column 'to', data row 1: 'never'"),
         ("instrument,from,to\n,2024-01-01,\n", r"column .instrument. is empty in data row 1"),
         (
