@@ -29,17 +29,18 @@ class LevelCodes:
         return np.searchsorted(self.codes, np.arange(len(self.values) + 1)).astype(np.int64)
 
 
-def date_codes(index: pd.MultiIndex) -> LevelCodes:
+def date_codes(index: pd.Index) -> LevelCodes:
     """Return the dates of a panel index, in any row order, as codes into its sorted dates."""
     return _level_codes(index, "datetime")
 
 
-def instrument_codes(index: pd.MultiIndex) -> LevelCodes:
+def instrument_codes(index: pd.Index) -> LevelCodes:
     """Return the instruments of a panel index as codes into its sorted names; see `date_codes`."""
     return _level_codes(index, "instrument")
 
 
-def _level_codes(index: pd.MultiIndex, level: str) -> LevelCodes:
+def _level_codes(index: pd.Index, level: str) -> LevelCodes:
+    assert isinstance(index, pd.MultiIndex)
     position = index.names.index(level)
     # Shifted, as a missing value has the code -1.
     shifted = np.asarray(index.codes[position], dtype=np.int64) + 1
@@ -52,7 +53,7 @@ def _level_codes(index: pd.MultiIndex, level: str) -> LevelCodes:
     return LevelCodes(codes=rank[shifted], values=values[order])
 
 
-def is_canonical(index: pd.MultiIndex) -> bool:
+def is_canonical(index: pd.Index) -> bool:
     """Tell whether rows are unique and sorted by datetime, then instrument."""
     dates, instruments = date_codes(index), instrument_codes(index)
     keys = dates.codes * max(len(instruments.values), 1) + instruments.codes
@@ -62,7 +63,6 @@ def is_canonical(index: pd.MultiIndex) -> bool:
 def to_canonical(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a panel frame sorted by datetime, then instrument: itself where it is already."""
     index = frame.index
-    assert isinstance(index, pd.MultiIndex)
     if is_canonical(index):
         return frame
     return frame.iloc[np.lexsort((instrument_codes(index).codes, date_codes(index).codes))]
@@ -129,7 +129,6 @@ def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -
             f"name the one in your data by market_data.columns"
         )
     ordered = to_canonical(panel)
-    assert isinstance(ordered.index, pd.MultiIndex)
     if not is_canonical(ordered.index):
         repeated = row_name(index, int(np.argmax(index.duplicated())))
         raise error(f"{what}: the panel has {repeated} more than once; keep one row of them")

@@ -163,7 +163,7 @@ def label_ends(
     return labels[f"label_end_{horizon}"].to_numpy(dtype="datetime64[us]")[positions]
 
 
-def label_positions(index: pd.MultiIndex, labels: pd.DataFrame) -> NDArray[np.intp]:
+def label_positions(index: pd.Index, labels: pd.DataFrame) -> NDArray[np.intp]:
     """Return the row of `labels` for each row of `index`, shape (n_rows,)."""
     if index.equals(labels.index):
         return np.arange(len(index), dtype=np.intp)

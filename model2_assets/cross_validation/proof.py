@@ -117,7 +117,7 @@ def prove_no_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> OverlapProof
 class _EndpointSweep:
     """Intervals of all rows, as ranks among all distinct endpoints; -1 where there is none."""
 
-    index: pd.MultiIndex  # rows of the cv_splits table
+    index: pd.Index  # rows of the cv_splits table
     start: NDArray[np.int64]  # rank of each row's date
     end: NDArray[np.int64]  # of the end of the label that is proved
     longest_end: NDArray[np.int64]  # of its longest label end
@@ -172,16 +172,14 @@ class _EndpointSweep:
 def _endpoint_sweep(
     splits: pd.DataFrame, labels: pd.DataFrame, horizon: str | None
 ) -> _EndpointSweep:
-    index, calendar = splits.index, labels.index
-    assert isinstance(index, pd.MultiIndex)
-    assert isinstance(calendar, pd.MultiIndex)
+    index = splits.index
     starts = pd.DatetimeIndex(index.get_level_values("datetime")).as_unit("us").to_numpy()
     positions = label_positions(index, labels)
     longest = _latest_end(labels)[positions]
     ends = label_ends(labels, horizon, positions) if horizon else longest
     ranks, moments = pd.factorize(np.concatenate([starts, ends, longest]), sort=True)
     start, end, longest_end = ranks.astype(np.int64).reshape(3, len(index))
-    dates = pd.DatetimeIndex(date_codes(calendar).values).as_unit("us").to_numpy()
+    dates = pd.DatetimeIndex(date_codes(labels.index).values).as_unit("us").to_numpy()
     return _EndpointSweep(
         index=index,
         start=start,

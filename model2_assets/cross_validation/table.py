@@ -141,7 +141,7 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     Returns ``horizon`` (such as ``21d``), ``split_id``, ``train`` and ``test`` (rows), a row for
     each horizon and split.
     """
-    positions = label_positions(_index_of(splits), labels)
+    positions = label_positions(splits.index, labels)
     counts = []
     for horizon in horizon_keys(labels):
         labelled = labels[f"label_{horizon}"].notna().to_numpy()[positions]
@@ -176,12 +176,6 @@ def check_min_samples(
     return counts
 
 
-def _index_of(splits: pd.DataFrame) -> pd.MultiIndex:
-    index = splits.index
-    assert isinstance(index, pd.MultiIndex)
-    return index
-
-
 def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
     """Summarize every split: its test blocks, and rows and dates by role.
 
@@ -190,7 +184,7 @@ def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
     consecutive test dates; ``test_dates`` and ``train_dates``, distinct dates with a row in that
     role; and the rows in each `Role`, by its name in lower case.
     """
-    dates = date_codes(_index_of(splits))
+    dates = date_codes(splits.index)
     calendar = pd.DatetimeIndex(dates.values)
     group_id = splits["group_id"].to_numpy()
     records = []
@@ -222,7 +216,7 @@ def coverage_text(splits: pd.DataFrame) -> str:
 
     There is a phrase for each horizon with roles of its own, or a single one.
     """
-    dates = _index_of(splits).get_level_values("datetime")
+    dates = splits.index.get_level_values("datetime")
     phrases = []
     for horizon in split_horizons(splits) or (None,):
         used = np.full(len(splits), horizon is None)

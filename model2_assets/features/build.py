@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -122,10 +121,15 @@ def build_features_from_config(
     _require_numbers(panel)
     bars = adjusted_prices(panel)
     left_out = missing_columns(bars.columns)
-    _log_left_out(left_out)
+    specs = alpha158_features()
+    logger.info(
+        "%d of the %d Alpha158 features; missing columns: %s",
+        len(specs) - len(left_out),
+        len(specs),
+        ", ".join(sorted({column for lack in left_out.values() for column in lack})) or "none",
+    )
 
     has_features, counts = _rows_with_features(panel, settings.min_history_bars)
-    specs = alpha158_features()
     selected = np.flatnonzero([spec.name not in left_out for spec in specs])
     values = np.empty((int(has_features.sum()), len(selected)), dtype=np.float32)
     _compute(bars, has_features, selected.astype(np.int64), values, n_threads)
@@ -161,15 +165,6 @@ def _require_numbers(panel: pd.DataFrame) -> None:
             )
 
 
-def _log_left_out(left_out: Mapping[str, list[str]]) -> None:
-    n_features = len(alpha158_features())
-    logger.info("%d of the %d Alpha158 features", n_features - len(left_out), n_features)
-    by_lack = sorted(left_out.items(), key=lambda item: item[1])
-    for columns, group in groupby(by_lack, key=lambda item: item[1]):
-        names = ", ".join(name for name, _ in group)
-        logger.info("left out for want of %s: %s", ", ".join(columns), names)
-
-
 def _rows_with_features(
     panel: pd.DataFrame, min_history_bars: int
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
@@ -202,7 +197,6 @@ def _compute(
     n_threads: int | None,
 ) -> None:
     """Fill `values` (n_rows, n_selected), a chunk of instruments at a time."""
-    assert isinstance(bars.index, pd.MultiIndex)
     instruments = instrument_codes(bars.index)
     order = np.argsort(instruments.codes, kind="stable")
     starts = LevelCodes(instruments.codes[order], instruments.values).starts

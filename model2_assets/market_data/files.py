@@ -1,7 +1,7 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -44,21 +44,22 @@ class InputFile:
         stem = PurePosixPath(self.name).stem
         return PurePosixPath(stem).stem if infer_compression(self.name) else stem
 
-    @contextmanager
-    def open(self) -> Iterator[IO[bytes]]:
+    def open(self) -> AbstractContextManager[IO[bytes]]:
         """Open the file for reading bytes, without the compression that its suffix tells of."""
-        with ExitStack() as stack:
-            if self.name.lower().endswith(".zip"):
-                # By itself, fsspec reads the first of the files in an archive.
-                members = fsspec.open_files(f"zip://**::{self.name}", "rb")
-                if len(members) != 1:
-                    raise MarketDataError(
-                        f"{self.name}: holds {len(members)} files, not one; unpack it, and name "
-                        f"the folder"
-                    )
-                yield stack.enter_context(members[0])
-            else:
-                yield stack.enter_context(fsspec.open(self.name, "rb", compression="infer"))
+        if not self.name.lower().endswith(".zip"):
+            opened: AbstractContextManager[IO[bytes]] = fsspec.open(
+                self.name, "rb", compression="infer"
+            )
+            return opened
+        # By itself, fsspec reads the first of the files in an archive.
+        members: list[AbstractContextManager[IO[bytes]]] = fsspec.open_files(
+            f"zip://**::{self.name}", "rb"
+        )
+        if len(members) != 1:
+            raise MarketDataError(
+                f"{self.name}: holds {len(members)} files, not one; unpack it, and name the folder"
+            )
+        return members[0]
 
 
 def list_files(

@@ -51,9 +51,9 @@ class HistoryChanges:
     readjusted: tuple[str, ...]
     """Instruments whose adjusted closes were rescaled by factors that are constant on stretches,
     as dividends and splits do."""
-    vanished: pd.MultiIndex
+    vanished: pd.Index
     """Rows that only the earlier panel has."""
-    inserted: pd.MultiIndex
+    inserted: pd.Index
     """Rows of the earlier panel's dates that only the new one has."""
 
 
@@ -88,8 +88,6 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
                 splits.append(_split(name, found, past.iloc[new[rows]], previous.iloc[old[rows]]))
             else:
                 readjusted.append(name)
-    assert isinstance(past.index, pd.MultiIndex)
-    assert isinstance(previous.index, pd.MultiIndex)
     return HistoryChanges(
         compared_rows=len(new),
         restated_values=n_restated,
@@ -118,7 +116,6 @@ def _changed_instruments(
     changed = _differ(previous[column].to_numpy()[old], past[column].to_numpy()[new])
     if not changed.any():
         return []
-    assert isinstance(past.index, pd.MultiIndex)
     instruments = instrument_codes(past.index)
     codes, names = instruments.codes[new], list(instruments.values)
     affected = np.unique(codes[changed])

@@ -62,7 +62,6 @@ def mark_universe(
     have a bar on; ``universe_instruments_without_data``.
     """
     index = panel.index
-    assert isinstance(index, pd.MultiIndex)
     is_member = _membership(index, stints)
     if not is_member.any():
         raise MarketDataError(
@@ -80,7 +79,7 @@ def mark_universe(
     }
 
 
-def _membership(index: pd.MultiIndex, stints: pd.DataFrame) -> NDArray[np.bool_]:
+def _membership(index: pd.Index, stints: pd.DataFrame) -> NDArray[np.bool_]:
     instruments, dates = instrument_codes(index), date_codes(index)
     calendar = pd.DatetimeIndex(dates.values)
     owner = pd.Index(instruments.values).get_indexer(pd.Index(stints["instrument"]))

@@ -114,7 +114,6 @@ def draw_fold_timeline(axes: Axes, splits: pd.DataFrame) -> None:
     another, horizon by horizon.
     """
     index = splits.index
-    assert isinstance(index, pd.MultiIndex)
     dates = date_codes(index)
     columns = role_columns(splits)
     calendar = pd.DatetimeIndex(dates.values)

@@ -345,7 +345,6 @@ def _map_values(path: Path, header: TableHeader) -> _Matrix:
 
 
 def _write_rows(path: Path, index: pd.Index, header: TableHeader) -> None:
-    assert isinstance(index, pd.MultiIndex)
     instruments, dates = instrument_codes(index), date_codes(index)
     names = json.dumps(list(map(str, instruments.values))).encode()
     np.savez(
