@@ -102,6 +102,15 @@ def test_the_order_of_the_rows_given_does_not_matter(random):
     np.testing.assert_array_equal(data.roles, expected.roles)
 
 
+def test_a_matrix_of_its_own_is_not_copied():
+    features, labels, splits = make_tables(n_dates=20, n_instruments=3)
+    matrix = features.to_numpy(copy=True, dtype=np.float32).copy(order="C")
+    plain = pd.DataFrame(matrix, features.index, features.columns, copy=False)
+    data = assemble_training_data(plain, labels, splits, horizon="21d")
+    assert np.shares_memory(data.X[:], matrix)
+    np.testing.assert_array_equal(data.X[:], matrix)
+
+
 def test_rows_without_features_are_refused_by_name():
     features, labels, splits = tiny_tables()
     with pytest.raises(
