@@ -102,27 +102,18 @@ def split_horizons(splits: pd.DataFrame) -> tuple[str, ...]:
     return tuple(horizon for horizon in horizons if horizon is not None)
 
 
-def split_roles(
-    splits: pd.DataFrame, split_id: int, horizon: str | None = None
-) -> NDArray[np.int8]:
-    """Return the role of every row in one split, shape (n_rows,).
+def horizon_columns(splits: pd.DataFrame, horizon: str | None) -> tuple[RoleColumn, ...]:
+    """Return the columns of roles for the models of a horizon, by split: its own, or those of all.
 
-    The horizon whose models the roles are for is needed where every horizon is purged with its
-    own label end; it is without effect where all share one set of splits.
+    None stands for any horizon where all share one set of splits.
     """
-    horizons = split_horizons(splits)
-    column = RoleColumn(horizon if horizons else None, split_id)
-    if horizons and horizon not in horizons:
+    columns = tuple(c for c in role_columns(splits) if c.horizon in (None, horizon))
+    if not columns:
         raise CrossValidationError(
-            f"the cv_splits table has roles per horizon ({', '.join(horizons)}), none for "
-            f"{horizon!r}; name one of them"
+            f"the cv_splits table has roles per horizon ({', '.join(split_horizons(splits))}), "
+            f"none for {horizon!r}; name one of them"
         )
-    if column.name not in splits:
-        raise CrossValidationError(
-            f"the cv_splits table has no column {column.name}, only splits "
-            f"{', '.join(map(str, split_ids(splits)))}; name one of them"
-        )
-    return column.roles(splits)
+    return columns
 
 
 def count_roles(roles: NDArray[np.int8]) -> dict[str, int]:

@@ -19,10 +19,9 @@ from model2_assets.cross_validation.roles import (
     Role,
     RoleColumn,
     count_roles,
+    horizon_columns,
     role_columns,
     split_horizons,
-    split_ids,
-    split_roles,
 )
 from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.cross_validation.walk_forward import WalkForwardSplit
@@ -145,9 +144,9 @@ def count_samples(splits: pd.DataFrame, labels: pd.DataFrame) -> pd.DataFrame:
     counts = []
     for horizon in horizon_keys(labels):
         labelled = labels[f"label_{horizon}"].notna().to_numpy()[positions]
-        for split_id in split_ids(splits):
-            found = count_roles(split_roles(splits, split_id, horizon)[labelled])
-            counts.append((horizon, split_id, found["train"], found["test"]))
+        for column in horizon_columns(splits, horizon):
+            found = count_roles(column.roles(splits)[labelled])
+            counts.append((horizon, column.split_id, found["train"], found["test"]))
     return pd.DataFrame(counts, columns=["horizon", "split_id", "train", "test"])
 
 
@@ -162,7 +161,7 @@ def check_min_samples(
     short = counts[(counts["train"] < min_samples) | (counts["test"] < min_samples)]
     if len(short):
         horizon, split_id = str(short["horizon"].iloc[0]), int(short["split_id"].iloc[0])
-        roles = split_roles(splits, split_id, horizon)
+        roles = horizon_columns(splits, horizon)[split_id].roles(splits)
         tested = splits["group_id"][roles == Role.TEST].unique()
         groups = ", ".join(str(group) for group in sorted(tested)) or "none"
         others = f" (and {len(short) - 1} more)" if len(short) > 1 else ""
@@ -221,8 +220,8 @@ def coverage_text(splits: pd.DataFrame) -> str:
     for horizon in split_horizons(splits) or (None,):
         used = np.full(len(splits), horizon is None)
         n_tests = np.zeros(len(splits), dtype=np.int64)
-        for split_id in split_ids(splits):
-            roles = split_roles(splits, split_id, horizon)
+        for column in horizon_columns(splits, horizon):
+            roles = column.roles(splits)
             used |= roles != Role.UNUSED
             n_tests += roles == Role.TEST
         rows, tested = np.count_nonzero(used), np.count_nonzero(n_tests)

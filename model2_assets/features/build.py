@@ -221,26 +221,9 @@ def _compute(
 
 
 def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
-    """Build features with ``features.builder``, or ours where it is not set.
+    """Build features with ``features.builder``, or ours where it is not set; in canonical order.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_rows, n_columns)
-        The market data.
-    config : FeaturesConfig
-        Handed to the builder; ``config.params`` are free for settings of its own.
-
-    Returns
-    -------
-    DataFrame of shape (n_feature_rows, n_features), float32
-        In canonical order.
-
-    Raises
-    ------
-    ConfigError
-        If the builder cannot be imported or does not return a table.
-    FeatureError
-        If no feature has a value.
+    A builder that is not there, returns no table, or one without any value, is refused.
     """
     own = config.builder and load_object(config.builder, key=BUILDER_KEY)
     features = built_table(own or build_features_from_config, panel, config, key=BUILDER_KEY)

@@ -65,7 +65,7 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
     last = previous.index.get_level_values("datetime").max()
     past = panel[panel.index.get_level_values("datetime") <= last]
     new, old = _common_rows(past, previous)
-    restated: dict[str, list[str]] = {}
+    restated: dict[str, str] = {}
     n_restated = 0
     splits: list[Split] = []
     readjusted: list[str] = []
@@ -81,9 +81,8 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
                 n_restated += int(changed.sum())
                 at = int(np.flatnonzero(changed)[0])
                 date = past.index[new[rows[at]]][1]
-                restated.setdefault(name, []).append(
-                    f"{name} {date:%Y-%m-%d}: {column} {before[at]:g} is now {after[at]:g}"
-                )
+                first = f"{name} {date:%Y-%m-%d}: {column} {before[at]:g} is now {after[at]:g}"
+                restated.setdefault(name, first)
             elif column == "close":
                 splits.append(_split(name, found, past.iloc[new[rows]], previous.iloc[old[rows]]))
             else:
@@ -92,7 +91,7 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
         compared_rows=len(new),
         restated_values=n_restated,
         restated_instruments=len(restated),
-        first_restated=next((sentences[0] for sentences in restated.values()), ""),
+        first_restated=next(iter(restated.values()), ""),
         splits=tuple(splits),
         readjusted=tuple(readjusted),
         vanished=previous.index.delete(old),

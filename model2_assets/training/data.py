@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.cross_validation.roles import Role, role_columns, split_ids, split_roles
+from model2_assets.cross_validation.roles import Role, horizon_columns, role_columns
 from model2_assets.errors import TrainingError
 from model2_assets.panel import (
     CHUNK_ROWS,
@@ -288,7 +288,7 @@ def assemble_training_data(
     if not labelled.size:
         raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
     feature_rows = positions_of(features, index, "features")[labelled]
-    roles = [split_roles(cv_splits, split_id, horizon) for split_id in split_ids(cv_splits)]
+    roles = [column.roles(cv_splits) for column in horizon_columns(cv_splits, horizon)]
     return TrainingData(
         index=index[labelled],
         X=take_rows(features, feature_rows),

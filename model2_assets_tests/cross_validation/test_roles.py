@@ -7,10 +7,10 @@ from model2_assets.cross_validation import (
     build_cv_splits,
 )
 from model2_assets.cross_validation.roles import (
+    horizon_columns,
     role_columns,
     split_horizons,
     split_ids,
-    split_roles,
 )
 from model2_assets.errors import CrossValidationError
 from model2_assets_tests.cross_validation.panels import two_horizons
@@ -25,16 +25,17 @@ def made():
 def test_roles_are_asked_for_by_horizon_where_they_differ_and_by_split_alone_where_not():
     splits, labels = made()
     assert (split_horizons(splits), split_ids(splits)) == (("1d", "3d"), (0, 1))
-    assert split_roles(splits, 1, "3d").tolist() == splits["split_1_3d"].tolist()
+    own = horizon_columns(splits, "3d")
+    assert [column.name for column in own] == ["split_0_3d", "split_1_3d"]
+    assert own[1].roles(splits).tolist() == splits["split_1_3d"].tolist()
     with pytest.raises(CrossValidationError, match=r"roles per horizon \(1d, 3d\), none for None"):
-        split_roles(splits, 1)
+        horizon_columns(splits, None)
     with pytest.raises(CrossValidationError, match="none for '5d'"):
-        split_roles(splits, 1, "5d")
-    with pytest.raises(CrossValidationError, match="no column split_2_3d, only splits 0, 1"):
-        split_roles(splits, 2, "3d")
+        horizon_columns(splits, "5d")
     shared = build_cv_splits(labels.index, labels, CrossValidationConfig(n_groups=2))
     assert split_horizons(shared) == ()
-    assert split_roles(shared, 1, "3d").tolist() == shared["split_1"].tolist()
+    assert [column.name for column in horizon_columns(shared, "3d")] == ["split_0", "split_1"]
+    assert horizon_columns(shared, None) == horizon_columns(shared, "3d")
 
 
 def test_tables_with_missing_or_mixed_columns_of_roles_are_refused():
