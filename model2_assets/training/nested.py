@@ -105,6 +105,7 @@ def predict_nested(
         raise TrainingError(
             "nested splits have other rows or groups than cv_splits; materialize cv_splits again"
         )
+    # Groups are numbered from 0, and each is tested by one split.
     split_of_outer = np.argsort(_tested_groups(data, n_groups=1)[:, 0])
     pairs = _tested_groups(pair_data, n_groups=2)
     predicted = predict_splits(models, pair_data)
