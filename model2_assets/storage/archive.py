@@ -16,7 +16,7 @@ from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage.address import WITHOUT_VERSIONS, Address
-from model2_assets.storage.files import ABANDONED_AFTER, link_atomically, write_atomically
+from model2_assets.storage.files import ABANDONED_AFTER, discard, link_atomically, write_atomically
 from model2_assets.storage.record import Origin, Record
 
 VERSIONS = ".versions"
@@ -144,8 +144,8 @@ class Archive:
         # Each record first: without it nobody looks for the file.
         for record in readable:
             if record.sha256 not in stays:
-                self._unlink(self.folder(address) / record.file_name)
-                self._unlink(self.path(address, record))
+                discard(self.folder(address) / record.file_name)
+                discard(self.path(address, record))
         self._sweep(address)
 
     def model_files(self, address: Address) -> set[str] | None:
@@ -188,24 +188,17 @@ class Archive:
         names = {path.name for path in files}
         for path in files:
             record_name = f"{path.name.partition('.')[0]}.json"
-            if _KEPT_NAME.fullmatch(path.name) and record_name not in names:
-                self._remove_if_old(path)
+            if _KEPT_NAME.fullmatch(path.name) and record_name not in names and self._is_old(path):
+                discard(path)
 
-    def _remove_if_old(self, path: UPath) -> None:
+    def _is_old(self, path: UPath) -> bool:
         try:
             written: datetime = path.fs.modified(path.path)
         except (NotImplementedError, OSError):
-            return
+            return False
         if written.tzinfo is None:
             written = written.replace(tzinfo=UTC)
-        if written < self._now() - ABANDONED_AFTER:
-            self._unlink(path)
-
-    def _unlink(self, path: UPath) -> None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            logger.warning("%s: cannot be removed (%s)", path, error)
+        return written < self._now() - ABANDONED_AFTER
 
 
 def find_version(versions: Sequence[Record], prefix: str, *, what: str) -> Record:
@@ -253,8 +246,7 @@ def prune_rejected(folder: UPath, *, keep: int) -> None:
     """Remove all but the newest rejected candidates of one result.
 
     Only what `new_rejected_name` has named is touched, and no folder of models that another
-    process may just be writing: one without a manifest that is less than a day old. What cannot
-    be removed is left, with a line in the log: pruning never fails a run.
+    process may just be writing: one without a manifest that is less than a day old.
     """
     try:
         found = [path for path in folder.iterdir() if _REJECTED_NAME.fullmatch(path.name)]
@@ -265,9 +257,4 @@ def prune_rejected(folder: UPath, *, keep: int) -> None:
     given_up = f"{datetime.now(UTC) - ABANDONED_AFTER:{_REJECTED_TIME}}"
     abandoned = [path for path in named if path not in whole and path.name < given_up]
     for path in (*whole[keep:], *abandoned):
-        try:
-            path.fs.rm(path.path, recursive=True)
-        except FileNotFoundError:  # another process has removed it
-            continue
-        except OSError as error:
-            logger.warning("%s: cannot be removed (%s); remove it by hand", path, error)
+        discard(path)

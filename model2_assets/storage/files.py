@@ -136,6 +136,16 @@ def link_atomically(source: UPath | Path, target: UPath) -> None:
         publish(temporary, target)
 
 
+def discard(path: UPath) -> None:
+    """Remove a file or folder that nobody needs; where that fails, it stays and the log says so."""
+    try:
+        path.fs.rm(path.path, recursive=True)
+    except FileNotFoundError:  # another process has removed it
+        return
+    except OSError as error:
+        logger.warning("%s: cannot be removed (%s); remove it by hand", path, error)
+
+
 def is_local(path: UPath) -> bool:
     """Tell whether a path is on a local disk, where a rename is atomic."""
     return path.protocol in ("", "file", "local")

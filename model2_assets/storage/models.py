@@ -7,20 +7,17 @@ is training's to know.
 
 import hashlib
 import json
-import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.files import write_atomically
+from model2_assets.storage.files import discard, write_atomically
 from model2_assets.storage.record import document_digest
-
-logger = logging.getLogger(__name__)
 
 MANIFEST_NAME = "manifest.json"
 FORMAT_VERSION = 3
@@ -132,18 +129,6 @@ class Manifest(Provenance):
         if self.kind == "final_model" and (split_ids != [0] or self.trained_on is None):
             raise ValueError("a final model has one file, and says which rows it was trained on")
 
-    @classmethod
-    def of(
-        cls,
-        provenance: Provenance,
-        *,
-        folds: tuple[ModelFile, ...],
-        library_versions: Mapping[str, str],
-    ) -> "Manifest":
-        """Build the manifest of model files, by ascending split."""
-        stated = {item.name: getattr(provenance, item.name) for item in fields(Provenance)}
-        return cls(**stated, folds=folds, library_versions=library_versions)
-
     @property
     def total_bytes(self) -> int:
         """Size of all model files."""
@@ -203,8 +188,8 @@ def store_models(folder: UPath, models: StorableModels) -> Manifest:
         files.append(file)
     if not files:
         raise StoreError(f"{folder}: no fold model to store; train the model first")
-    return Manifest.of(
-        models.provenance, folds=tuple(files), library_versions=models.library_versions
+    return Manifest(
+        **vars(models.provenance), folds=tuple(files), library_versions=models.library_versions
     )
 
 
@@ -234,13 +219,10 @@ def read_model(folder: UPath, model: ModelFile, *, remedy: str = "; retrain the 
 
 
 def remove_models(folder: UPath, *, keep: Collection[str]) -> None:
-    """Remove model files that nothing names; the folder is whole without, so failing is none."""
+    """Remove model files that nothing names."""
     for path in list(folder.iterdir()):
         if re.fullmatch(_FILE_NAME, path.name) and path.name not in keep:
-            try:
-                path.unlink()
-            except OSError as error:
-                logger.warning("%s: cannot be removed (%s)", path, error)
+            discard(path)
 
 
 @dataclass(frozen=True)

@@ -169,18 +169,8 @@ class Store:
         """Publish a result, replacing the last good one in one step.
 
         It is recorded, and kept as a version, first: what is current always has its record.
-
-        Parameters
-        ----------
-        address : Address
-            What it is.
-        value : DataFrame, FittedModels or str
-            The result.
-
-        Returns
-        -------
-        UPath
-            Where it is.
+        The value is a table, fitted models or a report, as the address says; returned is where it
+        is.
 
         Raises
         ------
@@ -213,11 +203,6 @@ class Store:
 
         The values of features are a memory-mapped matrix, made of their file where it is
         not there. Models are verified when they are asked for.
-
-        Returns
-        -------
-        DataFrame, StoredFoldModels or str
-            The result.
 
         Raises
         ------

@@ -297,11 +297,11 @@ def kill_before(step: int, monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]
     for module, name in (
         (_archive, "write_atomically"),
         (_archive, "link_atomically"),
+        (_archive, "discard"),
         (_models, "write_atomically"),
         (_store, "publish"),
     ):
         monkeypatch.setattr(module, name, counted(getattr(module, name)))
-    monkeypatch.setattr(_archive.Archive, "_unlink", counted(_archive.Archive._unlink))
     return lambda: done
 
 
@@ -519,14 +519,15 @@ def test_model_that_cannot_be_removed_is_no_failure(
     plain: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish_scales(plain, 1.0, 2.0)
-    unlink = type(plain.base).unlink
+    file_system = type(plain.base.fs)
+    remove = file_system.rm
 
-    def refuse(path: UPath, *arguments: object, **options: object) -> None:
-        if "fold_" in path.name:
+    def refuse(files: object, path: str, **options: object) -> None:
+        if "fold_" in path:
             raise PermissionError("read-only")
-        unlink(path, *arguments, **options)
+        remove(files, path, **options)
 
-    monkeypatch.setattr(type(plain.base), "unlink", refuse)
+    monkeypatch.setattr(file_system, "rm", refuse)
     (third,) = publish_scales(plain, 3.0)
     assert "cannot be removed (read-only)" in caplog.text
     assert third < names_in(plain.path(MODELS))

@@ -337,6 +337,6 @@ def test_the_manifest_survives_json():
         n_test=1,
         seconds=0.5,
     )
-    manifest = Manifest.of(PROVENANCE, folds=(fold,), library_versions={"xgboost": "3.2.0"})
+    manifest = Manifest(**vars(PROVENANCE), folds=(fold,), library_versions={"xgboost": "3.2.0"})
     assert manifest.total_bytes == 3
     assert Manifest.from_json(manifest.to_json()) == manifest
