@@ -46,6 +46,10 @@ class DateGroupsSplit(ABC):
     def roles_of_split(self, calendar: GroupedCalendar, tested: IntArray) -> NDArray[np.int8]:
         """Return the role of every labelled row in the split that tests these groups."""
 
+    def __repr__(self) -> str:
+        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
+        return f"{type(self).__name__}({settings})"
+
     @property
     def n_splits(self) -> int:
         """Number of splits."""
@@ -234,12 +238,6 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
                 f"n_groups {n_groups} and n_test_groups {n_test_groups} make {self.n_splits} "
                 f"splits, each a model fit; keep to {MAX_SPLITS} by lowering either"
             )
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(n_groups={self.n_groups}, "
-            f"n_test_groups={self.n_test_groups}, embargo_days={self.embargo_days})"
-        )
 
     @property
     def n_splits(self) -> int:

@@ -69,7 +69,6 @@ class WalkForwardSplit(DateGroupsSplit):
         embargo_days: int = 5,
     ) -> None:
         self.n_groups = as_integer("n_groups", n_groups, minimum=2)
-        self.embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
         if window not in get_args(Window):
             raise CrossValidationError(
                 f"window must be one of {', '.join(get_args(Window))}, got {window!r}"
@@ -82,17 +81,12 @@ class WalkForwardSplit(DateGroupsSplit):
         self.train_groups = as_integer(
             "train_groups", 1 if train_groups is None else train_groups, minimum=1
         )
+        self.embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
         if self.train_groups >= self.n_groups:
             raise CrossValidationError(
                 f"train_groups ({train_groups}) must be below n_groups ({n_groups}), else "
                 f"nothing is left to test"
             )
-
-    def __repr__(self) -> str:
-        return (
-            f"{type(self).__name__}(n_groups={self.n_groups}, window={self.window!r}, "
-            f"train_groups={self.train_groups}, embargo_days={self.embargo_days})"
-        )
 
     @property
     def test_groups(self) -> NDArray[np.int64]:

@@ -80,8 +80,8 @@ def build_features_from_config(
 
     Notes
     -----
-    Names and definitions are those of Qlib [1]_ (``qlib.contrib.data.loader.Alpha158DL``,
-    ``qlib.data.ops``), with these rules where data are not perfect:
+    Names and definitions are those of Qlib (see `alpha158_features`), with these rules where
+    data are not perfect:
 
     - Windows count the instrument's own bars, today's included, whatever the calendar
       distance between them. With `min_history_bars` of at least 60 they are all full; below
@@ -101,11 +101,6 @@ def build_features_from_config(
     - With no volume today, ``VMA`` and ``VSTD`` divide by 1e-12 as Qlib's do: they are huge,
       though finite, and dominate a z-score. Ranks do not mind.
     - A result that is not finite in float32 is NaN.
-
-    References
-    ----------
-    .. [1] X. Yang, W. Liu, D. Zhou, J. Bian, T.-Y. Liu, "Qlib: An AI-oriented
-       Quantitative Investment Platform", 2020, arXiv:2009.11189.
 
     Examples
     --------
