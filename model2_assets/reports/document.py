@@ -4,11 +4,10 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import Any, ClassVar, Literal
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 
 from model2_assets.evaluation.metrics import MISSING, Metric
@@ -143,15 +142,12 @@ def render(report: Report) -> str:
 
     Text is escaped; the drawings of charts are not. It forbids the browser to fetch anything.
     """
-    template = _environment().get_template("report.html.j2")
-    html = template.render(
-        report=report, inputs=Markup(inputs_element(report.inputs)), style=Markup(_style())
-    )
-    return html + "\n"
+    inputs = Markup(inputs_element(report.inputs))
+    return _template().render(report=report, inputs=inputs) + "\n"
 
 
 @cache
-def _environment() -> Environment:
+def _template() -> Template:
     environment = Environment(
         loader=PackageLoader("model2_assets.reports", "."),
         autoescape=True,
@@ -159,13 +155,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["drawing"] = Markup
-    return environment
-
-
-@cache
-def _style() -> str:
-    return resources.files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html.j2")
 
 
 def report_digest(html: str) -> str:

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from model2_assets.config import RegionConfig
 from model2_assets.config.partition import horizon_days
-from model2_assets.errors import StoreError
 from model2_assets.evaluation import METRICS, quantiles, stability
 from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
 from model2_assets.evaluation.inference import LAG_OVERLAPS, label_overlap_days
@@ -51,7 +49,6 @@ TOP_FEATURES = 20
 REGION_REPORT = "../../../region_report/report.html"
 """From a tear sheet's folder."""
 
-_AGREES = 1e-9
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
 
@@ -170,12 +167,13 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
     """
     oof, scores, importance, manifest = made.oof, made.scores, made.importance, made.manifest
     made_from = facts_of(oof).get(INPUTS, {})
-    at_hand = {**data_versions_of(labels=made.labels), "fitted_models": manifest.data_version}
+    at_hand = data_versions_of(labels=made.labels, oof_predictions=oof)
+    at_hand["fitted_models"] = manifest.data_version
     require_made_from("oof_predictions", made_from, at_hand)
+    require_made_from("cv_scores", facts_of(scores).get(INPUTS, {}), at_hand)
     require_made_from("feature_importance", facts_of(importance).get(INPUTS, {}), at_hand)
     lag_days = config.labels.execution_lag_days
     found = PartitionStatistics(oof, made.labels, manifest.horizon, lag_days)
-    _require_scores_of(found.rank_ic, scores)
     inputs = data_versions_of(oof_predictions=oof, cv_scores=scores, feature_importance=importance)
     predictions = (calibration_chart(found), prediction_chart(oof, prediction_bps))
     report = Report(
@@ -196,16 +194,6 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
         ),
     )
     return render(report)
-
-
-def _require_scores_of(rank_ic: pd.Series, scores: pd.DataFrame) -> None:
-    """Refuse scores whose mean rank IC is not that of the predictions at hand."""
-    scored, found = overall_scores(scores)["rank_ic"], float(rank_ic.mean())
-    if not np.isclose(scored, found, rtol=0, atol=_AGREES, equal_nan=True):
-        raise StoreError(
-            f"cv_scores state a rank IC of {scored:.6f} where oof_predictions have {found:.6f}: "
-            f"they are of other predictions; materialize cv_scores again"
-        )
 
 
 def _subtitle(oof: pd.DataFrame, manifest: "Manifest", found: PartitionStatistics) -> str:

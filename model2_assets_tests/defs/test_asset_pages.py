@@ -33,7 +33,7 @@ PICTURES = {
         "Realized label against prediction",
     },
     "feature_importance": {
-        "The 20 most important of 158 features",
+        "The 20 most important of 157 features",
         "Rank correlation of importances between fold models",
     },
 }

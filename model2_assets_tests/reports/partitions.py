@@ -9,7 +9,12 @@ from model2_assets.config import RegionConfig, parse_config
 from model2_assets.config import partition as keys
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.reports import PartitionResults, partition_report
-from model2_assets.storage.data_version import table_digest, with_provenance
+from model2_assets.storage.data_version import (
+    data_versions_of,
+    stamped,
+    table_digest,
+    with_provenance,
+)
 from model2_assets.storage.models import Manifest, ModelFile
 from model2_assets_tests.evaluation.paths_example import example
 from model2_assets_tests.sample_models import sample_provenance
@@ -49,6 +54,7 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
     paths = with_provenance(made.paths, data_version="p", inputs=inputs, **facts)
     key = keys.Partition(HORIZON, model)
     scores = score_partition(oof, paths, labels, key, execution_lag_days=1, n_trials=2)
+    scores = stamped(scores, inputs=data_versions_of(oof_predictions=oof, labels=labels))
     return Partition(oof, scores, _importance(manifest), labels, manifest)
 
 
