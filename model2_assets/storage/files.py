@@ -125,15 +125,12 @@ def link_atomically(source: UPath | Path, target: UPath) -> None:
     On a local disk the target becomes a hard link to the source, which is never changed in
     place, or a copy where links are not supported; in an object store it is a second object.
     """
-    if not is_local(target):
-        write_atomically(target, source.read_bytes())
-        return
-    with temporary_file(target) as temporary:
-        try:
+    if is_local(target):
+        with suppress(OSError), temporary_file(target) as temporary:
             os.link(UPath(source).path, temporary)
-        except OSError:
-            temporary.write_bytes(source.read_bytes())
-        publish(temporary, target)
+            temporary.replace(target.path)
+            return
+    write_atomically(target, source.read_bytes())
 
 
 def discard(path: UPath) -> None:
