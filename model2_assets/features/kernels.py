@@ -1,6 +1,7 @@
 """Compiled kernels of the Alpha158 features."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar, cast
 
 import joblib
@@ -34,10 +35,11 @@ def for_each_chunk(
     Calls must write to disjoint memory, and gain from threads as far as they release the
     interpreter lock. Without a number of threads, there is one per usable core.
     """
-    joblib.Parallel(n_jobs=n_threads or joblib.cpu_count(), require="sharedmem")(
-        joblib.delayed(task)(first, min(first + chunk_size, n_items))
-        for first in range(0, n_items, chunk_size)
-    )
+    firsts = range(0, n_items, chunk_size)
+    stops = [min(first + chunk_size, n_items) for first in firsts]
+    with ThreadPoolExecutor(n_threads or joblib.cpu_count()) as pool:
+        for _ in pool.map(task, firsts, stops):
+            pass  # an error of a task is raised here
 
 
 Float64s = NDArray[np.float64]
