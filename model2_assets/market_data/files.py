@@ -91,20 +91,19 @@ class InputFile:
 
     def open(self) -> AbstractContextManager[IO[bytes]]:
         """Open the file for reading bytes, without the compression that its suffix tells of."""
-        if not self.name.lower().endswith(".zip"):
-            opened: AbstractContextManager[IO[bytes]] = fsspec.open(
-                self.name, "rb", compression="infer"
-            )
-            return opened
-        # By itself, fsspec reads the first of the files in an archive.
-        members: list[AbstractContextManager[IO[bytes]]] = fsspec.open_files(
-            f"zip://**::{self.name}", "rb"
-        )
-        if len(members) != 1:
-            raise MarketDataError(
-                f"{self.name}: holds {len(members)} files, not one; unpack it, and name the folder"
-            )
-        return members[0]
+        opened: AbstractContextManager[IO[bytes]]
+        if self.name.lower().endswith(".zip"):
+            # By itself, fsspec reads the first of the files in an archive.
+            members = fsspec.open_files(f"zip://**::{self.name}", "rb")
+            if len(members) != 1:
+                raise MarketDataError(
+                    f"{self.name}: holds {len(members)} files, not one; unpack it, and name the "
+                    f"folder"
+                )
+            opened = members[0]
+        else:
+            opened = fsspec.open(self.name, "rb", compression="infer")
+        return opened
 
 
 def list_files(
