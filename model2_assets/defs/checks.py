@@ -8,11 +8,11 @@ import dagster as dg
 from model2_assets.checks.catalogue import REPRODUCED, STORED
 from model2_assets.config.partition import Partition
 from model2_assets.defs.alerts import alert_hooks
-from model2_assets.defs.assets import PREPARATION, asset_names
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.recorded import PARTITION_TAG, EventLog
-from model2_assets.defs.region import Region, dimension_tags
+from model2_assets.defs.region import Region, Stage, dimension_tags
 from model2_assets.defs.retrain import PlannedRun, RunResult, execute
 from model2_assets.defs.steps import core_call
 
@@ -39,9 +39,8 @@ def with_hooks(
 
 def stored_assets(region: Region, *, partitioned: bool) -> tuple[str, ...]:
     """Return the names of a region's assets with horizon × model partitions, or of the others."""
-    if partitioned:
-        return asset_names(region, "training")
-    return (*PREPARATION, *asset_names(region, "summary"))
+    stages: tuple[Stage, ...] = ("training",) if partitioned else ("preparation", "summary")
+    return asset_names(region, *stages)
 
 
 def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:

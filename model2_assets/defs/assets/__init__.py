@@ -21,9 +21,9 @@ def region_assets(region: Region) -> list[dg.AssetsDefinition]:
         return [asset.build(region) for asset in ASSETS if asset.is_wanted(region)]
 
 
-def asset_names(region: Region, stage: Stage) -> tuple[str, ...]:
-    """Return the names of a region's assets of a stage."""
-    return tuple(asset.name for asset in ASSETS if asset.stage == stage and asset.is_wanted(region))
+def asset_names(region: Region, *stages: Stage) -> tuple[str, ...]:
+    """Return the names of a region's assets of some stages."""
+    return tuple(a.name for a in ASSETS if a.stage in stages and a.is_wanted(region))
 
 
 __all__ = ["ASSETS", "PREPARATION", "SUMMARY", "TRAINING", "asset_names", "region_assets"]
