@@ -45,7 +45,7 @@ def manifest(horizon: str, model: str, *, sizes=(100, 250), seconds=1.5, rss=10*
     provenance = sample_provenance(
         horizon=horizon, model=model, seconds=seconds, peak_rss_bytes=rss
     )
-    return Manifest.of(provenance, folds=folds, library_versions={})
+    return Manifest(**vars(provenance), folds=folds, library_versions={})
 
 
 def scores(rank_ic: float, of_paths=(0.03, -0.01, 0.02, 0.01)) -> pd.DataFrame:

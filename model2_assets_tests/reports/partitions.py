@@ -95,4 +95,4 @@ def _manifest(model: str, *, n_splits: int) -> Manifest:
         seconds=1.5,
         peak_rss_bytes=10**8,
     )
-    return Manifest.of(provenance, folds=folds, library_versions={"scikit-learn": "1.8"})
+    return Manifest(**vars(provenance), folds=folds, library_versions={"scikit-learn": "1.8"})
