@@ -29,6 +29,8 @@ from model2_assets.training.resources import usable_cores
 RUN_ROWS = 8192
 """Rows of a run of dates, so few that they stay in a processor's cache while they are added."""
 
+_LARGEST_CODE = 2**62
+
 Rows = slice | NDArray[np.intp]
 
 RowWeights = Callable[[NDArray[np.intp]], NDArray[np.float64]]
@@ -112,13 +114,19 @@ class RowBlocks:
         is_labelled: Iterable[NDArray[np.bool_]] = (),
     ) -> "RowBlocks":
         """Make blocks of rows of equal group, roles in all splits and labels, by first rows."""
-        codes = np.zeros(len(index), dtype=np.int64)
+        codes, n_codes = np.zeros(len(index), dtype=np.int64), 1
         # Groups count from -1.
         marks: Iterable[NDArray[Any]] = chain([group_id + 1], map(role_mark, roles), is_labelled)
         for mark in marks:
-            codes = pd.factorize(codes * (int(mark.max(initial=0)) + 1) + mark)[0]
+            n_marks = int(mark.max(initial=0)) + 1
+            if n_codes * n_marks > _LARGEST_CODE:
+                codes = pd.factorize(codes)[0]
+                n_codes = int(codes.max(initial=0)) + 1
+            codes = codes * n_marks + mark
+            n_codes *= n_marks
+        ids = pd.factorize(codes)[0].astype(np.int32)
         sizes = np.diff(date_codes(index).starts)
-        return cls(ids=codes.astype(np.int32), runs=np.repeat(_run_of_dates(sizes), sizes))
+        return cls(ids=ids, runs=np.repeat(_run_of_dates(sizes), sizes))
 
     def take(self, rows: NDArray[np.intp]) -> "RowBlocks":
         """Return the blocks of some rows; ids and runs stay the same."""

@@ -152,8 +152,9 @@ def test_sums_are_those_of_the_train_rows_by_hand():
     np.testing.assert_allclose(sums.squares, [y @ y])
 
 
-def test_rows_with_equal_marks_are_one_block_and_runs_are_whole_dates():
-    tables = two_horizons()
+@pytest.mark.parametrize("groups", [{}, {"n_groups": 8, "n_test_groups": 3}])
+def test_rows_with_equal_marks_are_one_block_and_runs_are_whole_dates(groups):
+    tables = two_horizons(**groups)
     data = tables.of_horizon("21d")
     blocks = data.blocks
     known = tables.labels.reindex(data.index).notna().to_numpy()
