@@ -153,7 +153,7 @@ _METRICS = (
            "history", long="Deflated Sharpe"),
     Metric("pbo", "PBO", ".2f", "ranking details",
            "probability of backtest overfitting: that the best model of a horizon on one half of "
-           "history is below the median on the other"),
+           "history is below the median on the other (at it: a half)"),
     Metric("coverage", "coverage", ".2%", "evidence making", "tested rows with a prediction"),
     Metric("largest_prediction", "largest", ",.0f", "evidence details",
            "largest absolute prediction", unit="bps"),

@@ -1,4 +1,4 @@
-"""How often the best model of one half of history is below average in the other."""
+"""How often the best model of one half of history is below the median in the other."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class BacktestOverfitting:
     """The probability of backtest overfitting, and what it was estimated from.
 
     `pbo` is the share of the combinations in which the model that was best in sample ranks below
-    the median out of sample (0.5 is chance), `logits`, shape (n_combinations,), the log odds of
-    its relative rank there.
+    the median out of sample, those at the exact median counted as halves (0.5 is chance);
+    `logits`, shape (n_combinations,), the log odds of its relative rank there.
     """
 
     pbo: float
@@ -41,6 +41,13 @@ def probability_of_backtest_overfitting(
     2017): dates are cut into an even number of contiguous blocks; in every choice of half of
     them, the model whose mean is best on the chosen half (in sample) is ranked among all models by
     its mean on the other (out of sample).
+
+    The authors integrate the distribution of logits, log(ω / (1 − ω)) with ω = rank /
+    (n_models + 1), up to 0. Of an odd number of models, or with ties, the chosen one can be at
+    the exact median, whose logit is 0. It is no evidence either way, so it counts as a half:
+    for worthless models the probability is then 0.5 for any number of them. Leaving it out
+    would read (n_models − 1) / (2 n_models) for an odd number, counting it as a whole as much
+    above 0.5.
 
     Parameters
     ----------
@@ -75,8 +82,9 @@ def probability_of_backtest_overfitting(
     n_models = table.shape[1]
     rank = ranks[np.arange(len(best)), best] + 1
     share = rank / (n_models + 1)
+    below = np.sign(n_models + 1 - 2 * rank)
     return BacktestOverfitting(
-        pbo=float(np.mean(2 * rank < n_models + 1)), logits=np.log(share / (1 - share))
+        pbo=float(np.mean(1 + below) / 2), logits=np.log(share / (1 - share))
     )
 
 

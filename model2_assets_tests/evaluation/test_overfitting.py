@@ -1,3 +1,4 @@
+from itertools import combinations
 from math import isnan
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import rankdata
 
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation import daily_ic, probability_of_backtest_overfitting
@@ -54,8 +56,45 @@ def test_agrees_with_purgedcv(data, n_models, n_blocks, overlap):
     )
     # purgedcv goes through the halves by what is out of sample.
     np.testing.assert_allclose(np.sort(found.logits), np.sort(expected.logits), atol=1e-12)
-    assert found.pbo == expected.pbo
+    # purgedcv counts logits below 0 alone.
+    assert found.pbo == pytest.approx(expected.pbo + np.mean(expected.logits == 0) / 2)
+    assert found.pbo == pytest.approx(brute_force(trimmed(table, n_blocks, overlap), n_blocks))
     assert len(found.logits) == expected.n_combos
+
+
+def brute_force(table, n_blocks):
+    """Go through the halves one by one, counting models below, at and above the median."""
+    blocks = np.array_split(np.arange(len(table)), n_blocks)
+    found = []
+    for chosen in combinations(range(n_blocks), n_blocks // 2):
+        inside = np.concatenate([blocks[number] for number in chosen])
+        outside = np.setdiff1d(np.arange(len(table)), inside)
+        best = np.argmax(table[inside].mean(axis=0))
+        rank = rankdata(table[outside].mean(axis=0))[best]
+        middle = (table.shape[1] + 1) / 2
+        found.append({-1: 1.0, 0: 0.5, 1: 0.0}[np.sign(rank - middle)])
+    return np.mean(found)
+
+
+@pytest.mark.parametrize("n_models", [2, 3, 4, 5, 7])
+def test_worthless_models_are_overfitted_half_of_the_time(n_models):
+    rng = np.random.default_rng(n_models)
+    found = [
+        probability_of_backtest_overfitting(rng.normal(size=(320, n_models)), n_blocks=8).pbo
+        for _ in range(400)
+    ]
+    error = np.std(found, ddof=1) / np.sqrt(400)
+    assert error < 0.02
+    assert np.mean(found) == pytest.approx(0.5, abs=3 * error)
+
+
+def test_hand_worked_three_models_with_one_at_the_median():
+    # in sample sums   best   out of sample sums   rank of best among three
+    # {0} 3, 2, 1        0    2, 3, 1              2: the median, a half
+    # {1} 2, 3, 1        1    3, 2, 1              2: the median, a half
+    found = probability_of_backtest_overfitting([[3.0, 2.0, 1.0], [2.0, 3.0, 1.0]], n_blocks=2)
+    assert (found.logits == 0).all()
+    assert found.pbo == 0.5
 
 
 def test_a_model_that_is_really_better_is_not_overfitted_and_noise_is():
@@ -85,7 +124,7 @@ def test_equal_models_tie():
     column = np.random.default_rng(2).normal(size=(160, 1))
     found = probability_of_backtest_overfitting(np.repeat(column, 5, axis=1), n_blocks=16)
     assert (found.logits == 0).all()
-    assert found.pbo == 0
+    assert found.pbo == 0.5
 
 
 def test_labels_that_reach_into_the_next_block_are_left_out():
