@@ -127,6 +127,7 @@ def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     own = config.builder and load_object(config.builder, key=BUILDER_KEY)
     labels = built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
     for horizon in config.horizon_keys:
+        _require_forward_return(labels, horizon)
         _refuse_equal_labels(labels, f"label_{horizon}")
     return labels
 
@@ -146,6 +147,60 @@ def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
         f"labels: all {len(known):,} values of {name} are {known.iloc[0]:g} bps, which leaves "
         f"nothing to learn; {cause}"
     )
+
+
+def realized_returns(labels: pd.DataFrame, horizon: str, *, excess: bool) -> pd.Series:
+    """Return what every labelled row earned over its horizon, never winsorized.
+
+    What speaks of returns is scored on these (IC, rank IC, quantile returns, their spread and its
+    Sharpe ratio), what speaks of the fit on labels: clipped returns tie, and their spread is
+    larger or smaller than what was earned.
+
+    Parameters
+    ----------
+    labels : DataFrame of shape (n_rows, n_columns)
+        The labels table, in any row order: ``forward_return_{horizon}`` (bps, the return to the
+        label's own exit) and ``label_{horizon}``.
+    horizon : str
+        Such as ``21d``.
+    excess : bool
+        Whether to subtract the equal-weight mean of the date's labelled rows, as
+        ``labels.excess`` does.
+
+    Returns
+    -------
+    Series of shape (n_rows,), float64
+        ``realized_{horizon}`` in bps, in the order of `labels`; NaN where the label is missing.
+
+    Raises
+    ------
+    LabelError
+        If the table has no forward return of the horizon.
+
+    Examples
+    --------
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABC"), ["2024-01-02"] * 3)
+    >>> columns = {"forward_return_1d": [-300.0, 100.0, 50.0], "label_1d": [-50.0, 50.0, None]}
+    >>> labels = pd.DataFrame(columns, index=index)
+    >>> realized_returns(labels, "1d", excess=True).tolist()
+    [-200.0, 200.0, nan]
+    """
+    _require_forward_return(labels, horizon)
+    earned = labels[f"forward_return_{horizon}"].where(labels[f"label_{horizon}"].notna())
+    if excess:
+        earned = earned - earned.groupby(level="datetime").transform("mean")
+    return earned.rename(f"realized_{horizon}")
+
+
+def _require_forward_return(labels: pd.DataFrame, horizon: str) -> None:
+    name = f"forward_return_{horizon}"
+    if name not in labels.columns:
+        raise LabelError(
+            f"labels: the table has no column {name!r}, on which returns are scored; let "
+            f"{BUILDER_KEY} supply it: the return from entry to the label's own exit, in bps, "
+            f"neither in excess of anything nor winsorized"
+        )
 
 
 @dataclass(frozen=True)
