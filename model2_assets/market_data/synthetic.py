@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -14,9 +14,11 @@ from model2_assets.config.sections import Section, refuse
 
 FloatArray = NDArray[np.float64]
 
-_MARKET_VOLATILITY = 0.01
-_VOLATILITY_RANGE = (0.01, 0.03)
-_VARIABLES = ("market", "drift", "noise", "volatility", "bar_shape", "volume", "listing", "gaps")
+_HALT_DAYS = 40
+_VARIABLES = (
+    *("market", "drift", "noise", "volatility"),
+    *("bar_shape", "volume", "listing", "gaps", "halts"),
+)
 
 
 def _iso_date(value: object) -> object:
@@ -34,7 +36,9 @@ class SyntheticConfig(Section):
     n_instruments: int = Field(50, ge=1, le=100_000)
     """Instruments, named ``S000``, ``S001``, ..."""
     n_dates: int = Field(500, ge=1, le=50_000)
-    """Trading days (Monday to Friday)."""
+    """Trading days."""
+    days_a_week: Literal[5, 7] = 5
+    """5: Monday to Friday; 7: every day."""
     seed: int = Field(0, ge=0, lt=2**31)
     """Seed of every draw."""
     signal: float = Field(0.05, ge=0, le=0.99)
@@ -43,12 +47,17 @@ class SyntheticConfig(Section):
     about 0.15."""
     half_life_days: float = Field(60, ge=0.1, le=10_000)
     """Trading days in which the drift loses half of itself."""
+    volatility: float = Field(0.02, gt=0, le=0.2)
+    """Standard deviation of an instrument's own daily log return, on average over instruments, of
+    which each has 0.5 to 1.5 times that; the market's is half of it."""
     tail_df: float = Field(4, ge=2.1, le=1000)
     """Degrees of freedom of the Student-t draws: the smaller, the heavier the tails."""
     late_listings: float = Field(0, ge=0, le=1)
     """Probability that an instrument lists on a random day of the first half."""
     missing_days: float = Field(0, ge=0, le=0.49)
     """Probability that a bar is missing."""
+    halts: float = Field(0, ge=0, le=0.1)
+    """Probability that an instrument is halted on a day: its next 40 bars are missing."""
     start: Annotated[str, BeforeValidator(_iso_date)] = "2010-01-04"
     """First day, ISO date."""
 
@@ -74,8 +83,8 @@ def synthetic_panel(**settings: Any) -> pd.DataFrame:
     -------
     DataFrame of shape (n_rows, 7)
         Columns instrument, datetime, open, high, low, close (currency), volume (shares),
-        date by date. At most n_dates times n_instruments rows, fewer with late listings or
-        missing days.
+        date by date. At most n_dates times n_instruments rows, fewer with late listings,
+        missing days or halts.
 
     Raises
     ------
@@ -94,7 +103,9 @@ def synthetic_panel(**settings: Any) -> pd.DataFrame:
         **_bar_shapes(market, close),
         "volume": np.round(_stream(market, "volume").lognormal(13.0, 1.0, close.shape)),
     }
-    return _bars(columns, _existing_bars(market), market.start)
+    frequency = "B" if market.days_a_week == 5 else "D"
+    dates = pd.date_range(market.start, periods=market.n_dates, freq=frequency)
+    return _bars(columns, _existing_bars(market), dates)
 
 
 def _stream(market: SyntheticConfig, variable: str) -> np.random.Generator:
@@ -106,9 +117,10 @@ def _log_returns(market: SyntheticConfig) -> FloatArray:
     shape, signal, tail_df = (market.n_dates, market.n_instruments), market.signal, market.tail_df
     unit = np.sqrt((tail_df - 2.0) / tail_df)
     together = _stream(market, "market").standard_t(tail_df, (shape[0], 1))
-    common = _MARKET_VOLATILITY * unit * together
+    common = 0.5 * market.volatility * unit * together
     noise = unit * _stream(market, "noise").standard_t(tail_df, shape)
-    volatility = _stream(market, "volatility").uniform(*_VOLATILITY_RANGE, shape[1])
+    low, high = 0.5 * market.volatility, 1.5 * market.volatility
+    volatility = _stream(market, "volatility").uniform(low, high, shape[1])
     drift = _stream(market, "drift").standard_normal(shape)
     persistence = 0.5 ** (1.0 / market.half_life_days)
     drift[1:] *= np.sqrt(1.0 - persistence**2)
@@ -139,20 +151,25 @@ def _existing_bars(market: SyntheticConfig) -> NDArray[np.bool_]:
     first_day = np.where(is_late, (generator.random(n_instruments) * n_dates / 2).astype(int), 0)
     is_listed = np.arange(n_dates)[:, None] >= first_day
     is_missing = _stream(market, "gaps").random((n_dates, n_instruments)) < market.missing_days
-    exists: NDArray[np.bool_] = is_listed & ~is_missing
+    begins = _stream(market, "halts").random((n_dates, n_instruments)) < market.halts
+    days = np.arange(n_dates)[:, None]
+    # The day of the latest halt so far; where there is none, it is long ago.
+    latest = np.maximum.accumulate(np.where(begins, days, -_HALT_DAYS), axis=0)
+    exists: NDArray[np.bool_] = is_listed & ~is_missing & (days - latest >= _HALT_DAYS)
     return exists
 
 
-def _bars(columns: Mapping[str, FloatArray], exists: NDArray[np.bool_], start: str) -> pd.DataFrame:
-    n_dates, n_instruments = exists.shape
+def _bars(
+    columns: Mapping[str, FloatArray], exists: NDArray[np.bool_], dates: pd.DatetimeIndex
+) -> pd.DataFrame:
+    n_instruments = exists.shape[1]
     width = max(3, len(str(n_instruments - 1)))
     names = pd.Index([f"S{number:0{width}d}" for number in range(n_instruments)], dtype="str")
-    dates = pd.bdate_range(start, periods=n_dates).as_unit("us")
     date_of_row, instrument_of_row = np.nonzero(exists)
     return pd.DataFrame(
         {
             "instrument": names.take(instrument_of_row),
-            "datetime": dates.take(date_of_row),
+            "datetime": dates.as_unit("us").take(date_of_row),
             **{name: values[exists] for name, values in columns.items()},
         }
     )

@@ -202,7 +202,7 @@ def texts() -> st.SearchStrategy[bytes]:
 
 _SETTINGS = (
     *("n_instruments", "n_dates", "seed", "signal", "half_life_days", "tail_df"),
-    *("late_listings", "missing_days", "start"),
+    *("volatility", "late_listings", "missing_days", "halts", "days_a_week", "start"),
 )
 _DAYS = st.dates(min_value=date(1700, 1, 1)).map(str)
 

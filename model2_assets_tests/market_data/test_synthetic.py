@@ -75,6 +75,40 @@ def test_late_listings_and_missing_days_remove_bars_and_change_none():
     assert 0.08 < 1 - len(gaps) / 8000 < 0.12
 
 
+def test_a_market_without_weekends_has_the_same_bars_on_other_days():
+    week, every_day = (synthetic_panel(n_instruments=2, n_dates=20, days_a_week=n) for n in (5, 7))
+    assert every_day["datetime"].drop_duplicates().diff().dropna().dt.days.eq(1).all()
+    pd.testing.assert_frame_equal(week.drop(columns="datetime"), every_day.drop(columns="datetime"))
+
+
+def test_volatility_is_that_of_the_returns_that_are_an_instruments_own():
+    settings = {"n_instruments": 200, "n_dates": 300, "signal": 0, "tail_df": 1000}
+    for volatility in (0.02, 0.05):
+        returns = np.log(wide(volatility=volatility, **settings)).diff().iloc[1:]
+        market = returns.mean(axis=1)
+        own = returns.sub(market, axis=0).std()
+        assert own.mean() == pytest.approx(volatility, rel=0.05)
+        assert own.min() > 0.4 * volatility
+        assert own.max() < 1.7 * volatility
+        assert market.std() == pytest.approx(volatility / 2, rel=0.15)
+
+
+def test_halts_take_forty_bars_each_and_change_no_other():
+    full = synthetic_panel(n_instruments=300, n_dates=400, seed=2)
+    some = synthetic_panel(n_instruments=300, n_dates=400, seed=2, halts=0.0005)
+    keys = ["instrument", "datetime"]
+    pd.testing.assert_frame_equal(
+        some, some[keys].merge(full, on=keys, how="left", validate="one_to_one")
+    )
+    day = dict(zip(full["datetime"].unique(), range(400), strict=True))
+    gaps = some["datetime"].map(day).groupby(some["instrument"]).diff().dropna() - 1
+    lengths = gaps[gaps > 0]
+    assert lengths.min() == 40
+    assert (lengths == 40).mean() > 0.9
+    # 300 x 400 x 0.0005 = 60 halts begin, a tenth of them too late to be a gap.
+    assert 35 < len(lengths) < 75
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -88,6 +122,9 @@ def test_late_listings_and_missing_days_remove_bars_and_change_none():
         ("tail_df", 2),
         ("missing_days", 0.5),
         ("late_listings", 1.1),
+        ("volatility", 0),
+        ("halts", 0.2),
+        ("days_a_week", 6),
         ("start", "yesterday"),
         ("start", None),
     ],
