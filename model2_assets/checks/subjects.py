@@ -9,6 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.checks.catalogue import Finding, Values
+from model2_assets.checks.label_scale import LabelScale, widest_labels
 from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
@@ -110,12 +111,23 @@ class PredictionChecks(TableChecks):
         count = int(beyond.sum())
         text = f"largest absolute prediction {largest:,.1f} bps, limit {limit:,.0f} bps"
         if count:
-            text += (
-                f"; {count:,} rows beyond it, first {self._first(beyond)}: regularize the model "
-                f"more strongly or winsorize the labels harder"
-            )
+            text += f"; {count:,} rows beyond it, first {self._first(beyond)}; "
+            text += self._why_beyond(largest)
         values = {"largest_bps": largest, "limit_bps": limit, "rows_beyond": count}
         return Finding(not count, text, values)
+
+    def _why_beyond(self, largest: float) -> str:
+        """Say whether the model is too bold for the labels' scale, the limit too low, or both."""
+        evidence, limit = self.evidence, self.evidence.limits.prediction_bps
+        labels, horizons = evidence.table("labels"), evidence.settings.labels.horizon_keys
+        scale = LabelScale.of(labels, evidence.horizon)
+        fitting = widest_labels(labels, horizons).fitting_limit_bps
+        remedies = []
+        if not scale.fits(limit):
+            remedies.append(f"set checks.prediction_bps to {fitting}, for all horizons")
+        if scale.fits(limit) or largest > fitting:
+            remedies.append("regularize the model more strongly or winsorize the labels harder")
+        return f"{scale.describe(limit)}: {', and '.join(remedies)}"
 
     def _first(self, rows: NDArray[np.bool_]) -> str:
         index, position = self.table.index, int(np.argmax(rows))

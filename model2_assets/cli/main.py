@@ -295,12 +295,20 @@ def validate_config(no_data: bool) -> None:
         models = ", ".join(config.models_of(name))
         click.echo(f"region {name}: horizons {horizons}; models {models}")
         if not no_data:
+            from model2_assets.checks.label_scale import widest_labels
             from model2_assets.labels import make_labels
             from model2_assets.market_data import load_market_data
 
             data = load_market_data(region.market_data)
-            make_labels(data.panel, region.labels)
+            labels = make_labels(data.panel, region.labels)
             click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
+            widest = widest_labels(labels, region.labels.horizon_keys)
+            limit = config.checks.prediction_bps
+            if not widest.fits(limit):
+                click.echo(
+                    f"  warning: {widest.describe(limit)}: set checks.prediction_bps to "
+                    f"{widest.fitting_limit_bps}, else the check range may reject what is trained"
+                )
     click.echo("the configuration is valid")
 
 

@@ -6,6 +6,7 @@ from datetime import date, datetime
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from model2_assets.checks.catalogue import CATALOGUE, CheckOutcome, evaluate
@@ -39,6 +40,7 @@ LIMITS = ChecksConfig()
 NOTHING = pd.DataFrame()
 NO_HISTORY = PreviousResult(None, "there is none")
 PARTITION = "21d|ridge"
+LABELS = pd.DataFrame({"label_21d": [-500.0, 500.0], "label_63d": [-900.0, 900.0]})
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +65,8 @@ def evidence(
     """Return a configuration with some sections of the region, and results by asset."""
     regions = small_region(**(region or {}))
     config = small_config(checks=limits.model_dump(), regions=regions)
-    return Given(config, "us", Partition.parse(partition), results, partitions)
+    held_to = {"labels": LABELS, **results}
+    return Given(config, "us", Partition.parse(partition), held_to, partitions)
 
 
 def check_contract(table: pd.DataFrame, name: str) -> Any:
@@ -122,10 +125,15 @@ def check_minimum_samples(
 
 
 def out_of_fold(
-    oof: pd.DataFrame, *, limits: ChecksConfig = LIMITS, **made: Any
+    oof: pd.DataFrame,
+    *,
+    limits: ChecksConfig = LIMITS,
+    labels: pd.DataFrame = LABELS,
+    **made: Any,
 ) -> OutOfFoldChecks:
     nothing = {"label": pd.Series(dtype=float), "rows_never_tested": 0}
-    return OutOfFoldChecks(oof, evidence(limits=limits), SimpleNamespace(**(nothing | made)))
+    held_to = evidence(limits=limits, labels=labels)
+    return OutOfFoldChecks(oof, held_to, SimpleNamespace(**(nothing | made)))
 
 
 def check_out_of_fold(made: OutOfFold, *, limits: ChecksConfig) -> list[CheckOutcome]:
@@ -145,8 +153,16 @@ def check_finite(oof: pd.DataFrame) -> CheckOutcome:
     return outcome("oof_predictions", "finite", out_of_fold(oof))
 
 
-def check_range(oof: pd.DataFrame, *, limit_bps: float) -> CheckOutcome:
-    subject = out_of_fold(oof, limits=ChecksConfig(prediction_bps=limit_bps))
+def labels_of(**horizons: float) -> pd.DataFrame:
+    """Return 1,000 labels of each horizon, half of them above and half below a mean by so much."""
+    signs = np.repeat([-1.0, 1.0], 500)
+    return pd.DataFrame({f"label_{name}": size * signs for name, size in horizons.items()})
+
+
+def check_range(
+    oof: pd.DataFrame, *, limit_bps: float, labels: pd.DataFrame = LABELS
+) -> CheckOutcome:
+    subject = out_of_fold(oof, limits=ChecksConfig(prediction_bps=limit_bps), labels=labels)
     return outcome("oof_predictions", "range", subject)
 
 

@@ -1,3 +1,4 @@
+import re
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,28 @@ def test_validation_reads_the_market_data(tmp_path: Path) -> None:
 
     assert result.exit_code == 0, result.output
     assert "5,520 rows" in result.output
+    assert "warning" not in result.output
+
+
+def test_validation_names_the_limit_that_fits_a_volatile_market(tmp_path: Path) -> None:
+    """Labels whose scale makes the default limit hopeless are valid, with the setting named."""
+    market = {"n_instruments": 21, "n_dates": 300, "volatility": 0.06, "days_a_week": 7}
+    values = {"regions": {"coins": {"market_data": {"source": "synthetic", "params": market}}}}
+
+    result = run("--config", config_file(tmp_path, values), "validate-config")
+
+    assert result.exit_code == 0, result.output
+    (warning,) = (line for line in result.output.splitlines() if "warning" in line)
+    named = re.search(
+        r"labels of 63d have a standard deviation of [\d,]+ bps, so a calibrated forecaster keeps "
+        r"1,000 bps only up to a correlation of 0\.0\d with them, where 0\.10 can be believed: "
+        r"set checks\.prediction_bps to (\d+), ",
+        warning,
+    )
+    assert named, warning
+    values["checks"] = {"prediction_bps": int(named[1])}
+    again = run("--config", config_file(tmp_path, values), "validate-config")
+    assert (again.exit_code, "warning" in again.output) == (0, False)
 
 
 @pytest.mark.parametrize(
