@@ -193,6 +193,11 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             "interval sweep, not by the splitter. Purged per horizon, the intervals are those of "
             "the horizon's own labels."
         ),
+        embargo_kept=Check(
+            "No row trains within {cross_validation.embargo_days} dates "
+            "(`cross_validation.embargo_days`) after the latest label end of a test block, "
+            "whichever splitter made the splits; counted in the same sweep."
+        ),
         minimum_samples=Check(
             "At least {cross_validation.min_samples} labelled rows in train and test of every "
             "split, for every horizon."
@@ -247,6 +252,10 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
         no_label_overlap=Check(
             "No train row of a nested model has a label interval that touches one of the two folds "
             "it leaves out; counted from the labels by an interval sweep."
+        ),
+        embargo_kept=Check(
+            "No row trains a nested model within {cross_validation.embargo_days} dates after the "
+            "latest label end of the folds that it leaves out."
         ),
     ),
     "feature_importance": _named(

@@ -171,11 +171,18 @@ class SplitsChecks(TableChecks):
     @cached_property
     def proof(self) -> OverlapProof:
         """The independent count, made from the labels and not by the splitter."""
-        return prove_no_overlap(self.table, self.evidence.table("labels"))
+        embargo_days = self.evidence.settings.cross_validation.embargo_days
+        return prove_no_overlap(
+            self.table, self.evidence.table("labels"), embargo_days=embargo_days
+        )
 
     def no_label_overlap(self) -> Finding:
         """Look at the proof."""
         return check_no_label_overlap(self.proof)
+
+    def embargo_kept(self) -> Finding:
+        """Look at the proof."""
+        return check_embargo_kept(self.proof)
 
     def minimum_samples(self) -> Finding:
         """Count the labelled rows of every split and horizon."""
@@ -216,6 +223,26 @@ def check_no_label_overlap(proof: OverlapProof) -> Finding:
         "splits": splits,
     }
     return Finding(proof.n_overlaps == 0, text, values)
+
+
+def check_embargo_kept(proof: OverlapProof) -> Finding:
+    """Check that no row trains in the embargo, and say how near train and test rows come."""
+    days, distances = proof.embargo_days, proof.distances
+    before, after = (distances.get(f"smallest_distance_{side}") for side in ("before", "after"))
+    text = (
+        f"embargo of {days} dates: the smallest distance after a test block's latest label end is "
+        f"{'none, as no row trains there' if after is None else after}, before a test block "
+        f"{'none' if before is None else before}, in dates of the splits"
+    )
+    if proof.first_in_embargo:
+        text = (
+            f"{proof.first_in_embargo}, where the embargo is {days} dates (in all splits "
+            f"{proof.n_in_embargo:,} such rows): have cross_validation.splitter leave them out, or "
+            f"set cross_validation.embargo_days to {max((after or 0) - 1, 0)}, which these splits "
+            f"keep"
+        )
+    values = {"embargo_days": days, "train_rows_in_embargo": proof.n_in_embargo, **distances}
+    return Finding(proof.n_in_embargo == 0, text, values)
 
 
 def _history_problems(changes: HistoryChanges) -> Iterator[str]:

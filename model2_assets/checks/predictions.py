@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.checks.catalogue import Finding
-from model2_assets.checks.inputs import check_no_label_overlap
+from model2_assets.checks.inputs import check_embargo_kept, check_no_label_overlap
 from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once, row_name
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
@@ -345,6 +345,10 @@ class NestedChecks(PredictionChecks):
     def no_label_overlap(self) -> Finding:
         """Look at the proof."""
         return check_no_label_overlap(self.proof)
+
+    def embargo_kept(self) -> Finding:
+        """Look at the proof."""
+        return check_embargo_kept(self.proof)
 
     def _problems(self) -> Iterator[str]:
         nested, outer = self.table, self.table["outer_fold_id"].to_numpy()

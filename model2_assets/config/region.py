@@ -153,8 +153,8 @@ class CrossValidationConfig(Section):
     train_groups: int | None = Field(None, ge=1, le=100)
     """walk_forward: groups that the first model trains on; null: 1."""
     embargo_days: int = Field(5, ge=0, le=10_000)
-    """Panel dates dropped after a test block, on top of the purge; without effect in
-    walk_forward, which trains on nothing after it."""
+    """Panel dates dropped after a test block, on top of the purge, and demanded of a splitter of
+    your own; without effect in walk_forward, which trains on nothing after it."""
     min_samples: int = Field(100, ge=1, le=10**9)
     """Labelled rows that train and test of every split need."""
     purge: Literal["longest_horizon", "per_horizon"] = "longest_horizon"

@@ -41,9 +41,9 @@ logger = logging.getLogger(__name__)
 class NestedOutOfFold:
     """Nested out-of-fold predictions, as `predict_nested` returns them, and their evidence.
 
-    `expected` holds the train rows of every outer fold, `proof` the overlaps between train and
-    test labels in the splits of the nested models. Of these, `n_models` predicted, `n_reused`
-    of them fitted by an interrupted run, and none is stored. All took `seconds`.
+    `expected` holds the train rows of every outer fold, `proof` what overlaps or breaks the
+    embargo in the splits of the nested models. Of these, `n_models` predicted, `n_reused` of them
+    fitted by an interrupted run, and none is stored. All took `seconds`.
     """
 
     nested: pd.DataFrame
@@ -140,7 +140,7 @@ def prove_nested_splits(
 ) -> tuple[pd.DataFrame, OverlapProof]:
     """Build the splits of nested models, and prove them."""
     splits = build_nested_splits(panel_rows(tables.features), tables.labels, config)
-    return splits, prove_no_overlap(splits, tables.labels)
+    return splits, prove_no_overlap(splits, tables.labels, embargo_days=config.embargo_days)
 
 
 def expected_rows(data: TrainingData) -> dict[int, pd.MultiIndex]:

@@ -117,6 +117,13 @@ def check_no_label_overlap(splits: pd.DataFrame, labels: pd.DataFrame) -> CheckO
     return outcome("cv_splits", "no_label_overlap", SplitsChecks(splits, evidence(labels=labels)))
 
 
+def check_embargo_kept(
+    splits: pd.DataFrame, labels: pd.DataFrame, *, embargo_days: int
+) -> CheckOutcome:
+    held_to = evidence({"cross_validation": {"embargo_days": embargo_days}}, labels=labels)
+    return outcome("cv_splits", "embargo_kept", SplitsChecks(splits, held_to))
+
+
 def check_minimum_samples(
     splits: pd.DataFrame, labels: pd.DataFrame, *, min_samples: int
 ) -> CheckOutcome:

@@ -23,6 +23,8 @@ from model2_assets_tests.cross_validation.panels import (
     random_cases,
 )
 
+EMBARGO = 4
+
 
 @pytest.mark.parametrize("purge", PURGES)
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -58,7 +60,7 @@ def test_proof_counts_the_overlaps_of_an_unpurged_split_as_brute_force_does(case
     purged = splits[columns].isin([2, 3, 4])
     unpurged[columns] = splits[columns].mask(purged, 0).astype("int8")
     longest = longest_label_end(labels)[splits.index].to_numpy()
-    proof = prove_no_overlap(unpurged, labels).per_split
+    proof = prove_no_overlap(unpurged, labels, embargo_days=EMBARGO).per_split
     for column, found in zip(role_columns(splits), proof.to_dict("records"), strict=True):
         assert (found["horizon"], found["split_id"]) == (column.purged_with, column.split_id)
         ends = _own_ends(labels, column, splits.index, longest)
@@ -68,11 +70,11 @@ def test_proof_counts_the_overlaps_of_an_unpurged_split_as_brute_force_does(case
         start = dates_of(splits.index)
         seen = (start[train][:, None] <= longest[test]) & (start[test] <= ends[train][:, None])
         assert found["overlaps_longest"] == seen.any(axis=1).sum()
-        distance = _smallest_distance(labels, start, ends, train, test)
-        if distance is None:
-            assert pd.isna(found["min_distance_bars"])
-        else:
-            assert found["min_distance_bars"] == distance
+        distances = _brute_force_distances(splits.index, ends, train, test)
+        for name, side in zip(("distance_before", "distance_after"), distances, strict=True):
+            assert (None if pd.isna(found[name]) else found[name]) == min(side, default=None)
+        in_embargo = [bars for bars in distances[1] if 0 < bars <= EMBARGO]
+        assert found["in_embargo"] == len(in_embargo)
 
 
 def _own_ends(
@@ -83,12 +85,18 @@ def _own_ends(
     return labels.loc[index, f"label_end_{column.horizon}"].to_numpy().astype("datetime64[us]")
 
 
-def _smallest_distance(labels, start, ends, train, test):
-    if not len(train) or not len(test):
-        return None
-    calendar = np.unique(dates_of(labels.index))
-    first = np.searchsorted(calendar, start)
-    last = np.searchsorted(calendar, ends, side="right") - 1
-    after = first[test][None, :] - last[train][:, None]
-    before = first[train][:, None] - last[test][None, :]
-    return max(int(np.maximum(after, before).min()), 0)
+def _brute_force_distances(index, ends, train, test):
+    """Return bars from every train row to the next test block, and from the last block's end."""
+    start = dates_of(index)
+    calendar = np.unique(start)
+    date = np.searchsorted(calendar, start)
+    end = np.searchsorted(calendar, ends, side="right") - 1
+    tested = sorted(set(date[test]))
+    runs = [run for run in tested if run - 1 not in tested]
+    before, after = [], []
+    for row in train:
+        following = [first for first in runs if first > date[row]]
+        before += [max(min(following) - end[row], 0)] if following else []
+        earlier = [t for t in test if date[t] <= date[row]]
+        after += [max(date[row] - max(end[t] for t in earlier), 0)] if earlier else []
+    return before, after

@@ -9,6 +9,7 @@ from model2_assets.cross_validation import (
     prove_no_overlap,
 )
 from model2_assets.errors import ConfigError, CrossValidationError
+from model2_assets_tests.checks.builders import check_embargo_kept, check_no_label_overlap
 from model2_assets_tests.cross_validation.panels import two_horizons
 
 HERE = __name__
@@ -39,6 +40,47 @@ def test_scikit_learns_kfold_is_taken_and_the_proof_finds_its_leaks():
     assert splits["group_id"].tolist() == [0] * 19 + [1] * 19
     proof = prove_no_overlap(splits, labels)
     assert proof.per_split["overlaps"].tolist() == [7, 7]
+
+
+@pytest.mark.parametrize("n_test_groups", [1, 2])
+def test_an_embargo_that_an_own_splitter_ignores_fails_its_check(n_test_groups):
+    labels = two_horizons(3, 200)
+    asked = {"n_groups": 5, "n_test_groups": n_test_groups}
+    config = own("OursAgain", **asked, embargo_days=0).model_copy(update={"embargo_days": 50})
+    splits = build_cv_splits(labels.index, labels, config)
+    assert check_no_label_overlap(splits, labels).passed
+
+    found = check_embargo_kept(splits, labels, embargo_days=50)
+
+    assert (found.name, found.passed, found.severity) == ("embargo_kept", False, "error")
+    assert found.rejects
+    proof = prove_no_overlap(splits, labels, embargo_days=50)
+    rows = proof.per_split["in_embargo"]
+    # 199 dates can be split, 40 of them a group; labels look 3 dates further, and then 3 names
+    # train on each of 50 dates.
+    assert rows[0] == 150
+    dates = labels.index.get_level_values("datetime").unique()
+    first = dates[n_test_groups * 40 + 3]
+    assert found.description == (
+        f"split 0: 150 train rows, first S0 {first:%Y-%m-%d} (label to "
+        f"{dates[n_test_groups * 40 + 6]:%Y-%m-%d}), on date 1 after a test block's latest label "
+        f"end, where the embargo is 50 dates (in all splits {rows.sum():,} such rows): have "
+        f"cross_validation.splitter leave them out, or set cross_validation.embargo_days to 0, "
+        f"which these splits keep"
+    )
+    assert dict(found.values) == {
+        "embargo_days": 50,
+        "train_rows_in_embargo": rows.sum(),
+        "smallest_distance_before": 1,
+        "smallest_distance_after": 1,
+    }
+    kept = build_cv_splits(labels.index, labels, own("OursAgain", **asked, embargo_days=50))
+    passed = check_embargo_kept(kept, labels, embargo_days=50)
+    assert passed.passed
+    assert passed.description == (
+        "embargo of 50 dates: the smallest distance after a test block's latest label end is 51, "
+        "before a test block 1, in dates of the splits"
+    )
 
 
 class Leaves:

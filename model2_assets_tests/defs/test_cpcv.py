@@ -189,7 +189,7 @@ def test_paths_of_other_models_than_the_means_are_refused(bench: Workbench) -> N
 
 
 def test_own_splitter_has_the_one_path(bench: Workbench) -> None:
-    region = small_region(cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 64}})
+    region = small_region(cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 69}})
     config = small_config(regions=region, models={"xgboost": None})
 
     runs = bench.with_config(config).retrain(horizons=("21d",))

@@ -55,7 +55,7 @@ def test_own_features_and_labels_replace_ours(bench: Workbench) -> None:
 def test_own_splitter_serves_under_the_same_proof(bench: Workbench) -> None:
     runs = retrain(
         bench,
-        cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 64}},
+        cross_validation={"splitter": f"{HERE}:DateFolds", "params": {"gap": 69}},
     )
 
     assert [run.failures for run in runs] == [()] * len(runs)
@@ -72,6 +72,19 @@ def test_leaking_splitter_is_refused_by_the_proof(bench: Workbench) -> None:
 
     assert [run.name for run in runs] == ["us preparation"]
     assert any("check no_label_overlap" in failure for failure in runs[0].failures)
+    assert not (bench.store.base / "us" / "cv_splits.parquet").exists()
+
+
+def test_splitter_that_ignores_the_embargo_is_refused_by_the_proof(bench: Workbench) -> None:
+    # Labels of 63 bars and a lag of one end 64 dates on: the first row trains the date after.
+    splitter = {"splitter": f"{HERE}:DateFolds", "params": {"gap": 64}}
+    runs = retrain(bench, cross_validation={**splitter, "embargo_days": 50})
+
+    assert [run.name for run in runs] == ["us preparation"]
+    failure = runs[0].failures[0]
+    assert "check embargo_kept: split 0: 600 train rows, first S000 2010-12-20" in failure
+    assert "on date 1 after a test block's latest label end, where the embargo is 50" in failure
+    assert "no_label_overlap" not in failure
     assert not (bench.store.base / "us" / "cv_splits.parquet").exists()
 
 

@@ -93,6 +93,15 @@ CASES: tuple[Case, ...] = (
             "nested": False,
         },
     ),
+    _set(
+        "cv_splits",
+        "embargo_kept",
+        cross_validation={
+            "splitter": f"{TEAMS}:DateFolds",
+            "params": {"gap": 6},
+            "nested": False,
+        },
+    ),
     _set("cv_splits", "minimum_samples", cross_validation={"min_samples": 100_000}),
     *_spoiled(
         "training:fit_models", "fitted_models", complete=s.part("models", s.without_the_last_model)
@@ -123,6 +132,7 @@ CASES: tuple[Case, ...] = (
         contract=s.part("nested", s.with_a_stranger),
         nested_coverage=s.part("nested", s.without_a_row),
         no_label_overlap=s.part("proof", s.overlapping),
+        embargo_kept=s.part("proof", s.in_embargo),
     ),
     Case("nested_oof", "finite", trainer=f"{TEAMS}:SilentTrainer", start="nested_oof"),
     Case("nested_oof", "range", trainer=f"{TEAMS}:ShoutingTrainer", start="nested_oof"),

@@ -109,6 +109,11 @@ def overlapping(proof: Any) -> Any:
     return replace(proof, n_overlaps=3, first_overlap="S000 2015-01-02 overlaps S001 2015-01-05")
 
 
+def in_embargo(proof: Any) -> Any:
+    """Have the proof find train rows in the embargo."""
+    return replace(proof, n_in_embargo=3, first_in_embargo="split 0: 3 train rows, first S000")
+
+
 def one_fold_more(folds: Mapping[str, int], *_: Any) -> dict[str, int]:
     """Have every partition's predictions have a fold that its scores lack."""
     return {key: count + 1 for key, count in folds.items()}

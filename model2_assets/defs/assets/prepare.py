@@ -142,6 +142,8 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
             "coverage": coverage_text(splits),
             "label_overlaps": checks.proof.n_overlaps,
             "overlaps_of_longest_window": checks.proof.n_overlaps_longest,
+            "train_rows_in_embargo": checks.proof.n_in_embargo,
+            **checks.proof.distances,
             "proof": table(checks.proof.per_split),
             "test_blocks": table(split_summary(splits)),
             "samples": table(samples),
