@@ -5,11 +5,12 @@ candidate has other values than the last good result.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields
 from typing import Any
 
 from model2_assets.defs.assets import PREPARATION, SUMMARY
 from model2_assets.storage import PRODUCTS, Address, Store
+from model2_assets.storage.models import Provenance
 from model2_assets.training import FittedModels
 from model2_assets.training.models import load_models
 from model2_assets_tests.planted_failures.catalogue import TEAMS, Case
@@ -147,7 +148,8 @@ def _publish(grown: Store, source: Address, store: Store, target: Address) -> No
     """Publish a result at another address: files state where they belong."""
     value = grown.load(source)
     if target.product.format == "fold_models":
-        provenance = replace(value.manifest, region=target.region)
+        stated = {each.name: getattr(value.manifest, each.name) for each in fields(Provenance)}
+        provenance = Provenance(**{**stated, "region": target.region})
         models = tuple(load_models(value))
         value = FittedModels(models=models, provenance=provenance)
     store.write(target, value)
