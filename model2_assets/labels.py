@@ -6,9 +6,10 @@ h = 21 means 21 bars of that instrument, however many sessions it missed.
 """
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import IntEnum
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -19,11 +20,13 @@ from model2_assets.config.load import load_object, parse_section
 from model2_assets.errors import LabelError
 from model2_assets.market_data import adjusted_close
 from model2_assets.panel import (
+    DELISTING_RETURN,
+    Histories,
     built_table,
     checked_panel,
     date_codes,
+    histories,
     in_universe,
-    instrument_codes,
     row_name,
 )
 
@@ -32,10 +35,17 @@ logger = logging.getLogger(__name__)
 BPS = 1e4
 LONG_GAP_FACTOR = 2
 BUILDER_KEY = "labels.builder"
+_NAMED = 5
+
+_COUNTED = (
+    "labels %dd: %d labelled rows, %d of them to the end of a delisted name; without a label %d "
+    "too recent, %d delisted, %d with a long gap, %d on %d dates of too few names"
+)
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
+Column = TypeVar("Column", FloatArray, IntArray, NDArray[np.int8])
 
 
 def build_labels_from_config(
@@ -96,25 +106,35 @@ def build_labels_from_config(
     [100.0, nan, nan]
     """
     settings = parse_section(LabelsConfig, config, origin="labels")
-    bars = _own_bars(panel)
-    counts = {"rows": int(np.count_nonzero(bars.in_universe))}
+    bars = _own_bars(panel, delisted_after=settings.delisted_after)
+    back = bars.names_that_came_back
+    counts = {
+        "rows": int(np.count_nonzero(bars.in_universe)),
+        "names_that_came_back": len(back),
+    }
     columns: dict[str, NDArray[Any]] = {}
     for horizon in settings.horizons:
-        windows = _windows(bars, horizon=horizon, lag=settings.execution_lag_days)
-        label, end, n_single_name_dates = _labels(windows, settings)
+        windows = _windows(bars, settings, horizon=horizon)
+        if _is_cross_sectional(settings):
+            windows = _with_enough_names(windows, settings.min_names)
+        found = _count(windows)
+        if not found["labelled_rows"]:
+            raise LabelError(_no_labels(bars, settings, found, horizon=horizon))
+        label, end = _labels(windows, settings)
         columns[f"forward_return_{horizon}d"] = windows.forward_return
         columns[f"label_{horizon}d"] = label
         columns[f"label_end_{horizon}d"] = _dates_of_codes(end, bars.dates)
-        found = {**windows.counts, "single_name_dates": n_single_name_dates}
         counts |= {f"{name}_{horizon}d": count for name, count in found.items()}
+        logger.info(_COUNTED, horizon, *found.values())
+    if back:
         logger.info(
-            "labels %dd: %d labelled rows, %d without an exit bar (too recent or delisted), %d "
-            "with a long gap, %d dates of a single name",
-            horizon,
-            *found.values(),
+            "labels: %s came back after more than labels.delisted_after (%d) panel dates without "
+            "a bar, which undoes their delisting",
+            _named(back),
+            settings.delisted_after,
         )
     result = pd.DataFrame(columns, index=bars.index[bars.in_universe], copy=False)
-    result.attrs["counts"] = counts
+    result.attrs |= {"counts": counts, "came_back": _named(back)}
     return result
 
 
@@ -205,35 +225,57 @@ def _require_forward_return(labels: pd.DataFrame, horizon: str) -> None:
 
 @dataclass(frozen=True)
 class _OwnBars:
-    """Bars in canonical order, and the way to each instrument's own sequence of them."""
+    """Bars in canonical order, and the way to each history's own sequence of them.
+
+    A history is over where a position in it ends whatever comes: `known` is the date at which
+    that is seen. One that is not may go on after the panel's end.
+    """
 
     index: pd.MultiIndex
     dates: pd.DatetimeIndex
-    date: IntArray  # position of each bar's date in `dates`
+    row_date: IntArray  # position of each bar's date in `dates`
     in_universe: BoolArray
-    by_instrument: NDArray[np.intp]  # bars, instrument after instrument, each by date
-    instrument: IntArray  # codes, in the order of `by_instrument`
-    price: FloatArray  # adjusted closes, in the order of `by_instrument`
+    own: Histories  # what follows is in its order
+    date: IntArray
+    price: FloatArray  # adjusted closes
+    final_return: FloatArray  # of each history, after its last close
+    known: IntArray  # of each history, position in `dates`
+    returned: NDArray[np.intp]  # bars behind which more than `delisted_after` dates are missed
+
+    @property
+    def is_over(self) -> BoolArray:
+        return self.known < len(self.dates)
+
+    @property
+    def names_that_came_back(self) -> list[str]:
+        return sorted(set(self.index[self.own.order[self.returned]].get_level_values(0)))
 
 
-def _own_bars(panel: pd.DataFrame) -> _OwnBars:
+def _own_bars(panel: pd.DataFrame, *, delisted_after: int) -> _OwnBars:
     panel = checked_panel(panel, LabelError, what="labels")
     index = panel.index
     assert isinstance(index, pd.MultiIndex)
     price = np.asarray(adjusted_close(panel), dtype=np.float64)
     _refuse_impossible(price, index)
-    instruments, dates = instrument_codes(index), date_codes(index)
-    # Stable sorts of 16-bit integers are radix sorts: five times faster at a million rows.
-    narrow = np.uint16 if len(instruments.values) <= 2**16 else np.int64
-    by_instrument = np.argsort(instruments.codes.astype(narrow), kind="stable")
+    dates, own = date_codes(index), histories(panel)
+    date, last = dates.codes[own.order], own.last
+    missed = np.diff(date) - 1
+    missed[last[:-1]] = 0  # between two histories
+    final_return = np.full(len(last), np.nan)
+    if DELISTING_RETURN in panel.columns:
+        final_return = panel[DELISTING_RETURN].to_numpy(dtype=np.float64)[own.order[last]]
+    is_said = ~np.isnan(final_return)
     return _OwnBars(
         index=index,
         dates=pd.DatetimeIndex(dates.values),
-        date=dates.codes,
+        row_date=dates.codes,
         in_universe=in_universe(panel),
-        by_instrument=by_instrument,
-        instrument=instruments.codes[by_instrument],
-        price=price[by_instrument],
+        own=own,
+        date=date,
+        price=price[own.order],
+        final_return=np.where(is_said, final_return, 0.0),
+        known=date[last] + np.where(is_said, 0, delisted_after + 1),
+        returned=np.flatnonzero(missed > delisted_after),
     )
 
 
@@ -247,78 +289,183 @@ def _refuse_impossible(price: FloatArray, index: pd.MultiIndex) -> None:
         )
 
 
+class _Fate(IntEnum):
+    """What became of a row's window."""
+
+    LABELLED = 0
+    AT_DELISTING = 1  # labelled; the position ends with the name
+    TOO_RECENT = 2
+    DELISTED = 3
+    LONG_GAP = 4
+    FEW_NAMES = 5
+
+
 @dataclass(frozen=True)
 class _Windows:
     """Forward windows of the in-universe rows, in canonical order."""
 
     forward_return: FloatArray  # bps; NaN where there is no window
-    end: IntArray  # date code of the exit; -1 where there is no window
+    end: IntArray  # date code of the raw label end; -1 where there is no window
     date: IntArray  # date code of the row
-    counts: dict[str, int]  # rows that are labelled, too recent, or have a long gap
+    fate: NDArray[np.int8]  # `_Fate` of each row
+    settled: IntArray  # of each date in the panel, see `_settled`
 
 
-def _windows(bars: _OwnBars, *, horizon: int, lag: int) -> _Windows:
+def _windows(bars: _OwnBars, settings: LabelsConfig, *, horizon: int) -> _Windows:
+    lag, n_bars = settings.execution_lag_days, len(bars.price)
     reach = lag + horizon
-    n_starts = max(len(bars.price) - reach, 0)
-    start = np.arange(n_starts)
-    start = start[bars.instrument[:n_starts] == bars.instrument[reach:]]
-    row, exit_row = bars.by_instrument[start], bars.by_instrument[start + reach]
+    limit = LONG_GAP_FACTOR * reach
+    value = np.full(n_bars, np.nan)
+    end = np.full(n_bars, -1, dtype=np.int64)
+    fate = np.full(n_bars, _Fate.TOO_RECENT, dtype=np.int8)
 
-    end = np.full(len(bars.price), -1, dtype=np.int64)
-    end[row] = bars.date[exit_row]
-    forward_return = np.full(len(bars.price), np.nan)
-    forward_return[row] = BPS * (bars.price[start + reach] / bars.price[start + lag] - 1.0)
+    n_starts = max(n_bars - reach, 0)
+    has_exit_bar = bars.own.codes[:n_starts] == bars.own.codes[n_bars - n_starts :]
+    start = np.flatnonzero(has_exit_bar)
+    value[start] = BPS * (bars.price[start + reach] / bars.price[start + lag] - 1.0)
+    end[start] = bars.date[start + reach]
+    fate[start] = np.where(end[start] - bars.date[start] > limit, _Fate.LONG_GAP, _Fate.LABELLED)
 
-    is_too_recent = (end < 0) & bars.in_universe
-    is_long = (end - bars.date > LONG_GAP_FACTOR * reach) & bars.in_universe
-    end[is_long] = -1
-    forward_return[is_long] = np.nan
-    counts = {
-        "labelled_rows": int(np.count_nonzero(end[bars.in_universe] >= 0)),
-        "too_recent_rows": int(np.count_nonzero(is_too_recent)),
-        "long_gap_rows": int(np.count_nonzero(is_long)),
-    }
-    if not counts["labelled_rows"]:
-        raise LabelError(_no_labels(bars, counts, horizon=horizon, lag=lag))
+    # Where the history is over, a position ends at its last close.
+    start = np.append(np.flatnonzero(~has_exit_bar), np.arange(n_starts, n_bars))
+    start = start[bars.is_over[bars.own.codes[start]]]
+    fate[start] = _Fate.DELISTED
+    if settings.delisting == "last_close":
+        start = start[start + lag <= bars.own.last[bars.own.codes[start]]]
+        history = bars.own.codes[start]
+        last = bars.own.last[history]
+        final_price = bars.price[last] * (1.0 + bars.final_return[history])
+        value[start] = BPS * (final_price / bars.price[start + lag] - 1.0)
+        end[start] = bars.known[history]
+        is_long = bars.date[last] - bars.date[start] > limit
+        fate[start] = np.where(is_long, _Fate.LONG_GAP, _Fate.AT_DELISTING)
+
+    has_window = fate <= _Fate.AT_DELISTING
+    value[~has_window], end[~has_window] = np.nan, -1
     return _Windows(
-        forward_return=forward_return[bars.in_universe],
-        end=end[bars.in_universe],
-        date=bars.date[bars.in_universe],
-        counts=counts,
+        forward_return=_canonical(bars, value),
+        end=_canonical(bars, end),
+        date=bars.row_date[bars.in_universe],
+        fate=_canonical(bars, fate),
+        settled=_settled(bars, settings, fate, reach=reach),
     )
 
 
-def _no_labels(bars: _OwnBars, counts: Mapping[str, int], *, horizon: int, lag: int) -> str:
-    longest = int(np.bincount(bars.instrument).max()) if len(bars.instrument) else 0
-    needed = horizon + lag + 1
+def _named(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest
+
+
+def _canonical(bars: _OwnBars, values: Column) -> Column:
+    """Bring values of own bars into canonical order, those of the in-universe rows."""
+    ordered = np.empty_like(values)
+    ordered[bars.own.order] = values
+    return ordered[bars.in_universe]
+
+
+def _settled(
+    bars: _OwnBars, settings: LabelsConfig, fate: NDArray[np.int8], *, reach: int
+) -> IntArray:
+    """Return the date from which on no row of a date gains or loses a window without a bar of it.
+
+    A row that has none may have had one for a while: its name seemed delisted, until it came back.
+    """
+    settled = np.full(len(bars.dates), -1, dtype=np.int64)
+    if settings.delisting == "drop" or not bars.returned.size:
+        return settled
+    has_none = (fate == _Fate.LONG_GAP) | (fate == _Fate.TOO_RECENT)
+    start = np.flatnonzero(has_none & bars.in_universe[bars.own.order])
+    # A window that ended there would not have been a long one either.
+    limit = LONG_GAP_FACTOR * reach
+    place = bars.own.codes * (len(bars.dates) + limit) + bars.date
+    too_late = np.searchsorted(place, place[start] + limit, side="right")
+    found = np.searchsorted(bars.returned, np.minimum(too_late, start + reach)) - 1
+    last = bars.returned[found]
+    seemed = (found >= 0) & (last >= start + settings.execution_lag_days)
+    np.maximum.at(settled, bars.date[start[seemed]], bars.date[last[seemed] + 1])
+    return settled
+
+
+def _with_enough_names(windows: _Windows, min_names: int) -> _Windows:
+    has_window = windows.end >= 0
+    n_names = np.bincount(windows.date[has_window], minlength=len(windows.settled))
+    is_few = has_window & (n_names < min_names)[windows.date]
+    if not is_few.any():
+        return windows
+    return replace(
+        windows,
+        forward_return=np.where(is_few, np.nan, windows.forward_return),
+        end=np.where(is_few, -1, windows.end),
+        fate=np.where(is_few, np.int8(_Fate.FEW_NAMES), windows.fate),
+    )
+
+
+def _count(windows: _Windows) -> dict[str, int]:
+    rows = np.bincount(windows.fate, minlength=len(_Fate)).tolist()
+    return {
+        "labelled_rows": rows[_Fate.LABELLED] + rows[_Fate.AT_DELISTING],
+        "labelled_at_delisting_rows": rows[_Fate.AT_DELISTING],
+        "too_recent_rows": rows[_Fate.TOO_RECENT],
+        "delisted_rows": rows[_Fate.DELISTED],
+        "long_gap_rows": rows[_Fate.LONG_GAP],
+        "few_names_rows": rows[_Fate.FEW_NAMES],
+        "few_names_dates": len(np.unique(windows.date[windows.fate == _Fate.FEW_NAMES])),
+    }
+
+
+def _no_labels(
+    bars: _OwnBars, settings: LabelsConfig, counts: Mapping[str, int], *, horizon: int
+) -> str:
+    if counts["few_names_rows"]:
+        return (
+            f"labels.min_names: no date has {settings.min_names} names with a return over "
+            f"{horizon} bars; give more instruments, lower it, or set labels.excess to false and "
+            f"labels.winsorize to 0"
+        )
+    reach = horizon + settings.execution_lag_days
+    longest = int(np.bincount(bars.own.codes).max()) if len(bars.price) else 0
     message = (
-        f"labels.horizons: no row has a label over {horizon} bars with execution_lag_days {lag}, "
-        f"which takes {needed} bars of an instrument; the longest history has {longest}"
+        f"labels.horizons: no row has a label over {horizon} bars with execution_lag_days "
+        f"{settings.execution_lag_days}, which takes {reach + 1} bars of an instrument; the "
+        f"longest history has {longest}"
     )
-    if longest < needed:
+    if longest <= reach:
         return f"{message}: shorten the horizon or give more history"
     return (
-        f"{message}, but {counts['too_recent_rows']} in-universe rows have no exit bar and "
-        f"{counts['long_gap_rows']} have a gap of more than {LONG_GAP_FACTOR * (horizon + lag)} "
-        f"panel dates: shorten the horizon, fill the gaps or widen the universe"
+        f"{message}, but {counts['too_recent_rows']} in-universe rows have no exit bar, "
+        f"{counts['delisted_rows']} were delisted before it and {counts['long_gap_rows']} have a "
+        f"gap of more than {LONG_GAP_FACTOR * reach} panel dates: shorten the horizon, fill the "
+        f"gaps or widen the universe"
     )
 
 
-def _labels(windows: _Windows, settings: LabelsConfig) -> tuple[FloatArray, IntArray, int]:
-    """Return labels in bps, date codes of their ends (-1: none), and dates of a single name."""
+def _labels(windows: _Windows, settings: LabelsConfig) -> tuple[FloatArray, IntArray]:
+    """Return labels in bps and date codes of their ends (-1: none)."""
     rows = np.flatnonzero(windows.end >= 0)
     starts = np.flatnonzero(np.diff(windows.date[rows], prepend=-1))
     sizes = np.diff(starts, append=len(rows))
     values, ends = windows.forward_return[rows], windows.end[rows]
     if settings.excess:
-        values = values - np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
+        values = _centred(values, starts, sizes)
     if settings.winsorize > 0:
         values = _winsorize(values, starts, sizes, quantile=settings.winsorize)
-    if settings.excess or settings.winsorize > 0:
-        ends = np.repeat(np.maximum.reduceat(ends, starts), sizes)
+        # What is cut off a skewed cross-section moves its mean.
+        values = _centred(values, starts, sizes) if settings.excess else values
+    if _is_cross_sectional(settings):
+        latest = np.maximum.reduceat(ends, starts)
+        ends = np.repeat(np.maximum(latest, windows.settled[windows.date[rows[starts]]]), sizes)
     label, end = np.full(len(windows.end), np.nan), np.full(len(windows.end), -1, dtype=np.int64)
     label[rows], end[rows] = values, ends
-    return label, end, int(np.count_nonzero(sizes == 1))
+    return label, end
+
+
+def _is_cross_sectional(settings: LabelsConfig) -> bool:
+    return settings.excess or settings.winsorize > 0
+
+
+def _centred(values: FloatArray, starts: IntArray, sizes: IntArray) -> FloatArray:
+    centred: FloatArray = values - np.repeat(np.add.reduceat(values, starts) / sizes, sizes)
+    return centred
 
 
 def _winsorize(

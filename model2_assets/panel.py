@@ -12,6 +12,9 @@ from model2_assets.errors import ConfigError, Model2Error
 
 INDEX_NAMES = ("instrument", "datetime")
 
+DELISTING_RETURN = "delisting_return"
+"""Column of market data: what a name returned after its last close, a fraction; NaN elsewhere."""
+
 
 @dataclass(frozen=True)
 class LevelCodes:
@@ -109,6 +112,45 @@ def in_universe(panel: pd.DataFrame) -> NDArray[np.bool_]:
     if "in_universe" in panel.columns:
         return panel["in_universe"].to_numpy(dtype=bool)
     return np.ones(len(panel), dtype=bool)
+
+
+def ends_history(panel: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell of every bar whether it is marked as the last one of a history of its instrument.
+
+    One with a ``delisting_return`` is; whatever has the same name later is another instrument.
+    """
+    if DELISTING_RETURN in panel.columns:
+        return panel[DELISTING_RETURN].notna().to_numpy(dtype=bool)
+    return np.zeros(len(panel), dtype=bool)
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """The bars of a panel in canonical order, history after history, each by date.
+
+    An instrument has one history, or several where bars end one, see `ends_history`.
+    """
+
+    order: NDArray[np.intp]
+    """Positions of the bars in the panel."""
+    codes: NDArray[np.int64]
+    """Number of each bar's history, in this order."""
+    last: NDArray[np.int64]
+    """Place of each history's last bar in this order, by the history's number."""
+
+
+def histories(panel: pd.DataFrame) -> Histories:
+    """Find the way to each history's own sequence of bars."""
+    assert isinstance(panel.index, pd.MultiIndex)
+    instruments = instrument_codes(panel.index)
+    # Stable sorts of 16-bit integers are radix sorts: five times faster at a million rows.
+    narrow = np.uint16 if len(instruments.values) <= 2**16 else np.int64
+    order = np.argsort(instruments.codes.astype(narrow), kind="stable")
+    is_last = np.diff(instruments.codes[order], append=-1) != 0
+    is_last |= ends_history(panel)[order]
+    last = np.flatnonzero(is_last)
+    codes = np.repeat(np.arange(len(last)), np.diff(last, prepend=-1))
+    return Histories(order, codes, last)
 
 
 def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -> pd.DataFrame:

@@ -108,6 +108,13 @@ class LabelsConfig(Section):
     """Subtract the equal-weight mean of the date."""
     winsorize: float = Field(0.10, ge=0, lt=0.5)
     """Quantile clipped on either side of each date; 0: none."""
+    min_names: int = Field(5, ge=1, le=100_000)
+    """Labelled names that a date needs with excess or winsorize, else it has no label."""
+    delisting: Literal["last_close", "drop"] = "last_close"
+    """Where a position ends that is open when its name is delisted: at the last close, or after
+    its delisting_return; drop: such rows have no label."""
+    delisted_after: int = Field(10, ge=0, le=2520)
+    """Panel dates without a bar after which a name is delisted."""
     builder: ImportPath | None = None
     """Function that replaces ours."""
     params: dict[str, Any] = Field(default_factory=dict)
