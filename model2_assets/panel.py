@@ -138,6 +138,25 @@ class Histories:
     last: NDArray[np.int64]
     """Place of each history's last bar in this order, by the history's number."""
 
+    @property
+    def starts(self) -> NDArray[np.int64]:
+        """Place of each history's first bar, and the number of bars."""
+        return np.append(0, self.last + 1)
+
+    @property
+    def earlier(self) -> NDArray[np.int64]:
+        """Number of earlier bars that each bar has in its history, in the order of the panel."""
+        earlier = np.empty(len(self.order), dtype=np.int64)
+        earlier[self.order] = np.arange(len(self.order)) - self.starts[self.codes]
+        return earlier
+
+    @property
+    def newest(self) -> NDArray[np.intp]:
+        """Position of the last bar of each bar's history, both in the order of the panel."""
+        newest = np.empty_like(self.order)
+        newest[self.order] = self.order[self.last[self.codes]]
+        return newest
+
 
 def histories(panel: pd.DataFrame) -> Histories:
     """Find the way to each history's own sequence of bars."""

@@ -20,7 +20,7 @@ from model2_assets.cross_validation.table import check_min_samples, count_sample
 from model2_assets.errors import CrossValidationError
 from model2_assets.evaluation.stability import missing_by_column
 from model2_assets.market_data.history import HistoryChanges, compare_history
-from model2_assets.panel import row_chunks
+from model2_assets.panel import ends_history, row_chunks
 from model2_assets.storage.read import PreviousResult
 
 _ONE_DAY = timedelta(days=1)
@@ -123,7 +123,8 @@ class LabelsChecks(TableChecks):
             # An end that is too early would let train rows through the purge.
             bars = horizon_days(horizon) + self.evidence.settings.labels.execution_lag_days
             exits = exit_dates(self.evidence.table("market_data"), index, bars)
-            early = label.notna().to_numpy() & ~(end.to_numpy() >= exits)
+            exit_or_last = exits["exit"].fillna(exits["last"]).to_numpy()
+            early = label.notna().to_numpy() & ~(end.to_numpy() >= exit_or_last)
             text = f"{names[2]} is before the own bar at which the position ends"
             yield from _first(index, early, text)
         else:
@@ -273,11 +274,17 @@ def _history_notes(changes: HistoryChanges) -> Iterator[str]:
         )
 
 
-def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> NDArray[np.datetime64]:
-    """Return the date of each instrument's own bar so many bars later; NaT where none is."""
+def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> pd.DataFrame:
+    """Return dates of each row's history: of its bar so many bars later, and of its last bar.
+
+    Columns ``exit`` (NaT where there is no such bar) and ``last``; a delisting return ends a
+    history.
+    """
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
-    exits = dates.groupby(level="instrument").shift(-bars)
-    return exits.reindex(index).to_numpy(dtype="datetime64[us]")
+    ends = pd.Series(ends_history(panel), index=panel.index).astype(np.int64)
+    before = ends.groupby(level="instrument").cumsum() - ends
+    own = dates.groupby([panel.index.get_level_values("instrument"), before])
+    return pd.DataFrame({"exit": own.shift(-bars), "last": own.transform("max")}).reindex(index)
 
 
 def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:

@@ -13,7 +13,7 @@ from model2_assets.config.partition import horizon_days
 from model2_assets.cross_validation.roles import split_ids
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
-from model2_assets.panel import INDEX_NAMES
+from model2_assets.panel import INDEX_NAMES, ends_history
 from model2_assets.storage.models import ModelFile, Provenance, StoredFoldModels
 from model2_assets.training import FittedModels
 from model2_assets.training.base_models import FoldModel
@@ -219,12 +219,13 @@ def expected_live_rows(
     """Find the live rows once more, from the labels and the exit date of every row.
 
     These are rows with features, no label and no exit bar, of the members of the universe that
-    have a bar on the last date.
+    have a bar on the last date, and of the same history.
     """
     known = label.dropna().index
     unlabelled = features.index[~features.index.isin(known)]
-    open_rows = unlabelled[np.isnat(exit_dates(market_data, unlabelled, bars))]
-    _, members = _last_date(market_data)
+    exits = exit_dates(market_data, unlabelled, bars)
+    last, members = _last_date(market_data)
+    open_rows = unlabelled[exits["exit"].isna().to_numpy() & (exits["last"] == last).to_numpy()]
     expected = open_rows[open_rows.isin(members, level="instrument")]
     assert isinstance(expected, pd.MultiIndex)
     return expected
@@ -252,8 +253,9 @@ def _finite(frame: pd.DataFrame) -> pd.Series:
 
 
 def _last_date(market_data: pd.DataFrame) -> tuple[pd.Timestamp, pd.Index]:
-    """Return the last date, and the members of the universe that have a bar on it."""
+    """Return the last date, and the members of the universe that have a bar on it, not their last."""
     last = market_data.index.get_level_values("datetime").max()
     assert isinstance(last, pd.Timestamp)
     today = market_data[market_data.index.isin([last], level="datetime")]
-    return last, today.index.get_level_values("instrument")[today["in_universe"].to_numpy(bool)]
+    trading = today[today["in_universe"].to_numpy(bool) & ~ends_history(today)]
+    return last, trading.index.get_level_values("instrument")

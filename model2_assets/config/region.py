@@ -28,7 +28,7 @@ from model2_assets.errors import ConfigError
 
 _MARKET_DATA_COLUMNS = (
     *("instrument", "datetime", "open", "high", "low", "close"),
-    *("volume", "adjusted_close", "vwap", "currency"),
+    *("volume", "adjusted_close", "vwap", "delisting_return", "currency"),
 )
 
 

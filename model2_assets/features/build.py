@@ -16,12 +16,12 @@ from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158, for_
 from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data import adjusted_prices
 from model2_assets.panel import (
-    LevelCodes,
+    Histories,
     built_table,
     checked_panel,
     date_codes,
+    histories,
     in_universe,
-    instrument_codes,
     row_chunks,
 )
 
@@ -124,10 +124,11 @@ def build_features_from_config(
         ", ".join(sorted({column for lack in left_out.values() for column in lack})) or "none",
     )
 
-    has_features, counts = _rows_with_features(panel, settings.min_history_bars)
+    own = histories(panel)
+    has_features, counts = _rows_with_features(panel, own, settings.min_history_bars)
     selected = np.flatnonzero([spec.name not in left_out for spec in specs])
     values = np.empty((int(has_features.sum()), len(selected)), dtype=np.float32)
-    _compute(bars, has_features, selected.astype(np.int64), values, n_threads)
+    _compute(bars, own, has_features, selected.astype(np.int64), values, n_threads)
 
     index = panel.index[has_features]
     assert isinstance(index, pd.MultiIndex)
@@ -161,10 +162,10 @@ def _require_numbers(panel: pd.DataFrame) -> None:
 
 
 def _rows_with_features(
-    panel: pd.DataFrame, min_history_bars: int
+    panel: pd.DataFrame, own: Histories, min_history_bars: int
 ) -> tuple[NDArray[np.bool_], dict[str, int]]:
     members = in_universe(panel)
-    history = panel.groupby(level="instrument", sort=False).cumcount().to_numpy()
+    history = own.earlier
     has_history = history >= min_history_bars
     has_features = members & has_history
     if not has_features.any():
@@ -186,15 +187,14 @@ def _rows_with_features(
 
 def _compute(
     bars: pd.DataFrame,
+    own: Histories,
     has_features: NDArray[np.bool_],
     selected: NDArray[np.int64],
     values: NDArray[np.float32],
     n_threads: int | None,
 ) -> None:
-    """Fill `values` (n_rows, n_selected), a chunk of instruments at a time."""
-    instruments = instrument_codes(bars.index)
-    order = np.argsort(instruments.codes, kind="stable")
-    starts = LevelCodes(instruments.codes[order], instruments.values).starts
+    """Fill `values` (n_rows, n_selected), a chunk of histories at a time."""
+    order, starts = own.order, own.starts
     targets = np.where(has_features, np.cumsum(has_features) - 1, -1)
     columns = {
         name: bars[name].to_numpy(dtype=np.float64, na_value=np.nan)
@@ -204,13 +204,13 @@ def _compute(
 
     def compute(first: int, stop: int) -> None:
         rows = order[starts[first] : starts[stop]]
-        own = np.full((N_BAR_COLUMNS, len(rows)), np.nan)
+        inputs = np.full((N_BAR_COLUMNS, len(rows)), np.nan)
         for position, name in enumerate(BAR_COLUMNS):
             if name in columns:
-                own[position] = columns[name][rows]
-        own[np.isinf(own)] = np.nan
+                inputs[position] = columns[name][rows]
+        inputs[np.isinf(inputs)] = np.nan
         own_starts = starts[first : stop + 1] - starts[first]
-        compute_alpha158(own, own_starts, targets[rows], selected, values)
+        compute_alpha158(inputs, own_starts, targets[rows], selected, values)
 
     for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
 

@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 from pandas.api.types import infer_dtype, is_integer_dtype, is_object_dtype
 
 from model2_assets.errors import MarketDataError
+from model2_assets.panel import DELISTING_RETURN
 
 PRICE_COLUMNS = ("open", "high", "low", "close", "adjusted_close", "vwap")
 """Columns in the currency of the market, all positive."""
 
-NUMERIC_COLUMNS = ("open", "high", "low", "close", "volume", "adjusted_close", "vwap")
+NUMERIC_COLUMNS = (
+    *("open", "high", "low", "close", "volume", "adjusted_close", "vwap"),
+    DELISTING_RETURN,
+)
 """Every number of a bar, in the order of the market_data table."""
 
 CURRENCY = "currency"

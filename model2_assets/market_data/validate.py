@@ -13,10 +13,11 @@ from model2_assets.market_data.bars import (
     CURRENCY,
     NUMERIC_COLUMNS,
     PRICE_COLUMNS,
+    first_row,
     shown,
     typed_bars,
 )
-from model2_assets.panel import INDEX_NAMES, LevelCodes, instrument_codes
+from model2_assets.panel import DELISTING_RETURN, INDEX_NAMES, histories, instrument_codes
 
 logger = logging.getLogger(__name__)
 
@@ -29,6 +30,9 @@ LOWEST_PRICE = 1e-9
 HIGHEST_PRICE = 1e12
 HIGHEST_VOLUME = 1e18
 """Above these are the largest numbers of data types, written where a value was missing."""
+
+HIGHEST_DELISTING_RETURN = 10.0
+"""Above it are percentages."""
 
 SHORT_HISTORY_BARS = 65
 _NAMED_MOVES = 5
@@ -64,10 +68,14 @@ def validate_panel(
     below 1e-9 or above 1e12                    vwap)
     negative or infinite volume, or one above   refused
     1e18
+    delisting_return below -1 or above 10, or   refused
+    in a row without (adjusted) close
     exact duplicates of a row                   dropped: ``duplicate_rows_dropped``
     row without close                           dropped: ``rows_without_close_dropped``
     row without adjusted_close, where there is  dropped: ``rows_without_adjusted_close_dropped``
     such a column
+    delisting_return elsewhere                  kept, ends the instrument's history; later bars
+                                                of it are another one: ``delistings``
     missing open, high, low, volume, vwap       left NaN: ``missing_open``, ...
     high < low                                  both become NaN: ``high_below_low``
     zero volume                                 kept: ``zero_volume``
@@ -88,7 +96,8 @@ def validate_panel(
     ----------
     frame : DataFrame of shape (n_bars, n_columns)
         Columns instrument, datetime (either may be an index level), close and any of open,
-        high, low, volume, adjusted_close, vwap, currency, in_universe; others are left out.
+        high, low, volume, adjusted_close, vwap, delisting_return (a fraction), currency,
+        in_universe; others are left out.
     origin : str, default "panel"
         What messages call the data.
 
@@ -153,12 +162,22 @@ def _drop_without_price(bars: pd.DataFrame, counts: dict[str, int], origin: str)
         if name in bars:
             missing = bars[name].isna().to_numpy()
             counts[f"rows_without_{name}_dropped"] = int(np.count_nonzero(missing))
+            _refuse_loss_of_delisting_return(bars[missing], name, origin)
             bars = bars.loc[~missing] if missing.any() else bars
     if bars.empty:
         raise MarketDataError(
             f"{origin}: none of {n_given} rows has a close; give at least one bar with a price"
         )
     return bars
+
+
+def _refuse_loss_of_delisting_return(dropped: pd.DataFrame, name: str, origin: str) -> None:
+    if DELISTING_RETURN in dropped and dropped[DELISTING_RETURN].notna().any():
+        row = first_row(dropped[DELISTING_RETURN].notna()) - 1
+        raise MarketDataError(
+            f"{origin}: {_name_row(dropped, row)} has a delisting_return but no {name}; give it on "
+            f"the bar of the last close, after which it is earned"
+        )
 
 
 def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
@@ -174,16 +193,25 @@ def _sorted(bars: pd.DataFrame) -> pd.DataFrame:
 def _refuse_impossible_values(bars: pd.DataFrame, origin: str) -> None:
     for name in bars.columns.intersection(list(NUMERIC_COLUMNS), sort=False):
         values = bars[name].to_numpy()
-        is_price = name in PRICE_COLUMNS
-        low, high = (LOWEST_PRICE, HIGHEST_PRICE) if is_price else (0.0, HIGHEST_VOLUME)
+        low, high, wanted = _possible(name)
         impossible = (values < low) | (values > high)
         if impossible.any():
             row = int(np.argmax(impossible))
-            wanted = f"positive, from {low:g}" if is_price else "zero or more, up"
             raise MarketDataError(
                 f"{origin}: column {name!r} is {values[row]:g} for {_name_row(bars, row)}; it must "
-                f"be {wanted} to {high:g}: correct the value, or leave it empty if it is not known"
+                f"be {wanted}: correct the value, or leave it empty if it is not known"
             )
+
+
+def _possible(name: str) -> tuple[float, float, str]:
+    """Return the lowest and the highest possible value of a column, and both in words."""
+    if name in PRICE_COLUMNS:
+        wanted = f"positive, from {LOWEST_PRICE:g} to {HIGHEST_PRICE:g}"
+        return LOWEST_PRICE, HIGHEST_PRICE, wanted
+    if name == DELISTING_RETURN:
+        high = HIGHEST_DELISTING_RETURN
+        return -1.0, high, f"a fraction from -1 to {high:g}, -0.3 for a loss of 30%"
+    return 0.0, HIGHEST_VOLUME, f"zero or more, up to {HIGHEST_VOLUME:g}"
 
 
 def _one_bar_a_date(bars: pd.DataFrame, counts: dict[str, int], origin: str) -> pd.DataFrame:
@@ -216,6 +244,8 @@ def _count_and_repair(bars: pd.DataFrame, counts: dict[str, int]) -> None:
     for name in ("open", "high", "low", "volume", "vwap"):
         if name in bars:
             counts[f"missing_{name}"] = int(bars[name].isna().sum())
+    if DELISTING_RETURN in bars:
+        counts["delistings"] = int(bars[DELISTING_RETURN].notna().sum())
     if "volume" in bars:
         counts["zero_volume"] = int((bars["volume"] == 0).sum())
     if not {"high", "low"} <= set(bars.columns):
@@ -269,7 +299,7 @@ def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -
     assert isinstance(index, pd.MultiIndex)
     instruments = instrument_codes(index)
     bars_of_instrument = np.bincount(instruments.codes)
-    counts["large_moves"] = _large_moves(panel, instruments, origin)
+    counts["large_moves"] = _large_moves(panel, origin)
     counts["instruments_spelled_alike"] = _spelled_alike(instruments.values)
     counts["short_instruments"] = int(np.count_nonzero(bars_of_instrument < SHORT_HISTORY_BARS))
     counts["rows"] = len(panel)
@@ -293,15 +323,14 @@ def _spelled_alike(names: pd.Index) -> int:
     return len(alike)
 
 
-def _large_moves(panel: pd.DataFrame, instruments: LevelCodes, origin: str) -> int:
+def _large_moves(panel: pd.DataFrame, origin: str) -> int:
     """Count and tell moves that look like a missing split adjustment; refuse the wildest."""
-    by_instrument = np.argsort(instruments.codes, kind="stable")
-    price = adjusted_close(panel).to_numpy()[by_instrument]
-    owner = instruments.codes[by_instrument]
+    own = histories(panel)
+    price = adjusted_close(panel).to_numpy()[own.order]
     factor = price[1:] / price[:-1]
     is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
-    is_large &= owner[1:] == owner[:-1]
-    moves = pd.Series(factor[is_large], index=panel.index[by_instrument[1:][is_large]])
+    is_large &= own.codes[1:] == own.codes[:-1]
+    moves = pd.Series(factor[is_large], index=panel.index[own.order[1:][is_large]])
     if moves.empty:
         return 0
     sizes = np.abs(np.log(factor[is_large]))

@@ -9,7 +9,7 @@ import pandas as pd
 from model2_assets.config import ExecutionConfig
 from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import StoreError
-from model2_assets.panel import in_universe, to_canonical
+from model2_assets.panel import ends_history, histories, in_universe, to_canonical
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -124,16 +124,15 @@ def find_live_rows(
     A row whose exit bar is there but which has no label, as after a long gap, is not live: its
     horizon is over. Nor are the last rows of an instrument that was delisted, is halted on the
     last date, or has left the universe: it cannot be traded. Bars outside the universe count, as
-    they do for labels. The rows are sorted by instrument, then datetime.
+    they do for labels; those before a delisting return do not, they are of another history. The rows are sorted by instrument, then datetime.
     """
     panel = to_canonical(market_data)
     index = panel_rows(panel)
     dates = index.get_level_values("datetime")
-    on_last_date = np.asarray(dates == dates.max()) & in_universe(panel)
-    tradable = index.get_level_values("instrument")[on_last_date]
-    own_bars_after = panel.groupby(level="instrument").cumcount(ascending=False).to_numpy()
-    too_recent = index[own_bars_after < bars]
-    live = too_recent[too_recent.get_level_values("instrument").isin(tradable)]
+    is_tradable = np.asarray(dates == dates.max()) & in_universe(panel) & ~ends_history(panel)
+    own = histories(panel)
+    is_too_recent = own.earlier[own.newest] - own.earlier < bars
+    live = index[is_too_recent & is_tradable[own.newest]]
     rows = live[live.isin(features.index)].sort_values()
     assert isinstance(rows, pd.MultiIndex)
     return rows
