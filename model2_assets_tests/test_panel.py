@@ -210,7 +210,7 @@ CASES = [
 
 
 def test_ours_is_used_where_none_is_named(panel):
-    labels = LabelsConfig(horizons=(5,))
+    labels = LabelsConfig(horizons=(5,), min_names=2)
     features = FeaturesConfig(min_history_bars=10)
     pd.testing.assert_frame_equal(
         make_labels(panel, labels), build_labels_from_config(panel, labels)

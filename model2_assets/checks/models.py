@@ -253,7 +253,7 @@ def _finite(frame: pd.DataFrame) -> pd.Series:
 
 
 def _last_date(market_data: pd.DataFrame) -> tuple[pd.Timestamp, pd.Index]:
-    """Return the last date, and the members of the universe that have a bar on it, not their last."""
+    """Return the last date, and the members of the universe that go on trading on it."""
     last = market_data.index.get_level_values("datetime").max()
     assert isinstance(last, pd.Timestamp)
     today = market_data[market_data.index.isin([last], level="datetime")]

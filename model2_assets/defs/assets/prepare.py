@@ -61,6 +61,7 @@ def labels(step: Step, market_data: Any) -> Candidate:
         metadata={
             "summary": label_summary(made, settings.horizon_keys),
             **made.attrs.get("counts", {}),
+            "came_back": made.attrs.get("came_back", ""),
         },
         pictures=lambda: label_pictures(made, settings.horizon_keys),
     )
