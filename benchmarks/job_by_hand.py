@@ -50,7 +50,7 @@ def run(inputs: Inputs) -> Outcome:
 
 
 def make_labels(bars: pd.DataFrame) -> pd.DataFrame:
-    """Return winsorized excess returns and the last date that they look at.
+    """Return winsorized excess returns, centred again, and the last date that they look at.
 
     Parameters
     ----------
@@ -75,7 +75,9 @@ def make_labels(bars: pd.DataFrame) -> pd.DataFrame:
         excess = forward - by_date.transform("mean")
         of_date = excess.groupby(bars["datetime"])
         low, high = (bars["datetime"].map(of_date.quantile(q)) for q in (WINSORIZE, 1 - WINSORIZE))
-        columns[f"label_{horizon}"] = excess.clip(low, high)
+        clipped = excess.clip(low, high)
+        label = clipped - clipped.groupby(bars["datetime"]).transform("mean")
+        columns[f"label_{horizon}"] = label
         # Excess and limits look at all rows of the date, so its latest exit counts.
         latest = exit_date.groupby(bars["datetime"]).transform("max")
         columns[f"label_end_{horizon}"] = latest.where(forward.notna())

@@ -27,7 +27,7 @@ def all_missing(panel: pd.DataFrame, config: object) -> pd.DataFrame:
 
 def all_equal(panel: pd.DataFrame, config: object) -> pd.DataFrame:
     """Return labels that are all the same."""
-    return pd.DataFrame({"label_2d": 1.0}, index=panel.index)
+    return pd.DataFrame({"forward_return_2d": 1.0, "label_2d": 1.0}, index=panel.index)
 
 
 def _case(

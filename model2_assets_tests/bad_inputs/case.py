@@ -99,8 +99,8 @@ def as_bytes(content: Content) -> bytes:
     return sink.getvalue()
 
 
-SHORT_LABELS = {"horizons": [2], "execution_lag_days": 0}
-"""Labels that a dozen bars are enough for."""
+SHORT_LABELS = {"horizons": [2], "execution_lag_days": 0, "min_names": 1}
+"""Labels that a dozen bars of a single name are enough for."""
 
 
 def region_config(market_data: Mapping[str, Any], **sections: Any) -> str:

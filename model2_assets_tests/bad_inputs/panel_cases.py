@@ -160,6 +160,16 @@ CASES = (
             "labels: all 294 values of label_5d are 0 bps, which " + _EQUAL + "no date has more "
             "than one instrument: give more, or set labels.excess to false"
         ),
+        labels={**_LABELS, "min_names": 1},
+    ),
+    _case(
+        "four-instruments",
+        "four instruments, fewer than a cross-section has",
+        market(n_instruments=4),
+        Refused(
+            "labels.min_names: no date has 5 names with a return over 5 bars; give more "
+            "instruments, lower it, or set labels.excess to false and labels.winsorize to 0"
+        ),
     ),
     _case(
         "single-date",
@@ -194,7 +204,7 @@ CASES = (
         "one-row-instrument",
         "an instrument of one row",
         pd.concat([market(), market().iloc[[100]].assign(instrument="ONE")]),
-        Handled({"short_instruments": 1, "rows": 2401, "too_recent_rows_5d": 49}),
+        Handled({"rows": 2401, "too_recent_rows_5d": 48, "delisted_rows_5d": 1}),
     ),
     _case(
         "shorter-than-horizon",
@@ -233,6 +243,7 @@ CASES = (
             "horizon 5d, split 0 testing fold 0: 320 labelled train rows and 94 labelled test "
             "rows, " + _MIN_SAMPLES.format(least=100, more=" (and 9 more)")
         ),
+        labels={**_LABELS, "min_names": 1},
     ),
     _case(
         "embargo-of-everything",

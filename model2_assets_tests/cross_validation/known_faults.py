@@ -227,8 +227,8 @@ def bars(**days: list[int]) -> pd.DataFrame:
 
 def labelled(panel: pd.DataFrame, horizon: int, **settings: object):
     """Return the rows with a label, and their label ends."""
-    plain = {"horizons": [horizon], "execution_lag_days": 1, "excess": False, "winsorize": 0}
-    labels = build_labels_from_config(panel, plain | settings)
+    plain = {"execution_lag_days": 1, "excess": False, "winsorize": 0, "min_names": 1}
+    labels = build_labels_from_config(panel, {"horizons": [horizon]} | plain | settings)
     end = labels[f"label_end_{horizon}d"].dropna()
     return end.index, pd.DatetimeIndex(end)
 
