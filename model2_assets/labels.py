@@ -353,7 +353,7 @@ def _windows(bars: _OwnBars, settings: LabelsConfig, *, horizon: int) -> _Window
 
 def _named(names: Sequence[str]) -> str:
     rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + rest
+    return ", ".join(names[:_NAMED]) + rest or "none"
 
 
 def _canonical(bars: _OwnBars, values: Column) -> Column:

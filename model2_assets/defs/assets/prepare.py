@@ -61,7 +61,7 @@ def labels(step: Step, market_data: Any) -> Candidate:
         metadata={
             "summary": label_summary(made, settings.horizon_keys),
             **made.attrs.get("counts", {}),
-            "came_back": made.attrs.get("came_back", ""),
+            "came_back": made.attrs.get("came_back", "not stated by the builder"),
         },
         pictures=lambda: label_pictures(made, settings.horizon_keys),
     )
