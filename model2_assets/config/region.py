@@ -271,6 +271,9 @@ class ModelConfig(Section):
     """Per horizon, such as 63d: parameters that differ there."""
     sample_weights: Literal["none", "uniqueness"] = "none"
     """uniqueness: train rows weigh by how little their labels overlap others."""
+    calibration: Literal["inner_slope", "none"] | None = None
+    """inner_slope: predictions are shrunk to what holds on inner folds of the train rows. null:
+    for ridge and xgboost, not for trainers of one's own."""
 
 
 class RegionConfig(Section):

@@ -20,7 +20,7 @@ from model2_assets.storage.files import discard, write_atomically
 from model2_assets.storage.record import document_digest
 
 MANIFEST_NAME = "manifest.json"
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 _FILE_NAME = r"^(fold_\d+|final)-[0-9a-f]{12}\.[A-Za-z0-9.]+$"
 """Names of model files; no manifest can lead a reader out of its folder."""
@@ -48,6 +48,31 @@ class TrainedRows:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How much of what a model predicts holds on rows that it was not fitted on.
+
+    Its predictions are ``base_bps + slope * (f - base_bps)``, where f is what its trainer
+    predicts.
+
+    Attributes
+    ----------
+    slope : float
+        From 0.05 to 1.
+    base_bps : float
+        Mean label of the rows that it was fitted on, in bps.
+    rows : int
+        Inner predictions that the slope is of. 0: there were too few, and the slope is 1.
+    standard_error : float or None
+        Of the slope; None where it is of fewer than two inner folds.
+    """
+
+    slope: Annotated[float, Field(ge=0, le=1)]
+    base_bps: float
+    rows: _Count
+    standard_error: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where models come from; `params` are all hyper-parameters, defaults included."""
 
@@ -64,6 +89,7 @@ class Provenance:
     peak_rss_bytes: _Count
     blas_kernel: str = ""  # of the linear algebra; empty if unknown
     sample_weights: str = "none"
+    calibration: str = "none"
     kind: ModelKind = "fold_models"
     trained_on: TrainedRows | None = None  # of a final model; splits say it of fold models
 
@@ -83,6 +109,7 @@ class ModelFile:
     n_test: _Count
     seconds: _Seconds
     chosen_params: Mapping[str, Any] = field(default_factory=dict)  # by the fit itself
+    calibration: Calibration | None = None
 
 
 def model_file_of(data: bytes, extension: str, kind: ModelKind, **facts: Any) -> ModelFile:

@@ -12,10 +12,14 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
-from model2_assets.training.data import FeatureMatrix
+from model2_assets.storage.models import Calibration
+from model2_assets.training.data import FeatureMatrix, compact
 from model2_assets.training.sums import TrainSums
+
+_PREDICTED_ROWS = 32_768
 
 IMPORTANCE_KINDS = ("gain", "weight", "coefficient")
 """Kinds of feature importance; a trainer has some of them."""
@@ -257,6 +261,15 @@ class BaseModelTrainer(ABC):
         """Settle on what the splits' models chose (`chosen_params`), before the final fit."""
         return self
 
+    def for_inner_folds(self) -> Self:
+        """Return an unfitted trainer for folds within the train rows that this one was fitted on.
+
+        It keeps what the fit has chosen. Worth overriding where a coarser fit tells as much of
+        how large predictions may be, which is all that it is for.
+        """
+        unfitted = type(self)(params=self.params, seed=self.seed)
+        return unfitted.adopt([self.chosen_params()])
+
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows."""
         return "sample_weight" in inspect.signature(self.fit).parameters
@@ -349,6 +362,41 @@ class FoldModel:
     """Wall time of the fit."""
     fitted_at: datetime | None = None
     """When an interrupted run finished it; None for a model of this run."""
+    calibration: Calibration | None = None
+    """How much of what the trainer predicts holds; None: it was not asked."""
+
+    def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Predict the labels of rows in bps; see `BaseModelTrainer.predict`."""
+        predicted, calibration = self.trainer.predict(X), self.calibration
+        if calibration is None or calibration.slope == 1:
+            return predicted
+        return calibration.base_bps + calibration.slope * (predicted - calibration.base_bps)
+
+    def digest(self) -> str:
+        """Hash the fitted values, and what they are calibrated by, with SHA-256."""
+        if self.calibration is None:
+            return self.trainer.digest()
+        used = (self.trainer.digest(), self.calibration.slope, self.calibration.base_bps)
+        return hashlib.sha256(repr(used).encode()).hexdigest()
+
+
+def predict_rows(
+    model: BaseModelTrainer | FoldModel, X: FeatureMatrix, rows: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Predict rows of a feature matrix, in bps: in chunks on one BLAS thread, for equal bits."""
+    predictions = np.empty(len(rows), dtype=np.float64)
+    with threadpool_limits(limits=1, user_api="blas"):
+        for start in range(0, len(rows), _PREDICTED_ROWS):
+            chunk = rows[start : start + _PREDICTED_ROWS]
+            predicted = model.predict(X[compact(chunk)])
+            if np.shape(predicted) != chunk.shape:
+                trainer = getattr(model, "trainer", model)
+                raise TrainingError(
+                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
+                    f"{len(chunk)} rows; return one number a row"
+                )
+            predictions[start : start + len(chunk)] = predicted
+    return predictions
 
 
 def aggregate_importances(models: Iterable[FoldModel]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from model2_assets.storage.record import checked_json, document_digest, read_che
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel
 from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.model_registry import code_state
-from model2_assets.training.models import model_file
+from model2_assets.training.models import fold_model, model_file
 from model2_assets.training.resources import blas_kernel
 from model2_assets.training.task import Tables, Task
 
@@ -82,6 +82,7 @@ class FoldCheckpoints:
                 "feature_names": data.feature_names,
                 **task.settings,
                 "execution_lag_days": task.execution_lag_days,
+                "embargo_days": task.embargo_days,
                 "code_version": self.code_version,
                 "code": code,  # that of this file, and so its format, included
                 "blas_kernel": blas_kernel(),
@@ -178,10 +179,10 @@ class KeptFolds:
             raise ValueError(f"holds the model of another key, {document.get('key')}")
         file = _MODEL_FILE.validate_python(document.get("model"))
         data = read_model(UPath(self.folder), file, remedy="")
-        trainer = self.trainer_class.from_bytes(data)
-        if trainer.digest() != file.digest:
+        model = fold_model(file, self.trainer_class.from_bytes(data))
+        if (split_id, model.digest()) != (file.split_id, file.digest):
             raise ValueError("its model is not the one that was fitted")
-        return FoldModel(split_id, trainer, file.n_train, file.n_test, file.seconds, fitted_at)
+        return replace(model, fitted_at=fitted_at)
 
     def _document(self, split_id: int) -> Path:
         key = document_digest({**self.identity, "split_id": split_id})

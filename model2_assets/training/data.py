@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import horizon_days
+from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.cross_validation.roles import Role, horizon_columns, role_columns
 from model2_assets.errors import TrainingError
 from model2_assets.panel import (
@@ -24,6 +26,7 @@ from model2_assets.panel import (
     row_name,
     to_canonical,
 )
+from model2_assets.training.inner_folds import InnerFolds
 from model2_assets.training.resources import usable_cores
 
 RUN_ROWS = 8192
@@ -111,12 +114,15 @@ class RowBlocks:
         index: pd.MultiIndex,
         group_id: NDArray[np.int16],
         roles: Iterable[NDArray[np.int8]],
-        is_labelled: Iterable[NDArray[np.bool_]] = (),
+        others: Iterable[NDArray[Any]] = (),
     ) -> "RowBlocks":
-        """Make blocks of rows of equal group, roles in all splits and labels, by first rows."""
+        """Make blocks of rows of equal group, roles in all splits, and other marks, by first rows.
+
+        Other marks are which horizons label a row, and what inner folds do with it.
+        """
         codes, n_codes = np.zeros(len(index), dtype=np.int64), 1
         # Groups count from -1.
-        marks: Iterable[NDArray[Any]] = chain([group_id + 1], map(role_mark, roles), is_labelled)
+        marks: Iterable[NDArray[Any]] = chain([group_id + 1], map(role_mark, roles), others)
         for mark in marks:
             n_marks = int(mark.max(initial=0)) + 1
             if n_codes * n_marks > _LARGEST_CODE:
@@ -173,8 +179,10 @@ class TrainingData:
         0 train, 1 test; others take no part in the split.
     group_id : ndarray of shape (n_rows,), int16
         The test group of the row's date.
-    blocks : RowBlocks, optional
-        Rows that the splits of every horizon treat alike. None: those of these splits count.
+    inner : InnerFolds, optional
+        How train sets are split once more. None: they cannot be.
+    make_blocks : callable, optional
+        Returns the rows that the splits of every horizon treat alike. None: these splits count.
     row_weights : callable, optional
         Returns the weights, with a mean of 1, of the train rows at given positions. None: all
         rows count alike.
@@ -192,7 +200,8 @@ class TrainingData:
     feature_names: tuple[str, ...]
     roles: NDArray[np.int8]
     group_id: NDArray[np.int16]
-    blocks: RowBlocks | None = None
+    inner: InnerFolds | None = None
+    make_blocks: Callable[[], RowBlocks] | None = None
     row_weights: RowWeights | None = None
 
     def __post_init__(self) -> None:
@@ -227,6 +236,14 @@ class TrainingData:
         """Number of each row's date, from 0: shape (n_rows,)."""
         return date_codes(self.index).codes
 
+    @cached_property
+    def blocks(self) -> RowBlocks:
+        """Rows that are in or out of train sets, and of inner ones, together."""
+        if self.make_blocks is not None:
+            return self.make_blocks()
+        others = () if self.inner is None else self.inner.marks()
+        return RowBlocks.of(self.index, self.group_id, self.roles.T, others)
+
     @property
     def tested_rows(self) -> NDArray[np.intp]:
         """Ascending positions of the rows that at least one split predicts.
@@ -254,7 +271,12 @@ class TrainingData:
 
 
 def assemble_training_data(
-    features: pd.DataFrame, labels: pd.DataFrame, cv_splits: pd.DataFrame, *, horizon: str
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+    *,
+    horizon: str,
+    embargo_days: int = 5,
 ) -> TrainingData:
     """Bring features, labels and splits of one horizon together.
 
@@ -263,12 +285,15 @@ def assemble_training_data(
     features : DataFrame of shape (n_feature_rows, n_features)
         Panel frame of numbers; NaN where a feature is missing.
     labels : DataFrame
-        Panel frame with a column ``label_{horizon}`` in bps, NaN where there is none.
+        Panel frame with a column ``label_{horizon}`` in bps, NaN where there is none, and
+        ``label_end_{horizon}``; those of other horizons count for inner folds.
     cv_splits : DataFrame
         Panel frame with columns ``group_id`` and ``split_0``, ``split_1`` and so on, or
         ``split_0_21d`` and so on where every horizon has roles of its own.
     horizon : str
         Such as ``21d``.
+    embargo_days : int, default 5
+        Embargo of the inner folds, in dates of `cv_splits`.
 
     Returns
     -------
@@ -297,6 +322,9 @@ def assemble_training_data(
         raise TrainingError(f"no row has a label of horizon {horizon}; the history is too short")
     feature_rows = positions_of(features, index, "features")[labelled]
     roles = [column.roles(cv_splits) for column in horizon_columns(cv_splits, horizon)]
+    inner = inner_folds_of(
+        labels, cv_splits, label_rows, embargo_days=embargo_days, horizon=horizon
+    )
     return TrainingData(
         index=index[labelled],
         X=take_rows(features, feature_rows),
@@ -304,20 +332,44 @@ def assemble_training_data(
         feature_names=tuple(str(name) for name in features.columns),
         roles=np.column_stack(roles)[labelled],
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
-        blocks=blocks_of_tables(labels, cv_splits, label_rows).take(labelled),
+        inner=None if inner is None else inner.take(labelled),
+        make_blocks=lambda: blocks_of_tables(labels, cv_splits, label_rows, inner).take(labelled),
+    )
+
+
+def inner_folds_of(
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+    label_rows: NDArray[np.intp],
+    *,
+    embargo_days: int,
+    horizon: str,
+) -> InnerFolds | None:
+    """Make inner folds of the rows of canonical splits; None for labels without their ends."""
+    if not all(name.replace("label_", "label_end_") in labels for name in label_columns(labels)):
+        return None
+    return InnerFolds.of(
+        panel_rows(cv_splits),
+        cv_splits["group_id"].to_numpy(dtype=np.int16),
+        longest_label_end(labels).to_numpy(dtype="datetime64[us]")[label_rows],
+        embargo_days=embargo_days,
+        horizon_days=horizon_days(horizon),
     )
 
 
 def blocks_of_tables(
-    labels: pd.DataFrame, cv_splits: pd.DataFrame, label_rows: NDArray[np.intp]
+    labels: pd.DataFrame,
+    cv_splits: pd.DataFrame,
+    label_rows: NDArray[np.intp],
+    inner: InnerFolds | None,
 ) -> RowBlocks:
-    """Group rows of canonical splits by which horizons label them and by their roles in all."""
+    """Group rows of canonical splits by labels, by roles in all splits, and by inner folds."""
     is_labelled = (labels[name].notna().to_numpy() for name in label_columns(labels))
     return RowBlocks.of(
         panel_rows(cv_splits),
         cv_splits["group_id"].to_numpy(dtype=np.int16),
         (column.roles(cv_splits) for column in role_columns(cv_splits)),
-        (known[label_rows] for known in is_labelled),
+        chain((known[label_rows] for known in is_labelled), inner.marks() if inner else ()),
     )
 
 

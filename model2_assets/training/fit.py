@@ -16,6 +16,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.panel import row_name
 from model2_assets.storage.models import ModelFile, Provenance, models_digest
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, SplitView
+from model2_assets.training.calibration import inner_slope
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.models import installed_versions, model_file
@@ -33,7 +34,11 @@ logger = logging.getLogger(__name__)
 
 
 def cross_validate(
-    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_jobs: int = 1
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    *,
+    calibrates: bool = False,
+    n_jobs: int = 1,
 ) -> tuple[FoldModel, ...]:
     """Fit a fresh model on the train rows of every split.
 
@@ -42,7 +47,9 @@ def cross_validate(
     make_trainer : callable
         Returns a new, unfitted trainer each time.
     data : TrainingData
-        Features, labels and roles.
+        Features, labels and roles; to calibrate, inner folds too.
+    calibrates : bool, default False
+        Whether predictions are made as large as what was learnt, see `inner_slope`.
     n_jobs : int, default 1
         Splits fitted at once; the models are equal to the bit for any number.
 
@@ -56,7 +63,14 @@ def cross_validate(
     TrainingError
         If a split has no train or no test rows, or its fit fails; the message names it.
     """
-    models = fit_splits(make_trainer, data, range(data.n_splits), n_jobs=n_jobs, n_threads=n_jobs)
+    models = fit_splits(
+        make_trainer,
+        data,
+        range(data.n_splits),
+        calibrates=calibrates,
+        n_jobs=n_jobs,
+        n_threads=n_jobs,
+    )
     return tuple(sorted(models, key=lambda model: model.split_id))
 
 
@@ -65,6 +79,7 @@ def fit_splits(
     data: TrainingData,
     split_ids: Sequence[int],
     *,
+    calibrates: bool = False,
     n_jobs: int = 1,
     n_threads: int = 1,
     known_sums: Mapping[int, ColumnSums] | None = None,
@@ -87,11 +102,19 @@ def fit_splits(
             sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
 
         def fit(split_id: int, share: int) -> FoldModel:
+            started, what = time.monotonic(), f"split {split_id}"
             trainer, (train, test) = trainers[split_id], _rows_of(data, split_id)
             of_split = None if sums is None else sums.of_split(split_id)
-            what = f"split {split_id}"
-            seconds = _fit(trainer, data, train, sums=of_split, n_threads=share, what=what)
-            return FoldModel(split_id, trainer, len(train), len(test), seconds)
+            fit_rows = partial(_fit, data=data, n_threads=share)
+            rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
+            fit_rows(trainer, train=train, rows=rows, sums=of_split, what=what)
+            calibration = None
+            if calibrates:
+                calibration = inner_slope(trainer, data, train, fit_rows, of_split, what=what)
+            seconds = time.monotonic() - started
+            return FoldModel(
+                split_id, trainer, len(train), len(test), seconds, calibration=calibration
+            )
 
         for together in (split_ids[:n_first], split_ids[n_first:]):
             n_at_once = max(1, min(n_jobs, len(together)))
@@ -104,10 +127,13 @@ def fit_split(
     data: TrainingData,
     split_id: int,
     *,
+    calibrates: bool = False,
     n_threads: int = 1,
 ) -> FoldModel:
     """Fit a fresh model of one split, from `data` alone, as `cross_validate` does to the bit."""
-    (model,) = fit_splits(make_trainer, data, [split_id], n_threads=n_threads)
+    (model,) = fit_splits(
+        make_trainer, data, [split_id], calibrates=calibrates, n_threads=n_threads
+    )
     return model
 
 
@@ -115,10 +141,11 @@ def fit_all_rows(
     make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_threads: int = 1
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
-    trainer, rows = make_trainer(), np.arange(data.n_rows)
+    started, trainer, everything = time.monotonic(), make_trainer(), np.arange(data.n_rows)
+    rows = data.rows_on_every_nth_date(everything, trainer.date_stride(data.n_rows))
     with threadpool_limits(limits=1, user_api="blas"):
-        seconds = _fit(trainer, data, rows, n_threads=n_threads, what="final model")
-    return FoldModel(0, trainer, len(rows), 0, seconds)
+        _fit(trainer, data, train=everything, rows=rows, n_threads=n_threads, what="final model")
+    return FoldModel(0, trainer, data.n_rows, 0, time.monotonic() - started)
 
 
 def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
@@ -145,16 +172,15 @@ def _in_threads(
 def _fit(
     trainer: BaseModelTrainer,
     data: TrainingData,
-    train: NDArray[np.intp],
     *,
+    train: NDArray[np.intp],
+    rows: NDArray[np.intp],
     what: str,
     n_threads: int,
     sums: TrainSums | None = None,
-) -> float:
-    """Fit a trainer; return the seconds. An error names the fit and its train rows."""
-    started = time.monotonic()
+) -> None:
+    """Fit a trainer on rows of a train set. An error names the fit and its train set."""
     try:
-        rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
         weights = None
         if data.row_weights is not None:
             weights = _only_at(rows, data.row_weights(rows), data.n_rows)
@@ -174,7 +200,6 @@ def _fit(
             f"{what} ({len(train)} train rows, {first} to {last}): "
             f"{type(trainer).__name__} failed: {error}"
         ) from error
-    return time.monotonic() - started
 
 
 def _only_at(rows: NDArray[np.intp], values: NDArray[np.float64], n_rows: int) -> Floats:
@@ -211,7 +236,7 @@ class FittedModels:
     def data_version(self) -> str:
         """Digest of every model, as the manifest will state it."""
         return models_digest(
-            {model.split_id: model.trainer.digest() for model in self.models},
+            {model.split_id: model.digest() for model in self.models},
             trainer=self.provenance.trainer,
             params=self.provenance.params,
         )
@@ -260,10 +285,18 @@ def fit_every_split(
     )
     known_sums = None
     if tables is not None and uses_sums(task.unfitted, data):
-        known_sums = tables.sums(task.partition.horizon, n_threads=n_threads)
+        known_sums = tables.sums(
+            task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads
+        )
     n_reused = len(models)
     for model in fit_splits(
-        task.make_trainer, data, left, n_jobs=n_jobs, n_threads=n_threads, known_sums=known_sums
+        task.make_trainer,
+        data,
+        left,
+        calibrates=task.calibrates,
+        n_jobs=n_jobs,
+        n_threads=n_threads,
+        known_sums=known_sums,
     ):
         if kept:
             kept.keep(model)

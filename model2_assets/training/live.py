@@ -17,6 +17,7 @@ from model2_assets.storage.data_version import (
     require_made_from,
 )
 from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
+from model2_assets.training.base_models import predict_rows
 from model2_assets.training.data import (
     TrainingData,
     assemble_training_data,
@@ -26,7 +27,6 @@ from model2_assets.training.data import (
 )
 from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
 from model2_assets.training.models import load_model
-from model2_assets.training.predict import predict_rows
 from model2_assets.training.resources import fits_in_memory, measure_resources, usable_cores
 from model2_assets.training.task import Task
 

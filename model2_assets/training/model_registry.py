@@ -12,7 +12,7 @@ from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, 
 from model2_assets.errors import ConfigError
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
-from model2_assets.training.models import import_trainer, installed_versions
+from model2_assets.training.models import OWN_TRAINERS, import_trainer, installed_versions
 
 
 class ModelRegistry:
@@ -86,6 +86,11 @@ class ModelRegistry:
             known = ", ".join(self._models) or "none"
             raise ConfigError(f"{self._key}: unknown model {name!r}; known: {known}")
         return self._models[name]
+
+    def calibration(self, name: str) -> str:
+        """Return how a model is calibrated: our own trainers by their slope, unless it says."""
+        model = self.model(name)
+        return model.calibration or ("inner_slope" if model.trainer in OWN_TRAINERS else "none")
 
     def trainer(self, name: str, horizon: str) -> BaseModelTrainer:
         """Return a new, unfitted trainer, another object each time.

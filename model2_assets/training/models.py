@@ -38,11 +38,12 @@ def model_file(model: FoldModel, kind: ModelKind = "fold_models") -> tuple[Model
         model.trainer.file_extension,
         kind,
         split_id=model.split_id,
-        digest=model.trainer.digest(),
+        digest=model.digest(),
         n_train=model.n_train,
         n_test=model.n_test,
         seconds=model.seconds,
         chosen_params=dict(model.trainer.chosen_params()),
+        calibration=model.calibration,
     )
     return file, data
 
@@ -58,7 +59,7 @@ def installed_versions(libraries: Iterable[str]) -> dict[str, str]:
     return versions
 
 
-def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
+def load_model(stored: StoredFoldModels, split_id: int) -> FoldModel:
     """Read, verify and restore the model of one split.
 
     Parameters
@@ -70,8 +71,8 @@ def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
 
     Returns
     -------
-    BaseModelTrainer
-        Fitted.
+    FoldModel
+        Its ``predict`` is calibrated as the model is; its ``trainer`` is as it was fitted.
 
     Raises
     ------
@@ -82,25 +83,36 @@ def load_model(stored: StoredFoldModels, split_id: int) -> BaseModelTrainer:
         file is a pickle and the manifest another one than Dagster recorded. All of it is found
         out before anything is unpickled or parsed.
     """
-    data = stored.read(split_id)
+    data, file = stored.read(split_id), stored.file_of(split_id)
     trainer_class = _trainer_class(stored)
-    _compare_versions(stored, trainer_class, stored.file_of(split_id))
+    _compare_versions(stored, trainer_class, file)
     if trainer_class.reads_pickles:
         _require_recorded_manifest(stored)
     try:
-        return trainer_class.from_bytes(data)
+        trainer = trainer_class.from_bytes(data)
     except Exception as error:
         raise StoreError(
-            f"{stored.folder / stored.file_of(split_id).file}: cannot be read as "
-            f"{stored.manifest.trainer} ({error}); retrain the model"
+            f"{stored.folder / file.file}: cannot be read as {stored.manifest.trainer} ({error}); "
+            f"retrain the model"
         ) from error
+    return fold_model(file, trainer)
+
+
+def fold_model(file: ModelFile, trainer: BaseModelTrainer) -> FoldModel:
+    """Bring a restored trainer together with what is stated of it."""
+    return FoldModel(
+        split_id=file.split_id,
+        trainer=trainer,
+        n_train=file.n_train,
+        n_test=file.n_test,
+        seconds=file.seconds,
+        calibration=file.calibration,
+    )
 
 
 def load_models(stored: StoredFoldModels) -> Iterator[FoldModel]:
     """Yield the models of all splits; each is restored when it is asked for, see `load_model`."""
-    for fold in stored.manifest.folds:
-        trainer = load_model(stored, fold.split_id)
-        yield FoldModel(fold.split_id, trainer, fold.n_train, fold.n_test, fold.seconds)
+    return (load_model(stored, fold.split_id) for fold in stored.manifest.folds)
 
 
 def may_read_pickles(stored: StoredFoldModels) -> bool:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, row_name
@@ -17,14 +16,12 @@ from model2_assets.storage.data_version import (
     require_made_from,
 )
 from model2_assets.storage.models import StoredFoldModels
-from model2_assets.training.base_models import BaseModelTrainer, FoldModel
-from model2_assets.training.data import FeatureMatrix, TrainingData, compact, hash_row_order
+from model2_assets.training.base_models import BaseModelTrainer, FoldModel, predict_rows
+from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.fit import fit_split
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task
-
-_CHUNK_ROWS = 32_768
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,24 +34,6 @@ class SplitPredictions:
     row: NDArray[np.intp]
     split_id: NDArray[np.int16]
     prediction: NDArray[np.float64]
-
-
-def predict_rows(
-    trainer: BaseModelTrainer, X: FeatureMatrix, rows: NDArray[np.intp]
-) -> NDArray[np.float64]:
-    """Predict rows of a feature matrix, in bps: in chunks on one BLAS thread, for equal bits."""
-    predictions = np.empty(len(rows), dtype=np.float64)
-    with threadpool_limits(limits=1, user_api="blas"):
-        for start in range(0, len(rows), _CHUNK_ROWS):
-            chunk = rows[start : start + _CHUNK_ROWS]
-            predicted = trainer.predict(X[compact(chunk)])
-            if np.shape(predicted) != chunk.shape:
-                raise TrainingError(
-                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
-                    f"{len(chunk)} rows; return one number a row"
-                )
-            predictions[start : start + len(chunk)] = predicted
-    return predictions
 
 
 def predict_splits(models: Iterable[FoldModel], data: TrainingData) -> SplitPredictions:
@@ -70,7 +49,7 @@ def predict_splits(models: Iterable[FoldModel], data: TrainingData) -> SplitPred
                 f"cv_splits; retrain the model on these cv_splits"
             )
         test = data.test_rows(model.split_id)
-        predictions[model.split_id] = predict_rows(model.trainer, data.X, test)
+        predictions[model.split_id] = predict_rows(model, data.X, test)
     splits = range(data.n_splits)
     missing = sorted(set(splits) - set(predictions))
     if missing:
@@ -188,17 +167,16 @@ def output_place(data: TrainingData) -> NDArray[np.intp]:
 def refit_difference(
     make_trainer: Callable[[], BaseModelTrainer],
     data: TrainingData,
-    fitted: BaseModelTrainer,
+    fitted: FoldModel,
     *,
     split_id: int,
     n_threads: int = 1,
 ) -> float:
     """Refit a split; return the `largest_difference` of test predictions to its model's."""
     rows = data.test_rows(split_id)
-    refitted = fit_split(make_trainer, data, split_id, n_threads=n_threads)
-    return largest_difference(
-        predict_rows(refitted.trainer, data.X, rows), predict_rows(fitted, data.X, rows)
-    )
+    calibrates = fitted.calibration is not None
+    again = fit_split(make_trainer, data, split_id, calibrates=calibrates, n_threads=n_threads)
+    return largest_difference(predict_rows(again, data.X, rows), predict_rows(fitted, data.X, rows))
 
 
 def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) -> float:
@@ -213,7 +191,7 @@ def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) ->
 
 
 def predict_stored(
-    stored: StoredFoldModels, tables: Tables
+    stored: StoredFoldModels, tables: Tables, *, embargo_days: int = 5
 ) -> tuple[SplitPredictions, TrainingData]:
     """Predict the test rows of every split by its stored model, and return the data as well.
 
@@ -221,7 +199,7 @@ def predict_stored(
     they are to predict.
     """
     manifest = stored.manifest
-    data = tables.of_horizon(manifest.horizon)
+    data = tables.of_horizon(manifest.horizon, embargo_days=embargo_days)
     require_made_from("fitted_models", manifest.data_versions, tables.versions)
     if manifest.row_order_hash != hash_row_order(data.index) or (
         manifest.feature_names != data.feature_names
@@ -270,7 +248,7 @@ def make_out_of_fold(
     """
     manifest = stored.manifest
     task.require_same_settings("fitted_models", manifest)
-    predictions, data = predict_stored(stored, tables)
+    predictions, data = predict_stored(stored, tables, embargo_days=task.embargo_days)
     oof = average_splits(predictions, data)
     label, never_tested = rows_to_predict(
         tables, data, task.partition.horizon, covers_history=covers_history

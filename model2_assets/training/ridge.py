@@ -272,9 +272,8 @@ class RidgeTrainer(BaseModelTrainer):
         ]
         if not errors:
             raise TrainingError(
-                "alphas cannot be chosen: no other split tests a group of its train rows and "
-                "trains on others of them, as for the first fold of a walk-forward; give a "
-                "single alpha, or use scheme cpcv with fewer test groups"
+                "alphas cannot be chosen: no train row is clear of another group, as for the "
+                "first fold of a walk-forward; give a single alpha, or more train groups"
             )
         return alphas[int(np.argmin(np.sum(errors, axis=0)))]
 

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
 from itertools import pairwise
 from pathlib import Path
@@ -23,7 +23,6 @@ from model2_assets.training.data import (
     Rows,
     TrainingData,
     compact,
-    role_mark,
 )
 
 logger = logging.getLogger(__name__)
@@ -275,7 +274,7 @@ class TrainSums:
     """Sums over the train rows of one split, block by block, and over no others."""
 
     blocks: Mapping[int, ColumnSums]
-    inner: tuple[tuple[Blocks, Blocks], ...]
+    inner: Mapping[int, tuple[Blocks, Blocks]] = field(default_factory=dict)
     """The train blocks split once more: for every group, those clear of it and those in it."""
 
     def total(self) -> ColumnSums:
@@ -287,16 +286,20 @@ class TrainSums:
         # Brought to the same columns once, not once for every inner fold.
         aligned = ColumnSums.aligned(self.blocks.values())
         parts = dict(zip(self.blocks, aligned, strict=True))
-        for train, validation in self.inner:
+        for train, validation in self.inner.values():
             yield (
                 reduce(ColumnSums.plus, [parts[block] for block in train]),
                 reduce(ColumnSums.plus, [parts[block] for block in validation]),
             )
 
+    def clear_of(self, group: int) -> "TrainSums":
+        """Return the sums over the train rows that are clear of a group."""
+        return TrainSums({block: self.blocks[block] for block in self.inner[group][0]})
+
 
 @dataclass(frozen=True, eq=False)
 class SplitSums:
-    """Sums by block, and which splits train on and test which block.
+    """Sums by block, which splits train on which block, and how inner folds do.
 
     Holds labels of all rows, so it stays with the cross-validation loop: a trainer is handed
     what `of_split` returns.
@@ -305,33 +308,22 @@ class SplitSums:
     sums: Mapping[int, ColumnSums]
     trains: Chosen
     """Shape (n_blocks, n_splits): whether a split trains on the rows of a block."""
-    tests: Chosen
-    """Whether it tests them."""
     group: NDArray[np.int16]
-    """Test group of the rows of each block."""
+    """Inner group of the rows of each block; shape (n_blocks,)."""
+    clear: Chosen
+    """Shape (n_blocks, n_groups): whether the rows of a block are clear of a group."""
 
     def of_split(self, split_id: int) -> TrainSums:
         """Return the sums over the train rows of a split."""
-        blocks = np.flatnonzero(self.trains[:, split_id]).tolist()
-        return TrainSums(
-            blocks={block: self.sums[block] for block in blocks},
-            inner=tuple(self._inner_blocks(split_id)),
-        )
-
-    def _inner_blocks(self, split_id: int) -> Iterator[tuple[Blocks, Blocks]]:
-        """Split the train blocks of a split once more, for every group that leaves some.
-
-        A train row is clear of a group if it is a train row of a split that tests the group:
-        such splits purge and embargo around it. Where several groups are tested at once,
-        the one that differs from this split in this group alone proves every such row.
-        """
         trained = self.trains[:, split_id]
-        for group in np.unique(self.group[trained]):
-            in_group = self.group == group
-            testing = self.tests[in_group].any(axis=0)
-            clear = trained & self.trains[:, testing].any(axis=1) & ~in_group
+        inner = {}
+        for group in np.unique(self.group[trained]).tolist() if self.clear.size else ():
+            clear = trained & self.clear[:, group]
             if clear.any():
-                yield np.flatnonzero(clear).tolist(), np.flatnonzero(trained & in_group).tolist()
+                in_group = trained & (self.group == group)
+                inner[group] = (np.flatnonzero(clear).tolist(), np.flatnonzero(in_group).tolist())
+        blocks = np.flatnonzero(trained).tolist()
+        return TrainSums({block: self.sums[block] for block in blocks}, inner)
 
 
 def add_up_splits(
@@ -346,10 +338,7 @@ def add_up_splits(
     Where the sums of the blocks of `data` are `known` already, no row is.
     """
     blocks = data.blocks
-    if blocks is None:
-        blocks = RowBlocks.of(data.index, data.group_id, data.roles.T)
-    roles = _roles_by_block(data, blocks)
-    trains, tests = roles == Role.TRAIN, roles == Role.TEST
+    trains = _by_block(blocks, data.roles == Role.TRAIN)
     if known is None:
         started = time.monotonic()
         known = add_up_blocks(
@@ -360,19 +349,25 @@ def add_up_splits(
             n_threads=n_threads,
         )
         logger.info("sums of %d blocks of rows in %.1f s", len(known), time.monotonic() - started)
-    group = np.zeros(blocks.n_blocks, dtype=np.int16)
-    group[blocks.ids] = data.group_id
-    return SplitSums(sums=known, trains=trains, tests=tests, group=group)
+    inner = data.inner
+    if inner is None:
+        nowhere = np.zeros(blocks.n_blocks, dtype=np.int16)
+        return SplitSums(known, trains, nowhere, np.empty((blocks.n_blocks, 0), dtype=bool))
+    return SplitSums(
+        known,
+        trains,
+        _by_block(blocks, inner.group[inner.rows]),
+        _by_block(blocks, inner.clear[inner.rows]),
+    )
 
 
-def _roles_by_block(data: TrainingData, blocks: RowBlocks) -> NDArray[np.int8]:
-    """Return the role of each block in each split, of which a block has one."""
-    marks = role_mark(data.roles)
-    roles = np.full((blocks.n_blocks, data.n_splits), Role.UNUSED, dtype=np.int8)
-    roles[blocks.ids] = marks
-    if not np.array_equal(roles[blocks.ids], marks):
-        raise TrainingError("the blocks are of other roles; give blocks=None with these")
-    return roles
+def _by_block(blocks: RowBlocks, marks: NDArray[Any]) -> NDArray[Any]:
+    """Return the marks of each block, whose rows have to have the same."""
+    of_block = np.zeros((blocks.n_blocks, *marks.shape[1:]), dtype=marks.dtype)
+    of_block[blocks.ids] = marks
+    if not np.array_equal(of_block[blocks.ids], marks):
+        raise TrainingError("the blocks are of other roles; give make_blocks=None with these")
+    return of_block
 
 
 def write_sums(path: Path, sums: Mapping[int, ColumnSums]) -> None:

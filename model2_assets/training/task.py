@@ -27,6 +27,7 @@ from model2_assets.training.data import (
     TrainingData,
     assemble_training_data,
     blocks_of_tables,
+    inner_folds_of,
     label_columns,
     panel_rows,
     positions_of,
@@ -39,7 +40,7 @@ from model2_assets.training.weights import label_spans
 
 logger = logging.getLogger(__name__)
 
-_SUMS_FORMAT = 2
+_SUMS_FORMAT = 3
 """Version of the files of sums, and of the way in which sums are made."""
 
 
@@ -64,21 +65,35 @@ class Tables:
             features=self.features, labels=self.labels, cv_splits=self.cv_splits
         )
 
-    def of_horizon(self, horizon: str) -> TrainingData:
-        """Bring the tables together; splits of other features or labels are refused."""
-        require_made_from("cv_splits", facts_of(self.cv_splits).get(INPUTS, {}), self.versions)
-        return assemble_training_data(self.features, self.labels, self.cv_splits, horizon=horizon)
+    def of_horizon(self, horizon: str, *, embargo_days: int = 5) -> TrainingData:
+        """Bring the tables together; splits of other features or labels are refused.
 
-    def sums(self, horizon: str, *, n_threads: int) -> Mapping[int, ColumnSums] | None:
+        The embargo is that of inner folds.
+        """
+        require_made_from("cv_splits", facts_of(self.cv_splits).get(INPUTS, {}), self.versions)
+        return assemble_training_data(
+            self.features, self.labels, self.cv_splits, horizon=horizon, embargo_days=embargo_days
+        )
+
+    def sums(
+        self, horizon: str, *, embargo_days: int = 5, n_threads: int
+    ) -> Mapping[int, ColumnSums] | None:
         """Read the sums of a horizon by block, after adding up those of all if need be.
 
         The bits are those of the rows of that horizon alone. None where nothing can be kept.
         """
-        identity = {"blas_kernel": blas_kernel(), "tables": dict(self.versions)}
+        identity = {
+            "format": _SUMS_FORMAT,
+            "blas_kernel": blas_kernel(),
+            "tables": dict(self.versions),
+            "embargo_days": embargo_days,
+        }
         everything = working_files_of(self.features).get(
             "ridge_sums",
-            f"{document_digest({'format': _SUMS_FORMAT, **identity})}.npz",
-            write=lambda path: write_sums(path, self.add_up(n_threads=n_threads)),
+            f"{document_digest(identity)}.npz",
+            write=lambda path: write_sums(
+                path, self.add_up(embargo_days=embargo_days, n_threads=n_threads)
+            ),
             read=read_sums,
         )
         if everything is None:
@@ -86,17 +101,21 @@ class Tables:
         label = label_columns(self.labels).index(f"label_{horizon}")
         return {block: sums.of_label(label) for block, sums in everything.items()}
 
-    def add_up(self, *, n_threads: int) -> Mapping[int, ColumnSums]:
+    def add_up(self, *, embargo_days: int = 5, n_threads: int) -> Mapping[int, ColumnSums]:
         """Add up products of features with the labels of every horizon, block by block."""
         logger.info("adding up the rows of all horizons, once for all of them")
         cv_splits = to_canonical(self.cv_splits)
         index = panel_rows(cv_splits)
         label_rows = positions_of(self.labels, index, "labels")
         labels = self.labels[label_columns(self.labels)].to_numpy(dtype=np.float64)
+        # The blocks are those of any horizon.
+        inner = inner_folds_of(
+            self.labels, cv_splits, label_rows, embargo_days=embargo_days, horizon="1d"
+        )
         return add_up_blocks(
             take_rows(self.features, positions_of(self.features, index, "features")),
             labels[label_rows],
-            blocks_of_tables(self.labels, cv_splits, label_rows),
+            blocks_of_tables(self.labels, cv_splits, label_rows, inner),
             n_threads=n_threads,
         )
 
@@ -126,8 +145,12 @@ class Task:
         A trainer of that class with the parameters and the seed of every fit.
     sample_weights : {"none", "uniqueness"}
         What weighs the train rows.
+    calibration : {"inner_slope", "none"}
+        Whether predictions are made as large as what was learnt, see `calibrate`.
     execution_lag_days : int
         Own bars from a row to its entry, which weights of rows depend on.
+    embargo_days : int
+        Panel dates left out after the held-out group of an inner fold, besides the purged.
     """
 
     region: str
@@ -135,7 +158,9 @@ class Task:
     trainer: str
     unfitted: BaseModelTrainer
     sample_weights: str = "none"
+    calibration: str = "none"
     execution_lag_days: int = 1
+    embargo_days: int = 5
 
     @classmethod
     def of(
@@ -145,6 +170,7 @@ class Task:
         *,
         region: str,
         execution_lag_days: int = 1,
+        embargo_days: int = 5,
     ) -> "Task":
         """Look up the settings of a partition among the models of a region."""
         model = registry.model(partition.model)
@@ -154,7 +180,9 @@ class Task:
             trainer=model.trainer,
             unfitted=registry.trainer(partition.model, partition.horizon),
             sample_weights=model.sample_weights,
+            calibration=registry.calibration(partition.model),
             execution_lag_days=execution_lag_days,
+            embargo_days=embargo_days,
         )
 
     @property
@@ -170,6 +198,7 @@ class Task:
             "params": dict(self.unfitted.params),
             "seed": self.unfitted.seed,
             "sample_weights": self.sample_weights,
+            "calibration": self.calibration,
         }
 
     def mark(self, frame: pd.DataFrame, inputs: Mapping[str, str], **facts: Any) -> pd.DataFrame:
@@ -182,6 +211,11 @@ class Task:
             model=self.partition.model,
             **facts,
         )
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether predictions are made as large as what was learnt."""
+        return self.calibration == "inner_slope"
 
     @property
     def n_threads(self) -> int:
@@ -198,7 +232,8 @@ class Task:
 
     def training_data(self, tables: Tables) -> TrainingData:
         """Return what the fits are made from; see `Tables.of_horizon`."""
-        return self.weighted(tables.of_horizon(self.partition.horizon), tables.labels)
+        data = tables.of_horizon(self.partition.horizon, embargo_days=self.embargo_days)
+        return self.weighted(data, tables.labels)
 
     def weighted(self, data: TrainingData, labels: pd.DataFrame) -> TrainingData:
         """Return the data with weights of its rows, if rows do not all count alike.

@@ -11,6 +11,9 @@ from model2_assets.training import TrainingData, assemble_training_data
 
 TRAIN, TEST, PURGED_BEFORE, PURGED_AFTER = 0, 1, 2, 3
 
+GAP = 2
+"""Days that a label looks ahead; there is no embargo."""
+
 
 def make_index(n_dates: int, n_instruments: int) -> pd.MultiIndex:
     dates = pd.date_range("2020-01-01", periods=n_dates, freq="D")
@@ -19,7 +22,7 @@ def make_index(n_dates: int, n_instruments: int) -> pd.MultiIndex:
 
 
 def make_roles(
-    n_dates: int, n_instruments: int, *, n_groups: int, n_test_groups: int = 1, gap: int = 2
+    n_dates: int, n_instruments: int, *, n_groups: int, n_test_groups: int = 1, gap: int = GAP
 ) -> tuple[NDArray[np.int16], NDArray[np.int8]]:
     group = np.arange(n_dates) * n_groups // n_dates
     columns = []
@@ -61,15 +64,15 @@ def make_tables(
         index=index,
     )
     splits.insert(0, "group_id", group_id)
-    return (
-        pd.DataFrame(X, index=index, columns=names),
-        pd.DataFrame({"label_21d": y}, index=index),
-        splits,
-    )
+    dates = index.get_level_values("datetime")
+    ends = (dates + pd.Timedelta(days=GAP)).where(dates < dates.max() - pd.Timedelta(days=GAP - 1))
+    labels = pd.DataFrame({"label_21d": y, "label_end_21d": ends.fillna(dates.max())}, index=index)
+    return pd.DataFrame(X, index=index, columns=names), labels, splits
 
 
 def make_data(**settings: object) -> TrainingData:
-    return assemble_training_data(*make_tables(**settings), horizon="21d")  # type: ignore[arg-type]
+    tables = make_tables(**settings)  # type: ignore[arg-type]
+    return assemble_training_data(*tables, horizon="21d", embargo_days=0)
 
 
 def hand_made(roles: ArrayLike, group_id: ArrayLike) -> TrainingData:

@@ -39,11 +39,16 @@ def stored_tables(**settings: Any) -> StoredTables:
 
 
 def registry(**ridge: Any) -> ModelRegistry:
+    """Return models that are not calibrated, for which the tables are too small."""
     xgboost = {"n_estimators": 5, "max_depth": 2, "learning_rate": 0.3}
     return ModelRegistry(
         {
-            "ridge": ModelConfig(trainer=f"{TRAINERS}:RidgeTrainer", **ridge),
-            "xgboost": ModelConfig(trainer=f"{TRAINERS}:XGBoostTrainer", params=xgboost),
+            "ridge": ModelConfig(
+                trainer=f"{TRAINERS}:RidgeTrainer", **{"calibration": "none", **ridge}
+            ),
+            "xgboost": ModelConfig(
+                trainer=f"{TRAINERS}:XGBoostTrainer", params=xgboost, calibration="none"
+            ),
         }
     )
 

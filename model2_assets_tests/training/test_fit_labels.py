@@ -164,6 +164,6 @@ def test_inner_folds_are_made_of_the_train_blocks_of_the_split_alone():
     sums = add_up_splits(data, range(data.n_splits))
     for split_id in range(data.n_splits):
         own = sums.of_split(split_id)
-        for train, validation in own.inner:
+        for train, validation in own.inner.values():
             assert {*train, *validation} <= set(own.blocks)
             assert not {*train} & {*validation}

@@ -114,6 +114,7 @@ def test_the_manifest_says_everything(folder):
             "n_test": model.n_test,
             "seconds": model.seconds,
             "chosen_params": {},
+            "calibration": None,
         }
     assert values["params"] == {"alpha": 10.0, "fit_intercept": True}
     assert values["feature_names"] == list(DATA.feature_names)
@@ -174,7 +175,7 @@ def test_a_missing_file_is_named_and_the_others_load(folder):
     stored = open_fold_models(folder)
     with pytest.raises(StoreError, match=f"{file.name}: is missing; retrain"):
         load_model(stored, 3)
-    assert load_model(stored, 4).feature_names == DATA.feature_names
+    assert load_model(stored, 4).trainer.feature_names == DATA.feature_names
     with pytest.raises(StoreError, match="has no fold 5; it has 0, 1, 2, 3, 4"):
         load_model(stored, 5)
 
@@ -266,7 +267,7 @@ def test_a_manifest_that_is_none_is_named(folder, text):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 1}, "format version 1, expected 3"),
+        ({"format_version": 1}, "format version 1, expected 4"),
         ({"seed": "seven"}, "seed: "),
         ({"surplus": 1}, "surplus: Unexpected"),
         ({"folds": []}, "folds: "),
@@ -323,7 +324,7 @@ def test_a_parameter_that_is_no_json_is_refused_and_the_last_version_stays(folde
 def test_a_trainer_of_ones_own_keeps_its_file_extension(folder):
     manifest = save_fold_models(folder, fit_pickled(), provenance=PICKLED)
     assert manifest.folds[0].file.endswith(".plain.joblib")
-    assert type(load_model(open_fold_models(folder), 0)) is PlainTrainer
+    assert type(load_model(open_fold_models(folder), 0).trainer) is PlainTrainer
 
 
 def test_the_manifest_survives_json():

@@ -31,9 +31,9 @@ from model2_assets.training import (
     Tables,
     XGBoostTrainer,
     assemble_training_data,
+    base_models,
     cross_validate,
     fit,
-    predict,
     sums,
 )
 from model2_assets.training.nested import build_nested_splits, make_nested, predict_nested
@@ -243,7 +243,7 @@ PANELS = 100
 def scores():
     # Looking for the libraries to limit takes longer than a fit: here it is done once for all.
     with threadpool_limits(limits=1, user_api="blas"), pytest.MonkeyPatch.context() as patch:
-        for module in (fit, predict, sums):
+        for module in (fit, base_models, sums):
             patch.setattr(module, "threadpool_limits", lambda **limits: nullcontext())
         stacks = Stacks(STUDY)
         return [stacks.score(seed) for seed in range(PANELS)]

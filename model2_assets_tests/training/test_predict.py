@@ -89,7 +89,7 @@ def test_small_chunks_predict_the_same(monkeypatch):
     data = make_data()
     models = cross_validate(lambda: RidgeTrainer(params={}, seed=0), data)
     whole = predict_out_of_fold(models, data)
-    monkeypatch.setattr("model2_assets.training.predict._CHUNK_ROWS", 7)
+    monkeypatch.setattr("model2_assets.training.base_models._PREDICTED_ROWS", 7)
     chunked = predict_out_of_fold(models, data)
     np.testing.assert_allclose(chunked["prediction"], whole["prediction"], rtol=1e-12)
 
@@ -231,17 +231,17 @@ def test_splits_of_our_own_splitter_recombine_as_planned():
 def test_a_refit_gives_equal_bits(make_trainer):
     data = make_data()
     models = cross_validate(make_trainer, data, n_jobs=2)
-    assert refit_difference(make_trainer, data, models[2].trainer, split_id=2) == 0.0
+    assert refit_difference(make_trainer, data, models[2], split_id=2) == 0.0
 
 
 def test_another_model_in_the_store_is_noticed_by_its_largest_difference():
     data = make_data()
     models = cross_validate(make_ridge, data)
     models[1].trainer.intercept_ += 1e-7
-    difference = refit_difference(make_ridge, data, models[1].trainer, split_id=1)
+    difference = refit_difference(make_ridge, data, models[1], split_id=1)
     assert difference == pytest.approx(1e-7, rel=1e-3)
     assert difference > RidgeTrainer.determinism_tolerance_bps
-    assert refit_difference(make_ridge, data, models[0].trainer, split_id=0) == 0.0
+    assert refit_difference(make_ridge, data, models[0], split_id=0) == 0.0
 
 
 def test_another_seed_is_noticed():
@@ -251,7 +251,7 @@ def test_another_seed_is_noticed():
     def other():
         return XGBoostTrainer(params={"n_estimators": 20, "subsample": 0.5}, seed=8)
 
-    difference = refit_difference(other, data, models[0].trainer, split_id=0)
+    difference = refit_difference(other, data, models[0], split_id=0)
     assert difference > XGBoostTrainer.determinism_tolerance_bps
 
 

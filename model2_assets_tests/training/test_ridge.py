@@ -204,7 +204,7 @@ def inner_rows(data, split_id):
     sums = add_up_splits(data, (split_id,)).of_split(split_id)
     return [
         tuple(np.flatnonzero(np.isin(data.blocks.ids, blocks)) for blocks in pair)
-        for pair in sums.inner
+        for pair in sums.inner.values()
     ]
 
 
@@ -213,7 +213,9 @@ def data_of(case: RandomCase):
     X = np.random.default_rng(0).normal(size=(len(splits), 2)).astype(np.float32)
     features = pd.DataFrame(X, index=splits.index, columns=["a", "b"])
     horizon = next(iter(case.ends))
-    return assemble_training_data(features, case.labels, splits, horizon=horizon)
+    return assemble_training_data(
+        features, case.labels, splits, horizon=horizon, embargo_days=case.config.embargo_days
+    )
 
 
 def can_be_tried(case: RandomCase) -> bool:
@@ -227,10 +229,7 @@ def can_be_tried(case: RandomCase) -> bool:
 def test_inner_train_rows_are_purged_and_embargoed_around_the_group_row_by_row(case, draw):
     data = data_of(case)
     split_id = draw.draw(st.integers(0, data.n_splits - 1))
-    horizon = next(iter(case.ends))
     ends = case.longest_end
-    if case.config.purge == "per_horizon":
-        ends = case.labels[f"label_end_{horizon}"].dropna()
     # The groups are those of all rows that are split, whichever label they have.
     groups = np.array_split(np.unique(dates_of(case.longest_end.index)), case.config.n_groups)
     outer = data.train_rows(split_id)
@@ -310,20 +309,21 @@ def test_test_labels_do_not_reach_the_choice():
         assert planted.trainer.digest() == before[split_id]
 
 
-def test_walking_forward_inner_train_rows_precede_their_group_and_the_first_fold_has_none():
+def test_walking_forward_inner_folds_are_of_the_past_and_the_first_fold_has_none():
     data = make_data(n_dates=80, n_groups=5)
     roles = data.roles.copy()
     for split_id in range(5):
         later = data.group_id > split_id
         roles[later, split_id] = 5
-    forward = replace(data, roles=np.ascontiguousarray(roles[:, 1:]), blocks=None)
+    forward = replace(data, roles=np.ascontiguousarray(roles[:, 1:]), make_blocks=None)
     with pytest.raises(TrainingError, match=r"^split 0 \(.*cannot be chosen.* single alpha"):
         cross_validate(make_ridge, forward)
     blocks = add_up_splits(forward, (3,))
     pairs = blocks.of_split(3).inner
-    assert len(pairs) == 3
-    for train, validation in pairs:
-        assert blocks.group[list(train)].max() < blocks.group[list(validation)].min()
+    assert list(pairs) == [0, 1, 2, 3]
+    for group, (train, validation) in pairs.items():
+        assert set(blocks.group[list(validation)]) == {group}
+        assert set(blocks.group[list(train)]) == {0, 1, 2, 3} - {group}
     assert fit_split(make_ridge, forward, 1).trainer.alpha_ in ALPHAS
 
 

@@ -33,7 +33,9 @@ def two_horizons(folder=None, **shape):
     longer[7::41] = np.nan
     shorter = labels["label_21d"].to_numpy().copy()
     shorter[11::53] = np.nan
-    labels = labels.assign(label_21d=shorter, label_63d=longer)
+    labels = labels.assign(
+        label_21d=shorter, label_63d=longer, label_end_63d=labels["label_end_21d"]
+    )
     note_working_files(features, WorkingFiles(folder))
     return Tables(features, labels, cv_splits)
 
@@ -73,7 +75,8 @@ def test_the_second_horizon_needs_no_pass(tmp_path, monkeypatch):
 def test_other_data_have_another_file(tmp_path):
     tables = two_horizons(tmp_path)
     kept_sums(tables)
-    kept_sums(replace(tables, labels=tables.labels * 2))
+    doubled = tables.labels.assign(label_21d=tables.labels["label_21d"] * 2)
+    kept_sums(replace(tables, labels=doubled))
     assert len(list((tmp_path / "ridge_sums").iterdir())) == 2
 
 
@@ -158,7 +161,9 @@ def test_rows_with_equal_marks_are_one_block_and_runs_are_whole_dates(groups):
     data = tables.of_horizon("21d")
     blocks = data.blocks
     known = tables.labels.reindex(data.index).notna().to_numpy()
-    marks = pd.DataFrame(np.hstack([known, np.minimum(data.roles, 2), data.group_id[:, None]]))
+    inner = np.column_stack(list(data.inner.marks()))
+    roles = np.minimum(data.roles, 2)
+    marks = pd.DataFrame(np.hstack([known, roles, data.group_id[:, None], inner]))
     distinct = marks.groupby(blocks.ids).nunique()
     assert (distinct == 1).all(axis=None)
     assert len(distinct) == len(marks.drop_duplicates())

@@ -149,8 +149,8 @@ def test_weights_change_the_model_and_a_refit_with_them_gives_equal_bits(make_tr
     weighed = cross_validate(make_trainer, weighted, n_jobs=2)
     for before, after in zip(plain, weighed, strict=True):
         assert before.trainer.digest() != after.trainer.digest()
-    same = refit_difference(make_trainer, weighted, weighed[1].trainer, split_id=1)
-    other = refit_difference(make_trainer, data, weighed[1].trainer, split_id=1)
+    same = refit_difference(make_trainer, weighted, weighed[1], split_id=1)
+    other = refit_difference(make_trainer, data, weighed[1], split_id=1)
     assert same == 0.0
     assert other > make_trainer().determinism_tolerance_bps
 

@@ -1,0 +1,163 @@
+"""How large predictions may be: what is left of them on rows that a fit has not seen."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model2_assets.errors import TrainingError
+from model2_assets.storage.models import Calibration
+from model2_assets.training.base_models import BaseModelTrainer, predict_rows
+from model2_assets.training.data import TrainingData
+from model2_assets.training.sums import TrainSums
+
+logger = logging.getLogger(__name__)
+
+SMALLEST_SLOPE = 0.05
+"""At 0 predictions would be constant, and have no rank correlation with anything."""
+
+FEWEST_ROWS = 50
+"""Rows that an inner fold trains on, and that it predicts; one of fewer does not count."""
+
+
+class FitInner(Protocol):
+    """Fits a trainer on some of the train rows of a split."""
+
+    def __call__(
+        self,
+        trainer: BaseModelTrainer,
+        *,
+        train: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        sums: TrainSums | None,
+        what: str,
+    ) -> None:
+        """Fit it on rows among those whose labels it may see; an error says what was fitted."""
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Sums over the inner predictions of a fold, each less the mean label that it trained on."""
+
+    products: float  # with labels
+    squares: float
+    rows: int
+
+
+def inner_slope(
+    trainer: BaseModelTrainer,
+    data: TrainingData,
+    train: NDArray[np.intp],
+    fit_inner: FitInner,
+    sums: TrainSums | None,
+    *,
+    what: str,
+) -> Calibration:
+    r"""Return the slope of labels on predictions of train rows by models that did not see them.
+
+    Every group of the train set is predicted by a model of the others that are clear of it, on
+    every n-th date. With p these predictions and y the labels, both less the mean label of the
+    rows that the model was fitted on, the slope is
+
+    .. math:: w = \sum p y / \sum p^2
+
+    over all groups together, within 0.05 and 1: the calibration slope of Cox (1958), through the
+    origin and from cross-validation within the train set, as van Houwelingen and le Cessie
+    (1990) shrink with. Its standard error is that of the jackknife that deletes one group
+    (Efron and Tibshirani 1993, chapter 11).
+
+    Parameters
+    ----------
+    trainer : BaseModelTrainer
+        Fitted on `train`; what fits the inner folds is its `for_inner_folds`.
+    data : TrainingData
+        With `TrainingData.inner`.
+    train : ndarray of shape (n_train,), intp
+        Positions of the split's train rows.
+    fit_inner : callable
+        Fits a trainer on rows.
+    sums : TrainSums, optional
+        Of the split, where fits are made from them.
+    what : str
+        What was fitted, for messages.
+
+    Raises
+    ------
+    TrainingError
+        If the data has no inner folds, or a fit fails.
+
+    Returns
+    -------
+    Calibration
+        With a slope of 1 and no rows where every inner fold has too few.
+
+    References
+    ----------
+    .. [1] D. R. Cox, "Two further applications of a model for binary regression", Biometrika
+       45(3-4), 1958.
+    .. [2] J. C. van Houwelingen and S. le Cessie, "Predictive value of statistical models",
+       Statistics in Medicine 9(11), 1990.
+    .. [3] B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall 1993.
+    """
+    inner = data.inner
+    if inner is None:
+        raise TrainingError(
+            "calibration is by inner folds, which take the ends of labels; give labels with "
+            "label_end_<h>d, or set calibration to none"
+        )
+    fitted = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
+    stride = max(inner.stride, trainer.date_stride(data.n_rows))
+    folds = []
+    for group, clear, held_out in inner.split(train):
+        of_fold = None if sums is None or group is None else sums.clear_of(group)
+        rows = clear if of_fold else data.rows_on_every_nth_date(clear, stride)
+        predicted = data.rows_on_every_nth_date(held_out, stride)
+        if min(len(rows), len(predicted)) < FEWEST_ROWS:
+            continue
+        model = trainer.for_inner_folds()
+        fit_inner(model, train=clear, rows=rows, sums=of_fold, what=f"{what}, an inner fold")
+        base = data.y[rows].mean()
+        predictions = predict_rows(model, data.X, predicted) - base
+        label = data.y[predicted] - base
+        folds.append(
+            _Moments(float(predictions @ label), float(predictions @ predictions), len(predicted))
+        )
+    base_bps = _mean_label(data, fitted)
+    if not folds:
+        logger.warning(
+            "%s: no inner fold has %d rows to train on and to predict, so predictions are left as "
+            "large as they are fitted; lengthen the history, or set calibration to none",
+            what,
+            FEWEST_ROWS,
+        )
+        return Calibration(slope=1.0, base_bps=base_bps, rows=0)
+    return Calibration(
+        slope=float(np.clip(_slope(folds), SMALLEST_SLOPE, 1.0)),
+        base_bps=base_bps,
+        rows=sum(fold.rows for fold in folds),
+        standard_error=_standard_error(folds),
+    )
+
+
+def _mean_label(data: TrainingData, rows: NDArray[np.intp]) -> float:
+    """Return the mean label of fitted rows: what a model predicts that has learned nothing."""
+    weights = None if data.row_weights is None else data.row_weights(rows)
+    return float(np.average(data.y[rows], weights=weights))
+
+
+def _slope(folds: Sequence[_Moments]) -> float:
+    """Return the slope over all folds; 0 where predictions do not differ from the mean label."""
+    squares = sum(fold.squares for fold in folds)
+    return sum(fold.products for fold in folds) / squares if squares else 0.0
+
+
+def _standard_error(folds: Sequence[_Moments]) -> float | None:
+    """Return the standard error of the slope, by leaving out one fold at a time."""
+    n_folds = len(folds)
+    if n_folds < 2:
+        return None
+    left_out = [_slope([*folds[:out], *folds[out + 1 :]]) for out in range(n_folds)]
+    return float(np.sqrt((n_folds - 1) * np.var(left_out)))
