@@ -82,7 +82,7 @@ class Step:
             self.partition,
             region=self.region.name,
             execution_lag_days=self.settings.labels.execution_lag_days,
-            embargo_days=self.settings.cross_validation.embargo_days,
+            cross_validation=self.settings.cross_validation,
         )
 
     def checkpoints(self) -> "FoldCheckpoints":

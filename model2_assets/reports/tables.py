@@ -12,7 +12,7 @@ from model2_assets.reports.document import Column, Facts, Row, Section, Table, c
 from model2_assets.storage.data_version import INPUTS, data_version_of, facts_of
 
 if TYPE_CHECKING:
-    from model2_assets.storage.models import Manifest
+    from model2_assets.storage.models import Calibration, Manifest
 
 OF_FOLDS = metrics_of("folds")
 OF_PATHS = metrics_of("paths")
@@ -146,6 +146,7 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         ("Parameters", _settings(manifest.params)),
         ("Seed", str(manifest.seed)),
         ("Sample weights", manifest.sample_weights),
+        ("Calibration", manifest.calibration),
         ("Features used", f"{len(manifest.feature_names):,}"),
         *region_settings(config),
         ("Libraries", _settings(manifest.library_versions)),
@@ -155,12 +156,18 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
     for fold in manifest.folds:
         sizes = (number(fold.n_train, ",d"), number(fold.n_test, ",d"))
         size = number(fold.bytes / 1e3, ",.1f")
-        rows.append(Row((str(fold.split_id), *sizes, size, fold.digest[:16])))
-    sizes_of = (Column("Train rows"), Column("Test rows"), Column("Size", "kB"))
+        slope = "–" if fold.calibration is None else _slope(fold.calibration)
+        rows.append(Row((str(fold.split_id), *sizes, slope, size, fold.digest[:16])))
+    sizes_of = (Column("Train rows"), Column("Test rows"), Column("Slope"), Column("Size", "kB"))
     shown = columns("Split", *sizes_of, "Digest of the fitted values")
     blocks = (Facts("settings", settings), Table("models", "Fold models", shown, tuple(rows)))
     text = "The same data versions, settings and libraries give this file again, byte for byte."
     return Section("provenance", "Provenance", blocks, text)
+
+
+def _slope(calibration: "Calibration") -> str:
+    error = calibration.standard_error
+    return number(calibration.slope, ".2f") + (f" ± {error:.2f}" if error is not None else "")
 
 
 def region_settings(config: RegionConfig) -> tuple[tuple[str, str], ...]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
-from model2_assets.storage.models import Calibration
+from model2_assets.storage.models import Calibration, Manifest
 from model2_assets.training.base_models import BaseModelTrainer, predict_rows
 from model2_assets.training.data import TrainingData
 from model2_assets.training.sums import TrainSums
@@ -139,6 +139,24 @@ def inner_slope(
         base_bps=base_bps,
         rows=sum(fold.rows for fold in folds),
         standard_error=_standard_error(folds),
+    )
+
+
+def final_calibration(
+    validated: Manifest, data: TrainingData, *, walks_forward: bool
+) -> Calibration:
+    """Calibrate the model of all rows by the median slope of the splits, or by the last one's.
+
+    Walking forward, the last split trains on nearly all that the final model does.
+    """
+    slopes = [fold.calibration for fold in validated.folds if fold.calibration is not None]
+    if not slopes:
+        raise TrainingError("fitted_models are not calibrated; materialize fitted_models again")
+    slope = slopes[-1].slope if walks_forward else float(np.median([of.slope for of in slopes]))
+    return Calibration(
+        slope=slope,
+        base_bps=_mean_label(data, np.arange(data.n_rows)),
+        rows=sum(of.rows for of in slopes),
     )
 
 

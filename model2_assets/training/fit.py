@@ -4,10 +4,11 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
@@ -240,6 +241,16 @@ class FittedModels:
             trainer=self.provenance.trainer,
             params=self.provenance.params,
         )
+
+    @property
+    def calibrations(self) -> pd.DataFrame:
+        """How much of their predictions holds: by ``split_id`` what `Calibration` states."""
+        stated = [
+            {"split_id": model.split_id, **asdict(model.calibration)}
+            for model in self.models
+            if model.calibration is not None
+        ]
+        return pd.DataFrame(stated)
 
     @property
     def library_versions(self) -> Mapping[str, str]:

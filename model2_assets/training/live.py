@@ -18,6 +18,7 @@ from model2_assets.storage.data_version import (
 )
 from model2_assets.storage.models import Manifest, StoredFoldModels, TrainedRows
 from model2_assets.training.base_models import predict_rows
+from model2_assets.training.calibration import final_calibration
 from model2_assets.training.data import (
     TrainingData,
     assemble_training_data,
@@ -46,7 +47,8 @@ def fit_final_model(
 
     Trainer, parameters, seed, weights of rows and the limit on memory are those of the fold
     models; a parameter that every split has chosen itself becomes what the trainer makes of
-    their choices, see `BaseModelTrainer.adopt`. Nothing is held out, so this model has no
+    their choices, see `BaseModelTrainer.adopt`, and the slope of its predictions is the median of
+    theirs, walking forward the last. Nothing is held out, so this model has no
     score of its own: that of the fold models, which have its settings and fewer rows, speaks
     for it.
 
@@ -79,6 +81,10 @@ def fit_final_model(
             data,
             n_threads=execution.n_jobs or usable_cores(),
         )
+        if task.calibrates:
+            walks_forward = task.cross_validation.scheme == "walk_forward"
+            calibration = final_calibration(validated, data, walks_forward=walks_forward)
+            final = replace(final, calibration=calibration)
     provenance = replace(
         provenance_of(task, data, data_versions=versions, usage=usage),
         kind="final_model",

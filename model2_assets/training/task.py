@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from model2_assets.config import CrossValidationConfig
 from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
@@ -149,8 +150,8 @@ class Task:
         Whether predictions are made as large as what was learnt, see `calibrate`.
     execution_lag_days : int
         Own bars from a row to its entry, which weights of rows depend on.
-    embargo_days : int
-        Panel dates left out after the held-out group of an inner fold, besides the purged.
+    cross_validation : CrossValidationConfig
+        How the splits were made: inner folds have their embargo.
     """
 
     region: str
@@ -160,7 +161,7 @@ class Task:
     sample_weights: str = "none"
     calibration: str = "none"
     execution_lag_days: int = 1
-    embargo_days: int = 5
+    cross_validation: CrossValidationConfig = field(default_factory=CrossValidationConfig)
 
     @classmethod
     def of(
@@ -170,7 +171,7 @@ class Task:
         *,
         region: str,
         execution_lag_days: int = 1,
-        embargo_days: int = 5,
+        cross_validation: CrossValidationConfig | None = None,
     ) -> "Task":
         """Look up the settings of a partition among the models of a region."""
         model = registry.model(partition.model)
@@ -182,7 +183,7 @@ class Task:
             sample_weights=model.sample_weights,
             calibration=registry.calibration(partition.model),
             execution_lag_days=execution_lag_days,
-            embargo_days=embargo_days,
+            cross_validation=cross_validation or CrossValidationConfig(),
         )
 
     @property
@@ -211,6 +212,11 @@ class Task:
             model=self.partition.model,
             **facts,
         )
+
+    @property
+    def embargo_days(self) -> int:
+        """Panel dates that are left out after what inner folds hold out, besides the purged."""
+        return self.cross_validation.embargo_days
 
     @property
     def calibrates(self) -> bool:

@@ -20,6 +20,7 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
         "fit_peak_rss_mb": made.peak_rss_bytes / 1e6,
         "parameters": dg.MetadataValue.json(dict(made.params)),
         "sample_weights": made.sample_weights,
+        "calibration": table(fitted.calibrations) if len(fitted.calibrations) else "none",
     }
 
 
