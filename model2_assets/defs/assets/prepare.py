@@ -37,7 +37,7 @@ def market_data(step: Step) -> Candidate:
 
 @asset(
     "preparation",
-    sources=("labels.py", "market_data/adjustment.py", "panel.py"),
+    sources=("labels", "market_data/adjustment.py", "panel.py"),
     settings=lambda region: region.settings.labels,
 )
 def labels(step: Step, market_data: Any) -> Candidate:

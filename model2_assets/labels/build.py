@@ -2,14 +2,13 @@
 
 A row's signal is known at the close of its own date t. The position is entered at the
 close of the instrument's own bar t + lag and left at the close of t + lag + h, so that
-h = 21 means 21 bars of that instrument, however many sessions it missed.
+h = 21 means 21 bars of that instrument, however many sessions it missed. Where its bars end
+before, it was delisted, and the position ends with it.
 """
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import IntEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,22 +17,21 @@ from numpy.typing import NDArray
 from model2_assets.config import LabelsConfig
 from model2_assets.config.load import load_object, parse_section
 from model2_assets.errors import LabelError
-from model2_assets.market_data import adjusted_close
-from model2_assets.panel import (
-    DELISTING_RETURN,
-    Histories,
-    built_table,
-    checked_panel,
-    date_codes,
-    histories,
-    in_universe,
-    row_name,
+from model2_assets.labels.windows import (
+    LONG_GAP_FACTOR,
+    Fate,
+    FloatArray,
+    IntArray,
+    OwnBars,
+    Windows,
+    forward_windows,
+    own_bars,
+    with_enough_names,
 )
+from model2_assets.panel import built_table
 
 logger = logging.getLogger(__name__)
 
-BPS = 1e4
-LONG_GAP_FACTOR = 2
 BUILDER_KEY = "labels.builder"
 _NAMED = 5
 
@@ -41,11 +39,6 @@ _COUNTED = (
     "labels %dd: %d labelled rows, %d of them to the end of a delisted name; without a label %d "
     "too recent, %d delisted, %d with a long gap, %d on %d dates of too few names"
 )
-
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
-Column = TypeVar("Column", FloatArray, IntArray, NDArray[np.int8])
 
 
 def build_labels_from_config(
@@ -58,33 +51,47 @@ def build_labels_from_config(
     .. math:: f_t = 10^4 \left( p_{t + lag + h} / p_{t + lag} - 1 \right)
 
     is the forward return in bps. The label is :math:`f_t` less its equal-weight mean over
-    the rows of the same date (``excess``), then clipped to the quantiles q and 1 - q of that
-    date, linearly interpolated (``winsorize``). Both look at the in-universe rows that have
-    :math:`f_t`, so with either of them on, the label of a row looks as far ahead as the
-    furthest of these rows: its label end is the latest exit date among them. Otherwise it is
-    the row's own exit date.
+    the rows of the same date (``excess``), clipped to the quantiles q and 1 - q of that date,
+    linearly interpolated (``winsorize``), and with ``excess`` centred again: its mean is 0 on
+    every date. Both look at the in-universe rows that have :math:`f_t`, so on a date with fewer
+    than ``min_names`` of these none has a label.
+
+    The label end is the first date from which on no later bar can change the label. A whole
+    window's is its exit date; with ``excess`` or ``winsorize`` it is the latest of the date.
 
     A window whose exit lies more than 2 (h + lag) panel dates after t, because of a long gap in
     the instrument's bars, gives no label.
 
+    An instrument whose last bar is more than ``delisted_after`` panel dates before the panel's
+    end is delisted. A window that would run past it ends at the last close
+    (``delisting: last_close``), which is known ``delisted_after`` + 1 dates after it; or it is
+    dropped. A bar with ``delisting_return`` r ends its instrument's history at once: windows
+    that would run past it end at its close times 1 + r, and later bars are of another history.
+    Where a name comes back from a gap that looked like a delisting, the rows over the gap lose
+    the label that they had till then, so with ``excess`` or ``winsorize`` the label end of their
+    dates is the comeback at least.
+
     Parameters
     ----------
     panel : DataFrame of shape (n_bars, n_columns)
-        The market_data table, in any row order: ``close``, ``adjusted_close`` where there is
-        one, and ``in_universe`` (all True where absent). Bars of outsiders count as own
-        bars of their instrument, but have no row in the result.
+        The market_data table, in any row order: ``close``; ``adjusted_close``,
+        ``delisting_return`` where there are any, and ``in_universe`` (all True where absent).
+        Bars of outsiders count as own bars of their instrument, but have no row in the result.
     config : LabelsConfig or mapping
-        Horizons (own bars), execution lag (own bars), excess, winsorize.
+        Horizons (own bars), execution lag (own bars), excess, winsorize, min_names, delisting,
+        delisted_after (panel dates).
 
     Returns
     -------
     DataFrame of shape (n_rows, 3 * n_horizons)
         The in-universe rows in canonical order. For each horizon h ``forward_return_{h}d``
         (float64, bps), ``label_{h}d`` (float64, bps) and ``label_end_{h}d``
-        (datetime64[us]); NaN and NaT where there is no label. ``attrs["counts"]`` has
-        ``rows`` and for each horizon ``labelled_rows_{h}d``, ``too_recent_rows_{h}d`` (no exit
-        bar yet, or delisted before it), ``long_gap_rows_{h}d``, which add up to ``rows``, and
-        ``single_name_dates_{h}d``, dates of a single labelled row, whose excess is 0.
+        (datetime64[us]); NaN and NaT where there is no label. ``attrs["counts"]`` has for each
+        horizon ``labelled_rows_{h}d`` and, without a label, ``too_recent_rows_{h}d`` (no exit
+        bar yet), ``delisted_rows_{h}d`` (before entry, or dropped), ``long_gap_rows_{h}d`` and
+        ``few_names_rows_{h}d``, which add up to ``rows``; ``labelled_at_delisting_rows_{h}d``,
+        whose position ended with the name, ``few_names_dates_{h}d``, and
+        ``names_that_came_back``, of which ``attrs["came_back"]`` names the first.
 
     Raises
     ------
@@ -106,7 +113,7 @@ def build_labels_from_config(
     [100.0, nan, nan]
     """
     settings = parse_section(LabelsConfig, config, origin="labels")
-    bars = _own_bars(panel, delisted_after=settings.delisted_after)
+    bars = own_bars(panel, delisted_after=settings.delisted_after)
     back = bars.names_that_came_back
     counts = {
         "rows": int(np.count_nonzero(bars.in_universe)),
@@ -114,9 +121,9 @@ def build_labels_from_config(
     }
     columns: dict[str, NDArray[Any]] = {}
     for horizon in settings.horizons:
-        windows = _windows(bars, settings, horizon=horizon)
+        windows = forward_windows(bars, settings, horizon=horizon)
         if _is_cross_sectional(settings):
-            windows = _with_enough_names(windows, settings.min_names)
+            windows = with_enough_names(windows, settings.min_names)
         found = _count(windows)
         if not found["labelled_rows"]:
             raise LabelError(_no_labels(bars, settings, found, horizon=horizon))
@@ -223,198 +230,21 @@ def _require_forward_return(labels: pd.DataFrame, horizon: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _OwnBars:
-    """Bars in canonical order, and the way to each history's own sequence of them.
-
-    A history is over where a position in it ends whatever comes: `known` is the date at which
-    that is seen. One that is not may go on after the panel's end.
-    """
-
-    index: pd.MultiIndex
-    dates: pd.DatetimeIndex
-    row_date: IntArray  # position of each bar's date in `dates`
-    in_universe: BoolArray
-    own: Histories  # what follows is in its order
-    date: IntArray
-    price: FloatArray  # adjusted closes
-    final_return: FloatArray  # of each history, after its last close
-    known: IntArray  # of each history, position in `dates`
-    returned: NDArray[np.intp]  # bars behind which more than `delisted_after` dates are missed
-
-    @property
-    def is_over(self) -> BoolArray:
-        return self.known < len(self.dates)
-
-    @property
-    def names_that_came_back(self) -> list[str]:
-        return sorted(set(self.index[self.own.order[self.returned]].get_level_values(0)))
-
-
-def _own_bars(panel: pd.DataFrame, *, delisted_after: int) -> _OwnBars:
-    panel = checked_panel(panel, LabelError, what="labels")
-    index = panel.index
-    assert isinstance(index, pd.MultiIndex)
-    price = np.asarray(adjusted_close(panel), dtype=np.float64)
-    _refuse_impossible(price, index)
-    dates, own = date_codes(index), histories(panel)
-    date, last = dates.codes[own.order], own.last
-    missed = np.diff(date) - 1
-    missed[last[:-1]] = 0  # between two histories
-    final_return = np.full(len(last), np.nan)
-    if DELISTING_RETURN in panel.columns:
-        final_return = panel[DELISTING_RETURN].to_numpy(dtype=np.float64)[own.order[last]]
-    is_said = ~np.isnan(final_return)
-    return _OwnBars(
-        index=index,
-        dates=pd.DatetimeIndex(dates.values),
-        row_date=dates.codes,
-        in_universe=in_universe(panel),
-        own=own,
-        date=date,
-        price=price[own.order],
-        final_return=np.where(is_said, final_return, 0.0),
-        known=date[last] + np.where(is_said, 0, delisted_after + 1),
-        returned=np.flatnonzero(missed > delisted_after),
-    )
-
-
-def _refuse_impossible(price: FloatArray, index: pd.MultiIndex) -> None:
-    impossible = ~((price > 0) & np.isfinite(price))
-    if impossible.any():
-        row = int(np.flatnonzero(impossible)[0])
-        raise LabelError(
-            f"labels: the close of {row_name(index, row)} is {price[row]:g}; remove the row or "
-            f"correct the price"
-        )
-
-
-class _Fate(IntEnum):
-    """What became of a row's window."""
-
-    LABELLED = 0
-    AT_DELISTING = 1  # labelled; the position ends with the name
-    TOO_RECENT = 2
-    DELISTED = 3
-    LONG_GAP = 4
-    FEW_NAMES = 5
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Forward windows of the in-universe rows, in canonical order."""
-
-    forward_return: FloatArray  # bps; NaN where there is no window
-    end: IntArray  # date code of the raw label end; -1 where there is no window
-    date: IntArray  # date code of the row
-    fate: NDArray[np.int8]  # `_Fate` of each row
-    settled: IntArray  # of each date in the panel, see `_settled`
-
-
-def _windows(bars: _OwnBars, settings: LabelsConfig, *, horizon: int) -> _Windows:
-    lag, n_bars = settings.execution_lag_days, len(bars.price)
-    reach = lag + horizon
-    limit = LONG_GAP_FACTOR * reach
-    value = np.full(n_bars, np.nan)
-    end = np.full(n_bars, -1, dtype=np.int64)
-    fate = np.full(n_bars, _Fate.TOO_RECENT, dtype=np.int8)
-
-    n_starts = max(n_bars - reach, 0)
-    has_exit_bar = bars.own.codes[:n_starts] == bars.own.codes[n_bars - n_starts :]
-    start = np.flatnonzero(has_exit_bar)
-    value[start] = BPS * (bars.price[start + reach] / bars.price[start + lag] - 1.0)
-    end[start] = bars.date[start + reach]
-    fate[start] = np.where(end[start] - bars.date[start] > limit, _Fate.LONG_GAP, _Fate.LABELLED)
-
-    # Where the history is over, a position ends at its last close.
-    start = np.append(np.flatnonzero(~has_exit_bar), np.arange(n_starts, n_bars))
-    start = start[bars.is_over[bars.own.codes[start]]]
-    fate[start] = _Fate.DELISTED
-    if settings.delisting == "last_close":
-        start = start[start + lag <= bars.own.last[bars.own.codes[start]]]
-        history = bars.own.codes[start]
-        last = bars.own.last[history]
-        final_price = bars.price[last] * (1.0 + bars.final_return[history])
-        value[start] = BPS * (final_price / bars.price[start + lag] - 1.0)
-        end[start] = bars.known[history]
-        is_long = bars.date[last] - bars.date[start] > limit
-        fate[start] = np.where(is_long, _Fate.LONG_GAP, _Fate.AT_DELISTING)
-
-    has_window = fate <= _Fate.AT_DELISTING
-    value[~has_window], end[~has_window] = np.nan, -1
-    return _Windows(
-        forward_return=_canonical(bars, value),
-        end=_canonical(bars, end),
-        date=bars.row_date[bars.in_universe],
-        fate=_canonical(bars, fate),
-        settled=_settled(bars, settings, fate, reach=reach),
-    )
-
-
-def _named(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + rest or "none"
-
-
-def _canonical(bars: _OwnBars, values: Column) -> Column:
-    """Bring values of own bars into canonical order, those of the in-universe rows."""
-    ordered = np.empty_like(values)
-    ordered[bars.own.order] = values
-    return ordered[bars.in_universe]
-
-
-def _settled(
-    bars: _OwnBars, settings: LabelsConfig, fate: NDArray[np.int8], *, reach: int
-) -> IntArray:
-    """Return the date from which on no row of a date gains or loses a window without a bar of it.
-
-    A row that has none may have had one for a while: its name seemed delisted, until it came back.
-    """
-    settled = np.full(len(bars.dates), -1, dtype=np.int64)
-    if settings.delisting == "drop" or not bars.returned.size:
-        return settled
-    has_none = (fate == _Fate.LONG_GAP) | (fate == _Fate.TOO_RECENT)
-    start = np.flatnonzero(has_none & bars.in_universe[bars.own.order])
-    # A window that ended there would not have been a long one either.
-    limit = LONG_GAP_FACTOR * reach
-    place = bars.own.codes * (len(bars.dates) + limit) + bars.date
-    too_late = np.searchsorted(place, place[start] + limit, side="right")
-    found = np.searchsorted(bars.returned, np.minimum(too_late, start + reach)) - 1
-    last = bars.returned[found]
-    seemed = (found >= 0) & (last >= start + settings.execution_lag_days)
-    np.maximum.at(settled, bars.date[start[seemed]], bars.date[last[seemed] + 1])
-    return settled
-
-
-def _with_enough_names(windows: _Windows, min_names: int) -> _Windows:
-    has_window = windows.end >= 0
-    n_names = np.bincount(windows.date[has_window], minlength=len(windows.settled))
-    is_few = has_window & (n_names < min_names)[windows.date]
-    if not is_few.any():
-        return windows
-    return replace(
-        windows,
-        forward_return=np.where(is_few, np.nan, windows.forward_return),
-        end=np.where(is_few, -1, windows.end),
-        fate=np.where(is_few, np.int8(_Fate.FEW_NAMES), windows.fate),
-    )
-
-
-def _count(windows: _Windows) -> dict[str, int]:
-    rows = np.bincount(windows.fate, minlength=len(_Fate)).tolist()
+def _count(windows: Windows) -> dict[str, int]:
+    rows = np.bincount(windows.fate, minlength=len(Fate)).tolist()
     return {
-        "labelled_rows": rows[_Fate.LABELLED] + rows[_Fate.AT_DELISTING],
-        "labelled_at_delisting_rows": rows[_Fate.AT_DELISTING],
-        "too_recent_rows": rows[_Fate.TOO_RECENT],
-        "delisted_rows": rows[_Fate.DELISTED],
-        "long_gap_rows": rows[_Fate.LONG_GAP],
-        "few_names_rows": rows[_Fate.FEW_NAMES],
-        "few_names_dates": len(np.unique(windows.date[windows.fate == _Fate.FEW_NAMES])),
+        "labelled_rows": rows[Fate.LABELLED] + rows[Fate.AT_DELISTING],
+        "labelled_at_delisting_rows": rows[Fate.AT_DELISTING],
+        "too_recent_rows": rows[Fate.TOO_RECENT],
+        "delisted_rows": rows[Fate.DELISTED],
+        "long_gap_rows": rows[Fate.LONG_GAP],
+        "few_names_rows": rows[Fate.FEW_NAMES],
+        "few_names_dates": len(np.unique(windows.date[windows.fate == Fate.FEW_NAMES])),
     }
 
 
 def _no_labels(
-    bars: _OwnBars, settings: LabelsConfig, counts: Mapping[str, int], *, horizon: int
+    bars: OwnBars, settings: LabelsConfig, counts: Mapping[str, int], *, horizon: int
 ) -> str:
     if counts["few_names_rows"]:
         return (
@@ -439,7 +269,7 @@ def _no_labels(
     )
 
 
-def _labels(windows: _Windows, settings: LabelsConfig) -> tuple[FloatArray, IntArray]:
+def _labels(windows: Windows, settings: LabelsConfig) -> tuple[FloatArray, IntArray]:
     """Return labels in bps and date codes of their ends (-1: none)."""
     rows = np.flatnonzero(windows.end >= 0)
     starts = np.flatnonzero(np.diff(windows.date[rows], prepend=-1))
@@ -504,3 +334,8 @@ def _quantiles(
 def _dates_of_codes(codes: IntArray, dates: pd.DatetimeIndex) -> NDArray[np.datetime64]:
     known = dates.to_numpy(dtype="datetime64[us]")
     return np.append(known, np.datetime64("NaT", "us"))[codes]  # the code of no date is -1
+
+
+def _named(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + rest or "none"
