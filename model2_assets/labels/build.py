@@ -67,6 +67,8 @@ def build_labels_from_config(
     (``delisting: last_close``), which is known ``delisted_after`` + 1 dates after it; or it is
     dropped. A bar with ``delisting_return`` r ends its instrument's history at once: windows
     that would run past it end at its close times 1 + r, and later bars are of another history.
+    Such a label ends h + lag dates after its row at the earliest, as those of names that trade
+    on every date do; else the newest dates would have labels of delisted names alone.
     Where a name comes back from a gap that looked like a delisting, the rows over the gap lose
     the label that they had till then, so with ``excess`` or ``winsorize`` the label end of their
     dates is the comeback at least.
@@ -88,7 +90,7 @@ def build_labels_from_config(
         (float64, bps), ``label_{h}d`` (float64, bps) and ``label_end_{h}d``
         (datetime64[us]); NaN and NaT where there is no label. ``attrs["counts"]`` has for each
         horizon ``labelled_rows_{h}d`` and, without a label, ``too_recent_rows_{h}d`` (no exit
-        bar yet), ``delisted_rows_{h}d`` (before entry, or dropped), ``long_gap_rows_{h}d`` and
+        yet), ``delisted_rows_{h}d`` (before entry, or dropped), ``long_gap_rows_{h}d`` and
         ``few_names_rows_{h}d``, which add up to ``rows``; ``labelled_at_delisting_rows_{h}d``,
         whose position ended with the name, ``few_names_dates_{h}d``, and
         ``names_that_came_back``, of which ``attrs["came_back"]`` names the first.

@@ -137,7 +137,8 @@ def forward_windows(bars: OwnBars, settings: LabelsConfig, *, horizon: int) -> W
     is_long = end[start] - bars.date[start] > LONG_GAP_FACTOR * reach
     fate[start] = np.where(is_long, Fate.LONG_GAP, Fate.LABELLED)
 
-    # Where the history is over, a position ends at its last close.
+    # Where the history is over, a position ends at its last close. Not before the horizon of its
+    # date is over, else the newest dates would have labels of delisted names alone.
     start = np.append(np.flatnonzero(~has_exit_bar), np.arange(n_starts, n_bars))
     start = start[bars.is_over[bars.own.codes[start]]]
     fate[start] = Fate.DELISTED
@@ -147,9 +148,10 @@ def forward_windows(bars: OwnBars, settings: LabelsConfig, *, horizon: int) -> W
         last = bars.own.last[history]
         final_price = bars.price[last] * (1.0 + bars.final_return[history])
         value[start] = BPS * (final_price / bars.price[start + lag] - 1.0)
-        end[start] = bars.known[history]
+        end[start] = np.maximum(bars.known[history], bars.date[start] + reach)
         is_long = bars.date[last] - bars.date[start] > LONG_GAP_FACTOR * reach
         fate[start] = np.where(is_long, Fate.LONG_GAP, Fate.AT_DELISTING)
+        fate[start[end[start] >= len(bars.dates)]] = Fate.TOO_RECENT
 
     has_window = fate <= Fate.AT_DELISTING
     value[~has_window], end[~has_window] = np.nan, -1
@@ -187,8 +189,10 @@ def _settled(
     too_late = np.searchsorted(place, place[start] + limit, side="right")
     found = np.searchsorted(bars.returned, np.minimum(too_late, start + reach)) - 1
     last = bars.returned[found]
+    comeback = bars.date[last + 1]
     seemed = (found >= 0) & (last >= start + settings.execution_lag_days)
-    np.maximum.at(settled, bars.date[start[seemed]], bars.date[last[seemed] + 1])
+    seemed &= comeback > bars.date[start] + reach
+    np.maximum.at(settled, bars.date[start[seemed]], comeback[seemed])
     return settled
 
 
