@@ -169,7 +169,9 @@ def panel():
 
 def backwards(panel, config):
     """Return rows in another order, with levels in another order."""
-    table = pd.DataFrame({"scale": np.arange(len(panel)) * config.params["by"]}, index=panel.index)
+    scale = np.arange(len(panel)) * config.params["by"]
+    forward = {f"forward_return_{horizon}": 0.0 for horizon in ("21d", "63d")}
+    table = pd.DataFrame({"scale": scale, **forward}, index=panel.index)
     table = table.iloc[::-1].swaplevel()
     table.attrs = {"counts": {"rows": len(panel)}}
     return table
