@@ -2,8 +2,8 @@
 # # A first stack on the out-of-fold predictions
 #
 # Reads `stacking_frame` of the last `model2 retrain`, fits non-negative least squares on the
-# columns of all base models, one fold after the other, and prints the rank IC of the stack
-# beside that of every base model and of their plain mean. Run it as it is
+# columns of all base models, one fold after the other, and prints the rank IC of the stack on
+# realized returns beside that of every base model and of their plain mean. Run it as it is
 # (`python docs/stacking.py`), or open it as a notebook: `# %%` starts a cell.
 
 # %%
@@ -54,9 +54,9 @@ def stack(known: pd.DataFrame, columns: list[str], horizon: str) -> pd.DataFrame
     return pd.DataFrame.from_dict(weights, orient="index", columns=columns)
 
 
-def mean_rank_ic(prediction: pd.Series, label: pd.Series, horizon: str) -> dict[str, float]:
+def mean_rank_ic(prediction: pd.Series, realized: pd.Series, horizon: str) -> dict[str, float]:
     """Return the mean daily rank IC, its t corrected for overlapping labels, and the dates."""
-    daily = daily_ic(prediction, label, prediction.index)["rank_ic"]
+    daily = daily_ic(prediction, realized, prediction.index)["rank_ic"]
     lag = settings.labels.execution_lag_days
     inference = mean_ic_inference(
         daily, lag=2 * label_overlap_days(horizon, execution_lag_days=lag)
@@ -71,6 +71,7 @@ def mean_rank_ic(prediction: pd.Series, label: pd.Series, horizon: str) -> dict[
 # %% [markdown]
 # ## Rank IC, side by side
 #
+# Weights are fitted to labels, ranks are scored on realized returns, which are never winsorized.
 # All lines of a table speak of the same rows: those that every column predicts and that a
 # stack was fitted for. A fold whose weights are all zero predicts nothing, and its dates have
 # no rank IC.
@@ -89,9 +90,9 @@ for horizon in settings.labels.horizon_keys:
         "plain mean": held_out[columns].mean(axis=1),
         **{column: held_out[column] for column in columns},
     }
-    label = held_out[f"label_{horizon}"]
-    scores = {name: mean_rank_ic(values, label, horizon) for name, values in predictions.items()}
-    print(f"\nlabel_{horizon}: {len(held_out):,} rows, {len(weights)} folds")
+    realized = held_out[f"realized_{horizon}"]
+    scores = {name: mean_rank_ic(each, realized, horizon) for name, each in predictions.items()}
+    print(f"\nrealized_{horizon}: {len(held_out):,} rows, {len(weights)} folds")
     print(pd.DataFrame.from_dict(scores, orient="index").round(4).to_string())
     print("weights, mean over folds and range:")
     print(weights.agg(["mean", "min", "max"]).T.round(3).to_string())

@@ -11,8 +11,10 @@ from scipy.optimize import nnls
 
 from model2_assets.config.partition import Partition
 from model2_assets.cross_validation import Role
+from model2_assets.cross_validation.intervals import horizon_keys
 from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
+from model2_assets.labels import realized_returns
 from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
@@ -85,9 +87,10 @@ def make_stacking_frame(
     labels: pd.DataFrame,
     cv_splits: pd.DataFrame,
     partitions: Collection[str],
+    excess: bool,
     region: str,
 ) -> pd.DataFrame:
-    """Join the out-of-fold predictions of every partition, and the labels of their rows.
+    """Join the out-of-fold predictions of every partition, and the outcomes of their rows.
 
     Parameters
     ----------
@@ -100,23 +103,29 @@ def make_stacking_frame(
         The splits that the predictions were made with: say how they were purged.
     partitions : collection of str
         Keys of all partitions of the region, in the order that columns are to have.
+    excess : bool
+        Whether labels are in excess of their date's mean (``labels.excess``): realized returns
+        are too.
     region : str
         Its name.
 
     Returns
     -------
-    DataFrame of shape (n_rows, 1 + n_partitions + 2 * n_horizons)
+    DataFrame of shape (n_rows, 1 + n_partitions + 3 * n_horizons)
         Every row that any partition predicts, once, sorted by instrument, then datetime.
         ``fold_id`` int16; ``oof_<h>d_<model>`` float64, bps, for every partition that is
-        there, NaN where it does not predict the row; ``label_<h>d`` float64, bps, and
-        ``label_end_<h>d`` datetime64[us] of every horizon, missing where the row has no
-        such label. The provenance names the columns that are missing, the version of each
-        that is there, and the purge mode with what it guarantees.
+        there, NaN where it does not predict the row; of every horizon ``label_<h>d``, to fit a
+        stack to, and ``realized_<h>d``, to score it on (`labels.realized_returns`), both float64,
+        bps, and ``label_end_<h>d`` datetime64[us], missing where the row has no such label.
+        The provenance names the columns that are missing, the version of each that is there, and
+        the purge mode with what it guarantees.
 
     Raises
     ------
     StoreError
         If there are no predictions at all.
+    LabelError
+        If the labels have no forward return of a horizon.
     """
     present = [key for key in partitions if key in oof]
     if not present:
@@ -129,10 +138,11 @@ def make_stacking_frame(
     frame = pd.DataFrame({"fold_id": _fold_ids([oof[key] for key in present], index)}, index=index)
     for key in present:
         frame[columns[key]] = oof[key]["prediction"].reindex(index).to_numpy()
-    known = labels.reindex(index)
-    for column in labels.columns:
-        if str(column).startswith("label_"):
-            frame[column] = known[column].to_numpy()
+    for horizon in horizon_keys(labels):
+        realized = realized_returns(labels, horizon, excess=excess)
+        outcomes = [labels[f"label_{horizon}"], realized, labels[f"label_end_{horizon}"]]
+        for outcome in outcomes:
+            frame[outcome.name] = outcome.reindex(index).to_numpy()
     purge = "per_horizon" if split_horizons(cv_splits) else "longest_horizon"
     return stamped(
         frame,

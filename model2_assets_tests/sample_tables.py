@@ -150,8 +150,10 @@ def stacking_frame() -> pd.DataFrame:
         "fold_id": np.array([1, 0, 1], dtype=np.int16),
         "oof_21d_ridge": [1.5, -2.5, 3.25],
         "label_21d": [10.0, -4.0, 2.0],
+        "realized_21d": [15.0, -6.0, 2.0],
         "label_end_21d": pd.to_datetime(["2024-02-02", "2024-02-01", "2024-02-02"]).as_unit("us"),
         "label_63d": [np.nan, 7.0, np.nan],
+        "realized_63d": [np.nan, 9.0, np.nan],
         "label_end_63d": pd.to_datetime([None, "2024-04-02", None]).as_unit("us"),
     }
     return pd.DataFrame(values, index=panel_rows(rows))

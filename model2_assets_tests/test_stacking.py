@@ -20,12 +20,13 @@ from model2_assets_tests.sample_stacking import (
 NAN = np.nan
 
 
-def frame_of(oof, splits=None):
+def frame_of(oof, splits=None, *, excess=True):
     return make_stacking_frame(
         oof,
         labels=labels(),
         cv_splits=cv_splits() if splits is None else splits,
         partitions=PARTITIONS,
+        excess=excess,
         region="us",
     )
 
@@ -44,8 +45,10 @@ def test_every_column_and_label_is_in_the_row_it_belongs_to():
             "oof_63d_ridge": [10.0, 10.125, NAN, 10.25, 10.375, NAN],
             "oof_63d_xgboost": [20.0, 20.125, NAN, 20.25, 20.375, NAN],
             "label_21d": [10.0, 20.0, 30.0, -10.0, -20.0, -30.0],
+            "realized_21d": [-0.5, -0.5, -0.5, 0.5, 0.5, 0.5],
             "label_end_21d": pd.to_datetime(ends["label_end_21d"]).as_unit("us"),
             "label_63d": [100.0, 200.0, NAN, -100.0, -200.0, NAN],
+            "realized_63d": [-0.5, -0.5, NAN, 0.5, 0.5, NAN],
             "label_end_63d": pd.to_datetime(ends["label_end_63d"]).as_unit("us"),
         },
         index=index_of("A0", "A1", "A2", "B0", "B1", "B2"),
@@ -68,8 +71,15 @@ def test_rows_are_those_of_the_horizon_that_is_there_but_all_labels_come_along()
     assert list(frame.index) == list(index_of("A0", "A1", "B0", "B1"))
     assert list(frame.columns) == [
         *("fold_id", "oof_63d_ridge"),
-        *("label_21d", "label_end_21d", "label_63d", "label_end_63d"),
+        *("label_21d", "realized_21d", "label_end_21d"),
+        *("label_63d", "realized_63d", "label_end_63d"),
     ]
+
+
+def test_without_excess_realized_returns_are_the_forward_returns():
+    frame = frame_of(all_predictions(), excess=False)
+    assert frame["realized_21d"].tolist() == [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]
+    assert frame["realized_63d"].tolist()[:2] == [1.5, 3.5]
 
 
 def test_rows_that_only_one_model_predicts_are_kept():

@@ -221,7 +221,8 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             when="before",
         ),
         rank_ic_plausible=Check(
-            "The mean rank IC is not above {checks.rank_ic_warn:g}, where a leak is suspected.",
+            "The mean rank IC, on realized returns, is not above {checks.rank_ic_warn:g}, where a "
+            "leak is suspected.",
             level="warn",
         ),
         oof_drift=Check(

@@ -116,7 +116,8 @@ class LabelsChecks(TableChecks):
             if name not in self.table.columns:
                 yield f"column {name!r} is missing"
                 return
-        index, label, end = self.table.index, self.table[names[1]], self.table[names[2]]
+        index = self.table.index
+        earned, label, end = (self.table[name] for name in names)
         apart = np.asarray(label.notna() != end.notna())
         yield from _first(index, apart, f"{names[1]} and {names[2]} are not missing together")
         if is_datetime64_dtype(end.dtype):
@@ -129,7 +130,10 @@ class LabelsChecks(TableChecks):
             yield from _first(index, early, text)
         else:
             yield f"{names[2]} is {end.dtype}, not a date without time zone"
-        yield from _first(index, _infinite(label), f"{names[1]} is infinite")
+        for values in (label, earned):
+            yield from _first(index, _infinite(values), f"{values.name} is infinite")
+        unearned = (label.notna() & earned.isna()).to_numpy()
+        yield from _first(index, unearned, f"{names[0]} is missing where there is a label")
         if not label.notna().any():
             yield f"{names[1]} has no value at all; shorten the horizon"
 

@@ -128,7 +128,7 @@ class ScoresChecks(TableChecks):
             evidence.table("oof_paths"),
             evidence.table("labels"),
             evidence.partition,
-            execution_lag_days=evidence.settings.labels.execution_lag_days,
+            config=evidence.settings.labels,
             n_trials=len(evidence.partition_keys),
         )
 

@@ -13,6 +13,7 @@ from model2_assets.checks.inputs import check_embargo_kept, check_no_label_overl
 from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once, row_name
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
+from model2_assets.labels import realized_returns
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import Tables
 from model2_assets.training.nested import NestedOutOfFold, expected_rows, prove_nested_splits
@@ -99,7 +100,7 @@ class OutOfFoldChecks(PredictionChecks):
         return Finding(difference == 0, text, {"repeated_difference_bps": difference})
 
     def rank_ic_plausible(self) -> Finding:
-        """Compare with the labels: real daily panels have a mean rank IC of 0.01 to 0.05."""
+        """Compare with realized returns: real daily panels have a mean rank IC of 0.01 to 0.05."""
         rank_ic, limit = self.mean_rank_ic, self.evidence.limits.rank_ic_warn
         text = f"mean rank IC {rank_ic:.4f}, suspicious above {limit:.2f}"
         if np.isnan(rank_ic):
@@ -110,13 +111,13 @@ class OutOfFoldChecks(PredictionChecks):
 
     @property
     def mean_rank_ic(self) -> float:
-        """Mean per-date rank IC over the rows that have a label; NaN where none can be told."""
-        label = self.to_predict[0].reindex(self.table.index).to_numpy()
-        prediction = self.table["prediction"].to_numpy()
-        known = np.isfinite(label) & np.isfinite(prediction)
-        index = self.table.index[known]
+        """Mean per-date rank IC on realized returns; NaN where none can be told."""
+        labels, excess = self.evidence.table("labels"), self.evidence.settings.labels.excess
+        realized = realized_returns(labels, self.evidence.horizon, excess=excess)
+        index = self.table.index
         assert isinstance(index, pd.MultiIndex)
-        return float(daily_ic(prediction[known], label[known], index)["rank_ic"].mean())
+        daily = daily_ic(self.table["prediction"], realized.reindex(index), index)
+        return float(daily["rank_ic"].mean())
 
     def oof_drift(self) -> Finding:
         """Compare with earlier predictions of the same rows.

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.checks.subjects import TableChecks
 from model2_assets.config.partition import Partition
+from model2_assets.cross_validation.intervals import horizon_keys
 from model2_assets.evaluation.leaderboard import folds_of
+from model2_assets.labels import realized_returns
 from model2_assets.stacking import PURGE_GUARANTEES, base_columns, column_of
 from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 from model2_assets.storage.models import Manifest
@@ -234,14 +236,16 @@ class StackingChecks(TableChecks):
         """Compare with predictions and labels, otherwise than the join does.
 
         The join looks rows up by key. Here predictions are compared by position, since file and
-        frame have the same order, labels through a table of dates by instruments, and rows by
-        counting those of all predictions together.
+        frame have the same order, labels and realized returns through a table of
+        dates by instruments, and rows by counting those of all predictions together.
         """
         frame, labels = self.table, self.evidence.table("labels")
-        names = [str(name) for name in labels.columns if str(name).startswith("label_")]
+        excess = self.evidence.settings.labels.excess
+        realized = (realized_returns(labels, h, excess=excess) for h in horizon_keys(labels))
+        outcomes = pd.concat([labels.filter(regex="^label_"), *realized], axis="columns")
         problems = [
             *(problem for key, table in self.oof.items() for problem in _moved(frame, table, key)),
-            *_wrong_labels(frame, labels, names),
+            *_wrong_outcomes(frame, outcomes),
         ]
         first, *others = (table.index for table in self.oof.values())
         rows = int(np.count_nonzero(~first.append(others).duplicated()))
@@ -335,13 +339,13 @@ def _rows_by_cell(frame: pd.DataFrame, labels: pd.DataFrame) -> NDArray[np.int64
     return np.where((date < 0) | (instrument < 0), -1, cells.to_numpy()[date, instrument])
 
 
-def _wrong_labels(frame: pd.DataFrame, labels: pd.DataFrame, names: list[str]) -> Iterator[str]:
-    """Yield the label columns whose values are not those of the same rows of labels."""
-    rows = _rows_by_cell(frame, labels)
-    for name in names:
+def _wrong_outcomes(frame: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[str]:
+    """Yield the columns of outcomes whose values are not those of the same rows of labels."""
+    rows = _rows_by_cell(frame, outcomes)
+    for name in outcomes.columns:
         wrong = len(frame)
         if name in frame.columns:
-            found, expected = frame[name].to_numpy(), labels[name].to_numpy()[rows]
+            found, expected = frame[name].to_numpy(), outcomes[name].to_numpy()[rows]
             same = (found == expected) | (pd.isna(found) & pd.isna(expected))
             wrong = int(np.count_nonzero(~same | (rows < 0)))
         if wrong:

@@ -185,7 +185,7 @@ def _known_columns(region: Region) -> dict[str, tuple[str, ...]]:
     return {
         "labels": of_horizons("forward_return", "label", "label_end"),
         "cv_splits": region.settings.cross_validation.role_column_names(region.horizons),
-        "stacking_frame": (*predictions, *of_horizons("label", "label_end")),
+        "stacking_frame": (*predictions, *of_horizons("label", "realized", "label_end")),
     }
 
 

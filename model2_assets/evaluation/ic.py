@@ -92,12 +92,12 @@ def chunks_of_dates(counts: Ints) -> Iterator[Chunk]:
 
 
 def rows_by_date(
-    prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex
+    prediction: ArrayLike, realized: ArrayLike, index: pd.MultiIndex
 ) -> tuple[Values, Values, Ints, pd.DatetimeIndex]:
     """Return rows with both sides in canonical order, how many each date has, and the dates."""
     grid = Grid.of(index)
     cells = grid.cells(index)
-    x, y = grid.wide(prediction, cells), grid.wide(label, cells)
+    x, y = grid.wide(prediction, cells), grid.wide(realized, cells)
     known = np.isfinite(x) & np.isfinite(y)
     return x[known], y[known], known.sum(axis=1), grid.dates
 
@@ -122,17 +122,18 @@ MIN_NAMES = 3
 """Fewest names of a date with a correlation: two always correlate by plus or minus one."""
 
 
-def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
-    """Correlate predictions with labels across the instruments of every date.
+def daily_ic(prediction: ArrayLike, realized: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
+    """Correlate predictions with realized returns across the instruments of every date.
 
     Rows are laid out as dates by names a chunk of dates at a time, so sorting stays in cache
     and nothing is called per date.
 
     Parameters
     ----------
-    prediction, label : array-like of shape (n_rows,), float
+    prediction, realized : array-like of shape (n_rows,), float
         In the order of `index`; bps, though the unit does not matter. Rows where either is
-        not finite are left out.
+        not finite are left out. What was realized is given by `labels.realized_returns`:
+        winsorized labels tie.
     index : MultiIndex of shape (n_rows,)
         Levels ``(instrument, datetime)``, in any row order; no row twice.
 
@@ -150,7 +151,7 @@ def daily_ic(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> p
     >>> daily_ic([1.0, 2.0, 3.0], [10.0, 20.0, 90.0], index)["rank_ic"].tolist()
     [1.0]
     """
-    x, y, counts, dates = rows_by_date(prediction, label, index)
+    x, y, counts, dates = rows_by_date(prediction, realized, index)
     ic, rank_ic = correlate_dates(x, y, counts)
     return pd.DataFrame({"ic": ic, "rank_ic": rank_ic, "n": counts}, index=dates)
 
@@ -198,16 +199,16 @@ def _largest(magnitude: Values, varies: NDArray[np.bool_]) -> Values:
     return np.where(varies & (magnitude > 0), magnitude, 1.0)[:, np.newaxis]
 
 
-def fold_rank_ic(oof: pd.DataFrame, label: pd.Series, *, lag: int) -> pd.DataFrame:
+def fold_rank_ic(oof: pd.DataFrame, realized: pd.Series, *, lag: int) -> pd.DataFrame:
     """Return first and last date of every fold and the `mean_ic_inference` of its daily rank IC.
 
-    `label` is in the order of `oof`.
+    `realized` are returns in the order of `oof`.
     """
     folds = {}
-    for fold, part in oof.assign(label=label.to_numpy()).groupby("fold_id"):
+    for fold, part in oof.assign(realized=realized.to_numpy()).groupby("fold_id"):
         index = part.index
         assert isinstance(index, pd.MultiIndex)
-        daily = daily_ic(part["prediction"], part["label"], index)["rank_ic"]
+        daily = daily_ic(part["prediction"], part["realized"], index)["rank_ic"]
         first, last = daily.index[[0, -1]]
         found = asdict(mean_ic_inference(daily, lag=lag))
         folds[fold] = {"first_date": first, "last_date": last, **found}

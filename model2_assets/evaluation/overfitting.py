@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from model2_assets.config import LabelsConfig
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
 from model2_assets.evaluation.inference import label_overlap_days, require_count
+from model2_assets.labels import realized_returns
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
 
 MOST_BLOCKS = 24
@@ -150,13 +152,13 @@ class HorizonOverfitting:
 
 
 def overfitting_by_horizon(
-    oof: Mapping[str, pd.DataFrame], labels: pd.DataFrame, *, execution_lag_days: int
+    oof: Mapping[str, pd.DataFrame], labels: pd.DataFrame, config: LabelsConfig
 ) -> dict[str, HorizonOverfitting]:
     """Estimate it for the models of every horizon, leaving out predictions of other labels.
 
-    Compared are daily rank ICs on the dates that all models have, by their mean, as the
-    leaderboard orders them. As many dates as labels overlap are left out between blocks, which
-    are at least twice as long.
+    Compared are daily rank ICs on realized returns, on the dates that all models have, by their
+    mean, as the leaderboard orders them. As many dates as labels overlap are left out between
+    blocks, which are at least twice as long.
     """
     version = data_versions_of(labels=labels)["labels"]
     current: dict[str, list[pd.DataFrame]] = {}
@@ -165,25 +167,25 @@ def overfitting_by_horizon(
         if facts_of(frame).get(INPUTS, {}).get("labels", version) == version:
             of_horizon.append(frame)
     return {
-        horizon: _of_models(frames, labels[f"label_{horizon}"], horizon, execution_lag_days)
-        for horizon, frames in current.items()
+        horizon: _of_models(frames, labels, horizon, config) for horizon, frames in current.items()
     }
 
 
 def _of_models(
-    frames: list[pd.DataFrame], label: pd.Series, horizon: str, execution_lag_days: int
+    frames: list[pd.DataFrame], labels: pd.DataFrame, horizon: str, config: LabelsConfig
 ) -> HorizonOverfitting:
     if len(frames) < FEWEST_MODELS:
         models = "1 model was" if len(frames) == 1 else f"{len(frames)} models were"
         return _withheld(
             f"{models} made from the present labels, and it takes {FEWEST_MODELS} to be informative"
         )
-    index = label.index
+    index = labels.index
     assert isinstance(index, pd.MultiIndex)
     grid = Grid.of(index)
-    realized = grid.laid_out(label, grid.cells(index))
+    earned = realized_returns(labels, horizon, excess=config.excess)
+    realized = grid.laid_out(earned, grid.cells(index))
     daily = pd.concat([_daily_rank_ic(frame, grid, realized) for frame in frames], axis=1).dropna()
-    overlap = label_overlap_days(horizon, execution_lag_days=execution_lag_days)
+    overlap = label_overlap_days(horizon, execution_lag_days=config.execution_lag_days)
     n_blocks = min(BLOCKS, len(daily) // max(2 * overlap, 1)) // 2 * 2
     if n_blocks < FEWEST_BLOCKS:
         return _withheld(

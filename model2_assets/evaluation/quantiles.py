@@ -25,18 +25,19 @@ NAMES_A_QUANTILE = 5
 """Names that a quantile needs; a date with fewer than twice as many has no spread."""
 
 
-def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.Series:
-    """Return the mean label of each date's top quantile less that of its bottom quantile.
+def decile_spread(prediction: ArrayLike, realized: ArrayLike, index: pd.MultiIndex) -> pd.Series:
+    """Return the mean return of each date's top quantile less that of its bottom quantile.
 
     A date of n names has q = min(10, n // 5) quantiles: deciles from 50 names on, halves of
     10. The top and the bottom quantile both have n // q names, so the spread changes sign
-    with the predictions. It is gross of all costs, and of labels as they are: winsorized ones
-    give a smaller spread than could be earned.
+    with the predictions. It is gross of all costs. Give it realized returns: the spread of
+    winsorized labels can be larger or smaller than what was earned.
 
     Parameters
     ----------
-    prediction, label : array-like of shape (n_rows,), float
-        In the order of `index`, label in bps. Rows where either is not finite are left out.
+    prediction, realized : array-like of shape (n_rows,), float
+        In the order of `index`; realized returns (`labels.realized_returns`) in bps. Rows where
+        either is not finite are left out.
     index : MultiIndex of shape (n_rows,)
         Levels ``(instrument, datetime)``, in any row order, no row twice. Equal predictions of a
         date rank in the order of their instruments' names.
@@ -54,11 +55,11 @@ def decile_spread(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex)
     >>> decile_spread(range(10), [0.0] * 5 + [30.0] * 5, index).tolist()
     [30.0]
     """
-    x, y, counts, dates = rows_by_date(prediction, label, index)
+    x, y, counts, dates = rows_by_date(prediction, realized, index)
     return pd.Series(spread_dates(x, y, counts), index=dates, name="decile_spread")
 
 
-def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
+def spread_dates(prediction: Values, realized: Values, counts: Ints) -> Values:
     """Return the spread of every date, as `decile_spread`.
 
     Values are finite, date after date and by instrument within; `counts` are rows of every date.
@@ -67,11 +68,11 @@ def spread_dates(prediction: Values, label: Values, counts: Ints) -> Values:
     for chunk in chunks_of_dates(counts):
         order, varies = _ranked(chunk.lay_out(prediction))
         size, defined = _outer_sizes(chunk.names, varies)
-        labels = np.take_along_axis(chunk.lay_out(label), order, axis=1)
-        labels = np.where(chunk.filled, labels, 0.0)
-        place = np.arange(labels.shape[1])
-        bottom = (place < size[:, np.newaxis]) * labels
-        top = (place >= (chunk.names - size)[:, np.newaxis]) * labels
+        returns = np.take_along_axis(chunk.lay_out(realized), order, axis=1)
+        returns = np.where(chunk.filled, returns, 0.0)
+        place = np.arange(returns.shape[1])
+        bottom = (place < size[:, np.newaxis]) * returns
+        top = (place >= (chunk.names - size)[:, np.newaxis]) * returns
         difference = top.sum(axis=1) - bottom.sum(axis=1)
         undefined = np.full(len(size), np.nan)
         spread[chunk.dates] = np.divide(difference, size, out=undefined, where=defined)
@@ -90,19 +91,21 @@ def _outer_sizes(names: Ints, varies: NDArray[np.bool_]) -> tuple[Ints, NDArray[
     return names // np.maximum(quantiles, 1), (quantiles >= 2) & varies
 
 
-def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiIndex) -> pd.DataFrame:
-    """Return the mean label of every quantile of the predictions, date by date.
+def quantile_returns(
+    prediction: ArrayLike, realized: ArrayLike, index: pd.MultiIndex
+) -> pd.DataFrame:
+    """Return the mean realized return of every quantile of the predictions, date by date.
 
     All dates have the same number of quantiles, q = min(10, n // 5) for the median number n
     of names a date, so that means over dates are of comparable quantiles. On a date of m
     names the lowest and the highest quantile have m // q names, and the others share those
     between as evenly as can be (of two halves, an odd name in the middle is in neither). So
     where a date's own min(10, m // 5) is q, the highest less the lowest is its
-    `decile_spread`. Gross of all costs, and of labels as they are.
+    `decile_spread`. Gross of all costs.
 
     Parameters
     ----------
-    prediction, label, index
+    prediction, realized, index
         As for `decile_spread`.
 
     Returns
@@ -119,19 +122,19 @@ def quantile_returns(prediction: ArrayLike, label: ArrayLike, index: pd.MultiInd
     >>> quantile_returns(range(10), [0.0] * 5 + [30.0] * 5, index).to_numpy().tolist()
     [[0.0, 30.0]]
     """
-    x, y, names, dates = rows_by_date(prediction, label, index)
+    x, y, names, dates = rows_by_date(prediction, realized, index)
     median = int(np.median(names[names > 0])) if names.any() else 0
     count = min(MOST_QUANTILES, median // NAMES_A_QUANTILE)
     count = count if count >= 2 else 0
     means = np.full((len(names), count), np.nan)
     for chunk in chunks_of_dates(names) if count else ():
         order, varies = _ranked(chunk.lay_out(x))
-        labels = np.take_along_axis(chunk.lay_out(y), order, axis=1)
+        returns = np.take_along_axis(chunk.lay_out(y), order, axis=1)
         quantile = _quantiles(chunk.names, count)
         defined = varies & (chunk.names >= count)
         inside = chunk.filled & (quantile >= 0) & defined[:, np.newaxis]
         cell = (np.arange(len(order))[:, np.newaxis] * count + quantile)[inside]
-        sums = np.bincount(cell, weights=labels[inside], minlength=len(order) * count)
+        sums = np.bincount(cell, weights=returns[inside], minlength=len(order) * count)
         sizes = np.bincount(cell, minlength=len(order) * count)
         mean = np.divide(sums, sizes, out=np.full(len(sums), np.nan), where=sizes > 0)
         means[chunk.dates] = mean.reshape(-1, count)
@@ -149,7 +152,7 @@ def _quantiles(names: Ints, count: int) -> Ints:
 
 
 def mean_quantile_returns(returns: pd.DataFrame, *, lag: int) -> pd.DataFrame:
-    """Return the mean over dates of every quantile's label, with its standard error.
+    """Return the mean over dates of every quantile's return, with its standard error.
 
     Parameters
     ----------
@@ -212,7 +215,7 @@ def cumulative_quantile_spread(spread: pd.Series, *, horizon_days: int) -> pd.Da
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """Realized labels against predictions.
+    """Labels against predictions: how well the fit is scaled.
 
     `bins` has by ascending prediction: ``rows`` int64, ``prediction`` and ``label`` (means of the
     bin's rows, bps) and ``standard_error`` of that label, NaN where the dates do not suffice. The
@@ -238,8 +241,10 @@ def calibration(
 
     Parameters
     ----------
-    prediction, label, index
+    prediction, index
         As for `decile_spread`, bps.
+    label : array-like of shape (n_rows,), float
+        Labels in bps, winsorized as they may be: this is about what models were fitted to.
     lag : int
         Dates over which neighbouring labels are correlated; see `mean_ic_inference`.
     n_bins : int, default 10

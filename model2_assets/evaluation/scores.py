@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config import LabelsConfig
 from model2_assets.config.partition import Partition
 from model2_assets.errors import ContractError
 from model2_assets.evaluation.ic import Grid, Ints, Values, correlate_dates
@@ -20,6 +21,7 @@ from model2_assets.evaluation.inference import (
 )
 from model2_assets.evaluation.metrics import MINUS, metrics_of
 from model2_assets.evaluation.quantiles import spread_dates
+from model2_assets.labels import realized_returns
 from model2_assets.panel import row_name
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
 
@@ -29,14 +31,19 @@ _IDS = ("fold_id", "split_id", "path_id")
 
 def score_predictions(
     oof: pd.DataFrame,
-    label: pd.Series,
+    outcomes: pd.DataFrame,
     *,
     horizon_days: int,
     overlap_days: int,
     n_trials: int = 1,
     paths: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
-    """Score out-of-fold predictions against their labels.
+    """Score out-of-fold predictions: ranks on realized returns, the fit on labels.
+
+    What speaks of returns (correlations, signs, the spread and its Sharpe ratio) is scored on
+    what rows earned, what speaks of the fit (R², RMSE, MAE) on the labels that models were fitted
+    to; `Metric.on` says which. Winsorized labels tie, and their spread can be larger or smaller
+    than what was earned.
 
     Cross-validation trains on the future of its test blocks: the scores validate a
     forecaster, and are not those of a backtest.
@@ -52,8 +59,9 @@ def score_predictions(
     oof : DataFrame of shape (n_rows, 2)
         Out-of-fold table indexed by ``(instrument, datetime)``, in any row order:
         ``prediction`` (bps) and ``fold_id``.
-    label : Series of shape (n_label_rows,), float
-        Labels in bps, indexed likewise; aligned by index, and may have further rows.
+    outcomes : DataFrame of shape (n_label_rows, 2)
+        ``label`` and ``realized`` (`labels.realized_returns`), both float, bps, indexed likewise;
+        aligned by index, and may have further rows.
     horizon_days : int
         Dates after which a label's window is over: the deflated Sharpe ratio is that of
         dates so far apart, whose returns do not overlap. It is the median over all dates to
@@ -79,17 +87,17 @@ def score_predictions(
     Raises
     ------
     ContractError
-        If there are no rows, a prediction is not finite, a row has no fold or no label, or a
-        row repeats.
+        If there are no rows, a prediction is not finite, a row has no fold, no label or no
+        realized return, or a row repeats.
     """
-    labels = _Labels.of(label)
-    overall = _Predictions.of(labels, oof.index, oof["prediction"], "out-of-fold")
+    known = _Outcomes.of(outcomes)
+    overall = _Predictions.of(known, oof.index, oof["prediction"], "out-of-fold")
     no_fold = oof["fold_id"].isna().to_numpy()
     _refuse("out-of-fold", overall.index, no_fold, "has no fold_id", "train again")
     units: list[tuple[str, _Predictions, pd.Series | None]] = [("fold", overall, oof["fold_id"])]
     if paths is not None:
         index = pd.MultiIndex.from_frame(paths[["instrument", "datetime"]])
-        single = _Predictions.of(labels, index, paths["prediction"], "oof_paths")
+        single = _Predictions.of(known, index, paths["prediction"], "oof_paths")
         units += [("split", single, paths["split_id"]), ("path", single, paths["path_id"])]
     records = []
     for scope, predictions, ids in [*units, ("all", overall, None)]:
@@ -109,28 +117,30 @@ def score_partition(
     labels: pd.DataFrame,
     partition: Partition,
     *,
-    execution_lag_days: int,
+    config: LabelsConfig,
     n_trials: int,
 ) -> pd.DataFrame:
     """Score the stored predictions of one horizon and model, as the contract CVScores.
 
-    `paths` are the single predictions of every split (``oof_paths``), `n_trials` the models times
-    horizons that the best was chosen from. Predictions made from other labels, or by other models
-    than each other, are refused.
+    `paths` are the single predictions of every split (``oof_paths``), `config` the region's
+    settings of labels, `n_trials` the models times horizons that the best was chosen from.
+    Predictions made from other labels, or by other models than each other, are refused.
     """
     made_from = facts_of(oof).get(INPUTS, {})
     at_hand = data_versions_of(labels=labels)
     require_made_from("oof_predictions", made_from, at_hand)
     require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
+    horizon, lag = partition.horizon, config.execution_lag_days
+    realized = realized_returns(labels, horizon, excess=config.excess)
     scores = score_predictions(
         oof,
-        labels[f"label_{partition.horizon}"],
+        pd.DataFrame({"label": labels[f"label_{horizon}"], "realized": realized}),
         horizon_days=partition.days,
-        overlap_days=label_overlap_days(partition.horizon, execution_lag_days=execution_lag_days),
+        overlap_days=label_overlap_days(horizon, execution_lag_days=lag),
         n_trials=n_trials,
         paths=paths,
     )
-    scores.insert(0, "horizon", partition.horizon)
+    scores.insert(0, "horizon", horizon)
     scores.insert(0, "model", partition.model)
     ids = dict.fromkeys(_IDS, "Int16")
     return scores.astype({**ids, "model": "str", "horizon": "str"})
@@ -189,23 +199,26 @@ def describe_scores(scores: pd.DataFrame) -> list[str]:
 
 
 @dataclass(frozen=True, eq=False)
-class _Labels:
-    """Finite labels on a grid of their dates and instruments."""
+class _Outcomes:
+    """Finite labels and realized returns on a grid of their dates and instruments."""
 
     grid: Grid
     label: Values
+    realized: Values
 
     @classmethod
-    def of(cls, label: pd.Series) -> "_Labels":
-        """Lay labels out, in any row order; two for one row are refused."""
-        label = label[np.isfinite(label.to_numpy(dtype=np.float64, na_value=np.nan))]
-        index = label.index
+    def of(cls, outcomes: pd.DataFrame) -> "_Outcomes":
+        """Lay outcomes out, in any row order; two for one row are refused."""
+        label, realized = outcomes[["label", "realized"]].to_numpy(np.float64, na_value=np.nan).T
+        known = np.isfinite(label) & np.isfinite(realized)
+        index = outcomes.index[known]
         assert isinstance(index, pd.MultiIndex)
         grid = Grid.of(index)
-        wide = grid.laid_out(label, grid.cells(index))
-        if np.count_nonzero(np.isfinite(wide)) < len(label):
+        cells = grid.cells(index)
+        laid_out = cls(grid, *(grid.laid_out(x[known], cells) for x in (label, realized)))
+        if np.count_nonzero(np.isfinite(laid_out.label)) < len(index):
             _refuse("label", index, index.duplicated(), "has two labels", "keep one")
-        return cls(grid, wide)
+        return laid_out
 
 
 def _refuse(
@@ -220,10 +233,11 @@ def _refuse(
 
 @dataclass(frozen=True, eq=False)
 class _Scored:
-    """Predictions beside their labels, in canonical order, with their daily correlations."""
+    """Predictions beside their outcomes, in canonical order, with their daily correlations."""
 
     prediction: Values
     label: Values
+    realized: Values
     counts: Ints
     ic: Values
     rank_ic: Values
@@ -231,24 +245,25 @@ class _Scored:
 
 @dataclass(frozen=True, eq=False)
 class _Predictions:
-    """Predictions of a table, in its row order, and the cells of their labels."""
+    """Predictions of a table, in its row order, and the cells of their outcomes."""
 
-    labels: _Labels
+    outcomes: _Outcomes
     index: pd.MultiIndex
     prediction: Values
     cell: Ints
 
     @classmethod
-    def of(cls, labels: _Labels, index: pd.Index, values: pd.Series, table: str) -> Self:
+    def of(cls, outcomes: _Outcomes, index: pd.Index, values: pd.Series, table: str) -> Self:
         if len(index) == 0:
             raise ContractError(f"there are no {table} rows to score; materialize them again")
         assert isinstance(index, pd.MultiIndex)
-        prediction, cell = values.to_numpy(np.float64), labels.grid.cells(index)
+        prediction, cell = values.to_numpy(np.float64), outcomes.grid.cells(index)
         faulty = ~np.isfinite(prediction)
         _refuse(table, index, faulty, "has no finite prediction", "train again")
         remedy = "score with the labels it was trained on"
-        _refuse(table, index, np.isnan(labels.label[cell]), "has no label", remedy)
-        return cls(labels, index, prediction, cell)
+        absent = np.isnan(outcomes.label[cell])
+        _refuse(table, index, absent, "has no label with a realized return", remedy)
+        return cls(outcomes, index, prediction, cell)
 
     def by(self, ids: pd.Series | None, unit: str) -> Iterator[tuple[int | None, _Scored]]:
         """Yield the rows of every id, ascending; without ids, all rows."""
@@ -261,18 +276,19 @@ class _Predictions:
 
     def _scored(self, rows: NDArray[np.bool_] | slice, unit: str) -> _Scored:
         """Return chosen rows in canonical order; a row that repeats is refused."""
-        placed = np.full(len(self.labels.label), np.nan)
+        placed = np.full(len(self.outcomes.label), np.nan)
         placed[self.cell[rows]] = self.prediction[rows]
         chosen = np.flatnonzero(np.isfinite(placed))
         if len(chosen) < len(self.cell[rows]):
             index = self.index[rows]
             _refuse(unit, index, index.duplicated(), "appears more than once", "keep one row")
-        prediction, label = placed[chosen], self.labels.label[chosen]
-        date = chosen // len(self.labels.grid.instruments)
+        prediction, realized = placed[chosen], self.outcomes.realized[chosen]
+        date = chosen // len(self.outcomes.grid.instruments)
         # From the first date to the last: a date between without rows keeps its place.
         counts = np.bincount(date - date[0]).astype(np.int64)
-        ic, rank_ic = correlate_dates(prediction, label, counts)
-        return _Scored(prediction, label, counts, ic, rank_ic)
+        ic, rank_ic = correlate_dates(prediction, realized, counts)
+        label = self.outcomes.label[chosen]
+        return _Scored(prediction, label, realized, counts, ic, rank_ic)
 
 
 def _scores(scored: _Scored) -> dict[str, float]:
@@ -289,7 +305,7 @@ def _scores(scored: _Scored) -> dict[str, float]:
         "mse": mse,
         "rmse": float(np.sqrt(mse)),
         "mae": float(np.mean(np.abs(prediction - label))),
-        "hit_rate": _hit_rate(prediction, label),
+        "hit_rate": _hit_rate(prediction, scored.realized),
         "samples": float(len(label)),
         "dates": float(np.count_nonzero(scored.counts)),
     }
@@ -300,7 +316,7 @@ def _history(
 ) -> dict[str, float]:
     """Return the further metrics of complete histories, in the order of the table."""
     inference = mean_ic_inference(scored.rank_ic, lag=LAG_OVERLAPS * overlap_days)
-    spread = spread_dates(scored.prediction, scored.label, scored.counts)
+    spread = spread_dates(scored.prediction, scored.realized, scored.counts)
     return {
         "rank_ic_se": inference.standard_error,
         "rank_ic_t": inference.t_statistic,
@@ -339,8 +355,8 @@ def _determination(label: Values, squares: Values) -> float:
     return float(1 - error / total) if total > 0 else float(error == 0)
 
 
-def _hit_rate(prediction: Values, label: Values) -> float:
-    signed = (prediction != 0) & (label != 0)
+def _hit_rate(prediction: Values, realized: Values) -> float:
+    signed = (prediction != 0) & (realized != 0)
     if not signed.any():
         return nan
-    return float(np.mean(np.sign(prediction[signed]) == np.sign(label[signed])))
+    return float(np.mean(np.sign(prediction[signed]) == np.sign(realized[signed])))

@@ -229,9 +229,8 @@ def _likeness(correlation: OOFCorrelation) -> Chart:
 def _statistics(made: RegionResults, config: RegionConfig) -> dict[Partition, PartitionStatistics]:
     """Return the statistics of every partition that was made from the labels at hand."""
     version = data_versions_of(labels=made.labels)["labels"]
-    lag_days = config.labels.execution_lag_days
     return {
-        partition: PartitionStatistics(frame, made.labels, partition.horizon, lag_days)
+        partition: PartitionStatistics(frame, made.labels, partition.horizon, config.labels)
         for partition, frame in ((Partition.parse(key), frame) for key, frame in made.oof.items())
         if facts_of(frame).get(INPUTS, {}).get("labels", version) == version
     }
@@ -260,9 +259,9 @@ def _history_section(
             named = f"{name}-{horizon}", f"{title}, {horizon}"
             charts.append(Chart(*named, draw, series, width="half"))
     text = (
-        "Running sums: slopes are to be compared, not heights. A date adds its spread over the "
-        "days of its horizon, which is the mean of books that do not overlap; see the tear sheets "
-        "for the range over their starting dates."
+        "Running sums, of realized returns: slopes are to be compared, not heights. A date adds "
+        "its spread over the days of its horizon, which is the mean of books that do not overlap; "
+        "see the tear sheets for the range over their starting dates."
     )
     return Section("history", "Over time", tuple(charts), text)
 

@@ -263,7 +263,7 @@ def draw_running_sums(axes: Axes, series: Mapping[str, pd.Series], *, label: str
 
 
 def draw_quantile_returns(axes: Axes, quantiles: pd.DataFrame) -> None:
-    """Draw the mean label of every quantile as a bar, with two standard errors either side."""
+    """Draw the mean realized return of every quantile, with two standard errors either side."""
     if left_empty(axes, quantiles.empty, NO_QUANTILES):
         return
     means, spread = quantiles["mean"], METRICS["decile_spread_bps"]
@@ -280,7 +280,7 @@ def draw_quantile_returns(axes: Axes, quantiles: pd.DataFrame) -> None:
     axes.set_xticks(place, [f"{name}\n{spread.text(mean)}" for name, mean in means.items()])
     axes.tick_params(axis="x", length=0)
     meaning = "quantile of the date's predictions, 1 is lowest; bar: ± 2 standard errors"
-    dress(axes, x=meaning, y="mean label, bps", legend=2)
+    dress(axes, x=meaning, y="mean realized return, bps", legend=2)
 
 
 def draw_rank_ic(axes: Axes, rank_ic: pd.Series) -> None:

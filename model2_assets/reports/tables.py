@@ -76,6 +76,8 @@ def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> tu
 
 Caveat = tuple[str, str]
 
+_FIT = ", ".join(metric.heading for metric in OF_FOLDS if metric.on == "labels")
+
 _MEANS_FLATTER = (
     "Means flatter",
     "A row's prediction is the mean of several models', which none of them makes. The table by "
@@ -114,27 +116,26 @@ def caveats(config: RegionConfig, *, several_paths: bool) -> tuple[Caveat, ...]:
     splits = config.cross_validation
     validation = _SCHEMES[splits.scheme] if splits.splitter is None else _OWN_SPLITTER
     flatter = [_MEANS_FLATTER] if several_paths else []
-    return validation, *flatter, _OVERLAPPING_LABELS, _labels(config.labels), _NO_COSTS
+    return validation, *flatter, _OVERLAPPING_LABELS, _realized(config.labels), _NO_COSTS
 
 
-def _labels(config: LabelsConfig) -> Caveat:
-    if config.builder is not None:
-        return ("Labels as given", "Returns are the labels of a builder of your own, in bps.")
-    parts = []
-    if config.excess:
-        parts.append("in excess of the date's equal-weight mean")
-    if config.winsorize:
-        parts.append(
-            f"winsorized at {config.winsorize:.0%} on either side of each date, which makes "
-            f"spreads smaller than what names earned"
-        )
-    treated = ", ".join(parts) or "as they are"
-    lag = (
-        f"{config.execution_lag_days} trading {'day' if config.execution_lag_days == 1 else 'days'}"
+def _realized(config: LabelsConfig) -> Caveat:
+    days = config.execution_lag_days
+    earned = (
+        f"forward returns from {days} trading {'day' if days == 1 else 'days'} after the signal"
     )
+    labels = "are on labels, the same returns"
+    if config.winsorize:
+        labels += f" winsorized at {config.winsorize:.0%} on either side of each date"
+    if config.builder is not None:
+        earned = "forward returns that a builder of your own supplies"
+        labels = "are on its labels"
+    if config.excess:
+        earned += ", in excess of the date's equal-weight mean"
     return (
-        "Labels, not returns",
-        f"Every return here is a label: a forward return from {lag} after the signal, {treated}.",
+        "Realized returns",
+        f"Ranks, quantiles and spreads are on realized returns: {earned}, never winsorized. "
+        f"{_FIT} {labels}.",
     )
 
 

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from model2_assets.config import RegionConfig
+from model2_assets.config import LabelsConfig, RegionConfig
 from model2_assets.config.partition import horizon_days
 from model2_assets.evaluation import METRICS, quantiles, stability
 from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
 from model2_assets.evaluation.inference import LAG_OVERLAPS, label_overlap_days
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import has_several_paths, overall_scores
+from model2_assets.labels import realized_returns
 from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.canvas import Draw
 from model2_assets.reports.data_charts import Gallery
@@ -56,13 +57,13 @@ _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 class PartitionStatistics:
     """Daily statistics of the out-of-fold predictions of one horizon and model, as asked for.
 
-    `oof` and `labels` are tables as stored; spreads and quantiles are in bps.
+    `oof` and `labels` are tables as stored; spreads and quantiles are of realized returns, in bps.
     """
 
     oof: pd.DataFrame
     labels: pd.DataFrame
     horizon: str
-    execution_lag_days: int
+    config: LabelsConfig
 
     @property
     def days(self) -> int:
@@ -72,15 +73,21 @@ class PartitionStatistics:
     @property
     def lag(self) -> int:
         """Lag of standard errors, in dates."""
-        overlap = label_overlap_days(self.horizon, execution_lag_days=self.execution_lag_days)
-        return LAG_OVERLAPS * overlap
+        lag = self.config.execution_lag_days
+        return LAG_OVERLAPS * label_overlap_days(self.horizon, execution_lag_days=lag)
 
     @cached_property
     def rows(self) -> tuple[pd.Series, pd.Series, pd.MultiIndex]:
-        """Prediction and label (bps) of every out-of-fold row, and the index of the rows."""
+        """Prediction and realized return (bps) of every out-of-fold row, and the rows' index."""
         index = self.oof.index
         assert isinstance(index, pd.MultiIndex)
-        return self.oof["prediction"], self.labels[f"label_{self.horizon}"].reindex(index), index
+        realized = realized_returns(self.labels, self.horizon, excess=self.config.excess)
+        return self.oof["prediction"], realized.reindex(index), index
+
+    @property
+    def label(self) -> pd.Series:
+        """Label (bps) of every out-of-fold row: what the models were fitted to."""
+        return self.labels[f"label_{self.horizon}"].reindex(self.oof.index)
 
     @cached_property
     def rank_ic(self) -> pd.Series:
@@ -172,8 +179,7 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
     require_made_from("oof_predictions", made_from, at_hand)
     require_made_from("cv_scores", facts_of(scores).get(INPUTS, {}), at_hand)
     require_made_from("feature_importance", facts_of(importance).get(INPUTS, {}), at_hand)
-    lag_days = config.labels.execution_lag_days
-    found = PartitionStatistics(oof, made.labels, manifest.horizon, lag_days)
+    found = PartitionStatistics(oof, made.labels, manifest.horizon, config.labels)
     inputs = data_versions_of(oof_predictions=oof, cv_scores=scores, feature_importance=importance)
     predictions = (calibration_chart(found), prediction_chart(oof, prediction_bps))
     report = Report(
@@ -214,7 +220,7 @@ def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[Key
         "rank_ic_t": f"Newey–West, {found.lag} dates",
         "n_effective": f"of {text['dates']}",
         "icir": "daily, not annualized",
-        "decile_spread_bps": f"top less bottom, per {days} days",
+        "decile_spread_bps": f"realized, top less bottom, per {days} days",
         "top_quantile_turnover": f"of the top, per {days} days",
         "r2": "against the mean label",
         "deflated_sharpe": "probability of beating luck",
@@ -297,7 +303,10 @@ def information_section(found: PartitionStatistics) -> Section:
 
 def quantile_chart(found: PartitionStatistics) -> Chart:
     """Return what the quantiles of the predictions earned."""
-    title, draw = "Mean label by quantile of the prediction", score_charts.draw_quantile_returns
+    title, draw = (
+        "Realized return by quantile of the prediction",
+        score_charts.draw_quantile_returns,
+    )
     return Chart("quantile-returns", title, draw, found.mean_quantiles, height_px=270)
 
 
@@ -314,8 +323,8 @@ def _quantile_section(found: PartitionStatistics) -> Section:
         f"compounded.",
     )
     text = (
-        f"Quantiles are of one date's names. Everything is per window of {days} trading days, in "
-        f"bps, gross of costs."
+        f"Quantiles are of one date's names. Everything is of realized returns, never winsorized, "
+        f"per window of {days} trading days, in bps, gross of costs."
     )
     blocks = (quantile_chart(found), _quantile_table(found), added_up)
     return Section("quantile-returns-section", "Returns by quantile", blocks, text)
@@ -336,7 +345,7 @@ def _quantile_table(found: PartitionStatistics) -> Table:
         if rows
         else "With fewer than 10 names on most dates there are no quantiles."
     )
-    return Table("quantile-table", "Mean label by quantile", shown, tuple(rows), note)
+    return Table("quantile-table", "Realized return by quantile", shown, tuple(rows), note)
 
 
 def _turnover_section(found: PartitionStatistics) -> Section:
@@ -388,10 +397,12 @@ def _over_time(part: str, title: str, by_lag: Mapping[int, pd.Series], draw: Dra
 
 
 def calibration_chart(found: PartitionStatistics) -> Chart:
-    """Return what came of the predictions."""
-    title, draw = "Realized label against prediction", score_charts.draw_calibration
-    data = quantiles.calibration(*found.rows, lag=found.lag)
-    return Chart("calibration", title, draw, data, height_px=300)
+    """Return how well predictions are scaled to the labels that models are fitted to."""
+    title, draw = "Label against prediction", score_charts.draw_calibration
+    prediction, _, index = found.rows
+    data = quantiles.calibration(prediction, found.label, index, lag=found.lag)
+    note = "On labels, to which the models are fitted, not on realized returns."
+    return Chart("calibration", title, draw, data, note, height_px=300)
 
 
 def prediction_chart(oof: pd.DataFrame, limit_bps: float) -> Chart:
@@ -439,10 +450,10 @@ def score_pictures(
     scores: pd.DataFrame,
     *,
     horizon: str,
-    execution_lag_days: int,
+    config: LabelsConfig,
 ) -> Gallery:
     """Return how good the predictions of one horizon and model were."""
-    found = PartitionStatistics(oof, labels, horizon, execution_lag_days)
+    found = PartitionStatistics(oof, labels, horizon, config)
     charts = [build(found) for build in (rank_ic_chart, fold_chart, quantile_chart)]
     several = [score_distribution_chart(scores)] if has_several_paths(scores) else []
     return _pictures(*charts, calibration_chart(found), *several)

@@ -30,6 +30,11 @@ def all_equal(panel: pd.DataFrame, config: object) -> pd.DataFrame:
     return pd.DataFrame({"forward_return_2d": 1.0, "label_2d": 1.0}, index=panel.index)
 
 
+def without_returns(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return labels without the returns that they are of."""
+    return pd.DataFrame({"label_2d": np.arange(len(panel)) % 7.0}, index=panel.index)
+
+
 def _case(
     identifier: str, planted: str, section: Literal["labels", "features"], name: str, message: str
 ) -> Case:
@@ -73,6 +78,15 @@ CASES = (
         "all_equal",
         "labels: all 800 values of label_2d are 1 bps, which leaves nothing to learn; prices never "
         "move, or all move alike: correct them",
+    ),
+    _case(
+        "labels-without-returns",
+        "labels without forward returns",
+        "labels",
+        "without_returns",
+        "labels: the table has no column 'forward_return_2d', on which returns are scored; let "
+        "labels.builder supply it: the return from entry to the label's own exit, in bps, neither "
+        "in excess of anything nor winsorized",
     ),
     _case(
         "features-missing",

@@ -143,8 +143,15 @@ def out_of_fold(
     return OutOfFoldChecks(oof, held_to, SimpleNamespace(**(nothing | made)))
 
 
+def earned(realized: pd.Series) -> pd.DataFrame:
+    """Return labels that say nothing, of rows that realized something."""
+    label = realized.where(realized.isna(), 0.0)
+    return pd.DataFrame({"forward_return_21d": realized, "label_21d": label})
+
+
 def check_out_of_fold(made: OutOfFold, *, limits: ChecksConfig) -> list[CheckOutcome]:
-    subject = OutOfFoldChecks(made.oof, evidence(limits=limits), made, NO_HISTORY)
+    held_to = evidence(limits=limits, labels=earned(made.label))
+    subject = OutOfFoldChecks(made.oof, held_to, made, NO_HISTORY)
     return list(evaluate("oof_predictions", subject))
 
 
@@ -186,8 +193,8 @@ def check_determinism(
     return outcome("oof_predictions", "determinism", subject)
 
 
-def mean_rank_ic(oof: pd.DataFrame, label: pd.Series) -> float:
-    return out_of_fold(oof, label=label).mean_rank_ic
+def mean_rank_ic(oof: pd.DataFrame, realized: pd.Series) -> float:
+    return out_of_fold(oof, labels=earned(realized)).mean_rank_ic
 
 
 def check_rank_ic_plausible(rank_ic: float, *, limit: float) -> CheckOutcome:

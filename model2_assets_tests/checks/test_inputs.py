@@ -89,6 +89,14 @@ def test_labels_may_look_further_than_the_exit():
         ),
         (put(labels(), "label_2d", 1, np.inf), "label_2d is infinite: 1 rows, first B 2024-01-01"),
         (put(labels(), "label_2d", 1, -np.inf), "label_2d is infinite: 1 rows, first B 2024-01-01"),
+        (
+            put(labels(), "forward_return_2d", 1, np.inf),
+            "forward_return_2d is infinite: 1 rows, first B 2024-01-01",
+        ),
+        (
+            put(labels(), "forward_return_2d", 3, np.nan),
+            "forward_return_2d is missing where there is a label: 1 rows, first B 2024-01-02",
+        ),
         (labels().drop(columns="label_end_2d"), "column 'label_end_2d' is missing"),
         (labels().drop(columns="forward_return_2d"), "column 'forward_return_2d' is missing"),
         (
@@ -106,7 +114,8 @@ def test_labels_may_look_further_than_the_exit():
     ],
     ids=[
         "too early an end", "end without label", "label without end", "infinity",
-        "minus infinity", "no end", "no return", "text as end", "outsider", "stranger",
+        "minus infinity", "infinite return", "label without return", "no end",
+        "no return", "text as end", "outsider", "stranger",
     ],
 )  # fmt: skip
 def test_planted_fault_in_labels_is_named(frame, problem):

@@ -18,7 +18,7 @@ from model2_assets_tests.sample_stacking import (
 def outcomes(oof=None, spoil=lambda frame: frame, splits=None):
     oof = all_predictions() if oof is None else oof
     tables = {"labels": labels(), "cv_splits": cv_splits() if splits is None else splits}
-    frame = make_stacking_frame(oof, **tables, partitions=PARTITIONS, region="us")
+    frame = make_stacking_frame(oof, **tables, partitions=PARTITIONS, excess=True, region="us")
     attrs = frame.attrs
     spoiled = spoil(frame)
     spoiled.attrs = attrs
@@ -60,6 +60,10 @@ def swapped(column):
     [
         (swapped("oof_21d_ridge"), "2 values of oof_21d_ridge are not its predictions"),
         (swapped("label_21d"), "2 values of label_21d are not those of labels"),
+        (
+            with_values("realized_21d", [1.0, 3.0, 5.0, 2.0, 4.0, 6.0]),
+            "6 values of realized_21d are not those of labels",
+        ),
         (swapped("label_end_63d"), "2 values of label_end_63d are not those of labels"),
         (with_values("oof_63d_ridge", np.nan), "oof_63d_ridge has 0 values for 4 predictions"),
         (
@@ -132,7 +136,6 @@ def test_columns_of_horizons_purged_apart_warn_unless_there_is_only_one():
 
 def test_the_version_of_every_column_is_that_of_its_predictions():
     oof = all_predictions()
-    frame = make_stacking_frame(
-        oof, labels=labels(), cv_splits=cv_splits(), partitions=PARTITIONS, region="us"
-    )
+    tables = {"labels": labels(), "cv_splits": cv_splits()}
+    frame = make_stacking_frame(oof, **tables, partitions=PARTITIONS, excess=True, region="us")
     assert set(facts_of(frame)["columns"].values()) == {data_version_of(t) for t in oof.values()}

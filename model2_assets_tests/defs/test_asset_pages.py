@@ -29,8 +29,8 @@ PICTURES = {
     "cv_scores": {
         "Rank IC over time",
         "Rank IC of every fold",
-        "Mean label by quantile of the prediction",
-        "Realized label against prediction",
+        "Realized return by quantile of the prediction",
+        "Label against prediction",
     },
     "feature_importance": {
         "The 20 most important of 157 features",

@@ -206,6 +206,7 @@ def test_every_asset_is_described_owned_versioned_and_checked(asset: str) -> Non
         ("oof_paths", "prediction_std"),
         ("stacking_frame", "oof_63d_xgboost"),
         ("stacking_frame", "label_end_21d"),
+        ("stacking_frame", "realized_63d"),
         ("feature_importance", "importance_coefficient_std"),
         ("cv_scores", "rank"),
     ],
@@ -237,6 +238,12 @@ def test_code_version_moves_with_the_settings_of_the_asset_and_no_others() -> No
         "live_predictions",
         *REPORTS,
     }
+
+
+def test_what_is_scored_on_realized_returns_is_as_old_as_labels_excess() -> None:
+    whole = asset_graph(regions=small_region(labels={"excess": False}))
+
+    assert {"cv_scores", "leaderboard", "stacking_frame", *REPORTS} <= moved(asset_graph(), whole)
 
 
 def test_code_version_stays_where_a_setting_changes_no_value() -> None:

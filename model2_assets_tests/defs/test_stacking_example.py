@@ -66,7 +66,7 @@ def test_the_script_prints_the_stack_beside_every_base_model(
     assert "columns of all horizons may be stacked side by side" in output
     lines = ["stack (non-negative least squares)", "plain mean", *COLUMNS]
     for horizon in ("21d", "63d"):
-        table = output.split(f"\nlabel_{horizon}: ")[1].split("weights,")[0]
+        table = output.split(f"\nrealized_{horizon}: ")[1].split("weights,")[0]
         rows = re.findall(rf"^(.*?)\s+{NUMBER}\s+{NUMBER}\s+(\d+)$", table, flags=re.MULTILINE)
         assert [row[0] for row in rows] == lines
         assert ", 5 folds" in table
@@ -74,9 +74,9 @@ def test_the_script_prints_the_stack_beside_every_base_model(
             assert re.search(rf"^{column}\s+0?\.?\d", output, flags=re.MULTILINE)
     frame = trained.bench.read("stacking_frame").dropna()
     ic = frame.groupby("datetime").apply(
-        lambda date: date["oof_21d_ridge"].corr(date["label_21d"], method="spearman")
+        lambda date: date["oof_21d_ridge"].corr(date["realized_21d"], method="spearman")
     )
-    first = output.split("\nlabel_21d: ")[1]
+    first = output.split("\nrealized_21d: ")[1]
     printed = re.search(rf"^oof_21d_ridge\s+{NUMBER}", first, flags=re.MULTILINE)
     assert printed is not None
     np.testing.assert_allclose(float(printed[1]), ic.mean(), atol=5.1e-5)

@@ -60,10 +60,21 @@ def example(n_groups=4, k=2, n_dates=80, n_names=12, signal=0.1, noise=1.0, seed
     return Example(oof.sort_index(), paths.iloc[order].reset_index(drop=True), label, cv)
 
 
+def outcomes_of(label, realized=None):
+    """Return labels beside realized returns, by default the labels themselves."""
+    return pd.DataFrame({"label": label, "realized": label if realized is None else realized})
+
+
+def labels_table(label, horizon):
+    """Return labels and forward returns that rank otherwise: every seventh row earned more."""
+    forward = label + 200.0 * (np.arange(len(label)) % 7 == 0)
+    return pd.DataFrame({f"forward_return_{horizon}": forward, f"label_{horizon}": label})
+
+
 def stored(example, *, horizon="5d", model="ridge", labels_version="l1"):
     """Return oof, paths and labels as the store would: with their provenance."""
-    name = {"label_" + horizon: example.label}
-    labels = with_provenance(pd.DataFrame(name), data_version=labels_version, inputs={})
+    labels = labels_table(example.label, horizon)
+    labels = with_provenance(labels, data_version=labels_version, inputs={})
     facts = {"horizon": horizon, "model": model}
     inputs = {"labels": "l1", "fitted_models": "m1"}
     oof = with_provenance(example.oof, data_version="o1", inputs=inputs, **facts)

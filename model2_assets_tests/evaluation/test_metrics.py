@@ -13,6 +13,7 @@ from model2_assets_tests.evaluation.paths_example import (
     HISTORY_METRICS,
     SCORE_METRICS,
     example,
+    outcomes_of,
 )
 
 PACKAGE = Path(model2_assets.__file__).parent
@@ -22,7 +23,7 @@ TABLES = {"folds", "paths", "ranking", "evidence", "scores", "making", "details"
 def test_every_score_of_the_contracts_has_its_entry():
     made = example()
     settings = {"horizon_days": 5, "overlap_days": 5}
-    scores = score_predictions(made.oof, made.label, paths=made.paths, **settings)
+    scores = score_predictions(made.oof, outcomes_of(made.label), paths=made.paths, **settings)
     of_scope = scores.groupby("scope")["metric"].unique()
     assert list(of_scope["all"]) == [*SCORE_METRICS, *HISTORY_METRICS]
     assert {m.name for m in METRICS.values() if m.scope == "every"} == set(of_scope["fold"])

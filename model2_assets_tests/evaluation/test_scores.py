@@ -7,6 +7,7 @@ from scipy import stats
 from scipy.stats import spearmanr
 from sklearn import metrics
 
+from model2_assets.config import LabelsConfig
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, StoreError
@@ -27,6 +28,8 @@ from model2_assets_tests.evaluation.paths_example import (
     HISTORY_METRICS,
     SCORE_METRICS,
     example,
+    labels_table,
+    outcomes_of,
     stored,
 )
 from model2_assets_tests.sample_tables import mark
@@ -66,7 +69,7 @@ def random_example(n_dates=60, n_names=15, seed=0):
 
 def test_hand_worked_scores():
     oof, label = nine_rows()
-    scores = score_predictions(oof, label, horizon_days=1, overlap_days=0)
+    scores = score_predictions(oof, outcomes_of(label), horizon_days=1, overlap_days=0)
     ids = ["fold_id", "split_id", "path_id"]
     assert list(scores.columns) == ["scope", *ids, "metric", "value"]
     types = ["str", "Int64", "Int64", "Int64", "str", "float64"]
@@ -103,7 +106,7 @@ def test_hand_worked_scores():
 
 def test_scores_agree_with_scikit_learn_and_daily_ic():
     oof, label = random_example()
-    scores = score_predictions(oof, label, horizon_days=6, overlap_days=5, n_trials=3)
+    scores = score_predictions(oof, outcomes_of(label), horizon_days=6, overlap_days=5, n_trials=3)
     for fold in [None, 0, 1, 2, 3]:
         rows = np.full(len(oof), True) if fold is None else oof["fold_id"].to_numpy() == fold
         x, y = oof["prediction"].to_numpy()[rows], label.to_numpy()[rows]
@@ -137,28 +140,37 @@ def test_scores_agree_with_scikit_learn_and_daily_ic():
 
 def test_labels_are_aligned_by_index():
     oof, label = random_example()
-    expected = score_predictions(oof, label, horizon_days=5, overlap_days=5)
+    expected = score_predictions(oof, outcomes_of(label), horizon_days=5, overlap_days=5)
     extra = panel_index(["Z"], pd.to_datetime(["2030-01-01"]))
     longer = pd.concat([label, pd.Series([np.nan], index=extra)])
     order = np.random.default_rng(3).permutation(len(longer))
     by_instrument = oof.sort_index()
     assert not by_instrument.index.equals(oof.index)
-    found = score_predictions(by_instrument, longer.iloc[order], horizon_days=5, overlap_days=5)
+    found = score_predictions(
+        by_instrument, outcomes_of(longer.iloc[order]), horizon_days=5, overlap_days=5
+    )
     pd.testing.assert_frame_equal(found, expected, rtol=1e-10)
 
 
 def test_noise_has_a_rank_ic_within_three_standard_errors_of_zero():
     oof, label = random_example(n_dates=250)
     noise = oof.assign(prediction=np.random.default_rng(9).normal(size=len(oof)))
-    overall = values(score_predictions(noise, label, horizon_days=20, overlap_days=20))
+    overall = values(score_predictions(noise, outcomes_of(label), horizon_days=20, overlap_days=20))
     assert abs(overall["rank_ic_t"]) < 3
-    assert values(score_predictions(oof, label, horizon_days=20, overlap_days=20))["rank_ic_t"] > 10
+    assert (
+        values(score_predictions(oof, outcomes_of(label), horizon_days=20, overlap_days=20))[
+            "rank_ic_t"
+        ]
+        > 10
+    )
 
 
 def test_constant_predictions_have_errors_but_no_correlations():
     oof, label = nine_rows()
     scores = values(
-        score_predictions(oof.assign(prediction=0.0), label, horizon_days=1, overlap_days=1)
+        score_predictions(
+            oof.assign(prediction=0.0), outcomes_of(label), horizon_days=1, overlap_days=1
+        )
     )
     undefined = ["rank_ic", "ic", "icir", "hit_rate", *HISTORY_METRICS]
     assert scores[undefined].isna().all()
@@ -167,7 +179,9 @@ def test_constant_predictions_have_errors_but_no_correlations():
 
 def test_a_single_row_has_no_r2():
     oof, label = nine_rows()
-    scores = values(score_predictions(oof.iloc[:1], label, horizon_days=1, overlap_days=1))
+    scores = values(
+        score_predictions(oof.iloc[:1], outcomes_of(label), horizon_days=1, overlap_days=1)
+    )
     assert isnan(scores["r2"])
     assert (scores["samples"], scores["dates"], scores["mse"]) == (1, 1, 0)
 
@@ -177,7 +191,7 @@ def test_faulty_rows_are_named():
 
     def refused(oof, label, message):
         with pytest.raises(ContractError, match=message):
-            score_predictions(oof, label, horizon_days=1, overlap_days=1)
+            score_predictions(oof, outcomes_of(label), horizon_days=1, overlap_days=1)
 
     row = "row of instrument B on 2024-01-03"
     refused(oof, label.drop(oof.index[4]), f"{row} has no label")
@@ -196,7 +210,7 @@ SETTINGS = {"horizon_days": 5, "overlap_days": 5, "n_trials": 4}
 
 def scored(made, paths=None):
     paths = made.paths if paths is None else paths
-    return score_predictions(made.oof, made.label, paths=paths, **SETTINGS)
+    return score_predictions(made.oof, outcomes_of(made.label), paths=paths, **SETTINGS)
 
 
 def of(scores, scope, unit=None):
@@ -211,7 +225,7 @@ def alone(made, rows):
     chosen = made.paths[rows]
     index = panel_index(chosen["instrument"], chosen["datetime"])
     oof = pd.DataFrame({"prediction": chosen["prediction"].to_numpy(), "fold_id": 0}, index=index)
-    return of(score_predictions(oof, made.label, **SETTINGS), "all")
+    return of(score_predictions(oof, outcomes_of(made.label), **SETTINGS), "all")
 
 
 def test_rows_of_the_table():
@@ -246,7 +260,7 @@ def test_splits_and_paths_have_the_scores_of_their_own_predictions():
 
 def test_folds_and_all_are_those_without_paths():
     made = example()
-    without = score_predictions(made.oof, made.label, **SETTINGS)
+    without = score_predictions(made.oof, outcomes_of(made.label), **SETTINGS)
     scores = scored(made)
     kept = scores[scores["scope"].isin(["fold", "all"])].reset_index(drop=True)
     pd.testing.assert_frame_equal(kept, without, check_exact=True)
@@ -287,7 +301,7 @@ def test_rows_that_some_splits_never_test_are_not_scored():
     made = example(n_groups=5, k=1)
     tested = made.oof["fold_id"] > 1
     oof, paths = made.oof[tested], made.paths[made.paths["group_id"] > 1]
-    scores = score_predictions(oof, made.label, paths=paths, **SETTINGS)
+    scores = score_predictions(oof, outcomes_of(made.label), paths=paths, **SETTINGS)
     overall = of(scores, "all")
     assert (overall["samples"], overall["dates"]) == (tested.sum(), 48)
     pd.testing.assert_series_equal(of(scores, "path", 0), overall, check_exact=True)
@@ -299,12 +313,14 @@ def test_a_date_without_predictions_keeps_its_place():
     made = example(n_groups=5, k=1, n_dates=60)
     dates = made.oof.index.get_level_values("datetime").unique().sort_values()
     left_out = made.oof.drop(dates[7], level="datetime")
-    found = of(score_predictions(left_out, made.label, **SETTINGS), "all")
+    found = of(score_predictions(left_out, outcomes_of(made.label), **SETTINGS), "all")
     without_signal = made.oof["prediction"].where(
         made.oof.index.get_level_values("datetime") != dates[7], 0.0
     )
     # A constant date has no correlation and no spread either.
-    constant = score_predictions(made.oof.assign(prediction=without_signal), made.label, **SETTINGS)
+    constant = score_predictions(
+        made.oof.assign(prediction=without_signal), outcomes_of(made.label), **SETTINGS
+    )
     for metric in ("rank_ic_se", "n_effective", "deflated_sharpe"):
         assert found[metric] == of(constant, "all")[metric]
     assert found["dates"] == 59
@@ -357,7 +373,10 @@ def tables(seed: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
     fold_id = np.tile(np.arange(N_DATES) * N_FOLDS // N_DATES, N_NAMES).astype(np.int16)
     prediction = rng.normal(scale=50, size=len(index))
     label = 0.2 * prediction + rng.normal(scale=300, size=len(index))
-    labels = to_canonical(pd.DataFrame({"label_21d": label, "label_5d": -label}, index=index))
+    label = pd.Series(label, index=index)
+    long = labels_table(label, "21d")
+    short = -long.set_axis([name.replace("21d", "5d") for name in long.columns], axis="columns")
+    labels = to_canonical(pd.concat([long, short], axis="columns"))
     labels = mark(labels)
     oof = pd.DataFrame({"prediction": prediction, "fold_id": fold_id}, index=index)
     return mark(oof, **data_versions_of(labels=labels)), labels
@@ -377,7 +396,7 @@ def score(oof, labels, paths=None, *, horizon="21d", lag=1) -> pd.DataFrame:
         paths_of(oof) if paths is None else paths,
         labels,
         Partition(horizon, "ridge"),
-        execution_lag_days=lag,
+        config=LabelsConfig(execution_lag_days=lag),
         n_trials=4,
     )
 
@@ -411,11 +430,11 @@ def test_every_fold_split_path_and_all_rows_have_every_metric(scores):
     ]  # fmt: skip
 
 
-def test_rank_ic_is_the_mean_daily_spearman_correlation(scores):
+def test_rank_ic_is_the_mean_daily_spearman_correlation_with_realized_returns(scores):
     oof, labels = tables()
-    joined = oof.join(labels["label_21d"])
+    joined = oof.join(labels["forward_return_21d"])
     daily = joined.groupby("datetime").apply(
-        lambda rows: spearmanr(rows["prediction"], rows["label_21d"]).statistic
+        lambda rows: spearmanr(rows["prediction"], rows["forward_return_21d"]).statistic
     )
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
     assert overall["rank_ic"] == pytest.approx(daily.mean())
@@ -433,9 +452,9 @@ def test_rank_ic_is_the_mean_daily_spearman_correlation(scores):
 def test_standard_error_looks_back_twice_over_horizon_and_lag(horizon, lag, overlap):
     oof, labels = tables()
     scores = score(oof, labels, horizon=horizon, lag=lag)
-    joined = oof.join(labels[f"label_{horizon}"])
+    joined = oof.join(labels[f"forward_return_{horizon}"])
     daily = joined.groupby("datetime").apply(
-        lambda rows: spearmanr(rows["prediction"], rows[f"label_{horizon}"]).statistic
+        lambda rows: spearmanr(rows["prediction"], rows[f"forward_return_{horizon}"]).statistic
     )
     expected = mean_ic_inference(daily, lag=2 * overlap)
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
@@ -496,7 +515,7 @@ def test_paths_of_other_models_or_labels_are_refused():
 def several_paths() -> pd.DataFrame:
     made = stored(example())
     partition = Partition("5d", "ridge")
-    return score_partition(*made, partition, execution_lag_days=1, n_trials=4)
+    return score_partition(*made, partition, config=LabelsConfig(), n_trials=4)
 
 
 def test_a_repeated_score_breaks_the_contract():

@@ -16,7 +16,7 @@ from model2_assets.storage.data_version import (
     with_provenance,
 )
 from model2_assets.storage.models import Manifest, ModelFile
-from model2_assets_tests.evaluation.paths_example import example
+from model2_assets_tests.evaluation.paths_example import example, labels_table
 from model2_assets_tests.sample_models import sample_provenance
 
 HORIZON = "5d"
@@ -36,7 +36,7 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
     made = example(seed=seed, **settings)
     # The labels of one region are the same, whatever the model.
     label = example(**settings).label
-    labels = pd.DataFrame({f"label_{HORIZON}": label})
+    labels = labels_table(label, HORIZON)
     labels = with_provenance(labels, data_version=table_digest(labels), inputs={"market_data": "d"})
     facts = {"region": "us", "horizon": HORIZON, "model": model}
     inputs = {"labels": table_digest(labels)}
@@ -53,7 +53,7 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
     )
     paths = with_provenance(made.paths, data_version="p", inputs=inputs, **facts)
     key = keys.Partition(HORIZON, model)
-    scores = score_partition(oof, paths, labels, key, execution_lag_days=1, n_trials=2)
+    scores = score_partition(oof, paths, labels, key, config=region_config().labels, n_trials=2)
     scores = stamped(scores, inputs=data_versions_of(oof_predictions=oof, labels=labels))
     return Partition(oof, scores, _importance(manifest), labels, manifest)
 

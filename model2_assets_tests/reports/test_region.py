@@ -23,7 +23,7 @@ def report(parts, *, partitions=KEYS, reports=KEYS, **changes):
         scores=scores,
         oof=oof,
         manifests={key: part.manifest for key, part in parts.items()},
-        overfitting=overfitting_by_horizon(oof, labels, execution_lag_days=1),
+        overfitting=overfitting_by_horizon(oof, labels, region_config().labels),
     )
     return region_report(
         RegionResults(board, scores, oof, labels),

@@ -9,6 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.dates import num2date
 from scipy.stats import norm
 
+from model2_assets.config import LabelsConfig
 from model2_assets.config.partition import Partition
 from model2_assets.evaluation import Calibration
 from model2_assets.evaluation.scores import has_several_paths, score_partition
@@ -260,7 +261,7 @@ def test_bars_errors_and_values():
     np.testing.assert_array_equal(segments_of(bars), [[[0, -20], [0, -4]]])
     labels = [label.get_text() for label in axes.get_xticklabels()]
     assert labels == ["1\n−12.0", "2\n–", "3\n+30.0"]
-    assert axes.get_ylabel() == "mean label, bps"
+    assert axes.get_ylabel() == "mean realized return, bps"
 
 
 def test_the_mean_of_all_and_the_outer_difference_are_said():
@@ -332,7 +333,7 @@ def test_rank_ic_no_rank_ic_is_said():
 def scored(**settings):
     made = stored(example(**settings))
     partition = Partition("5d", "ridge")
-    return score_partition(*made, partition, execution_lag_days=1, n_trials=4)
+    return score_partition(*made, partition, config=LabelsConfig(), n_trials=4)
 
 
 def marks(axes, marker):

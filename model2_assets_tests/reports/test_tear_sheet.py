@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model2_assets.config import LabelsConfig
 from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.evaluation import (
@@ -53,6 +54,14 @@ def html(cpcv):
 @pytest.fixture(scope="module")
 def page(html):
     return Page(html)
+
+
+def realized(made):
+    """Return what the rows of a partition earned in excess of the mean of 12 names."""
+    forward = made.labels["forward_return_5d"]
+    wide = forward.to_numpy().reshape(-1, 12)
+    excess = wide - wide.sum(axis=1, keepdims=True) / 12
+    return pd.Series(excess.ravel(), index=forward.index).reindex(made.oof.index)
 
 
 def assert_shows(shown: str, expected: float) -> None:
@@ -112,9 +121,8 @@ def test_headline_figures_are_those_of_all_rows(cpcv, page):
 
 
 def test_quantiles_turnover_and_persistence_are_those_of_the_evaluation(cpcv, page):
-    label = cpcv.labels["label_5d"].reindex(cpcv.oof.index)
     prediction, index = cpcv.oof["prediction"], cpcv.oof.index
-    means = mean_quantile_returns(quantile_returns(prediction, label, index), lag=10)
+    means = mean_quantile_returns(quantile_returns(prediction, realized(cpcv), index), lag=10)
     table = page.tables["quantile-table"]
     assert table.column("Quantile") == ["1 (lowest)", "2 (highest)"]
     for shown, mean, error, row in zip(
@@ -132,9 +140,8 @@ def test_quantiles_turnover_and_persistence_are_those_of_the_evaluation(cpcv, pa
 
 def test_the_cumulative_spread_of_the_region_report_is_the_mean_of_its_books():
     made = partition(k=1)
-    found = daily_spread(PartitionStatistics(made.oof, made.labels, "5d", 1))
-    label = made.labels["label_5d"].reindex(made.oof.index)
-    spread = decile_spread(made.oof["prediction"], label, made.oof.index)
+    found = daily_spread(PartitionStatistics(made.oof, made.labels, "5d", LabelsConfig()))
+    spread = decile_spread(made.oof["prediction"], realized(made), made.oof.index)
     books = cumulative_quantile_spread(spread, horizon_days=5)
     np.testing.assert_allclose(found.cumsum(), books["mean"])
 
@@ -169,16 +176,25 @@ def test_validation_is_called_by_its_name(cross_validation, said):
     assert "gross of commissions" in " ".join(sentences)
 
 
-def test_labels_are_described_by_their_settings():
+def test_it_says_what_returns_are_and_what_the_fit_is_measured_on():
     def said(**labels):
         config = region_config(labels={"horizons": [5], **labels})
         return " ".join(text for _, text in caveats(config, several_paths=False))
 
-    assert "from 1 trading day after the signal, in excess of" in said()
-    assert "winsorized at 10% on either side" in said()
+    assert (
+        "on realized returns: forward returns from 1 trading day after the signal, in excess of "
+        "the date's equal-weight mean, never winsorized. R², RMSE, MAE are on labels, the same "
+        "returns winsorized at 10% on either side of each date."
+    ) in said()
     plain = said(excess=False, winsorize=0.0, execution_lag_days=2)
-    assert "from 2 trading days after the signal, as they are." in plain
-    assert "a builder of your own" in said(builder="a.b:c")
+    assert (
+        "on realized returns: forward returns from 2 trading days after the signal, never "
+        "winsorized. R², RMSE, MAE are on labels, the same returns."
+    ) in plain
+    assert (
+        "on realized returns: forward returns that a builder of your own supplies, in excess of "
+        "the date's equal-weight mean, never winsorized. R², RMSE, MAE are on its labels."
+    ) in said(builder="a.b:c")
 
 
 def test_names_cannot_bring_markup_in():
@@ -261,11 +277,9 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
     moved = dates.where(dates < "2020-03-01", dates + pd.DateOffset(years=2))
     names = made.oof.index.get_level_values("instrument")
     index = pd.MultiIndex.from_arrays([names, moved], names=["instrument", "datetime"])
-    label = made.labels["label_5d"].reindex(made.oof.index)
-    labels = pd.DataFrame({"label_5d": label.to_numpy()}, index=index)
+    labels = made.labels.reindex(made.oof.index).set_axis(index)
     oof = made.oof.set_axis(index)
-    lag_days = region_config().labels.execution_lag_days
-    found = PartitionStatistics(oof, labels, "5d", lag_days)
+    found = PartitionStatistics(oof, labels, "5d", region_config().labels)
     chart = next(b for b in information_section(found).blocks if b.id == "ic-monthly")
     assert all(f">{year}<" in chart.svg for year in (2020, 2021, 2022))
 
@@ -273,16 +287,16 @@ def test_a_year_without_dates_is_an_empty_row_of_the_heatmap():
 PICTURES = [
     "Rank IC over time",
     "Rank IC of every fold",
-    "Mean label by quantile of the prediction",
-    "Realized label against prediction",
+    "Realized return by quantile of the prediction",
+    "Label against prediction",
 ]
 
 
 def pictures(**settings):
     oof, paths, labels = stored(example(**settings))
     partition = Partition("5d", "ridge")
-    scores = score_partition(oof, paths, labels, partition, execution_lag_days=1, n_trials=4)
-    return score_pictures(oof, labels, scores, horizon="5d", execution_lag_days=1)
+    scores = score_partition(oof, paths, labels, partition, config=LabelsConfig(), n_trials=4)
+    return score_pictures(oof, labels, scores, horizon="5d", config=LabelsConfig())
 
 
 @pytest.mark.parametrize("settings", [{"n_groups": 5, "k": 1}, {"n_groups": 2, "k": 1}])

@@ -11,14 +11,22 @@ from model2_assets.defs.recorded import Results, address_of, partition_problems,
 from model2_assets.defs.region import Region
 
 
-@asset("summary", sources=("evaluation",))
+@asset(
+    "summary",
+    sources=("evaluation", "labels", "panel.py"),
+    settings=lambda region: [
+        region.settings.labels.excess,
+        region.settings.labels.execution_lag_days,
+    ],
+)
 def leaderboard(
     step: Step, labels: Any, cv_scores: Any, oof_predictions: Any, fitted_models: Any
 ) -> Candidate:
     """Every model and horizon of the region, side by side.
 
     Combinatorial cross-validation trains on the future of its test blocks: these scores
-    validate a forecaster and are never a backtest. `rank_ic` is that of a row's mean
+    validate a forecaster and are never a backtest. What speaks of returns is scored on realized
+    returns, never winsorized, R² and MSE on labels. `rank_ic` is that of a row's mean
     prediction, beside it the range over complete paths of single predictions: means flatter.
     The probability of backtest overfitting says how often choosing the best of a horizon's
     models would have failed; below four models it is withheld.
@@ -44,9 +52,7 @@ def leaderboard(
     from model2_assets.evaluation.overfitting import overfitting_by_horizon
 
     manifests = {key: stored.manifest for key, stored in fitted_models.items()}
-    overfitting = overfitting_by_horizon(
-        oof_predictions, labels, execution_lag_days=step.settings.labels.execution_lag_days
-    )
+    overfitting = overfitting_by_horizon(oof_predictions, labels, step.settings.labels)
     overfitting_texts = {h: found.description for h, found in overfitting.items()}
     for horizon, text in overfitting_texts.items():
         step.context.log.info(f"{horizon}: probability of backtest overfitting {text}")
@@ -105,12 +111,17 @@ def _problems(results: Results, stored: Mapping[str, Collection[str]]) -> dict[s
     return problems
 
 
-@asset("summary", sources=("stacking.py", "cross_validation/intervals.py", "panel.py"))
+@asset(
+    "summary",
+    sources=("stacking.py", "labels", "cross_validation/intervals.py", "panel.py"),
+    settings=lambda region: region.settings.labels.excess,
+)
 def stacking_frame(step: Step, labels: Any, cv_splits: Any, oof_predictions: Any) -> Candidate:
     """What a second-layer model trains on: the out-of-fold predictions, side by side.
 
-    A column for every model and horizon beside the labels of their rows, the dates at which
-    these end, and the fold of each row. Every row that any model predicts is there once; a
+    A column for every model and horizon beside the labels of their rows, what these rows
+    earned (`realized_21d`, never winsorized: what to score a stack on), the dates at which the
+    labels end, and the fold of each row. Every row that any model predicts is there once; a
     value is missing where the row has no label of that horizon. A stacker holds out whole folds
     and purges its train rows by `label_end`.
 
@@ -132,6 +143,7 @@ def stacking_frame(step: Step, labels: Any, cv_splits: Any, oof_predictions: Any
         labels=labels,
         cv_splits=cv_splits,
         partitions=step.region.partition_keys,
+        excess=step.settings.labels.excess,
         region=step.region.name,
     )
     facts = facts_of(frame)
@@ -152,7 +164,7 @@ def stacking_frame(step: Step, labels: Any, cv_splits: Any, oof_predictions: Any
 
 @asset(
     "summary",
-    sources=("reports", "evaluation", "panel.py"),
+    sources=("reports", "evaluation", "labels", "panel.py"),
     # It names the partitions that are missing.
     settings=lambda region: [report_settings(region), sorted(region.models)],
     kinds=("matplotlib",),
@@ -169,7 +181,8 @@ def region_report(
     """Every model and horizon of the region on one page: a self-contained HTML file.
 
     The leaderboard with links to the tear sheets, rank ICs with their errors, rank IC and
-    spread over time, folds side by side, and the data versions behind each. Partitions that are
+    spread over time (on realized returns), folds side by side, and the data versions behind
+    each. Partitions that are
     missing are named. It opens offline, in light and dark, and prints. Cross-validation trains
     on the future of its test blocks: nothing in it is a backtest.
     """

@@ -168,7 +168,7 @@ def nested_oof(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candid
 
 @asset(
     "training",
-    sources=("evaluation", "panel.py"),
+    sources=("evaluation", "labels", "panel.py"),
     # A Sharpe ratio is deflated by the number of models and horizons tried.
     settings=lambda region: [region.settings.labels, len(region.partition_keys)],
 )
@@ -179,19 +179,23 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     predictions as they were made: means flatter. With one test group a split, splits are folds
     and the one path is all. Combinatorial cross-validation trains on the future of its test
     blocks: these scores validate a forecaster and are never a backtest.
+
+    What speaks of returns (IC, rank IC, hit rate, spread, its Sharpe ratio) is scored on realized
+    returns: forward returns, less their mean of the date where labels are, never winsorized. What
+    speaks of the fit (R², RMSE, MAE) is scored on labels.
     """
     from model2_assets.checks.models import ScoresChecks
     from model2_assets.evaluation.scores import describe_scores, score_partition
     from model2_assets.reports.tear_sheet import score_pictures
 
     partition = step.partition
-    lag = step.settings.labels.execution_lag_days
+    config = step.settings.labels
     scores = score_partition(
         oof_predictions,
         oof_paths,
         labels,
         partition,
-        execution_lag_days=lag,
+        config=config,
         n_trials=len(step.region.partition_keys),
     )
     for line in describe_scores(scores):
@@ -201,7 +205,7 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
         ScoresChecks(scores, step.evidence),
         metadata={"scores": scores_table(scores), **overall_scores(scores)},
         pictures=lambda: score_pictures(
-            oof_predictions, labels, scores, horizon=partition.horizon, execution_lag_days=lag
+            oof_predictions, labels, scores, horizon=partition.horizon, config=config
         ),
     )
 
@@ -334,7 +338,7 @@ def live_predictions(
 
 @asset(
     "training",
-    sources=("reports", "evaluation", "panel.py"),
+    sources=("reports", "evaluation", "labels", "panel.py"),
     settings=lambda region: [report_settings(region), region.config.checks.prediction_bps],
     kinds=("matplotlib",),
     is_wanted=lambda region: region.config.reports.tear_sheets,
@@ -352,8 +356,9 @@ def tear_sheet(
     Scores by fold and path, rank IC over time, its distribution and months, returns by
     quantile, the spread added up without counting overlapping windows twice, turnover and
     persistence, importances, and what it was all made from. It opens offline, in light and
-    dark, and prints. It says what its numbers are not: cross-validation trains on the future
-    of its test blocks, so nothing in it is a backtest.
+    dark, and prints. Returns in it are realized returns, never winsorized; R², RMSE, MAE and the
+    calibration are on labels. It says what its numbers are not: cross-validation trains on the
+    future of its test blocks, so nothing in it is a backtest.
     """
     from model2_assets import reports
 
