@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config.partition import horizon_days
 from model2_assets.errors import TrainingError
 from model2_assets.panel import date_codes, instrument_codes, row_name
 
@@ -31,7 +32,7 @@ class LabelSpans:
 
         over the bars :math:`T_i` of label i [1]_: 1 where a label is alone, about 1/h where h
         labels overlap everywhere. A label without a known bar (an instrument that has left the
-        universe) has the mean of the others.
+        universe, or is entered at its last close) has the mean of the others.
 
         References
         ----------
@@ -65,12 +66,13 @@ class LabelSpans:
 def label_spans(
     index: pd.MultiIndex, labels: pd.DataFrame, *, horizon: str, execution_lag_days: int
 ) -> LabelSpans:
-    """Find the own bars over which each row's label accrues: (entry, label end].
+    """Find the own bars over which each row's label accrues: those of the horizon after entry.
 
-    The rows of `labels` are the own bars of their instrument; ``label_end_{horizon}`` is the
-    last date that a label looks at, and a row of `index` without one is refused. The entry is
-    `execution_lag_days` own bars after the row; the return of the bar after it is the first
-    that counts.
+    The rows of `labels` are the own bars of their instrument. The entry is `execution_lag_days`
+    own bars after the row; the return of the bar after it is the first that counts. A label of a
+    delisted name has as many bars as are left. ``label_end_{horizon}`` is the last date that a
+    label looks at, for the sake of others of its date often a later one; no bar after it counts,
+    and a row of `index` without one is refused.
     """
     bars = labels.index
     assert isinstance(bars, pd.MultiIndex)
@@ -90,8 +92,9 @@ def label_spans(
     moments = pd.DatetimeIndex(dates.values).as_unit("us").to_numpy()
     last_date = np.searchsorted(moments, ends[rows], side="right") - 1
     of_instrument = instruments.codes[rows] * n_dates
-    stop = np.searchsorted(axis, of_instrument + last_date, side="right")
     first = np.searchsorted(axis, keys[rows]) + execution_lag_days + 1
+    stop = np.searchsorted(axis, of_instrument + last_date, side="right")
+    stop = np.minimum(stop, first + horizon_days(horizon))
     return LabelSpans(
         first=np.minimum(first, stop).astype(np.int64),
         stop=stop.astype(np.int64),

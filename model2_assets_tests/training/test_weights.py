@@ -13,6 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from model2_assets.config import parse_config
 from model2_assets.errors import ConfigError, TrainingError
+from model2_assets.labels import build_labels_from_config
 from model2_assets.panel import panel_index, to_canonical
 from model2_assets.training import ModelRegistry, RidgeTrainer, cross_validate
 from model2_assets.training.fit import fit_split
@@ -33,16 +34,17 @@ def labels_table(bars, *, horizon, lag):
             parts.append((name, DAYS[day], *(end or [pd.NaT])))
     names, dates, ends = zip(*parts, strict=True)
     table = pd.DataFrame(
-        {"label_end_2d": pd.DatetimeIndex(ends).as_unit("us")}, index=panel_index(names, dates)
+        {f"label_end_{horizon}d": pd.DatetimeIndex(ends).as_unit("us")},
+        index=panel_index(names, dates),
     )
     return to_canonical(table)
 
 
 def labelled(labels):
-    return labels.index[labels["label_end_2d"].notna()]
+    return labels.index[labels.iloc[:, 0].notna()]
 
 
-def brute_force(rows, labels, *, lag):
+def brute_force(rows, labels, *, horizon, lag):
     """Count bar by bar, instrument by instrument, as chapter 4 of López de Prado has it."""
     bars = {}
     for name, date in labels.index:
@@ -51,8 +53,8 @@ def brute_force(rows, labels, *, lag):
     for name, date in rows:
         own = sorted(bars[name])
         entry = own.index(date) + lag
-        end = labels.loc[(name, date), "label_end_2d"]
-        spans.append({(name, bar) for bar in own[entry + 1 :] if bar <= end})
+        end = labels.loc[(name, date), f"label_end_{horizon}d"]
+        spans.append({(name, bar) for bar in own[entry + 1 :][:horizon] if bar <= end})
     uniqueness = []
     for span in spans:
         shares = [1 / sum(bar in other for other in spans) for bar in span]
@@ -106,17 +108,38 @@ def test_brute_force_agrees(data, horizon, lag):
     bars = data.draw(st.dictionaries(st.sampled_from("ABCD"), days, min_size=1))
     labels = labels_table(bars, horizon=horizon, lag=lag)
     # A cross-sectional label looks as far as the latest of its date, own bar or not.
-    labels["label_end_2d"] = labels.groupby(level="datetime")["label_end_2d"].transform("max")
+    column = f"label_end_{horizon}d"
+    labels[column] = labels.groupby(level="datetime")[column].transform("max")
     index = labelled(labels)
     if not len(index):
         return
     chosen = data.draw(st.lists(st.sampled_from(range(len(index))), min_size=1, unique=True))
     rows = np.sort(np.array(chosen))
-    spans = label_spans(index, labels, horizon="2d", execution_lag_days=lag)
+    spans = label_spans(index, labels, horizon=f"{horizon}d", execution_lag_days=lag)
     found = spans.average_uniqueness(rows)
-    np.testing.assert_allclose(found, brute_force(index[rows], labels, lag=lag), rtol=1e-9)
+    np.testing.assert_allclose(
+        found, brute_force(index[rows], labels, horizon=horizon, lag=lag), rtol=1e-9
+    )
     assert ((found > 0) & (found <= 1 + 1e-9)).all()
     assert spans.weights(rows).mean() == pytest.approx(1.0)
+
+
+def test_a_delisted_name_weighs_by_its_own_bars_and_lengthens_no_label_of_others():
+    # B has six bars; that it is delisted shows four dates later, up to which its date looks.
+    bars = {"A": range(20), "B": range(6)}
+    index = panel_index(
+        [n for n, days in bars.items() for _ in days],
+        [DAYS[day] for days in bars.values() for day in days],
+    )
+    panel = pd.DataFrame({"close": np.linspace(9, 10, len(index))}, index=index)
+    config = {"horizons": [2], "winsorize": 0, "min_names": 1, "delisted_after": 3}
+    for excess in (True, False):
+        labels = build_labels_from_config(panel, {**config, "excess": excess})
+        rows = labels.index[labels["label_2d"].notna()]
+        spans = label_spans(rows, labels, horizon="2d", execution_lag_days=1)
+        lengths = pd.Series(spans.stop - spans.first, index=rows)
+        assert lengths["A"].tolist() == [2] * 17
+        assert lengths["B"].tolist() == [2, 2, 2, 1, 0]
 
 
 def test_a_row_without_a_label_end_is_named():
