@@ -10,6 +10,7 @@ import pytest
 from model2_assets.checks import (
     CheckOutcome,
 )
+from model2_assets.labels import build_labels_from_config
 from model2_assets.panel import panel_index
 from model2_assets_tests.checks.builders import (
     check_features_consistent,
@@ -136,6 +137,26 @@ def test_exit_is_counted_in_the_instruments_own_bars():
     outcome = check_labels_consistent(frame, gone, horizons=["2d"], execution_lag_days=1)
     assert not outcome.passed
     assert "first B 2024-01-01" in outcome.description
+
+
+@pytest.mark.parametrize("final", [np.nan, -0.5])
+def test_a_label_of_a_delisted_name_ends_no_earlier_than_its_last_bar(final):
+    # B ends on the third day; with a delisting return, another B begins on the fourth.
+    gone = panel().assign(delisting_return=np.nan)
+    gone.loc[("B", DAYS[2]), "delisting_return"] = final
+    if np.isnan(final):
+        gone = gone[(gone.index.get_level_values(0) != "B") | (np.arange(len(gone)) // 3 < 3)]
+    config = {"horizons": [2], "excess": False, "winsorize": 0, "delisted_after": 1}
+    frame = build_labels_from_config(gone, config)
+    row = frame.index.get_loc(("B", DAYS[0]))
+    assert frame["label_2d"].iloc[row] == (0.0 if np.isnan(final) else -5000.0)
+
+    def outcome(end):
+        labels = put(frame, "label_end_2d", row, end)
+        return check_labels_consistent(labels, gone, horizons=["2d"], execution_lag_days=1)
+
+    assert outcome(frame["label_end_2d"].iloc[row]).passed
+    assert "first B 2024-01-01" in outcome(DAYS[1]).description
 
 
 def test_horizon_without_any_label_is_named():

@@ -7,7 +7,8 @@ import pytest
 from model2_assets.config import FeaturesConfig
 from model2_assets.errors import ConfigError, FeatureError
 from model2_assets.features import build_features_from_config
-from model2_assets.panel import is_canonical
+from model2_assets.market_data import synthetic_panel, validate_panel
+from model2_assets.panel import is_canonical, to_canonical
 from model2_assets_tests.features.sample_panels import (
     one_instrument,
     random_panel,
@@ -130,6 +131,23 @@ def test_instruments_share_no_window():
         )
     )
     assert same_bits(both[both.index.get_level_values("instrument") == "A"], alone)
+
+
+def test_bars_behind_a_delisting_return_share_no_window_with_those_before():
+    bars = synthetic_panel(n_instruments=3, n_dates=200, seed=4)
+    panel, _ = validate_panel(bars)
+    day = panel.index.get_level_values("datetime").factorize()[0]
+    is_first = (panel.index.get_level_values("instrument") == "S001") & (day <= 120)
+    panel["delisting_return"] = np.where(is_first & (day == 120), -0.3, np.nan)
+    renamed = panel.drop(columns="delisting_return").reset_index()
+    renamed.loc[is_first, "instrument"] = "S001 before"
+    renamed = to_canonical(renamed.set_index(["instrument", "datetime"]))
+
+    found, other = (build_features_from_config(frame, {}) for frame in (panel, renamed))
+
+    other = other.rename(index={"S001 before": "S001"}, level="instrument")
+    assert len(found) == 3 * 140 - 60
+    pd.testing.assert_frame_equal(found, other.reindex(found.index), check_exact=True)
 
 
 def test_integers_and_nullable_columns_are_welcome(panel):

@@ -47,6 +47,36 @@ def test_index_equals_one_built_from_columns():
     pd.testing.assert_index_equal(panel.index, expected)
 
 
+def test_a_delisting_return_is_kept_and_counted():
+    given = bars(delisting_return=[np.nan] * 5 + [-1])
+    panel, counts = validate_panel(given)
+    assert panel["delisting_return"].dropna().tolist() == [-1.0]
+    assert counts["delistings"] == 1
+
+
+@pytest.mark.parametrize("value", [-1.01, -30.0, 10.5, np.inf])
+def test_a_delisting_return_in_percent_is_refused_by_name(value):
+    given = bars(delisting_return=[np.nan] * 5 + [value])
+    with pytest.raises(MarketDataError, match=r"'delisting_return' is .* for B .* -0\.3 for"):
+        validate_panel(given)
+
+
+def test_a_delisting_return_without_a_close_is_not_dropped_in_silence():
+    given = with_value("close", 5, np.nan).assign(delisting_return=[np.nan] * 5 + [-0.4])
+    with pytest.raises(MarketDataError, match=r"B on .* has a delisting_return but no close; give"):
+        validate_panel(given)
+
+
+def test_a_name_used_again_after_a_delisting_return_makes_no_large_move():
+    rows = [("A", day, 0.01 if day < 3 else 99.0) for day in range(6)]
+    given = pd.DataFrame(rows, columns=["instrument", "datetime", "close"])
+    given["datetime"] = pd.Timestamp(DAY) + pd.to_timedelta(given["datetime"], unit="D")
+    with pytest.raises(MarketDataError, match="moves by a factor"):
+        validate_panel(given)
+    given["delisting_return"] = np.where(given.index == 2, -0.9, np.nan)
+    assert validate_panel(given)[1]["large_moves"] == 0
+
+
 def test_no_rows_are_refused():
     with pytest.raises(MarketDataError, match="none of 0 rows has a close"):
         validate_panel(bars().iloc[:0])

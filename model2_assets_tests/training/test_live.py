@@ -332,7 +332,10 @@ def panels(draw):
     has_bar, member, has_features = (np.array(draw(cells)) for _ in range(3))
     dates = pd.bdate_range("2024-01-01", periods=n_dates)
     index = panel_index(names * n_dates, dates.repeat(3))
-    panel = pd.DataFrame({"close": 10.0, "in_universe": member}, index=index)[has_bar]
+    panel = pd.DataFrame({"close": 10.0, "in_universe": member}, index=index)
+    ended = has_bar & ~has_features & draw(st.booleans())
+    panel["delisting_return"] = np.where(ended, 0.0, np.nan)
+    panel = panel[has_bar]
     features = pd.DataFrame({"F": 0.0}, index=index[has_bar & member & has_features])
     return panel, features
 
@@ -345,13 +348,16 @@ def test_row_by_row_definition_on_random_panels(tables, lag, horizon):
         return
     bars = lag + horizon
     rows, last = list(panel.index), panel.index.get_level_values("datetime").max()
+    ended = set(panel.index[panel["delisting_return"].notna()])
     members = {
         name for (name, date), member in panel["in_universe"].items() if member and date == last
     }
     expected = [
         (name, date)
         for name, date in features.index
-        if name in members and sum(n == name and day > date for n, day in rows) < bars
+        if name in members
+        and sum(n == name and day > date for n, day in rows) < bars
+        and not any(n == name and day >= date for n, day in ended)
     ]
 
     assert list(find_live_rows(panel, features, bars=bars)) == sorted(expected)
