@@ -146,7 +146,12 @@ SHAPES = (
     Shape(
         "delistings, and one that returns",
         delistings,
-        {"rows": 5430, "long_gap_rows_5d": 6, "long_gap_rows_21d": 22},
+        # Three are delisted, a fourth left ten dates before the end. Of each a row has no entry.
+        {
+            **{"rows": 5430, "long_gap_rows_5d": 6, "long_gap_rows_21d": 22},
+            **{"delisted_rows_21d": 3, "labelled_at_delisting_rows_21d": 3 * 21},
+            "names_that_came_back": 1,
+        },
     ),
     Shape("half-days, closing times", half_days, {"times_floored": 6000, "rows": 6000}),
     Shape(

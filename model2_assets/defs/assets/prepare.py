@@ -44,10 +44,12 @@ def labels(step: Step, market_data: Any) -> Candidate:
     """Forward returns and labels of every horizon, in basis points.
 
     A signal known at the close of a date trades at the close `execution_lag_days` own bars
-    later and is held for the horizon's number of own bars. The label is the forward return
-    in excess of the date's equal-weight mean, winsorized per date; each step can be
-    switched off. `label_end_*` is the last date that the label looks at, which the
-    cross-validation splits purge by.
+    later and is held for the horizon's number of own bars, or to the last close of a name
+    that is delisted before. The label is the forward return in excess of the date's
+    equal-weight mean, winsorized per date and centred again; each step can be switched off.
+    `label_end_*` is the last date that the label looks at, which the cross-validation splits
+    purge by. Rows without a label are counted by their reason: too recent, delisted before
+    entry, a long gap, too few names on the date.
     """
     from model2_assets.checks.inputs import LabelsChecks
     from model2_assets.labels import make_labels
