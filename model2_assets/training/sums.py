@@ -293,8 +293,9 @@ class TrainSums:
             )
 
     def clear_of(self, group: int) -> "TrainSums":
-        """Return the sums over the train rows that are clear of a group."""
-        return TrainSums({block: self.blocks[block] for block in self.inner[group][0]})
+        """Return the sums over the train rows that are clear of a group; of none, no blocks."""
+        clear, _ = self.inner.get(group, ((), ()))
+        return TrainSums({block: self.blocks[block] for block in clear})
 
 
 @dataclass(frozen=True, eq=False)

@@ -279,6 +279,18 @@ def test_too_few_rows_leave_predictions_as_they_are_and_say_so(caplog):
     np.testing.assert_array_equal(model.predict(data.X[rows]), model.trainer.predict(data.X[rows]))
 
 
+@pytest.mark.parametrize("make_trainer", [make_ridge, make_xgboost])
+def test_a_group_that_no_train_row_is_clear_of_does_not_count(make_trainer):
+    """An embargo over most of history leaves the first group without later rows."""
+    data = make_panel(signal=0.0, embargo_days=200)
+
+    found = fit_split(make_trainer, data, 3, calibrates=True).calibration
+
+    others = [held_out for train, held_out in inner_rows(data, 3, embargo_days=200) if len(train)]
+    assert len(others) == 2
+    assert found.rows == sum(map(len, others))
+
+
 def test_labels_without_ends_cannot_calibrate():
     data = replace(make_data(), inner=None)
     with pytest.raises(TrainingError, match="inner folds, which take the ends of labels"):
