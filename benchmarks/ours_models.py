@@ -66,8 +66,13 @@ def configuration_values(
     return {
         "regions": {FIVE_FOLDS: {"market_data": {"source": "parquet", "path": str(inputs.market)}}},
         "models": {
-            "ridge": {"params": dict(ridge or {})},
-            "xgboost": {"params": xgboost, "overrides": dict(overrides or {})},
+            # The scripts that these are compared with do not calibrate.
+            "ridge": {"params": dict(ridge or {}), "calibration": "none"},
+            "xgboost": {
+                "params": xgboost,
+                "overrides": dict(overrides or {}),
+                "calibration": "none",
+            },
         },
         "execution": {"profile": profile},
     }

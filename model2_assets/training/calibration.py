@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +13,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Calibration, Manifest
 from model2_assets.training.base_models import BaseModelTrainer, predict_rows
 from model2_assets.training.data import TrainingData
+from model2_assets.training.inner_folds import InnerFold
 from model2_assets.training.sums import TrainSums
 
 logger = logging.getLogger(__name__)
@@ -111,14 +113,12 @@ def inner_slope(
     fitted = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
     stride = max(inner.stride, trainer.date_stride(data.n_rows))
     folds = []
-    for group, clear, held_out in inner.split(train):
-        of_fold = None if sums is None or group is None else sums.clear_of(group)
-        rows = clear if of_fold else data.rows_on_every_nth_date(clear, stride)
-        predicted = data.rows_on_every_nth_date(held_out, stride)
-        if min(len(rows), len(predicted)) < FEWEST_ROWS:
-            continue
+    for fold in inner.split(train, is_usable=partial(_is_usable, data, stride)):
+        of_fold = None if sums is None or fold.group is None else sums.clear_of(fold.group)
+        rows = fold.train if of_fold else data.rows_on_every_nth_date(fold.train, stride)
+        predicted = data.rows_on_every_nth_date(fold.held_out, stride)
         model = trainer.for_inner_folds()
-        fit_inner(model, train=clear, rows=rows, sums=of_fold, what=f"{what}, an inner fold")
+        fit_inner(model, train=fold.train, rows=rows, sums=of_fold, what=f"{what}, an inner fold")
         base = data.y[rows].mean()
         predictions = predict_rows(model, data.X, predicted) - base
         label = data.y[predicted] - base
@@ -140,6 +140,11 @@ def inner_slope(
         rows=sum(fold.rows for fold in folds),
         standard_error=_standard_error(folds),
     )
+
+
+def _is_usable(data: TrainingData, stride: int, fold: InnerFold) -> bool:
+    kept = (data.rows_on_every_nth_date(rows, stride) for rows in (fold.train, fold.held_out))
+    return min(map(len, kept)) >= FEWEST_ROWS
 
 
 def final_calibration(

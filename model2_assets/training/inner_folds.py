@@ -1,8 +1,9 @@
 """Train sets split once more: by groups of whole dates, purged and embargoed like the splits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,15 @@ FEWEST_GROUPS = 3
 """A train set of fewer groups is cut into so many blocks of dates of its own."""
 
 Positions = NDArray[np.intp]
+
+
+class InnerFold(NamedTuple):
+    """A part of a train set that is held out, and the rows that may train on its behalf."""
+
+    group: int | None
+    """None for a block of dates that is none of the groups."""
+    train: Positions
+    held_out: Positions
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,30 +103,29 @@ class InnerFolds:
         yield self.group[self.rows]
         yield from self.clear[self.rows].T
 
-    def split(self, train: Positions) -> Iterator[tuple[int | None, Positions, Positions]]:
-        """Yield, for every group of a train set, the train rows clear of it and those in it.
+    def split(self, train: Positions, *, is_usable: Callable[[InnerFold], bool]) -> list[InnerFold]:
+        """Hold out every group of a train set in turn, where the fold is of use.
 
-        They come with the number of the group. Where there are too few groups, as for the first
-        models of a walk-forward, the dates of the train set are cut into three blocks instead,
-        which have no number.
+        Where there are too few groups, as for the first models of a walk-forward, or none is of
+        use, the dates of the train set are cut into three blocks instead.
         """
-        group = self.group[self.rows[train]]
-        groups = np.unique(group)
-        if len(groups) < FEWEST_GROUPS:
-            yield from self._split_into_blocks(train)
-            return
-        for held_out in groups.tolist():
-            is_clear = self.clear[self.rows[train], held_out]
-            yield held_out, train[is_clear], train[group == held_out]
+        groups = np.unique(self.group[self.rows[train]]).tolist()
+        folds = [] if len(groups) < FEWEST_GROUPS else [self._of_group(train, g) for g in groups]
+        usable = [fold for fold in folds if is_usable(fold)]
+        return usable or [fold for fold in self._blocks(train) if is_usable(fold)]
 
-    def _split_into_blocks(self, train: Positions) -> Iterator[tuple[None, Positions, Positions]]:
+    def _of_group(self, train: Positions, group: int) -> InnerFold:
+        rows = self.rows[train]
+        return InnerFold(group, train[self.clear[rows, group]], train[self.group[rows] == group])
+
+    def _blocks(self, train: Positions) -> Iterator[InnerFold]:
         rows = self.rows[train]
         index = self.index[rows]
         blocks = _blocks_of_dates(date_codes(index).codes, FEWEST_GROUPS)
         for block in leave_group_out(
             index, blocks, label_end=self.label_end[rows], embargo_days=self.embargo_days
         ):
-            yield None, train[block.train], train[block.test]
+            yield InnerFold(None, train[block.train], train[block.test])
 
 
 def _blocks_of_dates(date: NDArray[np.int64], n_blocks: int) -> NDArray[np.int64]:

@@ -241,7 +241,9 @@ def test_a_splitter_that_cuts_through_dates_has_inner_folds_of_whole_ones():
         embargo_days=0,
         horizon_days=HORIZON,
     )
-    for _, train, validation in torn.split(np.arange(data.n_rows)):
+    folds = torn.split(np.arange(data.n_rows), is_usable=lambda fold: len(fold.train) > 0)
+    assert len(folds) == 3
+    for _, train, validation in folds:
         assert not set(data.date_codes[train]) & set(data.date_codes[validation])
 
 
@@ -265,6 +267,18 @@ def test_the_first_models_of_a_walk_forward_have_three_blocks_of_their_own_dates
         squares += predicted @ predicted
         assert abs(base) < 1e3
     assert models[0].calibration.slope == pytest.approx(np.clip(products / squares, 0.05, 1))
+
+
+def test_groups_of_which_no_row_is_clear_give_way_to_blocks():
+    data = make_panel(signal=60.0, n_groups=12, n_dates=120, embargo_days=12, min_samples=1)
+    train = data.train_rows(5)
+    groups = np.unique(data.group_id[train])
+    assert len(groups) >= 3
+    assert not any(fold.group is None for fold in data.inner.split(train, is_usable=bool))
+    found = fit_split(make_ridge, data, 5, calibrates=True).calibration
+    folds = data.inner.split(train, is_usable=lambda fold: fold.group is None)
+    assert [fold.group for fold in folds] == [None, None, None]
+    assert found.rows > 0
 
 
 def test_too_few_rows_leave_predictions_as_they_are_and_say_so(caplog):
