@@ -175,6 +175,11 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
             "Every horizon, rows of the universe only, a label end exactly where there is a label, "
             "and no earlier than the bar at which the position ends."
         ),
+        label_end_control=Check(
+            "Rebuilt on market data that end at each of {checks.lookahead_control_dates} sampled "
+            "dates, chosen where it can show, labels that had ended are the "
+            "same within 1e-6 bps (ours to the bit), so they use nothing after their label end."
+        ),
     ),
     "features": _named(
         contract=_CONTRACT,

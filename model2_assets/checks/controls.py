@@ -1,21 +1,46 @@
-"""The look-ahead control: features must not change when the future is unknown."""
+"""Controls that cut off the future: what was known before must not change."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, islice
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.checks.catalogue import Finding, Values
-from model2_assets.config import FeaturesConfig
-from model2_assets.errors import FeatureError, Model2Error
+from model2_assets.config import FeaturesConfig, LabelsConfig
+from model2_assets.errors import FeatureError, LabelError, Model2Error
 from model2_assets.features.build import make_features
-from model2_assets.panel import CHUNK_ROWS, row_chunks
+from model2_assets.labels import BUILDER_KEY, labels_as_built
+from model2_assets.panel import (
+    CHUNK_ROWS,
+    date_codes,
+    in_universe,
+    instrument_codes,
+    row_chunks,
+    row_name,
+)
 
 logger = logging.getLogger(__name__)
+
+LABEL_TOLERANCE_BPS = 1e-6
+"""Our labels are rebuilt to the bit. A builder that sums over a wide table of dates by names sums
+in another order where later names are missing, which moves labels by some 1e-12 of themselves; a
+name more or less among thousands moves the mean of a date by 1e-3 bps and more."""
+
+
+@dataclass(frozen=True)
+class TableDifference:
+    """How far two tables agree: values of both, those that differ, and a name for the first.
+
+    Failing a value that differs, the first is a row or a feature that one table lacks.
+    """
+
+    n_values: int
+    n_different: int
+    first_difference: str
 
 
 def lookahead_control(
@@ -35,73 +60,231 @@ def lookahead_control(
     may miss, such as a gap that was filled from the future. The start of history stays where
     it is: a builder may look back as far as it likes.
     """
-    ends = _sample_dates(features, panel, n_dates=n_dates, seed=seed)
+    dates = features.index.get_level_values("datetime").unique().sort_values()
     bar_dates = panel.index.get_level_values("datetime")
+    generator = np.random.default_rng(seed)
+    cuts = _sample(dates[dates < bar_dates.max()], n_dates, generator)
     feature_dates = features.index.get_level_values("datetime")
+
+    def compare(cut: pd.Timestamp) -> TableDifference:
+        stored = features.iloc[: int(feature_dates.searchsorted(cut, side="right"))]
+        return compare_tables(stored, _recompute(panel[bar_dates <= cut], config, cut))
+
+    found = _compare_on_each(cuts, compare, control="look-ahead control", what="values")
+    values = _values(cuts, found, what="values", seed=seed)
+    if found.first_difference:
+        text = (
+            f"{found.first_difference}; {found.n_different:,} of {found.n_values:,} values "
+            f"differ: let the feature builder use nothing after a row's own date"
+        )
+        return Finding(False, text, values)
+    text = f"{found.n_values:,} values are the same when history ends on {values['dates']}"
+    if not cuts:
+        text = "no date that has features has later bars, so nothing could be cut off"
+    return Finding(bool(cuts), text, values, only_warns=not cuts)
+
+
+def label_end_control(
+    labels: pd.DataFrame,
+    panel: pd.DataFrame,
+    config: LabelsConfig,
+    *,
+    n_dates: int = 3,
+    seed: int = 7,
+) -> Finding:
+    """Rebuild labels on market data that end at sampled dates, and compare those that had ended.
+
+    Notes
+    -----
+    The purge believes label ends. A label that looks k dates further than its end changes where
+    market data end within these k dates, so any date at which labels end shows it. One that
+    looks at its cross-section, but ends with its own row, changes only where the rows of a date
+    end apart; and one that foresees that a name will have no more bars, only where a name falls
+    silent. So dates of these three kinds take turns. Before every horizon has a label that
+    ended, nothing can be rebuilt.
+    """
+    ends = {f"label_{key}": _stated_ends(labels, key) for key in config.horizon_keys}
+    ends = {name: stated for name, stated in ends.items() if not np.isnat(stated).all()}
+    cuts = _cuts_of_labels(labels, ends, panel, n_dates=n_dates, seed=seed)
+    bar_dates = panel.index.get_level_values("datetime")
+
+    def compare(cut: pd.Timestamp) -> TableDifference:
+        return _compare_ended(labels, ends, _rebuild(panel[bar_dates <= cut], config, cut), cut)
+
+    found = _compare_on_each(cuts, compare, control="label end control", what="labels")
+    values = _values(cuts, found, what="labels", seed=seed)
+    if found.first_difference:
+        text = (
+            f"{found.first_difference}; {found.n_different:,} of {found.n_values:,} labels that "
+            f"had ended differ: let label_end be the last date that a label looks at, which in "
+            f"excess of a mean is the latest of all rows of its date"
+        )
+        return Finding(False, text, values)
+    text = (
+        f"{found.n_values:,} labels are the same when market data end on {values['dates']}, when "
+        f"they had ended"
+    )
+    if not cuts:
+        text = "no label ends before the last bars, so nothing could be cut off"
+    return Finding(bool(cuts), text, values, only_warns=not cuts)
+
+
+def _compare_on_each(
+    cuts: Sequence[pd.Timestamp],
+    compare: Callable[[pd.Timestamp], TableDifference],
+    *,
+    control: str,
+    what: str,
+) -> TableDifference:
     n_values = n_different = 0
     first = ""
-    for end in ends:
-        day = f"{end:%Y-%m-%d}"
-        stored = features.iloc[: int(feature_dates.searchsorted(end, side="right"))]
-        # Not by a name: the next one is made only once this one is out of memory.
-        found = compare_tables(stored, _recompute(panel[bar_dates <= end], config, day))
+    for cut in cuts:
+        found = compare(cut)
         n_values += found.n_values
         n_different += found.n_different
         if found.first_difference and not first:
-            first = f"{found.first_difference} when history ends on {day}"
-        what = f"{found.n_different:,} of {found.n_values:,} values differ"
-        logger.info("look-ahead control: history up to %s, %s", day, what)
-    dates = ", ".join(f"{end:%Y-%m-%d}" for end in ends)
-    if first:
-        text = (
-            f"{first}; {n_different:,} of {n_values:,} values differ: let the feature builder use "
-            f"nothing after a row's own date"
-        )
-    elif ends:
-        text = f"{n_values:,} values are the same when history ends on {dates}"
-    else:
-        text = "no date that has features has later bars, so nothing could be cut off"
-    values: Values = {
-        "dates": dates,
-        "values": n_values,
-        "different_values": n_different,
+            first = f"{found.first_difference} when history ends on {cut:%Y-%m-%d}"
+        counts = f"{found.n_different:,} of {found.n_values:,} {what} differ"
+        logger.info("%s: history up to %s, %s", control, f"{cut:%Y-%m-%d}", counts)
+    return TableDifference(n_values, n_different, first)
+
+
+def _values(
+    cuts: Sequence[pd.Timestamp], found: TableDifference, *, what: str, seed: int
+) -> Values:
+    return {
+        "dates": ", ".join(f"{cut:%Y-%m-%d}" for cut in cuts),
+        what: found.n_values,
+        f"different_{what}": found.n_different,
         "seed": seed,
     }
-    return Finding(bool(ends) and not first, text, values, only_warns=not ends)
 
 
-def _sample_dates(
-    features: pd.DataFrame, panel: pd.DataFrame, *, n_dates: int, seed: int
-) -> tuple[pd.Timestamp, ...]:
-    dates = features.index.get_level_values("datetime").unique()
-    candidates = dates[dates < panel.index.get_level_values("datetime").max()].sort_values()
-    size = min(n_dates, len(candidates))
-    chosen = np.random.default_rng(seed).choice(len(candidates), size=size, replace=False)
-    return tuple(candidates[np.sort(chosen)])
+def _sample(
+    dates: pd.DatetimeIndex, n_dates: int, generator: np.random.Generator
+) -> list[pd.Timestamp]:
+    chosen = generator.choice(len(dates), size=min(n_dates, len(dates)), replace=False)
+    return list(dates[np.sort(chosen)])
 
 
-def _recompute(history: pd.DataFrame, config: FeaturesConfig, day: str) -> pd.DataFrame:
+def _stated_ends(labels: pd.DataFrame, horizon: str) -> NDArray[np.datetime64]:
+    """Return the label ends of a horizon; none where its columns are not those of the contract."""
+    label, end = (labels.get(f"{kind}_{horizon}") for kind in ("label", "label_end"))
+    if label is None or end is None or label.dtype.kind != "f" or end.dtype.kind != "M":
+        return np.full(len(labels), np.datetime64("NaT", "us"))
+    return end.where(label.notna()).to_numpy(dtype="datetime64[us]")
+
+
+def _cuts_of_labels(
+    labels: pd.DataFrame,
+    ends: Mapping[str, NDArray[np.datetime64]],
+    panel: pd.DataFrame,
+    *,
+    n_dates: int,
+    seed: int,
+) -> list[pd.Timestamp]:
+    """Sample dates at which labels end, in turn of each kind at which they may come too early."""
+    if not ends:
+        return []
+    known = [pd.DatetimeIndex(np.unique(stated[~np.isnat(stated)])) for stated in ends.values()]
+    last = panel.index.get_level_values("datetime").max()
+    dates = known[0].append(known[1:]).unique().sort_values()
+    dates = dates[(dates >= max(own[0] for own in known)) & (dates < last)]
+    parted = [_parting_ends(labels.index, stated) for stated in ends.values()]
+    kinds = [dates.intersection(parted[0].append(parted[1:]).unique())]
+    kinds += [dates.intersection(_first_silent_dates(panel)), dates]
+    generator = np.random.default_rng(seed)
+    orders = [kind[generator.permutation(len(kind))] for kind in kinds]
+    in_turn = (order[place] for place in range(n_dates) for order in orders if place < len(order))
+    return sorted(islice(dict.fromkeys(in_turn), n_dates))
+
+
+def _parting_ends(index: pd.Index, stated: NDArray[np.datetime64]) -> pd.DatetimeIndex:
+    """Return the label ends that come before others of the same date."""
+    codes = date_codes(index).codes
+    ends = np.where(np.isnat(stated), np.iinfo(np.int64).min, stated.astype(np.int64))
+    latest = np.full(int(codes.max(initial=-1)) + 1, np.iinfo(np.int64).min)
+    np.maximum.at(latest, codes, ends)
+    return pd.DatetimeIndex(np.unique(stated[~np.isnat(stated) & (ends < latest[codes])]))
+
+
+def _first_silent_dates(panel: pd.DataFrame) -> pd.DatetimeIndex:
+    """Return the dates on which a member of the universe has no bar, but had one the date before.
+
+    >>> from model2_assets.panel import panel_index
+    >>> days = pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"])
+    >>> index = panel_index(list("AABABAB"), days[[0, 1, 1, 2, 2, 3, 3]])
+    >>> panel = pd.DataFrame({"close": 1.0}, index=index).drop([("B", days[2])])
+    >>> _first_silent_dates(panel).strftime("%Y-%m-%d").tolist()
+    ['2024-01-04']
+    """
+    instruments, dates = instrument_codes(panel.index), date_codes(panel.index)
+    calendar = pd.DatetimeIndex(dates.values)
+    order = np.lexsort((dates.codes, instruments.codes))
+    following = dates.codes[order] + 1
+    has_next = np.zeros(len(order), dtype=bool)
+    has_next[:-1] = instruments.codes[order[1:]] == instruments.codes[order[:-1]]
+    has_next[:-1] &= dates.codes[order[1:]] == following[:-1]
+    falls_silent = ~has_next & in_universe(panel)[order] & (following < len(calendar))
+    return calendar[np.unique(following[falls_silent])]
+
+
+def _rebuild(history: pd.DataFrame, config: LabelsConfig, cut: pd.Timestamp) -> pd.DataFrame:
+    try:
+        return labels_as_built(history, config)
+    except Exception as error:
+        where = config.builder or "our builder"
+        raise LabelError(
+            f"{BUILDER_KEY}: {where} fails on market data that end on {cut:%Y-%m-%d} "
+            f"({_named(error)}); it must work on history up to any date at which labels of every "
+            f"horizon have ended"
+        ) from error
+
+
+def _compare_ended(
+    labels: pd.DataFrame,
+    ends: Mapping[str, NDArray[np.datetime64]],
+    rebuilt: pd.DataFrame,
+    cut: pd.Timestamp,
+) -> TableDifference:
+    """Compare the labels that had ended by a date; one that is missing is different."""
+    dates = labels.index.get_level_values("datetime")
+    labels = labels.iloc[: int(dates.searchsorted(cut, side="right"))]
+    if not rebuilt.index.equals(labels.index):
+        rebuilt = rebuilt[~rebuilt.index.duplicated()].reindex(labels.index)
+    n_values = n_different = 0
+    first = ""
+    for name, stated in ends.items():
+        ended = stated[: len(labels)] <= cut.to_datetime64()
+        before = labels[name].to_numpy()[ended]
+        after = rebuilt[name].to_numpy(dtype=before.dtype)[ended]
+        different = ~(np.abs(after - before) <= LABEL_TOLERANCE_BPS)
+        if different.any() and not first:
+            chosen = int(np.argmax(different))
+            row = int(np.flatnonzero(ended)[chosen])
+            first = (
+                f"{name} of {row_name(labels.index, row)}, which ends on "
+                f"{pd.Timestamp(stated[row]):%Y-%m-%d}, is {before[chosen]:.6g} bps, but "
+                f"{after[chosen]:.6g}"
+            )
+        n_values += len(different)
+        n_different += int(different.sum())
+    return TableDifference(n_values, n_different, first)
+
+
+def _recompute(history: pd.DataFrame, config: FeaturesConfig, cut: pd.Timestamp) -> pd.DataFrame:
     try:
         return make_features(history, config)
     except Exception as error:
         where = config.builder or "the feature builder"
-        kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "
         raise FeatureError(
-            f"features.builder: {where} fails on history that ends on {day} ({kind}{error}); it "
-            f"must work on history up to any date that has features"
+            f"features.builder: {where} fails on history that ends on {cut:%Y-%m-%d} "
+            f"({_named(error)}); it must work on history up to any date that has features"
         ) from error
 
 
-@dataclass(frozen=True)
-class TableDifference:
-    """How far two tables agree: values of both, those that differ, and a name for the first.
-
-    Failing a value that differs, the first is a row or a feature that one table lacks.
-    """
-
-    n_values: int
-    n_different: int
-    first_difference: str
+def _named(error: Exception) -> str:
+    return str(error) if isinstance(error, Model2Error) else f"{type(error).__name__}: {error}"
 
 
 def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDifference:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pandas.api.types import is_datetime64_dtype, is_numeric_dtype
 
 from model2_assets.checks.catalogue import Finding
-from model2_assets.checks.controls import lookahead_control
+from model2_assets.checks.controls import label_end_control, lookahead_control
 from model2_assets.checks.subjects import TableChecks, row_name
 from model2_assets.config.partition import horizon_days
 from model2_assets.cross_validation import OverlapProof, prove_no_overlap
@@ -108,6 +108,16 @@ class LabelsChecks(TableChecks):
             problems,
             f"{len(horizons)} horizons, {len(self.table):,} rows",
             {f"labelled_{h}": int(self.table[name].notna().sum()) for h, name in labels.items()},
+        )
+
+    def label_end_control(self) -> Finding:
+        """Make them again on market data that were cut."""
+        return label_end_control(
+            self.table,
+            self.evidence.table("market_data"),
+            self.evidence.settings.labels,
+            n_dates=self.evidence.limits.lookahead_control_dates,
+            seed=self.evidence.limits.controls_seed,
         )
 
     def _problems(self, horizon: str) -> Iterator[str]:

@@ -153,12 +153,17 @@ def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     LabelError is raised if all labels of a horizon are equal: a model would predict them
     perfectly, having learned nothing. Excess returns of a single instrument are all 0.
     """
-    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
-    labels = built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
+    labels = labels_as_built(panel, config)
     for horizon in config.horizon_keys:
         _require_forward_return(labels, horizon)
         _refuse_equal_labels(labels, f"label_{horizon}")
     return labels
+
+
+def labels_as_built(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Build labels as `make_labels` does, and refuse nothing: of short history all may be equal."""
+    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
+    return built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
 
 
 def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
