@@ -99,14 +99,19 @@ def label_end_control(
     The purge believes label ends. A label that looks k dates further than its end changes where
     market data end within these k dates, so any date at which labels end shows it. One that
     looks at its cross-section, but ends with its own row, changes only where the rows of a date
-    end apart; and one that foresees that a name will have no more bars, only where a name falls
-    silent. So dates of these three kinds take turns. Before every horizon has a label that
+    end apart; and one that foresees what becomes of a name without bars, only before it is
+    known. So dates of these three kinds take turns. Before every horizon has a label that
     ended, nothing can be rebuilt.
     """
     ends = {f"label_{key}": _stated_ends(labels, key) for key in config.horizon_keys}
-    ends = {name: stated for name, stated in ends.items() if not np.isnat(stated).all()}
-    cuts = _cuts_of_labels(labels, ends, panel, n_dates=n_dates, seed=seed)
     bar_dates = panel.index.get_level_values("datetime")
+    dates = _dates_of_ends(list(ends.values()), bar_dates.max())
+    kinds = [
+        dates[dates.isin(np.concatenate([_parting_ends(labels.index, e) for e in ends.values()]))],
+        dates[dates.isin(_doubtful_dates(panel, config.delisted_after))],
+        dates,
+    ]
+    cuts = _in_turn(kinds, n_dates, np.random.default_rng(seed))
 
     def compare(cut: pd.Timestamp) -> TableDifference:
         return _compare_ended(labels, ends, _rebuild(panel[bar_dates <= cut], config, cut), cut)
@@ -125,7 +130,10 @@ def label_end_control(
         f"they had ended"
     )
     if not cuts:
-        text = "no label ends before the last bars, so nothing could be cut off"
+        text = (
+            "not every horizon has a label that ends before the last bars, so nothing could be "
+            "cut off"
+        )
     return Finding(bool(cuts), text, values, only_warns=not cuts)
 
 
@@ -175,58 +183,54 @@ def _stated_ends(labels: pd.DataFrame, horizon: str) -> NDArray[np.datetime64]:
     return end.where(label.notna()).to_numpy(dtype="datetime64[us]")
 
 
-def _cuts_of_labels(
-    labels: pd.DataFrame,
-    ends: Mapping[str, NDArray[np.datetime64]],
-    panel: pd.DataFrame,
-    *,
-    n_dates: int,
-    seed: int,
-) -> list[pd.Timestamp]:
-    """Sample dates at which labels end, in turn of each kind at which they may come too early."""
-    if not ends:
-        return []
-    known = [pd.DatetimeIndex(np.unique(stated[~np.isnat(stated)])) for stated in ends.values()]
-    last = panel.index.get_level_values("datetime").max()
+def _dates_of_ends(ends: Sequence[NDArray[np.datetime64]], last: pd.Timestamp) -> pd.DatetimeIndex:
+    """Return the dates before the last at which labels end, once those of every horizon do."""
+    known = [pd.DatetimeIndex(np.unique(stated[~np.isnat(stated)])) for stated in ends]
+    if not all(map(len, known)):
+        return pd.DatetimeIndex([])
     dates = known[0].append(known[1:]).unique().sort_values()
-    dates = dates[(dates >= max(own[0] for own in known)) & (dates < last)]
-    parted = [_parting_ends(labels.index, stated) for stated in ends.values()]
-    kinds = [dates.intersection(parted[0].append(parted[1:]).unique())]
-    kinds += [dates.intersection(_first_silent_dates(panel)), dates]
-    generator = np.random.default_rng(seed)
+    return dates[(dates >= max(own[0] for own in known)) & (dates < last)]
+
+
+def _in_turn(
+    kinds: Sequence[pd.DatetimeIndex], n_dates: int, generator: np.random.Generator
+) -> list[pd.Timestamp]:
+    """Sample dates from each kind in turn, as long as it has some."""
     orders = [kind[generator.permutation(len(kind))] for kind in kinds]
-    in_turn = (order[place] for place in range(n_dates) for order in orders if place < len(order))
-    return sorted(islice(dict.fromkeys(in_turn), n_dates))
+    dates = (order[place] for place in range(n_dates) for order in orders if place < len(order))
+    return sorted(islice(dict.fromkeys(dates), n_dates))
 
 
-def _parting_ends(index: pd.Index, stated: NDArray[np.datetime64]) -> pd.DatetimeIndex:
+def _parting_ends(index: pd.Index, stated: NDArray[np.datetime64]) -> NDArray[np.datetime64]:
     """Return the label ends that come before others of the same date."""
     codes = date_codes(index).codes
     ends = np.where(np.isnat(stated), np.iinfo(np.int64).min, stated.astype(np.int64))
     latest = np.full(int(codes.max(initial=-1)) + 1, np.iinfo(np.int64).min)
     np.maximum.at(latest, codes, ends)
-    return pd.DatetimeIndex(np.unique(stated[~np.isnat(stated) & (ends < latest[codes])]))
+    return np.unique(stated[~np.isnat(stated) & (ends < latest[codes])])
 
 
-def _first_silent_dates(panel: pd.DataFrame) -> pd.DatetimeIndex:
-    """Return the dates on which a member of the universe has no bar, but had one the date before.
+def _doubtful_dates(panel: pd.DataFrame, delisted_after: int) -> pd.DatetimeIndex:
+    """Return dates on which a name is gone, and not known to be, or seems to be, and comes back.
+
+    These are the date after its last bar, and the date before its return.
 
     >>> from model2_assets.panel import panel_index
     >>> days = pd.to_datetime(["2024-01-02", "2024-01-03", "2024-01-04", "2024-01-05"])
-    >>> index = panel_index(list("AABABAB"), days[[0, 1, 1, 2, 2, 3, 3]])
-    >>> panel = pd.DataFrame({"close": 1.0}, index=index).drop([("B", days[2])])
-    >>> _first_silent_dates(panel).strftime("%Y-%m-%d").tolist()
-    ['2024-01-04']
+    >>> index = panel_index(list("ABCAAAC"), days[[0, 0, 0, 1, 2, 3, 3]])
+    >>> dates = _doubtful_dates(pd.DataFrame({"close": 1.0}, index=index), delisted_after=1)
+    >>> dates.strftime("%Y-%m-%d").tolist()
+    ['2024-01-03', '2024-01-04']
     """
     instruments, dates = instrument_codes(panel.index), date_codes(panel.index)
-    calendar = pd.DatetimeIndex(dates.values)
     order = np.lexsort((dates.codes, instruments.codes))
-    following = dates.codes[order] + 1
-    has_next = np.zeros(len(order), dtype=bool)
-    has_next[:-1] = instruments.codes[order[1:]] == instruments.codes[order[:-1]]
-    has_next[:-1] &= dates.codes[order[1:]] == following[:-1]
-    falls_silent = ~has_next & in_universe(panel)[order] & (following < len(calendar))
-    return calendar[np.unique(following[falls_silent])]
+    date, is_member = dates.codes[order], in_universe(panel)[order]
+    is_last = np.diff(instruments.codes[order], append=-1) != 0
+    following = np.append(date[1:], 0)
+    is_back = ~is_last & (following - date > delisted_after + 1) & is_member
+    codes = np.unique([*(date[is_last & is_member] + 1), *(following[is_back] - 1)]).astype(int)
+    calendar = pd.DatetimeIndex(dates.values)
+    return calendar[codes[codes < len(calendar)]]
 
 
 def _rebuild(history: pd.DataFrame, config: LabelsConfig, cut: pd.Timestamp) -> pd.DataFrame:

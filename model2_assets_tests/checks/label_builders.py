@@ -63,17 +63,30 @@ def delistings_foreseen(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFra
 
 def summed_over_a_wide_table(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     """Return honest excess returns; names are added up in another order than ours."""
-    labels = raw(panel, config)
+    labels = build_labels_from_config(panel, config)
     for key in config.horizon_keys:
         wide = labels[f"forward_return_{key}"].unstack("instrument")  # noqa: PD010
-        n_names = wide.notna().sum(axis=1)
-        mean = wide.fillna(0.0).to_numpy() @ np.ones(wide.shape[1]) / n_names
+        total = wide.fillna(0.0).to_numpy().sum(axis=1)
+        mean = pd.Series(total / wide.notna().sum(axis=1), index=wide.index)
         dates = labels.index.get_level_values("datetime")
-        labels[f"label_{key}"] -= mean.reindex(dates).to_numpy()
-        end = labels[f"label_end_{key}"]
-        labels[f"label_end_{key}"] = (
-            end.groupby(level="datetime").transform("max").where(end.notna())
-        )
+        labels[f"label_{key}"] = labels[f"forward_return_{key}"] - mean.reindex(dates).to_numpy()
+    return labels
+
+
+def without_the_last_dates(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Return no rows of the last dates, of which some have labels that have ended."""
+    labels = build_labels_from_config(panel, config)
+    dates = labels.index.get_level_values("datetime")
+    return labels[dates <= dates.unique().sort_values()[-30]]
+
+
+def comebacks_foreseen(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
+    """Let labels end as if a name that misses many dates were known to come back."""
+    labels, own = build_labels_from_config(panel, config), raw(panel, config)
+    for key in config.horizon_keys:
+        end = own[f"label_end_{key}"].where(labels[f"label_{key}"].notna())
+        latest = end.groupby(level="datetime").transform("max")
+        labels[f"label_end_{key}"] = latest.where(end.notna())
     return labels
 
 

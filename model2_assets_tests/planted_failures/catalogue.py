@@ -80,6 +80,11 @@ CASES: tuple[Case, ...] = (
     _set("market_data", "fresh", market_data={"max_age_weekdays": 0}),
     _set("labels", "contract", labels={"builder": f"{HERE}:annotated_labels"}),
     _set("labels", "consistent", labels={"builder": f"{HERE}:endless_labels"}),
+    _set(
+        "labels",
+        "label_end_control",
+        labels={"builder": "model2_assets_tests.checks.label_builders:five_bars_past_the_end"},
+    ),
     _set("features", "contract", features={"builder": f"{HERE}:wide_features"}),
     _set("features", "consistent", features={"builder": f"{HERE}:infinite_features"}),
     _set("features", "lookahead_control", features={"builder": f"{TEAMS}:leaking_features"}),
