@@ -246,6 +246,7 @@ def test_columns_that_break_the_contract_are_left_to_it():
         labels.assign(label_9d="high"),
         labels.assign(label_end_9d="2019-01-10"),
         labels.assign(label_9d=np.nan),
+        labels[[*labels.columns, "label_9d"]],
         labels[[]],
     ):
         found = label_end_control(broken, panel, config)
