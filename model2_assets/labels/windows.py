@@ -129,13 +129,14 @@ def forward_windows(bars: OwnBars, settings: LabelsConfig, *, horizon: int) -> W
     end = np.full(n_bars, -1, dtype=np.int64)
     fate = np.full(n_bars, Fate.TOO_RECENT, dtype=np.int8)
 
+    # Of bars in one row: those whose exit is of another history lose their window below.
     n_starts = max(n_bars - reach, 0)
-    has_exit_bar = bars.own.codes[:n_starts] == bars.own.codes[n_bars - n_starts :]
-    start = np.flatnonzero(has_exit_bar)
-    value[start] = BPS * (bars.price[start + reach] / bars.price[start + lag] - 1.0)
-    end[start] = bars.date[start + reach]
-    is_long = end[start] - bars.date[start] > LONG_GAP_FACTOR * reach
-    fate[start] = np.where(is_long, Fate.LONG_GAP, Fate.LABELLED)
+    has_exit_bar = bars.own.codes[:n_starts] == bars.own.codes[reach:]
+    value[:n_starts] = BPS * (bars.price[reach:] / bars.price[lag:][:n_starts] - 1.0)
+    end[:n_starts] = bars.date[reach:]
+    fate[:n_starts][has_exit_bar] = Fate.LABELLED
+    is_long = bars.date[reach:] - bars.date[:n_starts] > LONG_GAP_FACTOR * reach
+    fate[:n_starts][has_exit_bar & is_long] = Fate.LONG_GAP
 
     # Where the history is over, a position ends at its last close. Not before the horizon of its
     # date is over, else the newest dates would have labels of delisted names alone.

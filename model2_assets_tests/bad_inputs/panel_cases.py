@@ -60,7 +60,10 @@ def _without_dates(first: int, stop: int, instrument: str | None = None) -> pd.D
 def _impossible(column: str, value: float) -> Case:
     bars = _with(column, value)
     name, date = bars.loc[100, "instrument"], bars.loc[100, "datetime"]
-    wanted = "zero or more, up to 1e+18" if column == "volume" else "positive, from 1e-09 to 1e+12"
+    wanted = {
+        "volume": "zero or more, up to 1e+18",
+        "delisting_return": "a fraction from -1 to 10, -0.3 for a loss of 30%",
+    }.get(column, "positive, from 1e-09 to 1e+12")
     return _case(
         f"{column}-{value:g}",
         f"{column} of {value:g}",
@@ -95,6 +98,18 @@ CASES = (
     *(_impossible("close", value) for value in (0.0, -1.0, np.inf, 1e-10)),
     *(_impossible("low", value) for value in (0.0, -5.0)),
     *(_impossible("volume", value) for value in (-100.0, np.inf)),
+    *(_impossible("delisting_return", value) for value in (-30.0, 15.0)),
+    _case(
+        "delisting-return-without-close",
+        "a delisting return on a date of its own, without a close",
+        _with("delisting_return", -0.3).assign(
+            close=lambda bars: bars["close"].where(bars["delisting_return"].isna())
+        ),
+        Refused(
+            f"{_PATH}: S004 on 2018-01-18 has a delisting_return but no close; give it on the bar "
+            "of the last close, after which it is earned"
+        ),
+    ),
     _case(
         "high-below-low",
         "a high below the low",
