@@ -173,7 +173,7 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
         contract=_CONTRACT,
         consistent=Check(
             "Every horizon, rows of the universe only, a label end exactly where there is a label, "
-            "and no earlier than the bar at which the position ends."
+            "no earlier than the bar at which the position ends, and a finite forward return there."
         ),
         label_end_control=Check(
             "Rebuilt on market data that end at each of {checks.lookahead_control_dates} sampled "

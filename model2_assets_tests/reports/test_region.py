@@ -67,6 +67,8 @@ def test_models_are_ranked_linked_and_shown_as_scored(parts):
         f"../tear_sheet/5d/{model}/report.html" for model in ranked
     ]
     assert f"{overall[ranked[0]]:+.4f}".replace("-", "−") in page.text_of["figures"]
+    assert "On realized returns, which are never winsorized: rank IC" in page.text_of["leaderboard"]
+    assert "On labels, as models are fitted to them: R²." in page.text_of["leaderboard"]
 
 
 def test_predictions_and_models_have_their_units(parts):

@@ -112,6 +112,17 @@ def test_folds_have_their_dates_and_paths_their_errors(cpcv, page):
     assert "averaging flatters" in page.text_of["scores-by-path"]
 
 
+def test_pages_say_what_is_on_realized_returns_and_what_on_labels(page):
+    by_fold = page.text_of["scores-by-fold"]
+    assert "On realized returns, which are never winsorized: rank IC" in by_fold
+    assert "On labels, as models are fitted to them: R², RMSE, MAE." in by_fold
+    assert "std. error, t, eff. dates, spread, DSR." in page.text_of["scores-by-path"]
+    assert "Everything is of realized returns" in page.text_of["quantile-returns-section"]
+    assert "On labels, to which the models are fitted" in page.text_of["calibration"]
+    assert "realized, top less bottom" in page.text_of["figures"]
+    assert "smaller than" not in page.text
+
+
 def test_headline_figures_are_those_of_all_rows(cpcv, page):
     overall = cpcv.scores[cpcv.scores["scope"] == "all"].set_index("metric")["value"]
     shown = page.text_of["figures"].split("\n")

@@ -47,6 +47,8 @@ def labels(step: Step, market_data: Any) -> Candidate:
     later and is held for the horizon's number of own bars, or to the last close of a name
     that is delisted before. The label is the forward return in excess of the date's
     equal-weight mean, winsorized per date and centred again; each step can be switched off.
+    Models are fitted to it; what speaks of returns is scored on `forward_return_*`, the return
+    to the label's own exit, less its mean of the date where labels are, never winsorized.
     `label_end_*` is the last date that the label looks at, which the cross-validation splits
     purge by. Rows without a label are counted by their reason: too recent, delisted before
     entry, a long gap, too few names on the date.
