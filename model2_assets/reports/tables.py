@@ -76,7 +76,7 @@ def _numbered(scores: pd.DataFrame, scope: str, metrics: Iterable[Metric]) -> tu
 
 Caveat = tuple[str, str]
 
-_FIT = ", ".join(metric.heading for metric in OF_FOLDS if metric.on == "labels")
+*_FIRST, _LAST = (metric.heading for metric in OF_FOLDS if metric.on == "labels")
 
 _MEANS_FLATTER = (
     "Means flatter",
@@ -127,6 +127,7 @@ def _realized(config: LabelsConfig) -> Caveat:
     labels = "are on labels, the same returns"
     if config.winsorize:
         labels += f" winsorized at {config.winsorize:.0%} on either side of each date"
+        labels += " and centred again" if config.excess else ""
     if config.builder is not None:
         earned = "forward returns that a builder of your own supplies"
         labels = "are on its labels"
@@ -135,7 +136,7 @@ def _realized(config: LabelsConfig) -> Caveat:
     return (
         "Realized returns",
         f"Ranks, quantiles and spreads are on realized returns: {earned}, never winsorized. "
-        f"{_FIT} {labels}.",
+        f"{', '.join(_FIRST)} and {_LAST} {labels}.",
     )
 
 

@@ -194,17 +194,17 @@ def test_it_says_what_returns_are_and_what_the_fit_is_measured_on():
 
     assert (
         "on realized returns: forward returns from 1 trading day after the signal, in excess of "
-        "the date's equal-weight mean, never winsorized. R², RMSE, MAE are on labels, the same "
-        "returns winsorized at 10% on either side of each date."
+        "the date's equal-weight mean, never winsorized. R², RMSE and MAE are on labels, the same "
+        "returns winsorized at 10% on either side of each date and centred again."
     ) in said()
     plain = said(excess=False, winsorize=0.0, execution_lag_days=2)
     assert (
         "on realized returns: forward returns from 2 trading days after the signal, never "
-        "winsorized. R², RMSE, MAE are on labels, the same returns."
+        "winsorized. R², RMSE and MAE are on labels, the same returns."
     ) in plain
     assert (
         "on realized returns: forward returns that a builder of your own supplies, in excess of "
-        "the date's equal-weight mean, never winsorized. R², RMSE, MAE are on its labels."
+        "the date's equal-weight mean, never winsorized. R², RMSE and MAE are on its labels."
     ) in said(builder="a.b:c")
 
 
