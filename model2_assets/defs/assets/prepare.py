@@ -111,12 +111,14 @@ def features(step: Step, market_data: Any) -> Candidate:
 def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     """The role of every labelled row in every cross-validation split, proved free of overlap.
 
-    Groups are contiguous blocks of whole dates. Train rows whose label interval touches a
-    test block are purged on both sides of it, by each row's longest label end, and the
+    Groups are contiguous blocks of whole dates. Train rows whose label interval touches a test
+    block are purged on both sides of it, by each row's longest label end, and the
     `embargo_days` dates that follow the block's latest label end are dropped besides. So no
-    out-of-fold value of a row comes from a model that saw a label overlapping the row's
-    longest window. With `purge: per_horizon` each horizon has splits of its own, purged with
-    its own label ends, and that holds for the horizon's own window alone.
+    out-of-fold value of a row comes from a model that saw a label overlapping the row's longest
+    window. `smallest_distance_before` and `smallest_distance_after` say how near train rows
+    come to a test block, in dates: at least 1, and `embargo_days` + 1. With `purge:
+    per_horizon` each horizon has splits of its own, purged with its own label ends, and that
+    holds for the horizon's own window alone.
 
     Combinatorial cross-validation (`scheme: cpcv`) trains on the future of its test blocks:
     it validates a forecaster and is never a backtest. Walk-forward (`scheme: walk_forward`)
