@@ -60,7 +60,8 @@ def build_features_from_config(
     -------
     DataFrame of shape (n_rows, n_features), float32
         One row for every bar in the universe that has at least ``min_history_bars``
-        earlier bars of its instrument, in canonical order; columns in Qlib's order.
+        earlier bars of its instrument, in canonical order; columns in Qlib's order. Bars
+        before one with a ``delisting_return``, and that one, are of another instrument.
         ``attrs["left_out"]`` maps each feature that could not be made to the columns it
         lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
         there are, how many features have no value at all (models learn nothing from
