@@ -14,6 +14,7 @@ from model2_assets.cross_validation.roles import split_ids
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
 from model2_assets.panel import INDEX_NAMES, ends_history
+from model2_assets.storage.data_version import facts_of
 from model2_assets.storage.models import ModelFile, Provenance, StoredFoldModels
 from model2_assets.training import FittedModels
 from model2_assets.training.base_models import FoldModel
@@ -182,15 +183,20 @@ class LiveChecks(PredictionChecks):
     def resembles_oof(self) -> Finding:
         """Compare the distribution of live with that of out-of-fold predictions of single models.
 
-        All live predictions are compared with all out-of-fold predictions, in bps and pooled over
-        dates, by the population stability index on deciles of the latter. Live rows are few dates
-        whose predictions move together, so a short history differs from itself by more than a
-        convention for independent values allows. So what fails is above the limit (by convention
+        All live predictions are compared with all out-of-fold predictions, each as its model
+        predicts before it is calibrated, since folds have slopes of their own, in bps and pooled
+        over dates, by the population stability index on deciles of the latter. Live rows are few
+        dates whose predictions move together, so a short history differs from itself by more than
+        a convention for independent values allows. So what fails is above the limit (by convention
         0.25) and also above what 95% of the out-of-fold predictions' own stretches of as many
         dates show.
         """
         oof_paths, limit = self.evidence.table("oof_paths"), self.evidence.limits.psi_warn
-        now, before = _finite(self.table), _finite(oof_paths.set_index(list(INDEX_NAMES)))
+        now, before = (
+            _as_fitted(self.table),
+            _as_fitted(oof_paths).set_axis(pd.MultiIndex.from_frame(oof_paths[list(INDEX_NAMES)])),
+        )
+        now, before = now[np.isfinite(now)], before[np.isfinite(before)]
         found = population_stability(before, now)
         n_dates = now.index.get_level_values("datetime").nunique()
         assert isinstance(before.index, pd.MultiIndex)
@@ -247,9 +253,16 @@ def _resemblance(index: float, usual: float, limit: float, moments: Mapping[str,
     )
 
 
-def _finite(frame: pd.DataFrame) -> pd.Series:
-    values: pd.Series = frame["prediction"][np.isfinite(frame["prediction"].to_numpy())]
-    return values
+def _as_fitted(frame: pd.DataFrame) -> pd.Series:
+    """Return predictions as they are before calibration; a final model is that of split 0."""
+    calibrations = facts_of(frame).get("calibrations") or {}
+    splits = frame["split_id"] if "split_id" in frame else pd.Series(0, index=frame.index)
+    slope, base = (
+        splits.map({int(split): stated[part] for split, stated in calibrations.items()})
+        for part in (0, 1)
+    )
+    fitted: pd.Series = base + (frame["prediction"] - base) / slope
+    return fitted.fillna(frame["prediction"])
 
 
 def _last_date(market_data: pd.DataFrame) -> tuple[pd.Timestamp, pd.Index]:

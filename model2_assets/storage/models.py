@@ -167,6 +167,15 @@ class Manifest(Provenance):
         digests = {fold.split_id: fold.digest for fold in self.folds}
         return models_digest(digests, trainer=self.trainer, params=self.params)
 
+    @property
+    def calibrations(self) -> dict[str, list[float]]:
+        """Slope and base, in bps, of every model that is calibrated, by its split."""
+        return {
+            str(fold.split_id): [fold.calibration.slope, fold.calibration.base_bps]
+            for fold in self.folds
+            if fold.calibration is not None
+        }
+
     def to_json(self) -> str:
         """Return the manifest as JSON text; StoreError if a hyper-parameter is none."""
         try:

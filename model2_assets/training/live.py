@@ -193,6 +193,7 @@ def make_live(
     return task.mark(
         live,
         {**versions, "final_models": manifest.data_version},
+        calibrations=manifest.calibrations,
         oldest_date=f"{dates.min():%Y-%m-%d}" if len(rows) else "",
         newest_date=f"{dates.max():%Y-%m-%d}" if len(rows) else "",
     )

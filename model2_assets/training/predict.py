@@ -316,5 +316,6 @@ def make_paths(
         {**tables.versions, **data_versions_of(oof_predictions=oof), **of_models},
         n_splits=data.n_splits,
         n_paths=int(paths["path_id"].max()) + 1,
+        calibrations=stored.manifest.calibrations,
     )
     return marked, data.index[data.tested_rows]

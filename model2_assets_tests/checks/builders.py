@@ -273,7 +273,8 @@ def check_newest_date(table: pd.DataFrame, market_data: pd.DataFrame) -> CheckOu
 
 
 def check_resembles_oof(table: pd.DataFrame, oof: pd.DataFrame, *, limit: float) -> CheckOutcome:
-    held_to = evidence(limits=ChecksConfig(psi_warn=limit), oof_paths=oof.reset_index())
+    paths = oof if "datetime" in oof else oof.reset_index()
+    held_to = evidence(limits=ChecksConfig(psi_warn=limit), oof_paths=paths)
     return outcome("live_predictions", "resembles_oof", LiveChecks(table, held_to))
 
 

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from model2_assets.panel import panel_index
+from model2_assets.storage.data_version import stamped
 from model2_assets_tests.checks.builders import (
     check_every_feature,
     check_live_coverage,
@@ -174,6 +175,27 @@ def test_a_planted_shift_warns_with_the_figures(limit):
     assert f"the limit is {limit:g}: live {shifted['prediction'].mean():.1f} ± " in (
         outcome.description
     )
+
+
+def test_slopes_of_folds_and_of_the_model_that_trades_are_no_difference():
+    oof, live = history(200, seed=1).reset_index(), history(10, seed=2)
+    split_id = np.arange(len(oof)) % 3
+    slopes, bases = np.array([0.05, 0.3, 0.9]), np.array([0.0, 2.0, -3.0])
+    oof["split_id"] = split_id
+    calibrated = bases[split_id] + slopes[split_id] * (oof["prediction"] - bases[split_id])
+    stated = {str(split): [slopes[split], bases[split]] for split in range(3)}
+    small = stamped(live * 0.2, inputs={}, calibrations={"0": [0.2, 0.0]})
+
+    def check(**facts):
+        paths = stamped(oof.assign(prediction=calibrated), inputs={}, **facts)
+        return check_resembles_oof(small, paths, limit=0.25)
+
+    alike = check(calibrations=stated)
+    assert alike.passed
+    assert alike.values["psi"] == pytest.approx(
+        check_resembles_oof(live, oof, limit=0.25).values["psi"], rel=1e-6
+    )
+    assert not check().passed
 
 
 def test_predictions_of_one_value_warn():
