@@ -153,6 +153,9 @@ class CrossValidationConfig(Section):
     walk_forward: trains on the past alone, first groups never tested."""
     n_groups: int = Field(5, ge=2, le=100)
     """Contiguous blocks of whole dates."""
+    balance: Literal["dates", "rows"] = "dates"
+    """dates: groups have equally many dates; rows: about equally many rows, where the
+    cross-section grows or shrinks."""
     n_test_groups: int = Field(1, ge=1, le=100)
     """Groups tested together in one split."""
     window: Literal["expanding", "rolling"] = "expanding"
@@ -249,6 +252,11 @@ class CrossValidationConfig(Section):
             self.nested and against,
             f"nested needs scheme cpcv, n_test_groups 1, n_groups of at least 3 and no splitter of "
             f"your own, but there is {against}; change that, or set nested to false",
+        )
+        refuse(
+            self.splitter is not None and self.balance == "rows",
+            "balance rows and splitter exclude each other; a splitter of your own cuts its own "
+            "groups",
         )
         refuse(
             self.splitter is not None and self.purge == "per_horizon",

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -179,21 +179,49 @@ def label_positions(index: pd.Index, labels: pd.DataFrame) -> NDArray[np.intp]:
     return positions
 
 
-def group_of_date(n_dates: int, n_groups: int) -> NDArray[np.int16]:
-    """Cut consecutive dates into contiguous groups; the first ``n_dates % n_groups`` have one more.
+Balance = Literal["dates", "rows"]
 
-    >>> group_of_date(7, 3)
+
+def group_of_date(
+    rows_of_date: NDArray[np.int64], n_groups: int, *, balance: Balance
+) -> NDArray[np.int16]:
+    """Cut consecutive dates into contiguous groups of about equally many dates, or rows.
+
+    By dates, the first ``n_dates % n_groups`` groups have one more. By rows, group g begins
+    at the date before which the rows are nearest to g / n_groups of all (the earlier of two),
+    moved as little as leaves every group a date.
+
+    >>> rows_of_date = np.array([1, 1, 1, 2, 2, 3, 4])
+    >>> group_of_date(rows_of_date, 3, balance="dates")
     array([0, 0, 0, 1, 1, 2, 2], dtype=int16)
+    >>> group_of_date(rows_of_date, 3, balance="rows")
+    array([0, 0, 0, 0, 1, 1, 2], dtype=int16)
     """
+    n_dates = len(rows_of_date)
     if n_dates < n_groups:
         raise CrossValidationError(
             f"n_groups is {n_groups} but there are only {n_dates} distinct dates to cut; "
             f"lower cross_validation.n_groups or give more history"
         )
-    size, remainder = divmod(n_dates, n_groups)
-    sizes = np.full(n_groups, size)
-    sizes[:remainder] += 1
+    if balance == "rows":
+        sizes = _sizes_of_equal_rows(rows_of_date, n_groups)
+    else:
+        size, remainder = divmod(n_dates, n_groups)
+        sizes = np.full(n_groups, size)
+        sizes[:remainder] += 1
     return np.repeat(np.arange(n_groups, dtype=np.int16), sizes)
+
+
+def _sizes_of_equal_rows(rows_of_date: NDArray[np.int64], n_groups: int) -> NDArray[np.int64]:
+    """Return the number of dates of each group, shape (n_groups,)."""
+    n_dates, group = len(rows_of_date), np.arange(1, n_groups)
+    rows_before = np.append(0, np.cumsum(rows_of_date))
+    ideal = group * rows_before[-1]  # n_groups times as many, to stay with integers
+    rows_before *= n_groups
+    begin = np.searchsorted(rows_before, ideal)
+    begin -= ideal - rows_before[begin - 1] <= rows_before[begin] - ideal
+    begin = np.maximum.accumulate(np.clip(begin - group, 0, n_dates - n_groups)) + group
+    return np.diff(begin, prepend=0, append=n_dates)
 
 
 class Block(NamedTuple):

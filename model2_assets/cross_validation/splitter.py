@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import combinations
 from math import comb
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.config.region import MAX_SPLITS
 from model2_assets.cross_validation.intervals import (
+    Balance,
     Block,
     GroupedCalendar,
     group_of_date,
@@ -36,6 +37,7 @@ class DateGroupsSplit(ABC):
 
     n_groups: int
     embargo_days: int
+    balance: Balance
 
     @property
     @abstractmethod
@@ -87,13 +89,15 @@ class DateGroupsSplit(ABC):
     def group_ids(self, X: Panel) -> NDArray[np.int16]:
         """Return the group of dates that each row of `X` (see `split`) belongs to.
 
+        With ``balance="rows"`` the rows of `X` are counted: give it the rows to be split.
+
         Returns
         -------
         ndarray of shape (n_rows,), int16
             Group id, ascending in time.
         """
         dates = date_codes(panel_index_of(X))
-        return group_of_date(len(dates.values), self.n_groups)[dates.codes]
+        return self._group_of_date(dates.codes, len(dates.values))[dates.codes]
 
     def split(
         self, X: Panel, y: object = None, groups: object = None, *, label_end: Dates
@@ -161,7 +165,11 @@ class DateGroupsSplit(ABC):
         self, X: object, label_end: Dates, *, allow_missing: bool = False
     ) -> GroupedCalendar:
         rows = row_intervals(X, label_end, allow_missing=allow_missing)
-        return GroupedCalendar(rows=rows, group=group_of_date(rows.n_dates, self.n_groups))
+        return GroupedCalendar(rows=rows, group=self._group_of_date(rows.start, rows.n_dates))
+
+    def _group_of_date(self, date: IntArray, n_dates: int) -> NDArray[np.int16]:
+        rows_of_date = np.bincount(date, minlength=n_dates)
+        return group_of_date(rows_of_date, self.n_groups, balance=self.balance)
 
 
 class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
@@ -188,11 +196,15 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
     Parameters
     ----------
     n_groups : int, default 5
-        Contiguous groups of dates; sizes differ by at most one date.
+        Contiguous groups of dates.
     n_test_groups : int, default 1
         Groups tested together; below `n_groups`.
     embargo_days : int, default 5
         Distinct dates of the panel dropped after a test block, on top of the purge.
+    balance : {"dates", "rows"}, default "dates"
+        What groups have equally much of: dates, to within one, or rows, to within those of a
+        date at either end. Where the cross-section grows, groups of equal dates differ in
+        rows by its growth; groups of equal rows differ in dates.
 
     Raises
     ------
@@ -224,10 +236,19 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
     [0 1 2] [4 5]
     """
 
-    def __init__(self, n_groups: int = 5, *, n_test_groups: int = 1, embargo_days: int = 5) -> None:
+    def __init__(
+        self,
+        n_groups: int = 5,
+        *,
+        n_test_groups: int = 1,
+        embargo_days: int = 5,
+        balance: Balance = "dates",
+    ) -> None:
         self.n_groups = as_integer("n_groups", n_groups, minimum=2)
         self.n_test_groups = as_integer("n_test_groups", n_test_groups, minimum=1)
         self.embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
+        require_choice("balance", balance, get_args(Balance))
+        self.balance: Balance = balance
         if self.n_test_groups >= self.n_groups:
             raise CrossValidationError(
                 f"n_test_groups ({n_test_groups}) must be below n_groups ({n_groups}), else "
@@ -279,6 +300,12 @@ def as_integer(name: str, value: object, *, minimum: int) -> int:
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= minimum:
         return int(value)
     raise CrossValidationError(f"{name} must be an integer of at least {minimum}, got {value!r}")
+
+
+def require_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    """Refuse a setting that is none of several words."""
+    if value not in choices:
+        raise CrossValidationError(f"{name} must be one of {', '.join(choices)}, got {value!r}")
 
 
 class HeldOutGroup(NamedTuple):

@@ -97,9 +97,13 @@ def make_splitter(
             window=config.window,
             train_groups=config.train_groups,
             embargo_days=config.embargo_days,
+            balance=config.balance,
         )
     return PurgedEmbargoedTimeSeriesSplit(
-        config.n_groups, n_test_groups=config.n_test_groups, embargo_days=config.embargo_days
+        config.n_groups,
+        n_test_groups=config.n_test_groups,
+        embargo_days=config.embargo_days,
+        balance=config.balance,
     )
 
 

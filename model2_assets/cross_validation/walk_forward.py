@@ -5,9 +5,9 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from model2_assets.cross_validation.intervals import GroupedCalendar
+from model2_assets.cross_validation.intervals import Balance, GroupedCalendar
 from model2_assets.cross_validation.roles import Role
-from model2_assets.cross_validation.splitter import DateGroupsSplit, as_integer
+from model2_assets.cross_validation.splitter import DateGroupsSplit, as_integer, require_choice
 from model2_assets.errors import CrossValidationError
 
 Window = Literal["expanding", "rolling"]
@@ -30,7 +30,7 @@ class WalkForwardSplit(DateGroupsSplit):
     Parameters
     ----------
     n_groups : int, default 5
-        Contiguous groups of dates; sizes differ by at most one date.
+        Contiguous groups of dates.
     window : {"expanding", "rolling"}, default "expanding"
         Whether a model trains on all earlier groups or on the last `train_groups`.
     train_groups : int, optional
@@ -39,6 +39,8 @@ class WalkForwardSplit(DateGroupsSplit):
     embargo_days : int, default 5
         Without effect, and here so that all splitters take the same settings: an embargo
         follows a test block, where this splitter never trains.
+    balance : {"dates", "rows"}, default "dates"
+        What groups have equally much of; see `PurgedEmbargoedTimeSeriesSplit`.
 
     Raises
     ------
@@ -67,12 +69,10 @@ class WalkForwardSplit(DateGroupsSplit):
         window: Window = "expanding",
         train_groups: int | None = None,
         embargo_days: int = 5,
+        balance: Balance = "dates",
     ) -> None:
         self.n_groups = as_integer("n_groups", n_groups, minimum=2)
-        if window not in get_args(Window):
-            raise CrossValidationError(
-                f"window must be one of {', '.join(get_args(Window))}, got {window!r}"
-            )
+        require_choice("window", window, get_args(Window))
         if window == "rolling" and train_groups is None:
             raise CrossValidationError(
                 "a rolling window needs train_groups: the number of groups that it is long"
@@ -82,6 +82,8 @@ class WalkForwardSplit(DateGroupsSplit):
             "train_groups", 1 if train_groups is None else train_groups, minimum=1
         )
         self.embargo_days = as_integer("embargo_days", embargo_days, minimum=0)
+        require_choice("balance", balance, get_args(Balance))
+        self.balance: Balance = balance
         if self.train_groups >= self.n_groups:
             raise CrossValidationError(
                 f"train_groups ({train_groups}) must be below n_groups ({n_groups}), else "

@@ -101,6 +101,16 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
             "regions.us.cross_validation",
             "purge per_horizon and splitter exclude each other",
         ),
+        (
+            region(cross_validation={"balance": "x"}),
+            "cross_validation.balance",
+            "'dates' or 'rows'",
+        ),
+        (
+            region(cross_validation={"balance": "rows", "splitter": "mine:Split"}),
+            "regions.us.cross_validation",
+            "balance rows and splitter exclude each other",
+        ),
         (region(market_data={"source": "excel"}), "market_data.source", "'demo', 'parquet'"),
         (region(market_data={"source": "csv"}), "market_data", "needs a path"),
         (region(market_data={"path": "a.csv"}), "market_data", "takes no path"),

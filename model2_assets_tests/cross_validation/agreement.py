@@ -4,6 +4,7 @@
 """
 
 import argparse
+from fractions import Fraction
 from itertools import combinations
 from math import comb
 
@@ -45,10 +46,24 @@ def require_agreement(case: RandomCase) -> dict[str, int]:
     return {"panels": 1, "splits": n_columns, "roles": n_columns * len(table)}
 
 
+def expected_groups(case: RandomCase) -> list[np.ndarray]:
+    """Return the dates of every group."""
+    dates, rows = np.unique(dates_of(case.longest_end.index), return_counts=True)
+    n_groups, total = case.config.n_groups, rows.sum()
+    if case.config.balance == "dates":
+        return np.array_split(dates, n_groups)
+    begins = [0]
+    for group in range(1, n_groups):
+        allowed = range(begins[-1] + 1, len(dates) - n_groups + group + 1)
+        off = [abs(Fraction(int(group * total), n_groups) - int(rows[:b].sum())) for b in allowed]
+        begins.append(allowed[int(np.argmin(off))])
+    return np.split(dates, begins[1:])
+
+
 def expected_table(case: RandomCase) -> pd.DataFrame:
     """Return the cv_splits table as the rules say, by comparing every pair of rows."""
     config, index = case.config, case.longest_end.index
-    groups = np.array_split(np.unique(dates_of(index)), config.n_groups)
+    groups = expected_groups(case)
     group_of = {date: group for group, dates in enumerate(groups) for date in dates}
     table = pd.DataFrame(
         {"group_id": np.array([group_of[date] for date in dates_of(index)], dtype=np.int16)},

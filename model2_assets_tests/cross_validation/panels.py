@@ -189,6 +189,7 @@ def _configs(
         "embargo_days": draw(st.sampled_from([0, 1, 2, 5, 40])),
         "scheme": draw(st.sampled_from(schemes)),
         "purge": draw(st.sampled_from(purges)),
+        "balance": draw(st.sampled_from(["dates", "rows"])),
     }
     if settings["scheme"] == "cpcv":
         settings["n_test_groups"] = draw(st.integers(1, n_groups - 1))

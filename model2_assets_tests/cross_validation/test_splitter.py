@@ -6,7 +6,12 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LinearRegression
 from sklearn.model_selection import cross_val_predict, cross_val_score
 
-from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, Role, leave_group_out
+from model2_assets.cross_validation import (
+    PurgedEmbargoedTimeSeriesSplit,
+    Role,
+    WalkForwardSplit,
+    leave_group_out,
+)
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import panel_index
 from model2_assets_tests.cross_validation.panels import full_panel, one_series
@@ -95,6 +100,58 @@ def test_group_sizes_differ_by_at_most_one_date_and_the_first_are_longer():
     assert groups.dtype == np.int16
     assert groups[::2].tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 3, 3]
     assert (groups[::2] == groups[1::2]).all()
+
+
+def growing_panel(*n_instruments):
+    """Return a panel with so many instruments on each date, and label ends on the same date."""
+    dates = pd.bdate_range("2020-01-01", periods=len(n_instruments)).as_unit("us")
+    names = [f"S{i}" for n in n_instruments for i in range(n)]
+    index = panel_index(names, np.repeat(dates, n_instruments))
+    return index, index.get_level_values("datetime")
+
+
+SPLITTERS = (PurgedEmbargoedTimeSeriesSplit, WalkForwardSplit)
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+@pytest.mark.parametrize(
+    ("n_instruments", "n_groups", "sizes"),
+    [
+        ([1, 1, 1, 1, 4, 4, 4], 2, [5, 2]),  # 8 and 8 rows, by dates 4 and 12
+        ([1] * 10 + [10] * 2, 3, [10, 1, 1]),  # 10 rows each, by dates 4, 4 and 22
+        ([3, 3, 3], 2, [1, 2]),  # as near to the half before the second as before the third
+        ([9, 1, 1], 3, [1, 1, 1]),  # none is left without a date
+        ([1, 1, 9], 3, [1, 1, 1]),
+        ([2] * 12, 4, [3, 3, 3, 3]),  # as by dates, if all dates have equally many rows
+    ],
+)
+def test_balanced_by_rows_groups_are_whole_dates_of_about_equal_rows(
+    splitter, n_instruments, n_groups, sizes
+):
+    index, _ = growing_panel(*n_instruments)
+    groups = splitter(n_groups, balance="rows").group_ids(index)
+    expected = np.repeat(np.repeat(np.arange(n_groups), sizes), n_instruments)
+    assert groups.tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_balanced_by_rows_a_group_is_off_by_no_more_than_a_date_at_either_end(seed):
+    rng = np.random.default_rng(seed)
+    n_instruments = np.sort(rng.integers(1, 40, size=60))
+    index, label_end = growing_panel(*n_instruments)
+    cv = PurgedEmbargoedTimeSeriesSplit(5, balance="rows")
+    rows = np.bincount(cv.group_ids(index))
+    assert abs(rows - len(index) / 5).max() <= n_instruments.max()
+    tests = [len(test) for _, test in cv.split(index, label_end=label_end)]
+    assert tests == rows.tolist()
+    by_dates = np.bincount(PurgedEmbargoedTimeSeriesSplit(5).group_ids(index))
+    assert np.ptp(by_dates) > 3 * np.ptp(rows)
+
+
+@pytest.mark.parametrize("splitter", SPLITTERS)
+def test_an_unknown_balance_is_refused(splitter):
+    with pytest.raises(CrossValidationError, match="balance must be one of dates, rows, got 'x'"):
+        splitter(3, balance="x")
 
 
 @pytest.mark.parametrize("unit", ["s", "us", "ns"])
@@ -187,9 +244,12 @@ def test_scikit_learn_takes_the_splits():
 
 
 def test_repr_can_be_evaluated():
-    splitter = PurgedEmbargoedTimeSeriesSplit(6, n_test_groups=2, embargo_days=3)
+    splitter = PurgedEmbargoedTimeSeriesSplit(6, n_test_groups=2, embargo_days=3, balance="rows")
     text = repr(splitter)
-    assert text == "PurgedEmbargoedTimeSeriesSplit(n_groups=6, n_test_groups=2, embargo_days=3)"
+    assert text == (
+        "PurgedEmbargoedTimeSeriesSplit(n_groups=6, n_test_groups=2, embargo_days=3, "
+        "balance='rows')"
+    )
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_no_row_with_features_and_a_label_is_refused():
 def test_the_configured_splitter_is_made_and_knows_its_splits(settings, text):
     config = CrossValidationConfig(**settings, embargo_days=3)
     cv = make_splitter(config)
-    assert repr(cv) == text + "embargo_days=3)"
+    assert repr(cv) == text + "embargo_days=3, balance='dates')"
     assert cv.n_splits == config.n_splits
     labels = two_horizons(1, 30)
     table = build_cv_splits(labels.index, labels, config)

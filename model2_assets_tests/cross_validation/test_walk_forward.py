@@ -130,7 +130,8 @@ def test_rolling_windows_agree_with_purgedcv_where_nothing_is_purged():
 def test_repr_can_be_evaluated():
     text = repr(WalkForwardSplit(6, window="rolling", train_groups=2, embargo_days=3))
     assert text == (
-        "WalkForwardSplit(n_groups=6, window='rolling', train_groups=2, embargo_days=3)"
+        "WalkForwardSplit(n_groups=6, window='rolling', train_groups=2, embargo_days=3, "
+        "balance='dates')"
     )
     assert repr(eval(text)) == text
 

@@ -16,6 +16,7 @@ from model2_assets.storage.data_version import facts_of
 from model2_assets.training import RidgeTrainer, assemble_training_data, cross_validate
 from model2_assets.training.fit import fit_split
 from model2_assets.training.sums import add_up_splits
+from model2_assets_tests.cross_validation.agreement import expected_groups
 from model2_assets_tests.cross_validation.panels import (
     RandomCase,
     brute_force_roles,
@@ -231,7 +232,7 @@ def test_inner_train_rows_are_purged_and_embargoed_around_the_group_row_by_row(c
     split_id = draw.draw(st.integers(0, data.n_splits - 1))
     ends = case.longest_end
     # The groups are those of all rows that are split, whichever label they have.
-    groups = np.array_split(np.unique(dates_of(case.longest_end.index)), case.config.n_groups)
+    groups = expected_groups(case)
     outer = data.train_rows(split_id)
     expected = []
     for group in np.unique(data.group_id[outer]):
