@@ -28,6 +28,9 @@ from model2_assets.cross_validation.walk_forward import WalkForwardSplit
 from model2_assets.errors import CrossValidationError
 from model2_assets.panel import date_codes, to_canonical
 
+UNEVEN = 4
+"""Times the rows of the smallest fold that the largest may have before it is said."""
+
 
 def build_cv_splits(
     features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
@@ -212,6 +215,25 @@ def split_summary(splits: pd.DataFrame) -> pd.DataFrame:
 def _ranges(codes: NDArray[np.int64], calendar: pd.DatetimeIndex) -> str:
     runs = np.split(codes, np.flatnonzero(np.diff(codes) > 1) + 1) if len(codes) else []
     return "; ".join(f"{calendar[run[0]]:%Y-%m-%d} to {calendar[run[-1]]:%Y-%m-%d}" for run in runs)
+
+
+def uneven_folds(splits: pd.DataFrame, config: CrossValidationConfig) -> str:
+    """Say that folds are of very unequal rows, and what to set; empty where they are not."""
+    tested = np.zeros(len(splits), dtype=bool)
+    for column in role_columns(splits):
+        tested |= column.roles(splits) == Role.TEST
+    rows = splits["group_id"][tested].value_counts()
+    if rows.empty or rows.max() <= UNEVEN * rows.min():
+        return ""
+    remedy = "set cross_validation.balance to rows"
+    if config.splitter is not None:
+        remedy = "have cross_validation.splitter cut dates by their rows"
+    elif config.balance == "rows":
+        remedy = "lower cross_validation.n_groups, or begin the history later"
+    return (
+        f"fold {rows.idxmax()} has {rows.max():,} rows and fold {rows.idxmin()} {rows.min():,}: a "
+        f"score of the latter says little, and the mean over folds weighs both alike; {remedy}"
+    )
 
 
 def coverage_text(splits: pd.DataFrame) -> str:

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from model2_assets.checks.label_scale import LabelScale, widest_labels
-from model2_assets.config import LabelsConfig, parse_config
+from model2_assets.config import CrossValidationConfig, LabelsConfig, parse_config
+from model2_assets.cross_validation import build_cv_splits
 from model2_assets.labels import make_labels
 from model2_assets.storage import Address
 from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_XGBOOST, Workbench, workbench
@@ -93,6 +94,11 @@ def test_a_growing_cross_section_has_labels_once_it_is_one(tmp_path: Path) -> No
         names = labels[f"label_{horizon}"].dropna().groupby("datetime").size()
         assert names.min() == 10
         assert names.max() == 40
+    by_dates = build_cv_splits(table(bench, "features").index, labels, CrossValidationConfig())
+    sizes = by_dates.groupby("group_id").size()
+    assert f"{sizes.min():,} here, and up to {sizes.max():,} later" in TEXT
+    balanced = table(bench, "cv_splits").groupby("group_id").size()
+    assert balanced.max() < 1.1 * balanced.min()
 
 
 def test_a_volatile_market_trains_within_the_limit_that_fits(tmp_path: Path) -> None:

@@ -127,32 +127,36 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     """
     from model2_assets.checks.inputs import SplitsChecks
     from model2_assets.cross_validation import build_cv_splits
+    from model2_assets.cross_validation import table as splits_table
     from model2_assets.cross_validation.roles import split_ids
-    from model2_assets.cross_validation.table import count_samples, coverage_text, split_summary
     from model2_assets.reports.data_charts import split_pictures
     from model2_assets.storage.data_version import require_same_origin
 
     settings = step.settings.cross_validation
     require_same_origin("market_data", labels=labels, features=features)
     splits = build_cv_splits(features.index, labels, settings)
-    samples = count_samples(splits, labels)
+    samples = splits_table.count_samples(splits, labels)
     for row in samples.itertuples():
         step.context.log.info(
             f"{row.horizon} split {row.split_id}: {row.train:,} train rows, {row.test:,} test rows"
         )
+    uneven = splits_table.uneven_folds(splits, settings)
+    if uneven:
+        step.context.log.warning(uneven)
     checks = SplitsChecks(splits, step.evidence)
     return Candidate(
         step.stamped(splits),
         checks,
         metadata={
             "splits": len(split_ids(splits)),
-            "coverage": coverage_text(splits),
+            "coverage": splits_table.coverage_text(splits),
+            **({"uneven_folds": uneven} if uneven else {}),
             "label_overlaps": checks.proof.n_overlaps,
             "overlaps_of_longest_window": checks.proof.n_overlaps_longest,
             "train_rows_in_embargo": checks.proof.n_in_embargo,
             **checks.proof.distances,
             "proof": table(checks.proof.per_split),
-            "test_blocks": table(split_summary(splits)),
+            "test_blocks": table(splits_table.split_summary(splits)),
             "samples": table(samples),
         },
         pictures=lambda: split_pictures(splits),
