@@ -394,7 +394,7 @@ CASES = (
         "manifest: of another format",
         edited(RIDGE, record=True, format_version=1),
         load(RIDGE),
-        "{path}: format version 1, expected 3: made by another version; retrain the model",
+        "{path}: format version 1, expected 4: made by another version; retrain the model",
     ),
     Case(
         "manifest: names a file outside",
