@@ -447,6 +447,7 @@ def test_they_state_what_they_were_made_from(stored, tables):
         "region": "us",
         "horizon": "21d",
         "model": "ridge",
+        "calibrations": stored.manifest.calibrations,
         "oldest_date": "2010-09-09",
         "newest_date": "2010-10-08",
     }
