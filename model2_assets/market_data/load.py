@@ -10,8 +10,9 @@ import pandas as pd
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row
-from model2_assets.market_data.files import SUFFIXES, list_files, read_bars
+from model2_assets.market_data.files import SUFFIXES, list_files
 from model2_assets.market_data.synthetic import synthetic_panel
+from model2_assets.market_data.table import read_bars
 from model2_assets.market_data.universe import mark_universe, read_universe
 from model2_assets.market_data.validate import validate_panel
 

@@ -8,12 +8,8 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import checked_dates, first_row, instrument_names
-from model2_assets.market_data.files import (
-    SUFFIXES,
-    ColumnsToRead,
-    list_universe_files,
-    read_table,
-)
+from model2_assets.market_data.files import SUFFIXES, list_universe_files
+from model2_assets.market_data.table import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
 _STINTS = ColumnsToRead(required=("instrument", "from", "to"), dates=("from", "to"), mapping=None)
