@@ -1,19 +1,30 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
+import errno
+import logging
+import os
+import re
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 from typing import IO, Any
 
 import fsspec
-from fsspec.core import url_to_fs
-from fsspec.utils import infer_compression
+import pyarrow as pa
+import pyarrow.dataset as pa_dataset
+from fsspec.core import has_magic, url_to_fs
+from fsspec.implementations.local import LocalFileSystem
+from fsspec.utils import glob_translate, infer_compression
 
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import reason
+from model2_assets.market_data.lakes import lake_tables, open_delta, refuse_parts
 from model2_assets.storage.record import document_digest
+
+logger = logging.getLogger(__name__)
 
 SUFFIXES = {
     "csv": (".csv", ".csv.gz", ".csv.bz2", ".csv.xz", ".csv.zst", ".csv.zip"),
@@ -27,6 +38,14 @@ _STAMPS = (
 )
 """What file systems call the entity tag or the time of the last change, most telling first."""
 
+_NO_DATA = (".", "_", "~", "#", "lost+found")
+"""How the names of hidden, unfinished and backup files and folders begin, and those of markers
+such as ``_SUCCESS``."""
+
+_OF_A_FOLDER = re.compile(r"([^/]*=[^/]*/)*[^/]+\Z")
+_HIVE_KEY = re.compile(r"(?<![^/])([^/=]+)=[^/]*(?=/)")
+_TOLD = 5
+
 
 @dataclass(frozen=True)
 class InputFile:
@@ -37,6 +56,8 @@ class InputFile:
     stamp: str
     """Size in bytes, and the time of the last change or the entity tag, as far as the file system
     tells them; differs once the file has changed."""
+    is_delta: bool = False
+    """Whether it is a Delta table, a folder."""
 
     @property
     def stem(self) -> str:
@@ -50,6 +71,7 @@ class InputFile:
         if self.name.lower().endswith(".zip"):
             # By itself, fsspec reads the first of the files in an archive.
             members = fsspec.open_files(f"zip://**::{self.name}", "rb")
+            members = [member for member in members if not _is_hidden(member.path)]
             if len(members) != 1:
                 raise MarketDataError(
                     f"{self.name}: holds {len(members)} files, not one; unpack it, and name the "
@@ -66,13 +88,19 @@ def list_files(
 ) -> list[InputFile]:
     """List the files that a path stands for, by name: of a file, a folder, or a glob.
 
-    A relative path starts at the working directory; a URL is one that fsspec knows. A file or
-    glob named by the user counts whatever its ending. ``key`` is what gave the path, for messages.
+    A relative path starts at the working directory; a URL is one that fsspec knows. A file named
+    by the user counts whatever its ending, and so does what a glob such as ``*.txt`` finds. A
+    folder is its own files and those of its Hive folders (``year=2020``), or one Delta table.
+    ``key`` is what gave the path, for messages.
     """
     try:
         file_system, inner_path = url_to_fs(path)
         file_system.invalidate_cache()
-        entries = _entries(file_system, inner_path, suffixes)
+        files = _found(file_system, inner_path, suffixes)
+        if not files:
+            raise MarketDataError(f"{path}: {_why_none(file_system, inner_path, suffixes, key)}")
+    except MarketDataError:
+        raise
     except ImportError as error:
         raise MarketDataError(
             f"{path}: {error}; install that package, or copy the files to a local folder"
@@ -81,39 +109,145 @@ def list_files(
         raise MarketDataError(
             f"{path}: cannot be reached ({reason(error)}); correct {key} or the access rights"
         ) from error
-    if not entries and file_system.isdir(inner_path):
-        raise MarketDataError(
-            f"{path}: the folder has no file that ends in {', '.join(suffixes)}; correct {key}"
+    return files
+
+
+def _why_none(file_system: Any, path: str, suffixes: Sequence[str], key: str) -> str:
+    """Return why a path stands for no file, and the remedy."""
+    by_glob = f"name the files of folders by a glob that ends in /**/*{suffixes[0]}"
+    if file_system.isdir(path):
+        has_folders = any(entry["type"] == "directory" for entry in file_system.ls(path, True))
+        return (
+            f"the folder has no file that ends in {', '.join(suffixes)}; correct {key}"
+            f"{f', or {by_glob}' if has_folders else ''}"
         )
-    if not entries:
-        raise MarketDataError(
-            f"{path}: no such file; correct {key} (a relative path starts at the working directory)"
-        )
-    is_local = isinstance(file_system, fsspec.get_filesystem_class("file"))
+    if has_magic(path) and any(map(file_system.isdir, file_system.glob(path))):
+        return f"finds folders and no file; {by_glob}"
+    hint = "a relative path starts at the working directory"
+    hint += "; in a glob, [[] stands for a bracket" if "[" in path else ""
+    hint += "; of variables, $HOME alone is expanded" if "$" in path else ""
+    return f"no such file; correct {key} ({hint})"
+
+
+def _found(file_system: Any, path: str, suffixes: Sequence[str]) -> list[InputFile]:
+    is_local = isinstance(file_system, LocalFileSystem)
+    full_name = str if is_local else file_system.unstrip_protocol
+    if file_system.isfile(path):
+        folder = path.rpartition("/")[0]
+        with suppress(OSError):  # a file may be readable in a folder that is not
+            beside = file_system.ls(folder or "/", detail=False) if is_local else []
+            refuse_parts(lake_tables(file_system, folder, beside), [path])
+        return [InputFile(full_name(path), _stamp(file_system.info(path)))]
+    folder, pattern = _split_glob(file_system, path)
+    entries = _listing(file_system, folder, pattern)
+    tables = lake_tables(file_system, folder, entries)
+    if not pattern and tables.get(folder) == "Delta":
+        table = open_delta(full_name(folder))
+        version = f"{table.metadata().id} version {table.version()}"
+        return [InputFile(full_name(folder), version, is_delta=True)]
+    below = {name: name.removeprefix(folder).lstrip("/") for name in entries}
+    names = _data_files(entries, below, pattern, suffixes)
+    refuse_parts(tables, names if pattern else [*names, f"{folder}/"])
+    for name, entry in entries.items():
+        is_entered = entry["type"] == "directory" and _is_entered(below[name], pattern)
+        if is_local and is_entered and not os.access(name, os.R_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
+    found = {name: _followed(file_system, entries[name]) for name in sorted(names)}
     return [
-        InputFile(name if is_local else file_system.unstrip_protocol(name), _stamp(entry))
-        for name, entry in sorted(entries.items())
+        InputFile(full_name(name), _stamp(entry))
+        for name, entry in found.items()
+        if entry["type"] == "file"
     ]
 
 
-def _entries(file_system: Any, path: str, suffixes: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    if file_system.isfile(path):
-        return {path: file_system.info(path)}
-    is_folder = file_system.isdir(path)
-    if is_folder:
-        found = {str(entry["name"]): entry for entry in file_system.ls(path, detail=True)}
-    else:
-        found = file_system.glob(path, detail=True)
-    return {
-        name: entry
-        for name, entry in found.items()
-        if entry["type"] == "file" and (not is_folder or _is_data_file(name, suffixes))
-    }
+def _split_glob(file_system: Any, path: str) -> tuple[str, str]:
+    """Return the folder that a glob starts in, whose name may have brackets, and the rest."""
+    parts = path.split("/")
+    n = 0
+    while n < len(parts) and (
+        not has_magic(parts[n]) or file_system.isdir("/".join(parts[: n + 1]))
+    ):
+        n += 1
+    return "/".join(parts[:n]) or "/" * path.startswith("/"), "/".join(parts[n:])
 
 
-def _is_data_file(name: str, suffixes: Sequence[str]) -> bool:
-    base = PurePosixPath(name).name
-    return base.lower().endswith(tuple(suffixes)) and not base.startswith((".", "_"))
+def _listing(file_system: Any, folder: str, pattern: str) -> dict[str, Mapping[str, Any]]:
+    """Return the entries below a folder, by name, as deep as a glob or Hive folders go."""
+    if not pattern:
+        listed = file_system.ls(folder, detail=True) if file_system.isdir(folder) else []
+        entries = {str(entry["name"]): entry for entry in listed}
+        names = [PurePosixPath(name).name for name in entries]
+        if "_delta_log" in names or not any("=" in name for name in names):
+            return entries
+    depth = None if "**" in pattern or not pattern else pattern.count("/") + 1
+    found = file_system.find(folder, maxdepth=depth, withdirs=True, detail=True)
+    return {str(name): entry for name, entry in found.items()}
+
+
+def _data_files(
+    entries: Mapping[str, Mapping[str, Any]],
+    below: Mapping[str, str],
+    pattern: str,
+    suffixes: Sequence[str],
+) -> list[str]:
+    """Return the names that a glob takes, or a folder where there is none."""
+    matches = re.compile(glob_translate(pattern) if pattern else _OF_A_FOLDER).match
+    in_place = [
+        name
+        for name, entry in entries.items()
+        if entry["type"] != "directory" and matches(below[name])
+    ]
+    visible = [name for name in in_place if not _is_hidden(below[name], pattern)]
+    endings = tuple(suffixes)
+    data = [name for name in visible if name.lower().endswith(endings)]
+    hidden = set(in_place).difference(visible)
+    if told := sorted(name for name in hidden if name.lower().endswith(endings))[:_TOLD]:
+        logger.info("not read, since hidden: %s", ", ".join(told))
+    ending = PurePosixPath(pattern).suffix
+    ends_in_one = ending and not has_magic(ending)
+    return visible if pattern and (ends_in_one or not data) else data
+
+
+def _is_hidden(path: str, pattern: str = "") -> bool:
+    """Tell whether a part of a path is hidden, and the glob has none that begins like it."""
+    named = [part for part in pattern.split("/") if part.startswith(_NO_DATA)]
+    return any(
+        part.startswith(_NO_DATA) and not any(fnmatchcase(part, name) for name in named)
+        for part in path.split("/")
+    )
+
+
+def _is_entered(path: str, pattern: str) -> bool:
+    """Tell whether files of a folder may be meant, by its path below the first one."""
+    if not pattern:
+        return "=" in path and not _is_hidden(path)
+    is_above = not path or "**" in pattern or path.count("/") < pattern.count("/")
+    return is_above and not _is_hidden(path, pattern)
+
+
+def _followed(file_system: Any, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the entry of what a link leads to."""
+    if not entry.get("islink"):
+        return entry
+    try:
+        target: Mapping[str, Any] = file_system.info(entry["name"])
+    except FileNotFoundError:
+        raise MarketDataError(
+            f"{entry['name']}: is a link to a file that is not there; fetch it, such as by git "
+            f"annex get or dvc pull, or remove the link"
+        ) from None
+    return target
+
+
+def hive_values(name: str) -> dict[str, str | None]:
+    """Return what Hive folders say, as text: ``{"instrument": "0005"}`` of instrument=0005/a.csv.
+
+    None stands for ``__HIVE_DEFAULT_PARTITION__``.
+    """
+    keys = dict.fromkeys(_HIVE_KEY.findall(name))
+    schema = pa.schema([(key, pa.string()) for key in keys])
+    parsed = pa_dataset.partitioning(schema, flavor="hive").parse(name)
+    return dict(pa_dataset.get_partition_keys(parsed))
 
 
 def _stamp(entry: Mapping[str, Any]) -> str:

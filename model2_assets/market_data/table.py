@@ -23,7 +23,8 @@ from model2_assets.market_data.bars import (
     shown,
     typed_bars,
 )
-from model2_assets.market_data.files import InputFile
+from model2_assets.market_data.files import InputFile, hive_values
+from model2_assets.market_data.lakes import delta_rows, open_delta
 
 _LONGEST_HEADER = 1 << 20
 _LISTED = 30
@@ -63,15 +64,19 @@ class ColumnsToRead:
     """Our name to the name in the file, where they differ; None for a file that takes none."""
 
     def names_in(self, found: Sequence[str], *, origin: str) -> dict[str, str]:
-        """Return, by our name, the name in the file of every column to read."""
-        named = self.mapping or {}
+        """Return, by our name, the name in the file of every column to read.
+
+        What the file lacks, the Hive folders above it (`hive_values`) may have.
+        """
+        named, folders = self.mapping or {}, hive_values(origin)
         columns = {}
         for ours in dict.fromkeys([*self.required, *self.optional]):
             theirs = named.get(ours, ours)
             if theirs in found:
                 columns[ours] = theirs
-            elif ours in self.required or ours in named:
-                raise MarketDataError(f"{origin}: {self._missing(ours, theirs, found)}")
+            elif theirs not in folders and (ours in self.required or ours in named):
+                listed = [*found, *folders]
+                raise MarketDataError(f"{origin}: {self._missing(ours, theirs, listed)}")
         for theirs in columns.values():
             if list(found).count(theirs) > 1:
                 raise MarketDataError(
@@ -116,7 +121,10 @@ def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.Dat
     is a ticker like any other. Dates that are text have to be ISO and become datetime64[us].
     """
     try:
-        frame = _read_parquet(file, wanted) if source == "parquet" else _read_csv(file, wanted)
+        if file.is_delta:
+            frame = _read_delta(file, wanted)
+        else:
+            frame = _read_parquet(file, wanted) if source == "parquet" else _read_csv(file, wanted)
     except (MarketDataError, MemoryError):
         raise
     except Exception as error:  # each decompressor and file system has errors of its own
@@ -125,10 +133,29 @@ def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.Dat
             f"{file.name}: cannot be read as {kind} ({reason(error)}); correct the path or write "
             f"the file again"
         ) from error
+    _add_hive_values(frame, file, wanted)
     for name in wanted.dates:
         if isinstance(frame[name].dtype, pd.StringDtype):
             frame[name] = _iso_dates(frame[name], f"{file.name}: column {name!r}")
     return frame
+
+
+def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead) -> None:
+    """Add the columns that folders alone have; an instrument that both have is to be the same."""
+    folders = hive_values(file.name)
+    for ours in [*wanted.required, *wanted.optional]:
+        theirs = (wanted.mapping or {}).get(ours, ours)
+        if theirs in folders and ours not in frame:
+            frame[ours] = pd.Series(folders[theirs], index=frame.index, dtype="str")
+        elif theirs in folders and ours == "instrument":
+            is_other = frame[ours].astype("str") != folders[theirs]
+            if is_other.any():
+                row = first_row(is_other)
+                raise MarketDataError(
+                    f"{file.name}: column {theirs!r}, data row {row}: is "
+                    f"{shown(repr(frame[ours].iloc[row - 1]))}, not what its folder says; move the "
+                    f"file, or correct the column"
+                )
 
 
 def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
@@ -191,6 +218,17 @@ def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         parquet = pq.ParquetFile(handle)
         columns = wanted.names_in(parquet.schema_arrow.names, origin=file.name)
         table = parquet.read(columns=list(columns.values()))
+    return _frame(table, columns)
+
+
+def _read_delta(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
+    table = open_delta(file.name)
+    found = [column.name for column in table.schema().fields]
+    columns = wanted.names_in(found, origin=file.name)
+    return _frame(delta_rows(table, list(columns.values())), columns)
+
+
+def _frame(table: pa.Table, columns: Mapping[str, str]) -> pd.DataFrame:
     return pd.DataFrame(
         {ours: _plain(ours, table[theirs]).to_pandas() for ours, theirs in columns.items()}
     )
@@ -201,6 +239,8 @@ def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = column.type
     if pa.types.is_dictionary(kind):
         return _plain(name, column.cast(kind.value_type))
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.string())
     if name == "instrument" and pa.types.is_integer(kind):
         # Not by way of pandas, whose integers become floats where one is missing.
         return column.cast(pa.string())
@@ -239,10 +279,21 @@ def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFr
     for file in files:
         table = read_table(file, wanted, source=config.source)
         if config.instrument_from_filename:
+            _refuse_hive_names(file)
             table["instrument"] = pd.Series(file.stem, index=table.index, dtype="str")
         tables.append(typed_bars(table, origin=file.name))
         _refuse_other_columns(tables[0], files[0].name, tables[-1], file.name)
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
+
+
+def _refuse_hive_names(file: InputFile) -> None:
+    """Refuse to name instruments after files such as part-0, where their folders name them."""
+    for key, value in hive_values(file.name).items():
+        if key.lower() in _USUAL_NAMES["instrument"] and value != file.stem:
+            raise MarketDataError(
+                f"{file.name}: its folder names the instrument ({key}={value}), not the file; "
+                f"write `columns: {{instrument: {key}}}` in place of instrument_from_filename"
+            )
 
 
 def _refuse_other_columns(

@@ -1,0 +1,102 @@
+"""Tables of lakes: a log beside their files says which rows still count, so these alone mislead."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from model2_assets.errors import MarketDataError
+from model2_assets.market_data.bars import reason
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+_MARKS = {
+    "_delta_log": "Delta",
+    ".hoodie": "Hudi",
+    ".hoodie_partition_metadata": "Hudi",
+    "metadata": "Iceberg",
+    "_spark_metadata": "Spark streaming",
+}
+"""What lies in a table's folder, by name, and the table's format."""
+
+
+def lake_tables(file_system: Any, base: str, names: Iterable[str]) -> dict[str, str]:
+    """Return the format of every table of a lake, by its folder, that a listing tells of.
+
+    Parameters
+    ----------
+    file_system : fsspec.AbstractFileSystem
+        Where the names are.
+    base : str
+        Folder that was listed. Those above it are looked at too where it may be part of a table.
+    names : iterable of str
+        Files and folders below it.
+
+    Returns
+    -------
+    dict of str to str
+        Such as ``{"/lake/prices": "Delta"}``.
+    """
+    names = list(names)
+    above, _, last = base.rpartition("/")
+    while "=" in last or last == "data":
+        with suppress(Exception):  # rights may end at the base
+            names += file_system.ls(above or "/", detail=False)
+        above, _, last = above.rpartition("/")
+    tables = {}
+    for name in names:
+        folder, _, mark = name.rstrip("/").rpartition("/")
+        if mark in _MARKS and (mark != "metadata" or _is_of_iceberg(file_system, name)):
+            tables[folder] = _MARKS[mark]
+    return tables
+
+
+def _is_of_iceberg(file_system: Any, folder: str) -> bool:
+    listed = file_system.ls(folder, detail=False)
+    return any(name.endswith(".metadata.json") for name in listed)
+
+
+def refuse_parts(tables: Mapping[str, str], names: Iterable[str]) -> None:
+    """Refuse files of a table, among which are those of rows that were removed or replaced."""
+    for name in names:
+        for folder, kind in tables.items():
+            if name.startswith(f"{folder}/"):
+                remedy = "name that folder itself, and its log is followed"
+                if kind != "Delta":
+                    remedy = (
+                        "let the program that writes it export the rows of today as plain Parquet "
+                        "files to another folder, and name that"
+                    )
+                raise MarketDataError(
+                    f"{folder}: is a table of {kind}, whose files hold rows that were removed or "
+                    f"replaced as well; {remedy}"
+                )
+
+
+def delta_rows(table: "DeltaTable", columns: Sequence[str]) -> pa.Table:
+    """Return columns of the rows that a Delta table's log says are there, in no certain order."""
+    from deltalake import QueryBuilder
+
+    listed = ", ".join('"{}"'.format(name.replace('"', '""')) for name in columns)
+    rows = QueryBuilder().register("bars", table).execute(f"SELECT {listed} FROM bars")
+    return pa.table(rows)
+
+
+def open_delta(path: str) -> "DeltaTable":
+    """Open a Delta table at its newest version; MarketDataError where that cannot be."""
+    try:
+        from deltalake import DeltaTable
+    except ImportError as error:
+        raise MarketDataError(
+            f"{path}: is a Delta table, which needs the library deltalake ({error}); install the "
+            f'extra: pip install "model2-assets[delta]"'
+        ) from error
+    try:
+        return DeltaTable(path)
+    except Exception as error:  # its own, and those of its object stores
+        raise MarketDataError(
+            f"{path}: the Delta table cannot be read ({reason(error)}); mend its log, or "
+            f"the access rights"
+        ) from error
