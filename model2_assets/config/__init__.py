@@ -9,6 +9,7 @@ from model2_assets.config.load import CONFIG_VARIABLE, load_config, parse_config
 from model2_assets.config.partition import Partition
 from model2_assets.config.region import (
     CrossValidationConfig,
+    ExtraFeaturesConfig,
     FeaturesConfig,
     LabelsConfig,
     MarketDataConfig,
@@ -23,6 +24,7 @@ __all__ = [
     "ChecksConfig",
     "CrossValidationConfig",
     "ExecutionConfig",
+    "ExtraFeaturesConfig",
     "FeaturesConfig",
     "LabelsConfig",
     "MarketDataConfig",

@@ -1,5 +1,6 @@
 """A region's sections, and the whole configuration."""
 
+import re
 from collections.abc import Sequence
 from math import comb
 from typing import Annotated, Any, Literal, Self
@@ -21,6 +22,7 @@ from model2_assets.config.sections import (
     ScheduleConfig,
     Section,
     StorageConfig,
+    known_timezone,
     no_switch,
     refuse,
 )
@@ -126,6 +128,70 @@ class LabelsConfig(Section):
         return tuple(f"{horizon}d" for horizon in self.horizons)
 
 
+_KEY_COLUMNS = ("instrument", "datetime", "available_at")
+
+
+def _names_to_names(columns: object) -> object:
+    """Return a list of names as a mapping of each to itself."""
+    if not (isinstance(columns, list) and all(isinstance(name, str) for name in columns)):
+        return columns
+    return {name: name for name in columns}
+
+
+def _own_feature_names(columns: dict[str, str]) -> dict[str, str]:
+    for name in columns:
+        refuse(
+            not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name),
+            f"{name!r} is no name of a feature; begin with a letter, go on with letters, digits, "
+            f"_, . and -",
+        )
+    refuse(not set(columns) - set(_KEY_COLUMNS), "names no feature; add at least one column")
+    return columns
+
+
+class ExtraFeaturesConfig(Section):
+    """Features of one's own: columns of a file, keyed by instrument and datetime."""
+
+    path: Location
+    """File, folder, glob or fsspec URL."""
+    source: Literal["csv", "parquet"] | None = None
+    """null: as the ending of each file says."""
+    columns: Annotated[
+        dict[str, NonEmpty], BeforeValidator(_names_to_names), AfterValidator(_own_feature_names)
+    ]
+    """Name of the feature: name in the file; or a list of both in one. Also of instrument,
+    datetime and available_at, where the file calls them otherwise."""
+    instrument_from_filename: bool = False
+    """One file per instrument, named after it."""
+    normalization: Literal["alike", "as_is"] = "alike"
+    """alike: as the features of the set; as_is: values stay as they are."""
+    max_age_days: int = Field(400, ge=0, le=100_000)
+    """Calendar days after the date of available_at for which a value counts: one of a yearly
+    report does until the next. Without available_at a value counts on its own date alone."""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features."""
+        return [name for name in self.columns if name not in _KEY_COLUMNS]
+
+    @model_validator(mode="after")
+    def _instruments_have_one_source(self) -> Self:
+        refuse(
+            self.instrument_from_filename and "instrument" in self.columns,
+            "columns.instrument and instrument_from_filename exclude each other; remove one",
+        )
+        return self
+
+
+def _time_and_zone(text: str) -> str:
+    time, _, zone = text.partition(" ")
+    refuse(
+        not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", time),
+        "write time and IANA time zone, such as 16:00 America/New_York",
+    )
+    return f"{time} {known_timezone(zone)}"
+
+
 class FeaturesConfig(Section):
     """Which features are computed and how they are normalized."""
 
@@ -135,10 +201,28 @@ class FeaturesConfig(Section):
     """Per-date cross-sectional normalization."""
     min_history_bars: int = Field(60, ge=0, le=10_000)
     """Earlier own bars that a row needs to have features."""
+    extra: tuple[ExtraFeaturesConfig, ...] = ()
+    """Features of one's own, beside those of the set or the builder."""
+    session_close: Annotated[str, AfterValidator(_time_and_zone)] = "16:00 America/New_York"
+    """Time and zone of the close: what has an available_at before it counts on that date. Those of
+    the New York Stock Exchange, as schedule.timezone. Where sessions close early on some days,
+    write the earliest close, which is safe on all. An available_at without time zone is in
+    this one."""
     builder: ImportPath | None = None
     """Function that replaces ours."""
     params: dict[str, Any] = Field(default_factory=dict)
     """Settings of your builder."""
+
+    @model_validator(mode="after")
+    def _own_features_differ(self) -> Self:
+        names = [name for entry in self.extra for name in entry.names]
+        for name in names:
+            refuse(
+                names.count(name) > 1,
+                f"extra: two features have the name {name!r}; name one otherwise, such as "
+                f"`columns: {{my_{name}: {name}}}`",
+            )
+        return self
 
 
 MAX_SPLITS = 10_000

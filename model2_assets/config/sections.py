@@ -212,7 +212,8 @@ class ExecutionConfig(Section):
     beside the results, or in DAGSTER_HOME where those are not on a local disk."""
 
 
-def _known_timezone(name: str) -> str:
+def known_timezone(name: str) -> str:
+    """Return the name of an IANA time zone; refuse another."""
     try:
         ZoneInfo(name)
     except (ValueError, OSError, ZoneInfoNotFoundError):
@@ -225,7 +226,7 @@ class ScheduleConfig(Section):
 
     cron: str = "0 2 * * 2-6"
     """Cron expression of five fields; whether it is one is for Dagster to say."""
-    timezone: Annotated[str, AfterValidator(_known_timezone)] = "America/New_York"
+    timezone: Annotated[str, AfterValidator(known_timezone)] = "America/New_York"
     """IANA time zone of the cron expression."""
     look_every_seconds: int = Field(30, ge=1, le=3600)
     """How often the daemon looks at what is due, seconds."""

@@ -18,7 +18,7 @@ from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate, infer_compression
 
-from model2_assets.config import MarketDataConfig
+from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import reason
 from model2_assets.market_data.lakes import lake_tables, open_delta, refuse_parts
@@ -31,6 +31,9 @@ SUFFIXES = {
     "parquet": (".parquet", ".pq"),
 }
 """Endings of the files of a folder that count, by source."""
+
+ANY_SUFFIX = (*SUFFIXES["csv"], *SUFFIXES["parquet"])
+"""Those of files whose format their own ending tells."""
 
 _STAMPS = (
     *("ETag", "etag", "md5Hash", "mtime"),
@@ -257,26 +260,35 @@ def _stamp(entry: Mapping[str, Any]) -> str:
 
 def list_universe_files(path: str) -> list[InputFile]:
     """List the files of a universe, which may be of any format."""
-    suffixes = (*SUFFIXES["csv"], *SUFFIXES["parquet"])
-    return list_files(path, suffixes=suffixes, key="market_data.universe")
+    return list_files(path, suffixes=ANY_SUFFIX, key="market_data.universe")
+
+
+def list_extra_files(entry: ExtraFeaturesConfig) -> list[InputFile]:
+    """List the files of features of one's own."""
+    suffixes = SUFFIXES[entry.source] if entry.source else ANY_SUFFIX
+    return list_files(entry.path, suffixes=suffixes, key="path in features.extra")
 
 
 @dataclass(frozen=True)
 class InputFingerprint:
-    """State of the files that market data are read from."""
+    """State of the files that market data and features of one's own are read from."""
 
     digest: str
     """Differs once a file is added, removed, or of another size, time of change or entity tag."""
     n_files: int
 
 
-def fingerprint_inputs(config: MarketDataConfig) -> InputFingerprint | None:
-    """Return the state of a source's files, those of the universe included; None without a file."""
+def fingerprint_inputs(
+    config: MarketDataConfig, extra: Sequence[ExtraFeaturesConfig] = ()
+) -> InputFingerprint | None:
+    """Return the state of all files, those of the universe included; None without a file."""
     files = []
     if config.path is not None:
         files += list_files(config.path, suffixes=SUFFIXES[config.source])
     if config.universe is not None:
         files += list_universe_files(config.universe)
+    for entry in extra:
+        files += list_extra_files(entry)
     if not files:
         return None
     stamps = {file.name: file.stamp for file in files}

@@ -4,15 +4,15 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from model2_assets.config import MarketDataConfig
+from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import (
     CURRENCY,
@@ -23,7 +23,7 @@ from model2_assets.market_data.bars import (
     shown,
     typed_bars,
 )
-from model2_assets.market_data.files import InputFile, hive_values
+from model2_assets.market_data.files import SUFFIXES, InputFile, hive_values
 from model2_assets.market_data.lakes import delta_rows, open_delta
 
 _LONGEST_HEADER = 1 << 20
@@ -62,6 +62,9 @@ class ColumnsToRead:
     dates: Sequence[str] = ("datetime",)
     mapping: Mapping[str, str] | None = field(default_factory=dict)
     """Our name to the name in the file, where they differ; None for a file that takes none."""
+    numbers: Sequence[str] = NUMERIC_COLUMNS
+    key: str = "market_data"
+    """Section of the configuration that has the mapping, for messages."""
 
     def names_in(self, found: Sequence[str], *, origin: str) -> dict[str, str]:
         """Return, by our name, the name in the file of every column to read.
@@ -97,11 +100,11 @@ class ColumnsToRead:
             return f"no column {ours!r}; the file has: {listed}; rename its column"
         if ours in self.mapping:
             return (
-                f"no column {theirs!r}, which market_data.columns gives for {ours!r}; the file "
+                f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; the file "
                 f"has: {listed}"
             )
         return (
-            f"no column {ours!r}; the file has: {listed}. Say under market_data which one it is, "
+            f"no column {ours!r}; the file has: {listed}. Say under {self.key} which one it is, "
             f"such as `columns: {{{ours}: {_likely(ours, found)}}}`"
         )
 
@@ -114,12 +117,17 @@ def _likely(ours: str, found: Sequence[str]) -> str:
     return "<its name in the file>"
 
 
-def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.DataFrame:
+def read_table(
+    file: InputFile, wanted: ColumnsToRead, *, source: str | None = None
+) -> pd.DataFrame:
     """Read the columns that are wanted of one file, under our names.
 
+    Without a source, it is Parquet where the file's ending says so, else CSV.
     Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument, ``NA``
     is a ticker like any other. Dates that are text have to be ISO and become datetime64[us].
     """
+    if source is None:
+        source = "parquet" if file.name.lower().endswith(SUFFIXES["parquet"]) else "csv"
     try:
         if file.is_delta:
             frame = _read_delta(file, wanted)
@@ -135,7 +143,7 @@ def read_table(file: InputFile, wanted: ColumnsToRead, *, source: str) -> pd.Dat
         ) from error
     _add_hive_values(frame, file, wanted)
     for name in wanted.dates:
-        if isinstance(frame[name].dtype, pd.StringDtype):
+        if name in frame and isinstance(frame[name].dtype, pd.StringDtype):
             frame[name] = _iso_dates(frame[name], f"{file.name}: column {name!r}")
     return frame
 
@@ -161,7 +169,7 @@ def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead
 def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         columns = wanted.names_in(_header(handle.read(_LONGEST_HEADER), file), origin=file.name)
-    numbers = [theirs for ours, theirs in columns.items() if ours in NUMERIC_COLUMNS]
+    numbers = [theirs for ours, theirs in columns.items() if ours in wanted.numbers]
     kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
     try:
         table = _parse_csv(file, kinds)
@@ -170,7 +178,7 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         raise
     frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
     # Text of no row is of type object in pandas 3.0.
-    return frame.astype({ours: "str" for ours in columns if ours not in NUMERIC_COLUMNS})
+    return frame.astype({ours: "str" for ours in columns if ours not in wanted.numbers})
 
 
 def _header(start: bytes, file: InputFile) -> list[str]:
@@ -270,18 +278,33 @@ def _iso_dates(values: pd.Series, place: str) -> pd.Series:
 
 def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFrame:
     """Read bars of one or many files into one table, in the order of files and their rows."""
-    names = [*REQUIRED_COLUMNS, *NUMERIC_COLUMNS, CURRENCY]
+    wanted = ColumnsToRead(
+        required=REQUIRED_COLUMNS, optional=(*NUMERIC_COLUMNS, CURRENCY), mapping=config.columns
+    )
+    return read_tables(files, wanted, config, typed=typed_bars)
+
+
+def read_tables(
+    files: Sequence[InputFile],
+    wanted: ColumnsToRead,
+    config: MarketDataConfig | ExtraFeaturesConfig,
+    *,
+    typed: Callable[..., pd.DataFrame],
+) -> pd.DataFrame:
+    """Read one or many files into one table, in the order of files and their rows.
+
+    ``typed(table, origin=...)`` gives the columns of each file their types.
+    """
     if config.instrument_from_filename:
-        names.remove("instrument")
-    required = [name for name in REQUIRED_COLUMNS if name in names]
-    wanted = ColumnsToRead(required=required, optional=names, mapping=config.columns)
+        required = [name for name in wanted.required if name != "instrument"]
+        wanted = replace(wanted, required=required)
     tables: list[pd.DataFrame] = []
     for file in files:
         table = read_table(file, wanted, source=config.source)
         if config.instrument_from_filename:
             _refuse_hive_names(file)
             table["instrument"] = pd.Series(file.stem, index=table.index, dtype="str")
-        tables.append(typed_bars(table, origin=file.name))
+        tables.append(typed(table, origin=file.name))
         _refuse_other_columns(tables[0], files[0].name, tables[-1], file.name)
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import checked_dates, first_row, instrument_names
-from model2_assets.market_data.files import SUFFIXES, list_universe_files
+from model2_assets.market_data.files import list_universe_files
 from model2_assets.market_data.table import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
@@ -23,8 +23,7 @@ def read_universe(path: str) -> pd.DataFrame:
     """
     tables = []
     for file in list_universe_files(path):
-        source = "parquet" if file.name.lower().endswith(SUFFIXES["parquet"]) else "csv"
-        table = read_table(file, _STINTS, source=source)
+        table = read_table(file, _STINTS)
         tables.append(_checked_stints(table, origin=file.name))
     return pd.concat(tables, ignore_index=True)
 
