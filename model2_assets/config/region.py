@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from math import comb
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +45,23 @@ def _known_columns(columns: dict[str, str]) -> dict[str, str]:
     return columns
 
 
+def _format_of_days(written: str) -> str:
+    days = [datetime(2024, 1, 31), datetime(1987, 12, 9)]
+    try:
+        is_read = [datetime.strptime(f"{day:{written}}", written) for day in days] == days
+    except ValueError:
+        is_read = False
+    refuse(
+        not is_read,
+        f"{written!r} does not tell day, month and year, without a time zone; write them as in "
+        f"'%d.%m.%Y'",
+    )
+    return written
+
+
+DateFormat = Annotated[str, AfterValidator(_format_of_days)]
+
+
 class MarketDataConfig(Section):
     """Where daily bars come from."""
 
@@ -57,6 +75,9 @@ class MarketDataConfig(Section):
     """Our column name: name in the file."""
     instrument_from_filename: bool = False
     """One file per instrument, named after it."""
+    date_format: DateFormat | None = None
+    """How dates that are text are written, such as "%d.%m.%Y", in the directives of Python's
+    strptime; null: in ISO 8601, such as 2024-01-31 or 20240131."""
     universe: Location | None = None
     """File of instrument, from, to: point-in-time membership, both ends included."""
     params: dict[str, Any] = Field(default_factory=dict)
@@ -69,7 +90,7 @@ class MarketDataConfig(Section):
     @model_validator(mode="after")
     def _path_belongs_to_files(self) -> Self:
         reads_files = self.source in ("parquet", "csv")
-        of_files = self.columns or self.instrument_from_filename
+        of_files = self.columns or self.instrument_from_filename or self.date_format
         source = f"source {self.source!r}"
         refuse(reads_files and not self.path, f"{source} needs a path")
         refuse(
@@ -80,7 +101,7 @@ class MarketDataConfig(Section):
         )
         refuse(
             of_files and not reads_files,
-            f"{source} reads no file; remove columns and instrument_from_filename",
+            f"{source} reads no file; remove columns, instrument_from_filename and date_format",
         )
         refuse(
             self.instrument_from_filename and "instrument" in self.columns,
@@ -163,6 +184,8 @@ class ExtraFeaturesConfig(Section):
     datetime and available_at, where the file calls them otherwise."""
     instrument_from_filename: bool = False
     """One file per instrument, named after it."""
+    date_format: DateFormat | None = None
+    """As that of market data."""
     normalization: Literal["alike", "as_is"] = "alike"
     """alike: as the features of the set; as_is: values stay as they are."""
     max_age_days: int = Field(400, ge=0, le=100_000)

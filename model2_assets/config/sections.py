@@ -3,9 +3,7 @@
 The docstring below a setting is its description, unit included.
 """
 
-import re
 from collections.abc import Sized
-from posixpath import expanduser
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -65,21 +63,6 @@ def _url_without_secret(url: str) -> str:
     return url
 
 
-def expand_home(path: str) -> str:
-    """Return a local path with a ``~`` or ``$HOME`` that it begins with expanded.
-
-    No other variable is, which may be a secret, and nothing in a URL.
-
-    Examples
-    --------
-    >>> expand_home("$HOME/prices") == expand_home("${HOME}/prices") == expand_home("~/prices")
-    True
-    >>> expand_home("s3://bucket/$HOME"), expand_home("prices/~/$DATA")
-    ('s3://bucket/$HOME', 'prices/~/$DATA')
-    """
-    return path if "://" in path else expanduser(re.sub(r"^\$(HOME|\{HOME\})(?=/|$)", "~", path))
-
-
 def _not_empty(values: Sized) -> Sized:
     refuse(not values, "at least 1 item is needed")
     return values
@@ -93,7 +76,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 NotEmpty = AfterValidator(_not_empty)
 """Of a list or mapping; looked at once its items are right."""
 
-Location = Annotated[NonEmpty, AfterValidator(_url_without_secret), AfterValidator(expand_home)]
+Location = Annotated[NonEmpty, AfterValidator(_url_without_secret)]
 """A file, folder, glob or URL."""
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
@@ -164,8 +147,6 @@ class ChecksConfig(Section):
     """Largest absolute prediction, bps."""
     rank_ic_warn: float = Field(0.10, gt=0, le=1)
     """Mean rank IC of a partition above which a leak is suspected."""
-    feature_ic_warn: float = Field(0.10, gt=0, le=1)
-    """Absolute mean rank IC of a feature alone above which a leak is suspected."""
     psi_warn: float = Field(0.25, gt=0)
     """Population stability index of live against out-of-fold predictions above which they
     differ."""

@@ -1,11 +1,11 @@
 """The table in one file, CSV or Parquet, and bars of one or many files."""
 
-import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import pandas as pd
 import pyarrow as pa
@@ -25,32 +25,24 @@ from model2_assets.market_data.bars import (
 )
 from model2_assets.market_data.files import SUFFIXES, InputFile, hive_values
 from model2_assets.market_data.lakes import delta_rows, open_delta
+from model2_assets.market_data.layout import (
+    MISSING_NUMBERS,
+    USUAL_NAMES,
+    header_problem,
+    listing_column,
+    number_columns,
+    refuse_other_formats,
+    second_header,
+    wide_problem,
+)
 
-_LONGEST_HEADER = 1 << 20
 _LISTED = 30
+_PREVIEWED = 30
 
-_OTHER_FORMATS = {
-    b"PAR1": "is a Parquet file; read it by source: parquet",
-    b"PK\x03\x04": "is a zip archive or an Excel workbook; save the table as CSV",
-    b"\x1f\x8b": "is compressed by gzip; give it the ending .gz",
-    b"\x28\xb5\x2f\xfd": "is compressed by zstd; give it the ending .zst, and install the Python "
-    "package zstandard, or compress it by gzip",
-    codecs.BOM_UTF16_LE: "is UTF-16 text; save it as UTF-8",
-    codecs.BOM_UTF16_BE: "is UTF-16 text; save it as UTF-8",
-}
-"""How files begin that are often taken for CSV."""
-
-_MISSING_NUMBERS = [
-    "", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "<NA>",
-]  # fmt: skip
-
-_USUAL_NAMES = {
-    "instrument": ("instrument", "ticker", "symbol", "name", "asset", "security", "permno"),
-    "datetime": ("datetime", "date", "timestamp", "time", "day"),
-    "close": ("close", "price", "last", "closing price", "px_last", "prc"),
-}
-
-_ISO = re.compile(r"\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", flags=re.ASCII)
+_BLANKS_BEFORE_FIELDS = (b", ", b",\t", b"\n ", b"\n\t")
+_ISO = re.compile(
+    r"(\d{4}-\d{2}-\d{2}|\d{8})([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", flags=re.ASCII
+)
 
 
 @dataclass(frozen=True)
@@ -65,27 +57,73 @@ class ColumnsToRead:
     numbers: Sequence[str] = NUMERIC_COLUMNS
     key: str = "market_data"
     """Section of the configuration that has the mapping, for messages."""
+    date_format: str | None = None
+    """How dates that are text are written; None: in ISO 8601."""
+    rows_are: str = "a row per instrument and date"
+    """What a file has to hold whose columns cannot be mapped."""
 
-    def names_in(self, found: Sequence[str], *, origin: str) -> dict[str, str]:
+    def names_in(
+        self,
+        found: Sequence[str],
+        *,
+        origin: str,
+        numbers: Sequence[str] = (),
+        lines: Sequence[Sequence[str]] = (),
+    ) -> dict[str, str]:
         """Return, by our name, the name in the file of every column to read.
 
-        What the file lacks, the Hive folders above it (`hive_values`) may have.
+        What the file lacks, the Hive folders above it (`hive_values`) may have. The columns that
+        hold nothing but numbers, and of text the first lines, tell why one is missing.
         """
         named, folders = self.mapping or {}, hive_values(origin)
         columns = {}
         for ours in dict.fromkeys([*self.required, *self.optional]):
             theirs = named.get(ours, ours)
+            if theirs not in found and theirs.strip() in found:
+                theirs = theirs.strip()
             if theirs in found:
                 columns[ours] = theirs
             elif theirs not in folders and (ours in self.required or ours in named):
+                problem = self._layout_problem(found, numbers or number_columns(lines), lines)
                 listed = [*found, *folders]
-                raise MarketDataError(f"{origin}: {self._missing(ours, theirs, listed)}")
+                raise MarketDataError(f"{origin}: {problem or self._missing(ours, theirs, listed)}")
         for theirs in columns.values():
             if list(found).count(theirs) > 1:
                 raise MarketDataError(
                     f"{origin}: column {theirs!r} is there more than once; rename one of them"
                 )
         return columns
+
+    def _layout_problem(
+        self, found: Sequence[str], numbers: Sequence[str], lines: Sequence[Sequence[str]]
+    ) -> str:
+        if not found and not lines:
+            return "is an empty table, without a column; write the file again, or remove it"
+        if len(found) == 1 and any(found[0].count(other) > 1 for other in ";\t|"):
+            return ""
+        if self.mapping is None and (name := listing_column(lines)):
+            return (
+                f"column {shown(name)!r} holds several instruments in one cell; write "
+                f"{self.rows_are}"
+            )
+        required = {ours: (self.mapping or {}).get(ours, ours) for ours in self.required}
+        if lines and (problem := header_problem(lines, required.values())):
+            return problem
+        values = [name for ours, name in required.items() if ours in self.numbers]
+        if self.mapping is None or any(name in found for name in values):
+            return ""
+        return wide_problem(found, numbers, value=next(iter(values), "value"))
+
+    @property
+    def no_date(self) -> str:
+        """What is said of a text that is no date."""
+        if self.date_format is not None:
+            return f"is not written as {self.key}.date_format says ({self.date_format})"
+        form = f", or name their form under {self.key}, such as `date_format: '%d.%m.%Y'`"
+        return (
+            f"is not a date in ISO format without time zone; write dates as 2024-01-31"
+            f"{'' if self.mapping is None else form}"
+        )
 
     def _missing(self, ours: str, theirs: str, found: Sequence[str]) -> str:
         if len(found) == 1:
@@ -97,24 +135,33 @@ class ColumnsToRead:
         if len(found) > _LISTED:
             listed += f" and {len(found) - _LISTED} more"
         if self.mapping is None:
-            return f"no column {ours!r}; the file has: {listed}; rename its column"
+            return (
+                f"no column {ours!r}; the file has: {listed}; rename its column, or write "
+                f"{self.rows_are}"
+            )
         if ours in self.mapping:
             return (
                 f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; the file "
                 f"has: {listed}"
             )
+        likely = _likely(ours, found)
+        is_unnamed = ours == "instrument" and likely == _UNKNOWN
+        by_file = "or, if each file holds one instrument, `instrument_from_filename: true`"
         return (
             f"no column {ours!r}; the file has: {listed}. Say under {self.key} which one it is, "
-            f"such as `columns: {{{ours}: {_likely(ours, found)}}}`"
+            f"such as `columns: {{{ours}: {likely}}}`{f', {by_file}' if is_unnamed else ''}"
         )
 
 
+_UNKNOWN = "<its name in the file>"
+
+
 def _likely(ours: str, found: Sequence[str]) -> str:
-    by_lower_name = {name.strip().lower(): shown(name) for name in reversed(found)}
-    for usual in _USUAL_NAMES.get(ours, (ours,)):
+    by_lower_name = {name.strip(" <>").lower(): shown(name) for name in reversed(found)}
+    for usual in USUAL_NAMES.get(ours, (ours,)):
         if name := by_lower_name.get(usual):
             return name if re.fullmatch(r"\w+( \w+)*", name) else f'"{name}"'
-    return "<its name in the file>"
+    return _UNKNOWN
 
 
 def read_table(
@@ -124,7 +171,8 @@ def read_table(
 
     Without a source, it is Parquet where the file's ending says so, else CSV.
     Only numbers can be missing by a word such as ``NA`` or ``null``: as an instrument, ``NA``
-    is a ticker like any other. Dates that are text have to be ISO and become datetime64[us].
+    is a ticker like any other. Dates that are text, or whole numbers such as 20240102, become
+    datetime64[us]. A field of CSV ends in the line in which it begins.
     """
     if source is None:
         source = "parquet" if file.name.lower().endswith(SUFFIXES["parquet"]) else "csv"
@@ -144,14 +192,14 @@ def read_table(
     _add_hive_values(frame, file, wanted)
     for name in wanted.dates:
         if name in frame and isinstance(frame[name].dtype, pd.StringDtype):
-            frame[name] = _iso_dates(frame[name], f"{file.name}: column {name!r}")
+            frame[name] = _dates(frame[name], wanted, f"{file.name}: column {name!r}")
     return frame
 
 
 def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead) -> None:
     """Add the columns that folders alone have; an instrument that both have is to be the same."""
     folders = hive_values(file.name)
-    for ours in dict.fromkeys([*wanted.required, *wanted.optional]):
+    for ours in [*wanted.required, *wanted.optional]:
         theirs = (wanted.mapping or {}).get(ours, ours)
         if theirs in folders and ours not in frame:
             frame[ours] = pd.Series(folders[theirs], index=frame.index, dtype="str")
@@ -168,53 +216,88 @@ def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead
 
 def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
-        columns = wanted.names_in(_header(handle.read(_LONGEST_HEADER), file), origin=file.name)
+        data = handle.read()
+    refuse_other_formats(data, source="csv", origin=file.name)
+    if any(blank in data for blank in _BLANKS_BEFORE_FIELDS):
+        data = _without_blanks(data, file)
+    lines = list(islice(_lines(data, file), _PREVIEWED))
+    header = [name.strip().encode(errors="replace").decode() for name in lines[0]]
+    columns = wanted.names_in(header, origin=file.name, lines=lines)
     numbers = [theirs for ours, theirs in columns.items() if ours in wanted.numbers]
     kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
     try:
-        table = _parse_csv(file, kinds)
+        table = _parse_csv(data, header, kinds)
     except pa.ArrowInvalid:
-        _refuse_text(file, numbers)
+        _refuse_line_breaks(data, file)
+        texts = _parse_csv(data, header, dict.fromkeys(numbers, pa.string())).to_pandas()
+        _refuse_text(texts, file, lines)
         raise
+    if b'"' in data and table.num_rows + 1 != sum(1 for _ in re.finditer(rb"[^\r\n]+", data)):
+        _refuse_line_breaks(data, file)
     frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
     # Text of no row is of type object in pandas 3.0.
     return frame.astype({ours: "str" for ours in columns if ours not in wanted.numbers})
 
 
-def _header(start: bytes, file: InputFile) -> list[str]:
-    for magic, what in _OTHER_FORMATS.items():
-        if start.startswith(magic):
-            raise MarketDataError(f"{file.name}: {what}")
-    if not start.strip():
-        raise MarketDataError(f"{file.name}: is empty; write the file again")
-    # The first line alone is looked at: the end of what was read may cut a letter in two.
-    text = start.decode("utf-8-sig", errors="replace")
-    return next(csv.reader(io.StringIO(text, newline="")), [])
+def _lines(data: bytes, file: InputFile) -> Iterator[list[str]]:
+    """Yield the fields of each line, without blanks before them; none may go on in the next."""
+    text = io.TextIOWrapper(
+        io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape", newline=""
+    )
+    reader = csv.reader(text, skipinitialspace=True)
+    n_lines = 0
+    try:
+        for fields in reader:
+            if reader.line_num > n_lines + 1:
+                break
+            n_lines += 1
+            yield fields
+        else:
+            return
+    except csv.Error:  # a field of more than 131,072 characters
+        pass
+    raise MarketDataError(
+        f"{file.name}: line {n_lines + 1} begins a field in quotes that ends in line "
+        f"{reader.line_num}, so that rows would be lost; remove a stray quote, write one that "
+        f"belongs to the text twice, or take the line break out of the field"
+    )
 
 
-def _parse_csv(file: InputFile, kinds: Mapping[str, pa.DataType]) -> pa.Table:
+def _refuse_line_breaks(data: bytes, file: InputFile) -> None:
+    for _ in _lines(data, file):
+        pass
+
+
+def _without_blanks(data: bytes, file: InputFile) -> bytes:
+    """Return CSV without blanks after commas, which Arrow takes for a part of the field."""
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(_lines(data, file))
+    return text.getvalue().encode(errors="surrogateescape")
+
+
+def _parse_csv(data: bytes, header: Sequence[str], kinds: Mapping[str, pa.DataType]) -> pa.Table:
     # Unlike pandas, Arrow refuses a row longer than the header: `1,5` meant as 1.5 is one.
-    with file.open() as handle:
-        return pa_csv.read_csv(
-            handle,
-            parse_options=pa_csv.ParseOptions(newlines_in_values=True),
-            convert_options=pa_csv.ConvertOptions(
-                include_columns=list(kinds),
-                column_types=dict(kinds),
-                null_values=_MISSING_NUMBERS,
-                strings_can_be_null=False,
-            ),
-        )
+    return pa_csv.read_csv(
+        pa.BufferReader(data),
+        read_options=pa_csv.ReadOptions(column_names=header, skip_rows=1),
+        convert_options=pa_csv.ConvertOptions(
+            include_columns=list(kinds),
+            column_types=dict(kinds),
+            null_values=MISSING_NUMBERS,
+            strings_can_be_null=False,
+        ),
+    )
 
 
-def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
+def _refuse_text(texts: pd.DataFrame, file: InputFile, lines: Sequence[Sequence[str]]) -> None:
     """Name the first value that is no number, which Arrow does not."""
-    texts = _parse_csv(file, dict.fromkeys(numbers, pa.string())).to_pandas()
-    for name in numbers:
-        given = texts[name].mask(texts[name].isin(_MISSING_NUMBERS))
+    for name in texts:
+        given = texts[name].mask(texts[name].isin(MISSING_NUMBERS))
         is_text = given.notna() & pd.to_numeric(given, errors="coerce").isna()
         if is_text.any():
             row = first_row(is_text)
+            if row == 1 and (problem := second_header(lines)):
+                raise MarketDataError(f"{file.name}: {problem}")
             raise MarketDataError(
                 f"{file.name}: column {name!r}, data row {row}: {shown(repr(given[row - 1]))} is "
                 f"text, not a number; write numbers such as 1234.5"
@@ -223,56 +306,63 @@ def _refuse_text(file: InputFile, numbers: Sequence[str]) -> None:
 
 def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
+        refuse_other_formats(handle.read(100), source="parquet", origin=file.name)
         parquet = pq.ParquetFile(handle)
-        columns = wanted.names_in(parquet.schema_arrow.names, origin=file.name)
+        schema = parquet.schema_arrow
+        numbers = [column.name for column in schema if _is_numeric(column.type)]
+        columns = wanted.names_in(schema.names, origin=file.name, numbers=numbers)
         table = parquet.read(columns=list(columns.values()))
-    return _frame(table, columns)
+    return _frame(table, columns, wanted)
+
+
+def _is_numeric(kind: pa.DataType) -> bool:
+    of_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
+    return any(is_kind(kind) for is_kind in of_kind)
 
 
 def _read_delta(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     table = open_delta(file.name)
     found = [column.name for column in table.schema().fields]
     columns = wanted.names_in(found, origin=file.name)
-    return _frame(delta_rows(table, list(columns.values())), columns)
+    return _frame(delta_rows(table, list(columns.values())), columns, wanted)
 
 
-def _frame(table: pa.Table, columns: Mapping[str, str]) -> pd.DataFrame:
+def _frame(table: pa.Table, columns: Mapping[str, str], wanted: ColumnsToRead) -> pd.DataFrame:
     return pd.DataFrame(
-        {ours: _plain(ours, table[theirs]).to_pandas() for ours, theirs in columns.items()}
+        {ours: _plain(ours, table[theirs], wanted).to_pandas() for ours, theirs in columns.items()}
     )
 
 
-def _plain(name: str, column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _plain(name: str, column: pa.ChunkedArray, wanted: ColumnsToRead) -> pa.ChunkedArray:
     """Return decimals as numbers, calendar dates as dates, and dictionaries as what they hold."""
     kind = column.type
     if pa.types.is_dictionary(kind):
-        return _plain(name, column.cast(kind.value_type))
+        return _plain(name, column.cast(kind.value_type), wanted)
     if pa.types.is_string_view(kind):
         return column.cast(pa.string())
-    if name == "instrument" and pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) and name in ("instrument", *wanted.dates):
         # Not by way of pandas, whose integers become floats where one is missing.
         return column.cast(pa.string())
-    if pa.types.is_date(kind):
+    if pa.types.is_date(kind) or (pa.types.is_null(kind) and name in wanted.dates):
         return column.cast(pa.timestamp("us"))
     return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
 
 
-def _iso_dates(values: pd.Series, place: str) -> pd.Series:
-    """Parse dates in ISO 8601; others are refused, not guessed: 03/04/12 has three readings."""
+def _dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Series:
+    """Parse dates as the format says; none is guessed, since 03/04/12 has three readings."""
     codes, distinct = pd.factorize(values.fillna(""))
     texts = pd.Series(distinct, dtype="str")
+    may_be_read = texts != ""
+    if wanted.date_format is None:
+        may_be_read = texts.map(lambda text: _ISO.fullmatch(text) is not None)
     dates = pd.to_datetime(
-        texts.where(texts.map(lambda text: _ISO.fullmatch(text) is not None)),
-        format="ISO8601",
-        errors="coerce",
+        texts.where(may_be_read), format=wanted.date_format or "ISO8601", errors="coerce"
     ).dt.as_unit("us")
     is_bad = dates.isna() & (texts != "")
     if is_bad.any():
         row = first_row(is_bad.to_numpy()[codes])
-        raise MarketDataError(
-            f"{place}, data row {row}: {shown(repr(texts[codes[row - 1]]))} is not a date in ISO "
-            f"format without time zone; write dates as 2024-01-31"
-        )
+        text = shown(repr(texts[codes[row - 1]]))
+        raise MarketDataError(f"{place}, data row {row}: {text} {wanted.no_date}")
     return pd.Series(dates.to_numpy()[codes], index=values.index, name=values.name)
 
 
@@ -295,6 +385,7 @@ def read_tables(
 
     ``typed(table, origin=...)`` gives the columns of each file their types.
     """
+    wanted = replace(wanted, date_format=config.date_format)
     if config.instrument_from_filename:
         required = [name for name in wanted.required if name != "instrument"]
         wanted = replace(wanted, required=required)
@@ -306,13 +397,15 @@ def read_tables(
             table["instrument"] = pd.Series(file.stem, index=table.index, dtype="str")
         tables.append(typed(table, origin=file.name))
         _refuse_other_columns(tables[0], files[0].name, tables[-1], file.name)
+    if not any(map(len, tables)):
+        raise MarketDataError(f"{files[0].name}: has columns but no row; write the file again")
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]
 
 
 def _refuse_hive_names(file: InputFile) -> None:
     """Refuse to name instruments after files such as part-0, where their folders name them."""
     for key, value in hive_values(file.name).items():
-        if key.lower() in _USUAL_NAMES["instrument"] and value != file.stem:
+        if key.lower() in USUAL_NAMES["instrument"] and value != file.stem:
             raise MarketDataError(
                 f"{file.name}: its folder names the instrument ({key}={value}), not the file; "
                 f"write `columns: {{instrument: {key}}}` in place of instrument_from_filename"

@@ -12,7 +12,13 @@ from model2_assets.market_data.files import list_universe_files
 from model2_assets.market_data.table import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
-_STINTS = ColumnsToRead(required=("instrument", "from", "to"), dates=("from", "to"), mapping=None)
+_STINTS = ColumnsToRead(
+    required=("instrument", "from", "to"),
+    dates=("from", "to"),
+    mapping=None,
+    rows_are="a row per stint, with the columns instrument, from and to (docs/files.md makes them "
+    "of lists per date)",
+)
 
 
 def read_universe(path: str) -> pd.DataFrame:

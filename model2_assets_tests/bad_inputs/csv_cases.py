@@ -12,10 +12,16 @@ _PATH = "{folder}/bars.csv"
 
 _READ = f"{_PATH}: cannot be read as comma-separated UTF-8 text"
 _NO_DATE = "is empty in data row {row}; date the row or remove it"
-_ISO = "is not a date in ISO format without time zone; write dates as 2024-01-31"
+_ISO = (
+    "is not a date in ISO format without time zone; write dates as 2024-01-31, or name their form "
+    "under market_data, such as `date_format: '%d.%m.%Y'`"
+)
 _TEXT = "is text, not a number; write numbers such as 1234.5"
 _COMMAS = "put commas between the columns of a CSV file, and a point in numbers"
-_FIRST_DATE, _FIRST_PRICE = "A,2024-01-02,", "12\n"
+_LINE_BREAK = (
+    "so that rows would be lost; remove a stray quote, write one that belongs to the text twice, "
+    "or take the line break out of the field"
+)
 
 
 def _case(
@@ -90,15 +96,15 @@ CASES = (
         "header-alone",
         "a header and no row",
         HEADER,
-        Refused(f"{_PATH}: none of 0 rows has a close; give at least one bar with a price"),
+        Refused(f"{_PATH}: has columns but no row; write the file again"),
     ),
     _case(
         "no-header",
         "no header",
         ROWS,
         Refused(
-            f"{_PATH}: no column 'instrument'; the file has: A, 2024-01-02, 12. Say under "
-            "market_data which one it is, such as `columns: {instrument: <its name in the file>}`"
+            f"{_PATH}: line 1 (A,2024-01-02,12) is no header but a row; write a line above it that "
+            f"names the columns, such as instrument,datetime,close"
         ),
     ),
     _case(
@@ -130,10 +136,7 @@ CASES = (
         "html",
         "an error page in place of the file",
         "<html><body>404 Not Found</body></html>\n",
-        Refused(
-            f"{_PATH}: no column 'instrument'; the file has one column: <html><body>404 Not "
-            f"Found</body></html>; {_COMMAS}"
-        ),
+        Refused(f"{_PATH}: is a web page in place of the file; download it again"),
     ),
     _case(
         "semicolons",
@@ -360,12 +363,11 @@ CASES = (
         r"A\x00",
         "has a character that cannot be printed",
     ),
-    _odd_name(
+    _case(
         "name-with-newline",
         "a line break in a name",
-        '"A\nB"',
-        r"A\nB",
-        "has a character that cannot be printed",
+        _first_name('"A\nB"'),
+        Refused(f"{_PATH}: line 2 begins a field in quotes that ends in line 3, {_LINE_BREAK}"),
     ),
     _odd_name(
         "name-with-invisible",

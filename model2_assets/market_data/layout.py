@@ -1,0 +1,154 @@
+"""Files that are no table of bars: what they are instead, and how to save them."""
+
+import codecs
+import re
+from collections.abc import Collection, Sequence
+from statistics import mode
+
+from model2_assets.errors import MarketDataError
+from model2_assets.market_data.bars import shown
+
+USUAL_NAMES = {
+    "instrument": ("instrument", "ticker", "symbol", "name", "asset", "security", "permno"),
+    "datetime": ("datetime", "date", "timestamp", "time", "day"),
+    "close": ("close", "price", "last", "closing price", "px_last", "prc", "adj close"),
+}
+"""What vendors call our columns, likeliest first, in small letters."""
+
+MISSING_NUMBERS = [
+    "", "NA", "N/A", "#N/A", "n/a", "NaN", "nan", "NAN", "null", "NULL", "None", "<NA>",
+]  # fmt: skip
+"""Words that stand for a number that is missing."""
+
+_FORMATS = {
+    b"version https://git-lfs": "a Git LFS pointer in place of the file; run git lfs pull",
+    b"/annex/objects/": "a git-annex pointer in place of the file; run git annex get",
+    b"<!doctype": "a web page in place of the file; download it again",
+    b"<html": "a web page in place of the file; download it again",
+    b"<?xml": "XML, such as the error of an object store; download it again or save it as CSV",
+    b"PAR1": "a Parquet file; read it by source: parquet",
+    b"ARROW1": "an Arrow or Feather file; save it as Parquet",
+    b"\x89HDF": "an HDF5 file; save the table as Parquet",
+    b"PK\x03\x04": "a zip archive or an Excel workbook; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook; save the table as CSV",
+    b"\x1f\x8b": "compressed by gzip; give it the ending .gz",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; give it the ending .zst, and install the Python "
+    "package zstandard, or compress it by gzip",
+    codecs.BOM_UTF16_LE: "UTF-16 text; save it as UTF-8",
+    codecs.BOM_UTF16_BE: "UTF-16 text; save it as UTF-8",
+}
+"""How files begin that are often taken for a table, with what they are."""
+
+_DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*|\d{8}", flags=re.ASCII)
+_FIELD = re.compile(r"open|high|low|close|volume|price|last", flags=re.IGNORECASE)
+
+
+def refuse_other_formats(start: bytes, *, source: str, origin: str) -> None:
+    """Refuse a file that is empty or of another format than its source, by its first bytes."""
+    if not start or (source == "csv" and start.isspace()):
+        raise MarketDataError(f"{origin}: is empty; write the file again")
+    beginning = start[:100].lstrip().lower()
+    for magic, what in _FORMATS.items():
+        if beginning.startswith(magic.lower()) and (source, magic) != ("parquet", b"PAR1"):
+            raise MarketDataError(f"{origin}: is {what}")
+
+
+def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) -> str:
+    """Return why the first of a file's lines, in fields, has not the columns required, or ''."""
+    first = lines[0]
+    usual = mode([len(line) for line in lines if line] or [0])
+    header = next((at for at, line in enumerate(lines) if set(required) <= set(line)), 0) or next(
+        (at for at, line in enumerate(lines) if len(line) == usual and not _is_no_header(line)), 0
+    )
+    if header > 0:
+        return (
+            f"line 1 ({_quoted(first) if first else 'blank'}) is no header, which line "
+            f"{header + 1} seems to be ({_quoted(lines[header])}); remove the lines above it"
+        )
+    if first and len(first[0].split()) > 3:
+        return (
+            f"line 1 begins with {shown(repr(first[0]))}, which is no name of a column; remove the "
+            f"text in front of the header"
+        )
+    if sum(map(_is_date, first)) == 1 and any(map(_is_number, first)):
+        return (
+            f"line 1 ({_quoted(first)}) is no header but a row; write a line above it that names "
+            f"the columns, such as instrument,datetime,close"
+        )
+    return second_header(lines)
+
+
+def second_header(lines: Sequence[Sequence[str]]) -> str:
+    """Return which of the lines below the header belongs to it too, or ''."""
+    for number, line in enumerate(lines[1:3], start=2):
+        if any(line) and not any(_is_date(cell) or _is_number(cell) for cell in line):
+            level = int(lines[0][0].lower() not in USUAL_NAMES["instrument"])
+            return (
+                f"line {number} ({_quoted(line)}) is no row but one more header line; remove it, "
+                f"or, where pandas wrote two levels of columns (as of yfinance), save `pd.read_csv("
+                f"path, header=[0, 1], index_col=0).stack({level}).reset_index()` without its index"
+            )
+    return ""
+
+
+def wide_problem(names: Sequence[str], numbers: Collection[str], *, value: str) -> str:
+    """Return why columns look like one for each instrument or date, or ''.
+
+    ``numbers`` are the columns that hold nothing but numbers, ``value`` the one looked for.
+    """
+    usual = {*USUAL_NAMES["instrument"], *USUAL_NAMES["close"], "open", "high", "low", "volume"}
+    texts = [name for name in names if name not in numbers]
+    if len(names) < 3 or len(texts) > 1 or usual & {name.strip(" <>").lower() for name in names}:
+        return ""
+    index = texts[0] if texts else names[0]
+    columns = [name for name in names if name != index]
+    if 2 * sum(_FIELD.search(name) is not None for name in columns) > len(columns):
+        kind, remedy = "instrument and field", "splitting their names in two levels, and stack()"
+    else:
+        kind = "date" if all(map(_is_date, columns)) else "instrument"
+        ours = "datetime" if kind == "date" else "instrument"
+        remedy = f"`table.melt(ignore_index=False, var_name={ours!r}, value_name={value!r})`"
+    return (
+        f"the file seems to be wide, with a column per {kind} ({_quoted(columns)}); save a row "
+        f"per instrument and date, in pandas, with {index!r} as the index, by {remedy}"
+    )
+
+
+def number_columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Return the columns that hold nothing but numbers in a file's first lines, header first."""
+    return [
+        name
+        for name, *cells in zip(*lines, strict=False)
+        if cells and all(cell in MISSING_NUMBERS or _is_number(cell) for cell in cells)
+    ]
+
+
+def listing_column(lines: Sequence[Sequence[str]]) -> str:
+    """Return the column with several names in one cell, or ''."""
+    if len(lines) < 2 or not lines[0]:
+        return ""
+    header, row = lines[0], lines[1]
+    for name, cell in zip(header, row, strict=False):
+        if len(re.split(r"[\s,;|]+", cell.strip("[]() "))) > 2:
+            return name
+    return header[-1] if len(row) > len(header) + 1 else ""
+
+
+def _is_no_header(line: Sequence[str]) -> bool:
+    is_excel_hint = line[:1] != [] and line[0].lower().startswith("sep=")
+    return is_excel_hint or any(_is_date(cell) or _is_number(cell) for cell in line)
+
+
+def _is_date(text: str) -> bool:
+    return _DATE.fullmatch(text) is not None
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return float(text) is not None
+    except ValueError:
+        return False
+
+
+def _quoted(line: Sequence[str]) -> str:
+    return shown(",".join(line))
