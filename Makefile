@@ -36,8 +36,7 @@ test-faults: environment
 	$(BIN)/python -m model2_assets_tests.faults --kills 100 --seed 0
 
 ui: environment
-	$(BIN)/model2 close-runs
-	$(BIN)/dagster dev
+	$(BIN)/model2 ui
 
 check: environment
 	$(BIN)/ruff format --check .

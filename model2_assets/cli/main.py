@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -24,6 +24,7 @@ from model2_assets.cli.context import (
     validate_imports,
 )
 from model2_assets.config import CONFIG_VARIABLE
+from model2_assets.defs.stop import Stopped, deferred, end_process, obey_signals, stopped
 from model2_assets.errors import (
     ConfigError,
     Model2Error,
@@ -41,12 +42,29 @@ if TYPE_CHECKING:
     from model2_assets.storage.rollback import Rollback
 
 
+_AFTER_A_STOP = "results on disk are whole, and the next retrain goes on with finished folds"
+
+
 class _Command(click.Group):
-    """Turns a user's mistake into one sentence and exit status 2, the system's no into 1."""
+    """Turns a user's mistake into one sentence and exit status 2, the system's no into 1.
+
+    As a process it ends at SIGINT and SIGTERM, with 130 and 143.
+    """
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        obey_signals()
+        try:
+            return super().__call__(*args, **options)
+        finally:
+            if (reason := stopped()) is not None:
+                end_process(reason.status)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
             return super().invoke(ctx)
+        except Stopped as reason:
+            click.echo(f"{reason}: {_AFTER_A_STOP}", err=True)
+            ctx.exit(reason.status)
         except Exception as error:
             if isinstance(error, Model2Error) and lack_of_memory(error) is None:
                 click.echo(f"error: {error}", err=True)
@@ -123,7 +141,7 @@ def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
     good = sum(run.success for run in results)
     click.echo(
         f"{good} of {len(results)} runs succeeded in {seconds:.0f} s\nfiles: {default_base()}\n"
-        f"UI:    make ui    (or: DAGSTER_HOME={dagster_home()} dagster dev "
+        f"UI:    make ui    (or: DAGSTER_HOME={dagster_home()} model2 ui "
         f"-m model2_assets.definitions)"
     )
     sys.exit(command.judge(results))
@@ -252,8 +270,9 @@ def roll_back(
     if not is_confirmed:
         click.confirm("Replace the current results by these?", abort=True)
     refuse_while_running(instance)
-    for asset in restore(store, rollback):
-        record_rollback(instance, rollback, asset, rollback.versions[asset])
+    with deferred():
+        for asset in restore(store, rollback):
+            record_rollback(instance, rollback, asset, rollback.versions[asset])
     moved = inputs_that_moved_on(instance, predictions.region, rollback)
     _say_what_is_left(store, rollback, moved)
 
@@ -361,6 +380,20 @@ def close_runs() -> None:
     """Mark runs of killed retrains as failed, so that they hold no slot of the queue."""
     with open_instance() as instance:
         end_dead_runs(instance)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("options", nargs=-1, type=click.UNPROCESSED)
+def ui(options: tuple[str, ...]) -> None:
+    """Run Dagster's UI and daemon on the instance of the results, until a signal ends both.
+
+    OPTIONS are those of dagster dev, such as --port 3001.
+    """
+    from model2_assets.cli.ui import serve
+
+    with open_instance() as instance:
+        end_dead_runs(instance)
+        sys.exit(serve(instance, options))
 
 
 @main.command("prune-runs")

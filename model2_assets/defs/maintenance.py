@@ -10,9 +10,13 @@ from pathlib import Path
 import dagster as dg
 
 from model2_assets.defs.recorded import EventLog
+from model2_assets.defs.stop import Stopped, deferred
 
 PROCESS_TAG = "model2/process"
 """Tag of the runs of a command: the process that executes them."""
+
+WORKER_TAG = "model2/worker"
+"""Tag of other runs: the process that executes them, of a daemon or a code server."""
 
 IN_PROGRESS = (
     dg.DagsterRunStatus.QUEUED,
@@ -55,6 +59,14 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     return closed
 
 
+def cancel_runs(instance: dg.DagsterInstance, runs: dg.RunsFilter, reason: Stopped) -> None:
+    """Mark those of some runs as cancelled that have not succeeded, and free their slots."""
+    for run in instance.get_runs(filters=runs):
+        if run.status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
+            instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
+            instance.report_run_canceled(run, message=str(reason))
+
+
 @dg.sensor(
     name="dead_runs",
     default_status=dg.DefaultSensorStatus.RUNNING,
@@ -68,8 +80,14 @@ def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
 
 
 def _is_alive(tag: str) -> bool:
-    host, pid, start_time = tag.rsplit(":", 2)
-    return host != socket.gethostname() or _start_time(int(pid)) == start_time
+    return not tag.startswith(f"{socket.gethostname()}:") or process_of(tag) is not None
+
+
+def process_of(tag: str) -> int | None:
+    """Return the id of a process that a run tag names; None where it does not live, or not here."""
+    host, pid, start_time = (tag or "::").rsplit(":", 2)
+    is_here = host == socket.gethostname() and _start_time(int(pid)) == start_time
+    return int(pid) if is_here else None
 
 
 def _start_time(pid: int) -> str:
@@ -147,10 +165,11 @@ def delete_runs(instance: dg.DagsterInstance, run_ids: Iterable[str]) -> None:
     Evaluations of checks outlive their runs.
     """
     for run_id in run_ids:
-        instance.compute_log_manager.delete_logs(prefix=[run_id])
-        instance.delete_run(run_id)
-        for path in _database_files(instance, run_id):
-            path.unlink(missing_ok=True)
+        with deferred():
+            instance.compute_log_manager.delete_logs(prefix=[run_id])
+            instance.delete_run(run_id)
+            for path in _database_files(instance, run_id):
+                path.unlink(missing_ok=True)
 
 
 def _database_files(instance: dg.DagsterInstance, run_id: str) -> list[Path]:

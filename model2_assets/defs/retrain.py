@@ -12,9 +12,15 @@ from typing import Any, Literal
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.maintenance import PROCESS_TAG, close_dead_runs, this_process
+from model2_assets.defs.maintenance import (
+    PROCESS_TAG,
+    cancel_runs,
+    close_dead_runs,
+    this_process,
+)
 from model2_assets.defs.region import job_name
 from model2_assets.defs.steps import failure_reason
+from model2_assets.defs.stop import Stopped, deferred
 from model2_assets.errors import one_line
 
 logger = logging.getLogger(__name__)
@@ -171,16 +177,24 @@ def execute(
     partition_key: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Execute a job in this process; a key of its own partitions where it has some."""
-    started = time.monotonic()
-    result = job.execute_in_process(
-        instance=instance,
-        partition_key=partition_key,
-        raise_on_error=False,
-        run_config={"loggers": {"console": {}}},
-        tags={PROCESS_TAG: this_process(), **(tags or {})},
-        run_id=str(uuid.uuid4()),
-    )
+    """Execute a job in this process; a key of its own partitions where it has some.
+
+    Raises `Stopped` where a signal asks to end: the run is cancelled, if it had not succeeded.
+    """
+    started, run_id = time.monotonic(), str(uuid.uuid4())
+    try:
+        with deferred():  # to where Dagster looks for it, or a step begins
+            result = job.execute_in_process(
+                instance=instance,
+                partition_key=partition_key,
+                raise_on_error=False,
+                run_config={"loggers": {"console": {}}},
+                tags={PROCESS_TAG: this_process(), **(tags or {})},
+                run_id=run_id,
+            )
+    except Stopped as reason:
+        cancel_runs(instance, dg.RunsFilter(run_ids=[run_id]), reason)
+        raise
     return run_result(result, instance, planned, seconds=time.monotonic() - started)
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import dagster as dg
 
 from model2_assets.config.sections import LoggingConfig
+from model2_assets.defs.maintenance import PROCESS_TAG, WORKER_TAG, this_process
 from model2_assets.defs.recorded import PARTITION_TAG
+from model2_assets.defs.stop import stop_here, stopped
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
 from model2_assets.storage import Store
@@ -47,7 +49,7 @@ class _RunRecords(logging.Filter):
             record.msg = metadata.get("orig_message", record.getMessage())
             record.args = ()
             return True
-        if not event.is_step_failure:
+        if not event.is_step_failure or stopped() is not None:
             return bool(record.levelno > logging.ERROR)
         data = event.step_failure_data
         user_failure = data.user_failure_data
@@ -86,6 +88,7 @@ def core_call(
         In place of any `Model2Error`, and where the system refuses a file or memory; shows one
         sentence. In place of any other error, too, that has a secret in its text.
     """
+    stop_here()
     with core_logs_to(context.log), stored_errors():
         yield
 
@@ -155,13 +158,21 @@ def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
     """
 
     def lock(context: dg.InitResourceContext) -> Iterator[None]:
-        run = context.run
+        run, instance = context.run, context.instance
         partition = run.tags.get(PARTITION_TAG) if run is not None else None
-        with ExitStack() as stack:
-            with ExitStack() as waiting:
-                if context.log is not None:
-                    waiting.enter_context(core_logs_to(context.log))
-                stack.enter_context(store.hold(region, partition=partition))
-            yield
+        if run is not None and instance is not None and PROCESS_TAG not in run.tags:
+            instance.add_run_tags(run.run_id, {WORKER_TAG: this_process()})
+        try:
+            stop_here()
+            with ExitStack() as stack:
+                with ExitStack() as waiting:
+                    if context.log is not None:
+                        waiting.enter_context(core_logs_to(context.log))
+                    stack.enter_context(store.hold(region, partition=partition))
+                yield
+        finally:  # before Dagster judges the run, which it would call a failure
+            reason = stopped()
+            if reason is not None and run is not None and instance is not None:
+                instance.report_run_canceling(run, message=str(reason))
 
     return dg.ResourceDefinition(lock, description=f"One writer of region {region} at a time.")

@@ -159,15 +159,15 @@ def _in_threads(
     fit: Callable[[int], FoldModel], split_ids: Sequence[int], n_jobs: int
 ) -> Iterator[FoldModel]:
     """Fit splits on threads, and yield their models as they are done."""
-    if n_jobs == 1:
-        yield from map(fit, split_ids)
-        return
     pool = ThreadPoolExecutor(n_jobs)
     try:
         for future in as_completed([pool.submit(fit, split_id) for split_id in split_ids]):
             yield future.result()
-    finally:  # after a failure, or an interruption of the caller, none is begun
+    except (Exception, GeneratorExit):  # none is begun, and what runs is waited for
         pool.shutdown(cancel_futures=True)
+        raise
+    finally:  # a signal ends the caller at once
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fit(
