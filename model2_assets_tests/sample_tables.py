@@ -117,7 +117,8 @@ def feature_importance() -> pd.DataFrame:
     names = ("gain", "gain_std", "weight", "weight_std", "coefficient", "coefficient_std")
     values = {f"importance_{name}": [2.0, np.nan] for name in names}
     fold = {"importance_coefficient_fold_0": [-2.5, 1.0]}
-    return pd.DataFrame({"feature": ["KMID", "ROC5"], **values, **fold})
+    alone = {"rank_ic": [0.0125, np.nan], "rank_ic_t": [1.75, np.nan]}
+    return pd.DataFrame({"feature": ["KMID", "ROC5"], **values, **fold, **alone})
 
 
 def cv_scores(folds=(0, 1), *, model="ridge", horizon="21d", metrics=("rank_ic", "r2")):

@@ -267,6 +267,12 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
     "feature_importance": _named(
         contract=_CONTRACT,
         every_feature=Check("A row for every feature that the models were given."),
+        feature_ic=Check(
+            "No feature alone has an absolute rank IC above {checks.feature_ic_warn:g}, or more "
+            "than twice that of the best feature whose rank correlation with it is below 0.9, with "
+            "a t-statistic as rare as five standard errors: of such a one a leak is suspected.",
+            level="warn",
+        ),
     ),
     "cv_scores": _named(
         contract=_CONTRACT,

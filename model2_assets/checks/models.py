@@ -11,9 +11,11 @@ from model2_assets.checks.inputs import exit_dates
 from model2_assets.checks.subjects import Evidence, PredictionChecks, TableChecks, each_once
 from model2_assets.config.partition import horizon_days
 from model2_assets.cross_validation.roles import split_ids
+from model2_assets.evaluation.feature_ic import conspicuous_features, critical_t
+from model2_assets.evaluation.inference import standard_error_lag
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
-from model2_assets.panel import INDEX_NAMES, ends_history
+from model2_assets.panel import INDEX_NAMES, date_codes, ends_history
 from model2_assets.storage.data_version import facts_of
 from model2_assets.storage.models import ModelFile, Provenance, StoredFoldModels
 from model2_assets.training import FittedModels
@@ -22,6 +24,9 @@ from model2_assets.training.data import hash_row_order
 
 USUAL_QUANTILE = 0.95
 """Of the out-of-fold predictions' own stretches, the share that counts as usual."""
+
+MOST_NAMED = 5
+"""Features that one message names; what they share, all their kin show."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +94,44 @@ class ImportanceChecks(TableChecks):
             text = f"features without a row: {', '.join(missing)}"
         counts = {"features": len(names), "missing": len(missing)}
         return Finding(not missing and n_rows == len(names), text, counts)
+
+    def feature_ic(self) -> Finding:
+        """Name features that alone rank returns better than one can believe."""
+        limit = self.evidence.limits.feature_ic_warn
+        values: dict[str, float] = {"feature_ic_warn": limit, "conspicuous_features": 0}
+        table = self.table.drop_duplicates("feature").set_index("feature")
+        alone = table.reindex(columns=["rank_ic", "rank_ic_t"])
+        if alone.isna().all(axis=None):
+            return Finding(True, "no feature has a rank IC of its own in this table", values)
+        features, least_t = self.evidence.table("features"), self._least_t
+        found = conspicuous_features(alone, features, limit=limit, least_t=least_t)
+        largest, (rank_ic, t) = next(alone.loc[[alone["rank_ic"].abs().idxmax()]].iterrows())
+        values |= {
+            "largest_feature_rank_ic": float(rank_ic),
+            "least_t": least_t,
+            "conspicuous_features": len(found),
+        }
+        text = (
+            f"the largest rank IC of a feature alone is {rank_ic:+.4f} of {largest}, t {t:+.1f}; "
+            f"t counts beyond {least_t:.1f}"
+        )
+        shown = list(found.items())[:MOST_NAMED]
+        problems = [f"{name} alone has a rank IC of {figures}" for name, figures in shown]
+        if len(found) > len(shown):
+            problems.append(f"{len(found) - len(shown)} more features likewise")
+        remedy = "look whether what it is made from was known at the close of its date"
+        return Finding.of(problems, text, values, remedy=remedy)
+
+    @property
+    def _least_t(self) -> float:
+        """The t-statistic that counts, of as many dates as features and labels share."""
+        evidence = self.evidence
+        labelled = evidence.table("labels")[f"label_{evidence.horizon}"].dropna()
+        first, second = date_codes(labelled.index), date_codes(evidence.table("features").index)
+        common = set(first.values) & set(second.values)
+        lag_days = evidence.settings.labels.execution_lag_days
+        lag = standard_error_lag(evidence.horizon, execution_lag_days=lag_days)
+        return critical_t(len(common), lag=lag)
 
 
 @dataclass(frozen=True, eq=False)

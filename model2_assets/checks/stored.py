@@ -40,7 +40,7 @@ _MADE_FROM: Mapping[str, tuple[str, ...]] = {
     "oof_predictions": ("labels", "features", "cv_splits", "fitted_models"),
     "oof_paths": ("labels", "features", "cv_splits", "fitted_models", "oof_predictions"),
     "nested_oof": ("labels", "features", "cv_splits"),
-    "feature_importance": ("fitted_models",),
+    "feature_importance": ("labels", "features", "fitted_models"),
     "final_models": ("labels", "features", "oof_predictions"),
     "live_predictions": ("market_data", "labels", "features", "oof_predictions", "final_models"),
 }

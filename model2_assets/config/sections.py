@@ -147,6 +147,8 @@ class ChecksConfig(Section):
     """Largest absolute prediction, bps."""
     rank_ic_warn: float = Field(0.10, gt=0, le=1)
     """Mean rank IC of a partition above which a leak is suspected."""
+    feature_ic_warn: float = Field(0.10, gt=0, le=1)
+    """Absolute mean rank IC of a feature alone above which a leak is suspected."""
     psi_warn: float = Field(0.25, gt=0)
     """Population stability index of live against out-of-fold predictions above which they
     differ."""

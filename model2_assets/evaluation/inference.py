@@ -201,3 +201,12 @@ def label_overlap_days(horizon: str, *, execution_lag_days: int) -> int:
     21
     """
     return horizon_days(horizon) - 1 + execution_lag_days
+
+
+def standard_error_lag(horizon: str, *, execution_lag_days: int) -> int:
+    """Return the lag of standard errors of a horizon's daily values, in dates.
+
+    >>> standard_error_lag("21d", execution_lag_days=1)
+    42
+    """
+    return LAG_OVERLAPS * label_overlap_days(horizon, execution_lag_days=execution_lag_days)

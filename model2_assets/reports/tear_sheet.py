@@ -11,7 +11,7 @@ from model2_assets.config import LabelsConfig, RegionConfig
 from model2_assets.config.partition import horizon_days
 from model2_assets.evaluation import METRICS, quantiles, stability
 from model2_assets.evaluation.ic import daily_ic, fold_rank_ic
-from model2_assets.evaluation.inference import LAG_OVERLAPS, label_overlap_days
+from model2_assets.evaluation.inference import standard_error_lag
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import has_several_paths, overall_scores
 from model2_assets.labels import realized_returns
@@ -74,7 +74,7 @@ class PartitionStatistics:
     def lag(self) -> int:
         """Lag of standard errors, in dates."""
         lag = self.config.execution_lag_days
-        return LAG_OVERLAPS * label_overlap_days(self.horizon, execution_lag_days=lag)
+        return standard_error_lag(self.horizon, execution_lag_days=lag)
 
     @cached_property
     def rows(self) -> tuple[pd.Series, pd.Series, pd.MultiIndex]:
@@ -120,7 +120,7 @@ PARTITION_PARTS = (
     "information-coefficient", "ic-series", "ic-monthly", "ic-histogram", "ic-qq",
     "quantile-returns", "quantile-table", "cumulative-spread", "turnover", "rank-autocorrelation",
     "persistence-table", "calibration", "prediction-distribution", "top-features",
-    "importance-stability", "provenance",
+    "importance-stability", "features-alone", "provenance",
 )  # fmt: skip
 """Ids in a tear sheet of one horizon and model."""
 
@@ -195,7 +195,7 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
             _quantile_section(found),
             _turnover_section(found),
             Section("predictions", "Predictions", predictions),
-            Section("importances", "Features", importance_charts(importance)),
+            _feature_section(importance, found.lag),
             provenance_section(oof, manifest, config),
         ),
     )
@@ -437,6 +437,24 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         height_px=min(60 + 30 * max(len(likeness), 2), 900),
     )
     return features, agreement
+
+
+def _feature_section(importance: pd.DataFrame, lag: int) -> Section:
+    rank_ic, t = METRICS["rank_ic"], METRICS["rank_ic_t"]
+    columns_shown = ["feature", "rank_ic", "rank_ic_t"]
+    top = importance.reindex(columns=columns_shown).head(TOP_FEATURES)
+    alone = Table(
+        "features-alone",
+        f"What the {len(top)} most important features say alone",
+        columns("Feature", rank_ic, t),
+        tuple(
+            Row((name, rank_ic.text(mean), t.text(ratio))) for name, mean, ratio in top.to_numpy()
+        ),
+        f"Rank IC of the feature itself with realized returns, on every row that has both; no "
+        f"model is in between. t: Newey–West, {lag} dates. Of many worthless features some have "
+        f"a large one by luck.",
+    )
+    return Section("importances", "Features", (*importance_charts(importance), alone))
 
 
 def prediction_pictures(oof: pd.DataFrame, *, limit_bps: float) -> Gallery:

@@ -250,6 +250,13 @@ def check_every_feature(importance: pd.DataFrame, names: Sequence[str]) -> Check
     return outcome("feature_importance", "every_feature", subject)
 
 
+def check_feature_ic(
+    importance: pd.DataFrame, *, features: pd.DataFrame, labels: pd.DataFrame, limit: float
+) -> CheckOutcome:
+    held_to = evidence(limits=ChecksConfig(feature_ic_warn=limit), features=features, labels=labels)
+    return outcome("feature_importance", "feature_ic", ImportanceChecks(importance, held_to))
+
+
 def check_scores_current(scores: pd.DataFrame, recomputed: pd.DataFrame) -> CheckOutcome:
     known = type("Known", (ScoresChecks,), {"recomputed": recomputed})
     return outcome("cv_scores", "scores_current", known(scores, evidence()))

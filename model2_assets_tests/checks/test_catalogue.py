@@ -58,6 +58,7 @@ def test_checks_that_warn_and_the_one_that_publishes_all_the_same() -> None:
         ("market_data", "history_unchanged"),
         ("oof_predictions", "rank_ic_plausible"),
         ("oof_predictions", "oof_drift"),
+        ("feature_importance", "feature_ic"),
         ("live_predictions", "resembles_oof"),
         ("leaderboard", "board_current"),
         ("leaderboard", "same_inputs"),

@@ -9,6 +9,7 @@ from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import stamped
 from model2_assets_tests.checks.builders import (
     check_every_feature,
+    check_feature_ic,
     check_live_coverage,
     check_models_complete,
     check_newest_date,
@@ -62,6 +63,69 @@ def test_features_without_importance_are_named(rows, names, description):
     outcome = check_every_feature(feature_importance().iloc[rows], names)
     assert not outcome.passed
     assert outcome.description == description
+
+
+def features_alone(*, t: float = 40.0) -> dict[str, pd.DataFrame]:
+    """Return three features, the first of which alone has a rank IC of 0.08."""
+    dates = pd.bdate_range("2020-01-01", periods=900)
+    index = panel_index(list("ABCDEF") * 900, np.repeat(dates, 6))
+    values = np.random.default_rng(0).normal(size=(len(index), 3)).astype(np.float32)
+    names = ["VENDOR", "KMID", "ROC5"]
+    alone = {"feature": names, "rank_ic": [0.08, -0.03, 0.01], "rank_ic_t": [t, -2.0, 1.0]}
+    return {
+        "importance": pd.DataFrame(alone),
+        "features": pd.DataFrame(values, index, columns=names),
+        "labels": pd.DataFrame({"label_21d": 1.0}, index),
+    }
+
+
+def test_a_feature_that_says_too_much_alone_is_warned_of_by_name() -> None:
+    outcome = check_feature_ic(**features_alone(), limit=0.1)
+
+    assert (outcome.name, outcome.passed, outcome.severity) == ("feature_ic", False, "warn")
+    assert outcome.description == (
+        "VENDOR alone has a rank IC of +0.0800, t +40.0, more than twice the -0.0300 of KMID, the "
+        "best feature unlike it; look whether what it is made from was known at the close of its "
+        "date"
+    )
+    assert outcome.values["conspicuous_features"] == 1
+    above = check_feature_ic(**features_alone(), limit=0.05)
+    assert "+0.0800, t +40.0, above 0.05;" in above.description
+
+
+def test_of_many_features_five_are_named() -> None:
+    found = features_alone()
+    names = [f"F{number}" for number in range(8)]
+    values = np.random.default_rng(0).normal(size=(len(found["features"]), 8)).astype(np.float32)
+    found["features"] = pd.DataFrame(values, found["features"].index, columns=names)
+    sizes = np.linspace(0.3, 0.2, 8)
+    found["importance"] = pd.DataFrame({"feature": names, "rank_ic": sizes, "rank_ic_t": 50.0})
+
+    outcome = check_feature_ic(**found, limit=0.1)
+
+    assert outcome.values["conspicuous_features"] == 8
+    assert "F4 alone" in outcome.description
+    assert "F5" not in outcome.description
+    assert "; 3 more features likewise; look" in outcome.description
+
+
+def test_a_feature_that_luck_explains_is_none() -> None:
+    outcome = check_feature_ic(**features_alone(t=6.0), limit=0.05)
+
+    assert outcome.passed
+    assert outcome.description == (
+        "the largest rank IC of a feature alone is +0.0800 of VENDOR, t +6.0; t counts beyond 6.2"
+    )
+
+
+def test_tables_without_rank_ics_of_features_pass_and_say_so() -> None:
+    found = features_alone()
+    found["importance"] = found["importance"][["feature"]]
+
+    outcome = check_feature_ic(**found, limit=0.1)
+
+    assert outcome.passed
+    assert outcome.description == "no feature has a rank IC of its own in this table"
 
 
 def test_scores_are_those_of_the_predictions_whatever_their_order() -> None:

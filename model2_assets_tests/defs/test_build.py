@@ -23,7 +23,7 @@ EDGES = {
     "oof_predictions": {"labels", "features", "cv_splits", "fitted_models"},
     "oof_paths": {"labels", "features", "cv_splits", "fitted_models", "oof_predictions"},
     "nested_oof": {"labels", "features", "cv_splits"},
-    "feature_importance": {"fitted_models"},
+    "feature_importance": {"labels", "features", "fitted_models"},
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
     "final_models": {"labels", "features", "fitted_models", "oof_predictions"},
     "live_predictions": {

@@ -29,7 +29,7 @@ def test_every_run_succeeds(trained: Trained) -> None:
 
 def test_every_check_of_every_partition_passed(trained: Trained) -> None:
     graph = trained.bench.definitions.resolve_asset_graph()
-    assert len(graph.asset_check_keys) == 71
+    assert len(graph.asset_check_keys) == 72
 
     for key in graph.asset_check_keys:
         records = trained.bench.check_records(key.asset_key.path[-1], key.name)

@@ -101,7 +101,8 @@ def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench, tmp_pa
     )
 
     assert all(run.success for run in runs)
-    implausible, unlike_history = runs[1].warnings
+    by_name, implausible, unlike_history = runs[1].warnings
+    assert "feature_ic of us/feature_importance 21d|ridge: leak alone has a rank IC" in by_name
     assert "rank_ic_plausible" in implausible
     assert "look for a feature that knows the future" in implausible
     # The newest rows do not know theirs, so live predictions spread less.

@@ -198,6 +198,7 @@ LETS_PUBLISH: Mapping[tuple[str, str], str] = {
     ("market_data", "history_unchanged"): "warns",
     ("oof_predictions", "rank_ic_plausible"): "warns",
     ("oof_predictions", "oof_drift"): "warns",
+    ("feature_importance", "feature_ic"): "warns",
     ("live_predictions", "resembles_oof"): "warns",
     ("leaderboard", "same_inputs"): "warns",
     ("leaderboard", "rank_ic_held"): "warns",

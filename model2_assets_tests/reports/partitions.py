@@ -66,6 +66,7 @@ def _importance(manifest: Manifest) -> pd.DataFrame:
         values[f"importance_{kind}"] = [3.0, -2.0, 0.5] if known else [math.nan] * 3
     for fold in manifest.folds:
         values[f"importance_coefficient_fold_{fold.split_id}"] = [3.0, -2.0, 0.5]
+    values |= {"rank_ic": [0.0125, -0.5, math.nan], "rank_ic_t": [1.75, -40.0, math.nan]}
     return with_provenance(
         pd.DataFrame(values),
         data_version="i",

@@ -210,30 +210,49 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     )
 
 
-@asset("training", sources=("training",))
-def feature_importance(step: Step, fitted_models: Any) -> Candidate:
+@asset(
+    "training",
+    sources=("training", "evaluation", "features", "labels", "panel.py"),
+    settings=lambda region: region.settings.labels.model_dump(
+        include={"excess", "execution_lag_days"}
+    ),
+)
+def feature_importance(step: Step, labels: Any, features: Any, fitted_models: Any) -> Candidate:
     """How much every feature matters to the fold models, with its spread over folds.
 
     XGBoost gives gain and weight, 0 where a feature is unused; linear models give
-    standardized coefficients. Columns of kinds that a model does not have are null.
+    standardized coefficients. Columns of kinds that a model does not have are null. Beside them
+    stands what a feature says alone: the rank IC of its values with realized returns, on every
+    row that has both, and its t-statistic for overlapping labels. A leak that no score can tell
+    from skill shows there, by name.
     """
     from model2_assets.checks.models import ImportanceChecks
+    from model2_assets.evaluation.feature_ic import feature_rank_ic
+    from model2_assets.evaluation.inference import standard_error_lag
     from model2_assets.evaluation.stability import fold_agreement
+    from model2_assets.labels import realized_returns
     from model2_assets.reports.tear_sheet import TOP_FEATURES, importance_pictures
-    from model2_assets.storage.data_version import stamped
+    from model2_assets.storage.data_version import data_versions_of, require_made_from, stamped
     from model2_assets.training import aggregate_importances
     from model2_assets.training.base_models import top_importances
     from model2_assets.training.models import load_models
 
     horizon, model = step.partition
-    manifest = fitted_models.manifest
-    importance = aggregate_importances(load_models(fitted_models))
+    manifest, config = fitted_models.manifest, step.settings.labels
+    versions = data_versions_of(labels=labels, features=features)
+    require_made_from("fitted_models", manifest.data_versions, versions)
+    alone = feature_rank_ic(
+        features,
+        realized_returns(labels, horizon, excess=config.excess),
+        lag=standard_error_lag(horizon, execution_lag_days=config.execution_lag_days),
+    )
+    importance = aggregate_importances(load_models(fitted_models)).join(alone, on="feature")
     top = top_importances(importance, TOP_FEATURES)
     step.context.log.info(f"top {len(top)} features:\n{top.to_string(index=False)}")
     return Candidate(
         stamped(
             importance,
-            inputs={"fitted_models": manifest.data_version},
+            inputs={"fitted_models": manifest.data_version, **versions},
             horizon=horizon,
             model=model,
             libraries=dict(manifest.library_versions),

@@ -1,0 +1,207 @@
+"""What every feature alone says of realized returns, and which say too much."""
+
+from itertools import pairwise
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtr, stdtrit
+
+from model2_assets.evaluation.ic import MIN_NAMES, Grid, Ints, Values
+from model2_assets.evaluation.inference import mean_ic_inference
+from model2_assets.features import normalize_cross_sections
+from model2_assets.features.kernels import for_each_chunk
+from model2_assets.panel import date_codes, to_canonical
+
+_DATES_PER_CHUNK = 16
+
+STANDARD_ERRORS = 5
+"""How rare a rank IC without a cause has to be before it counts, in those of a normal value."""
+
+ALIKE = 0.9
+"""Rank correlation, in absolute value, from which on two features are one."""
+
+TIMES_THE_OTHERS = 2
+"""How far a feature may stand out of those that are not like it."""
+
+_SAMPLED_DATES = 20
+
+
+def feature_rank_ic(features: pd.DataFrame, realized: pd.Series, *, lag: int) -> pd.DataFrame:
+    """Return the mean daily rank IC of every feature alone, and its t-statistic.
+
+    Parameters
+    ----------
+    features, realized
+        As `daily_feature_rank_ic` takes them; realized returns of one horizon.
+    lag : int
+        Dates over which standard errors look for correlation, as `mean_ic_inference` takes it.
+
+    Returns
+    -------
+    DataFrame of shape (n_features, 2)
+        Indexed by ``feature``, in the order of the columns: ``rank_ic``, the mean over dates of
+        the Spearman correlation across names, and ``rank_ic_t``, its Newey-West t-statistic.
+        NaN where there is none.
+    """
+    daily = daily_feature_rank_ic(features, realized)
+    found = [mean_ic_inference(daily[name], lag=lag) for name in daily.columns]
+    return pd.DataFrame(
+        {
+            "rank_ic": np.array([each.mean for each in found], dtype=np.float64),
+            "rank_ic_t": np.array([each.t_statistic for each in found], dtype=np.float64),
+        },
+        index=pd.Index(daily.columns, name="feature"),
+    )
+
+
+def daily_feature_rank_ic(
+    features: pd.DataFrame, realized: pd.Series, *, n_threads: int | None = None
+) -> pd.DataFrame:
+    r"""Correlate every feature with a series across the instruments of every date.
+
+    Spearman's correlation of a feature and a date is that of the names that have both, ranked
+    among themselves with ties sharing their average rank. With :math:`a_i = 2 r_i - n - 1`, of the
+    ranks :math:`r_i` of n names, and :math:`b_i` likewise of the other side, it is
+
+    .. math:: \sum_i a_i b_i \Big/ \sqrt{\sum_i a_i^2 \sum_i b_i^2}
+
+    (C. Spearman, American Journal of Psychology 15(1), 1904). These are whole numbers, whose sums
+    are exact, so the result depends on no order of rows and on no number of threads.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features)
+        Panel frame. Compared in float32, the precision in which features are stored.
+    realized : Series of shape (n_realized,), float
+        By a panel index of any rows in any order. On both sides, values that are not finite are
+        missing.
+    n_threads : int, optional
+        Threads; by default one per usable core.
+
+    Returns
+    -------
+    DataFrame of shape (n_dates, n_features), float64
+        By the dates of `features`, ascending. NaN where fewer than 3 names have both, or one side
+        is constant.
+
+    Examples
+    --------
+    >>> from model2_assets.panel import panel_index
+    >>> index = panel_index(list("ABCD"), ["2024-01-02"] * 4)
+    >>> features = pd.DataFrame({"X": [1.0, 2.0, 3.0, np.nan], "Y": [2.0, 1.0, 1.0, 0.0]}, index)
+    >>> realized = pd.Series([10.0, 20.0, 90.0, 50.0], index)
+    >>> daily_feature_rank_ic(features, realized).round(3).iloc[0].tolist()
+    [1.0, -0.632]
+    """
+    features = to_canonical(features)
+    index = features.index
+    assert isinstance(index, pd.MultiIndex)
+    assert isinstance(realized.index, pd.MultiIndex)
+    dates, grid = date_codes(index), Grid.of(index)
+    y = grid.laid_out(realized, grid.cells(realized.index))[grid.cells(index)]
+    values, starts = features.to_numpy(dtype=np.float32), dates.starts
+    found = np.empty((len(dates.values), len(features.columns)))
+
+    def correlate(first: int, stop: int) -> None:
+        rows = slice(starts[first], starts[stop])
+        known = np.isfinite(y[rows])
+        ends = np.concatenate([[0], np.cumsum(known)])[starts[first : stop + 1] - starts[first]]
+        found[first:stop] = _correlate_dates(values[rows][known], y[rows][known], ends)
+
+    for_each_chunk(correlate, len(dates.values), chunk_size=_DATES_PER_CHUNK, n_threads=n_threads)
+    return pd.DataFrame(found, pd.DatetimeIndex(dates.values, name="datetime"), features.columns)
+
+
+def _correlate_dates(x: NDArray[np.float32], y: Values, starts: Ints) -> Values:
+    """Return the rank correlation of every date and column; `x` is overwritten by its ranks."""
+    x[~np.isfinite(x)] = np.nan
+    normalize_cross_sections(x, starts, method="rank", n_threads=1)
+    dates = pairwise(starts)
+    return np.array([_correlate_ranks(x[first:stop], y[first:stop]) for first, stop in dates])
+
+
+def _correlate_ranks(scaled: NDArray[np.float32], y: Values) -> Values:
+    """Return the correlation of ranks, scaled as features are, with those of y, by column."""
+    order = np.argsort(y)
+    scaled, y = scaled[order], y[order]
+    there = ~np.isnan(scaled)
+    counts = there.sum(axis=0)
+    a = np.rint(2.0 * counts * np.where(there, scaled, np.float32(0)))
+    # Of a run of equal y, as many names are before it and up to its end in every column.
+    before = np.vstack([np.zeros(len(counts), dtype=np.int64), np.cumsum(there, axis=0)])
+    first, stop = np.searchsorted(y, y, side="left"), np.searchsorted(y, y, side="right")
+    b = np.where(there, before[first] + before[stop] - counts, 0).astype(np.float64)
+    products, squares = (a * b).sum(axis=0), (a * a).sum(axis=0) * (b * b).sum(axis=0)
+    defined = (counts >= MIN_NAMES) & (squares > 0)
+    correlation = np.full(len(counts), np.nan)
+    np.divide(products, np.sqrt(squares), out=correlation, where=defined)
+    return correlation
+
+
+def critical_t(n_dates: int, *, lag: int) -> float:
+    """Return the t-statistic that is as rare by chance as five standard errors of a normal value.
+
+    A Newey-West variance with `lag` L of T dates scatters as one of 1.5 T / (L + 1) degrees of
+    freedom (M. B. Priestley, "Spectral Analysis and Time Series", Academic Press 1981: 3 T / M
+    for a Bartlett window of M, and half of that at frequency zero), so the statistic is compared
+    with Student's t. In long history that is 5. With 576 dates and labels of 63 days it is 17:
+    there some worthless feature of 158 exceeds 5 in one market of nine.
+    """
+    return -float(stdtrit(1.5 * n_dates / (lag + 1), ndtr(-STANDARD_ERRORS)))
+
+
+def conspicuous_features(
+    alone: pd.DataFrame, features: pd.DataFrame, *, limit: float, least_t: float
+) -> dict[str, str]:
+    """Say which features alone rank returns better than one can believe, and why.
+
+    Of the features whose t-statistic is beyond `least_t`, they are those whose rank IC is beyond
+    `limit`, or more than twice that of the best feature unlike it; all in absolute value. Two
+    features are alike from a rank correlation of 0.9 on: the mean over 20 dates, evenly spread
+    over history, of Spearman's across names, in absolute value. Without a feature unlike it,
+    one is held to `limit` alone.
+
+    Parameters
+    ----------
+    alone : DataFrame of shape (n_features, 2)
+        As `feature_rank_ic` returns it.
+    features : DataFrame of shape (n_rows, n_features)
+        The features, in canonical order.
+    limit, least_t : float
+        See above.
+
+    Returns
+    -------
+    dict of str to str
+        The figures behind it, by feature; the largest rank IC first.
+    """
+    alone = alone.reindex(features.columns).dropna(subset="rank_ic")
+    size = alone["rank_ic"].abs().sort_values(ascending=False, kind="stable")
+    suspects = size.index[alone.loc[size.index, "rank_ic_t"].abs() > least_t]
+    reasons = {name: f"above {limit:g}" for name in suspects if size[name] > limit}
+    if len(suspects):
+        features = _on_sampled_dates(features[size.index])
+        # Whatever is unlike the strongest one has that one for a better feature unlike it.
+        near = _likeness(features, size.index[0]) >= ALIKE
+        for name in suspects[near[suspects].to_numpy()].difference(list(reasons), sort=False):
+            others = size[(_likeness(features, name) < ALIKE).to_numpy()]
+            if len(others) and size[name] > TIMES_THE_OTHERS * others.iloc[0]:
+                best = f"{alone.loc[others.index[0], 'rank_ic']:+.4f} of {others.index[0]}"
+                reasons[name] = f"more than twice the {best}, the best feature unlike it"
+    return {
+        name: f"{alone.loc[name, 'rank_ic']:+.4f}, t {alone.loc[name, 'rank_ic_t']:+.1f}, {reason}"
+        for name, reason in sorted(reasons.items(), key=lambda item: -size[item[0]])
+    }
+
+
+def _on_sampled_dates(features: pd.DataFrame) -> pd.DataFrame:
+    starts = date_codes(features.index).starts
+    chosen = np.unique(np.linspace(0, len(starts) - 2, _SAMPLED_DATES).round().astype(np.int64))
+    rows = [np.arange(starts[date], starts[date + 1]) for date in chosen]
+    return features.iloc[np.concatenate(rows)]
+
+
+def _likeness(features: pd.DataFrame, name: str) -> pd.Series:
+    """Return the mean rank correlation of every feature with one, without sign; 0 if unknown."""
+    return daily_feature_rank_ic(features, features[name]).mean().abs().fillna(0.0)
