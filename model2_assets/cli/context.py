@@ -15,12 +15,10 @@ from model2_assets.config.load import load_object
 from model2_assets.defs.stop import before_end, stopped
 from model2_assets.errors import ConfigError, lack_of_memory, one_line, without_secrets
 from model2_assets.logging import setup_logging
-from model2_assets.storage import repository_root
+from model2_assets.storage import HOME_VARIABLE, instance_home, repository_root
 
 if TYPE_CHECKING:
     import dagster as dg
-
-HOME_VARIABLE = "DAGSTER_HOME"
 
 _AFTER = (
     "then run again: results on disk are whole, and the next retrain closes what this one left open"
@@ -77,8 +75,7 @@ def _chosen(value: str | None, known: Iterable[str], what: str) -> list[str]:
 
 def dagster_home() -> Path:
     """Return the folder of the Dagster instance, and make Dagster use it."""
-    home = Path(os.environ.get(HOME_VARIABLE) or repository_root() or Path.cwd() / ".dagster")
-    home = home.absolute()
+    home = instance_home() or repository_root() or Path.cwd() / ".dagster"
     home.mkdir(parents=True, exist_ok=True)
     os.environ[HOME_VARIABLE] = str(home)
     return home

@@ -19,6 +19,7 @@ from model2_assets.cli.context import (
     validate_imports,
 )
 from model2_assets.config import Model2Config, Partition
+from model2_assets.config.sections import expand_home
 from model2_assets.defs.assets import asset_names
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import RunResult, StepResult
@@ -225,7 +226,7 @@ def gate_folder(folder: str | None, store: Store) -> UPath:
     Where none is given, it is ``gate`` below the base path of results where that is a local
     disk, else ``gate`` in the working directory.
     """
-    path = UPath(folder or FOLDER)
+    path = UPath(expand_home(folder or FOLDER))
     if folder is None and is_local(store.base):
         path = store.base / FOLDER
     try:

@@ -24,6 +24,7 @@ from model2_assets.cli.context import (
     validate_imports,
 )
 from model2_assets.config import CONFIG_VARIABLE
+from model2_assets.config.sections import expand_home
 from model2_assets.defs.stop import Stopped, deferred, end_process, obey_signals, stopped
 from model2_assets.errors import (
     ConfigError,
@@ -106,7 +107,7 @@ report_option = click.option(
 def main(config: Path | None) -> None:
     """Train the base models of an equity-return forecaster, and look at the results."""
     if config is not None:
-        os.environ[CONFIG_VARIABLE] = str(config.absolute())
+        os.environ[CONFIG_VARIABLE] = str(Path(expand_home(str(config))).absolute())
 
 
 @main.command()

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from model2_assets.config.region import Model2Config
-from model2_assets.config.sections import SectionT
+from model2_assets.config.sections import SectionT, expand_home
 from model2_assets.errors import ConfigError, url_carries_secret
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
@@ -50,7 +50,7 @@ def load_config(path: str | Path | None = None) -> Model2Config:
     path = path or os.environ.get(CONFIG_VARIABLE) or None
     if path is None:
         return parse_config({})
-    return parse_config(_read_yaml(Path(path)), origin=str(path))
+    return parse_config(_read_yaml(Path(expand_home(str(path)))), origin=str(path))
 
 
 def parse_config(values: Mapping[str, Any], *, origin: str = "configuration") -> Model2Config:

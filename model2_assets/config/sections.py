@@ -3,7 +3,9 @@
 The docstring below a setting is its description, unit included.
 """
 
+import re
 from collections.abc import Sized
+from posixpath import expanduser
 from typing import Annotated, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -63,6 +65,21 @@ def _url_without_secret(url: str) -> str:
     return url
 
 
+def expand_home(path: str) -> str:
+    """Return a local path with a ``~`` or ``$HOME`` that it begins with expanded.
+
+    No other variable is, which may be a secret, and nothing in a URL.
+
+    Examples
+    --------
+    >>> expand_home("$HOME/prices") == expand_home("${HOME}/prices") == expand_home("~/prices")
+    True
+    >>> expand_home("s3://bucket/$HOME"), expand_home("prices/~/$DATA")
+    ('s3://bucket/$HOME', 'prices/~/$DATA')
+    """
+    return path if "://" in path else expanduser(re.sub(r"^\$(HOME|\{HOME\})(?=/|$)", "~", path))
+
+
 def _not_empty(values: Sized) -> Sized:
     refuse(not values, "at least 1 item is needed")
     return values
@@ -76,7 +93,7 @@ NonEmpty = Annotated[str, Field(min_length=1)]
 NotEmpty = AfterValidator(_not_empty)
 """Of a list or mapping; looked at once its items are right."""
 
-Location = Annotated[NonEmpty, AfterValidator(_url_without_secret)]
+Location = Annotated[NonEmpty, AfterValidator(_url_without_secret), AfterValidator(expand_home)]
 """A file, folder, glob or URL."""
 
 ImportPath = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]

@@ -199,7 +199,7 @@ def read_table(
 def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead) -> None:
     """Add the columns that folders alone have; an instrument that both have is to be the same."""
     folders = hive_values(file.name)
-    for ours in [*wanted.required, *wanted.optional]:
+    for ours in dict.fromkeys([*wanted.required, *wanted.optional]):
         theirs = (wanted.mapping or {}).get(ours, ours)
         if theirs in folders and ours not in frame:
             frame[ours] = pd.Series(folders[theirs], index=frame.index, dtype="str")

@@ -10,6 +10,7 @@ any time, are under ``<base>/.working/<region>/``.
 """
 
 from model2_assets.storage.address import (
+    HOME_VARIABLE,
     LOCKS,
     PRODUCTS,
     REPORT_FILE,
@@ -20,6 +21,7 @@ from model2_assets.storage.address import (
     Format,
     Product,
     default_base,
+    instance_home,
     repository_root,
 )
 from model2_assets.storage.archive import REJECTED
@@ -27,6 +29,7 @@ from model2_assets.storage.models import open_fold_models
 from model2_assets.storage.store import Attest, Store, default_store
 
 __all__ = [
+    "HOME_VARIABLE",
     "LOCKS",
     "PRODUCTS",
     "REJECTED",
@@ -41,6 +44,7 @@ __all__ = [
     "Store",
     "default_base",
     "default_store",
+    "instance_home",
     "open_fold_models",
     "repository_root",
 ]

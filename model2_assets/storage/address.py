@@ -10,6 +10,7 @@ from typing import Literal
 from upath import UPath
 
 from model2_assets.config.partition import NAME_RULE, is_horizon, is_name
+from model2_assets.config.sections import expand_home
 from model2_assets.errors import NO_SECRET_IN_URLS, ConfigError, StoreError, url_carries_secret
 from model2_assets.storage.files import is_local
 
@@ -128,6 +129,7 @@ class Address:
 
 
 STORAGE_VARIABLE = "MODEL2_STORAGE"
+HOME_VARIABLE = "DAGSTER_HOME"
 
 
 def repository_root() -> Path | None:
@@ -141,8 +143,13 @@ def default_base() -> UPath:
     chosen = os.environ.get(STORAGE_VARIABLE)
     if chosen:
         return open_base(chosen)
-    root = repository_root()
-    return UPath(root or os.environ.get("DAGSTER_HOME") or Path.cwd()) / "data"
+    return UPath(repository_root() or instance_home() or Path.cwd()) / "data"
+
+
+def instance_home() -> Path | None:
+    """Return the folder that ``DAGSTER_HOME`` names, which Dagster expands alike; None without."""
+    home = os.environ.get(HOME_VARIABLE)
+    return Path(expand_home(home)).absolute() if home else None
 
 
 def open_base(base: str | UPath) -> UPath:
@@ -150,8 +157,8 @@ def open_base(base: str | UPath) -> UPath:
     if url_carries_secret(str(base)):
         raise ConfigError(f"{STORAGE_VARIABLE}: {NO_SECRET_IN_URLS}")
     try:
-        path = UPath(base)
-        return path.expanduser().absolute() if is_local(path) else path
+        path = UPath(expand_home(base) if isinstance(base, str) else base)
+        return path.absolute() if is_local(path) else path
     except (ImportError, ValueError) as error:
         raise ConfigError(
             f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
@@ -166,11 +173,11 @@ LOCKS = ".locks"
 def working_root(base: UPath, chosen: str | None) -> Path | None:
     """Return the local folder under which every region has its working files."""
     if chosen:
-        return Path(chosen).expanduser().absolute() / _digest(str(base))
+        return Path(expand_home(chosen)).absolute() / _digest(str(base))
     if is_local(base):
         return Path(base.path) / WORKING
-    home = os.environ.get("DAGSTER_HOME")
-    return Path(home).absolute() / WORKING / _digest(str(base)) if home else None
+    home = instance_home()
+    return home / WORKING / _digest(str(base)) if home else None
 
 
 def _digest(text: str) -> str:

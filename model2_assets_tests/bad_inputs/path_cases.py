@@ -66,9 +66,136 @@ def _universe(identifier: str, planted: str, content: Content, outcome: Refused 
 _FROM_TO = "instrument,from,to\n"
 _MEMBERS = "{folder}/members.csv"
 
+
+def _of_table(kind: str, remedy: str) -> Refused:
+    return Refused(
+        f"{{folder}}/lake: is a table of {kind}, whose files hold rows that were removed or "
+        f"replaced as well; {remedy}"
+    )
+
+
+_EXPORT = (
+    "let the program that writes it export the rows of today as plain Parquet files to another "
+    "folder, and name that"
+)
+_PLAIN = "datetime,close\n2024-01-02,1\n"
+
+
+def _link_to_nothing(folder: Path) -> None:
+    (folder / "b.csv").symlink_to(folder / "absent.csv")
+
+
 CASES = (
     _case("missing", "no file", "bars.csv", _no_such("bars.csv")),
     _case("empty-glob", "a glob that matches nothing", "*.csv", _no_such("*.csv")),
+    _case(
+        "brackets",
+        "brackets that no folder has",
+        "* [1].csv",
+        Refused(
+            "{folder}/* [1].csv: no such file; correct market_data.path (a relative path starts "
+            "at the working directory; in a glob, [[] stands for a bracket)"
+        ),
+        files={"bars [1].csv": GOOD},
+    ),
+    _case(
+        "variable",
+        "a variable in the path",
+        "$DATA/bars.csv",
+        Refused(
+            "{folder}/$DATA/bars.csv: no such file; correct market_data.path (a relative path "
+            "starts at the working directory; of variables, $HOME alone is expanded)"
+        ),
+    ),
+    _case(
+        "link-to-nothing",
+        "a link to a file that was not fetched",
+        "*.csv",
+        Refused(
+            "{folder}/b.csv: is a link to a file that is not there; fetch it, such as by git "
+            "annex get or dvc pull, or remove the link"
+        ),
+        files={"a.csv": GOOD},
+        prepare=_link_to_nothing,
+    ),
+    _case(
+        "hidden",
+        "copies of a notebook, of macOS and of an unfinished job beside the bars",
+        "**/*.csv",
+        Handled({"rows": 15}),
+        files={
+            "bars.csv": GOOD,
+            ".ipynb_checkpoints/bars-checkpoint.csv": GOOD.replace("A,", "B,"),
+            "__MACOSX/._bars.csv": b"\0\5\x16\7",
+            "_temporary/0/part-0.csv": GOOD.replace("A,", "C,"),
+        },
+    ),
+    _case(
+        "folders-of-files",
+        "a folder whose folders have the files",
+        "bars",
+        Refused(
+            f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
+            f"market_data.path, or name the files of folders by a glob that ends in /**/*.csv"
+        ),
+        files={"bars/2024/bars.csv": GOOD},
+    ),
+    _case(
+        "hive-by-file-name",
+        "instruments named by Hive folders, and by files that are all called alike",
+        "lake",
+        Refused(
+            "{folder}/lake/ticker=A/part-0.csv: its folder names the instrument (ticker=A), not "
+            "the file; write `columns: {instrument: ticker}` in place of instrument_from_filename"
+        ),
+        files={"lake/ticker=A/part-0.csv": _PLAIN},
+        instrument_from_filename=True,
+    ),
+    _case(
+        "hive-other-name",
+        "a file in the Hive folder of another instrument",
+        "lake",
+        Refused(
+            "{folder}/lake/instrument=B/0.csv: column 'instrument', data row 1: is 'A', not what "
+            "its folder says; move the file, or correct the column"
+        ),
+        files={"lake/instrument=B/0.csv": GOOD},
+    ),
+    _case(
+        "delta-file",
+        "files of a Delta table",
+        "lake/*.parquet",
+        _of_table("Delta", "name that folder itself, and its log is followed"),
+        files={"lake/0.parquet": table(), "lake/_delta_log/00000000000000000000.json": "{}"},
+        source="parquet",
+    ),
+    _case(
+        "delta-log",
+        "a Delta table without a log",
+        "lake",
+        Refused(
+            "{folder}/lake: the Delta table cannot be read (Generic delta kernel error: No files "
+            "in log segment); mend its log, or the access rights"
+        ),
+        files={"lake/0.parquet": table(), "lake/_delta_log/.crc": ""},
+        source="parquet",
+    ),
+    _case(
+        "iceberg",
+        "an Iceberg table",
+        "lake/data",
+        _of_table("Iceberg", _EXPORT),
+        files={"lake/data/0.parquet": table(), "lake/metadata/v1.metadata.json": "{}"},
+        source="parquet",
+    ),
+    _case(
+        "hudi",
+        "a Hudi table",
+        "lake",
+        _of_table("Hudi", _EXPORT),
+        files={"lake/0.parquet": table(), "lake/.hoodie/hoodie.properties": ""},
+        source="parquet",
+    ),
     _case("loop", "a link to itself", "bars.csv", _no_such("bars.csv"), prepare=_loop),
     _case(
         "folder",

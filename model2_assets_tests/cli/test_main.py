@@ -44,6 +44,17 @@ def test_default_configuration_is_valid() -> None:
     assert "region us: horizons 21d, 63d; models ridge, xgboost" in result.output
 
 
+def test_a_configuration_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config_file(tmp_path, {"regions": {"eu": SMALL_REGION}})
+
+    result = run("--config=~/config.yaml", "validate-config", "--no-data")
+
+    assert "region eu" in result.output
+
+
 def test_validation_reads_the_market_data(tmp_path: Path) -> None:
     path = config_file(tmp_path, {"regions": {"us": SMALL_REGION}})
 
