@@ -13,6 +13,7 @@ from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.config import FeaturesConfig, LabelsConfig
 from model2_assets.errors import FeatureError, Model2Error
 from model2_assets.features.build import make_features
+from model2_assets.features.extra import extra_digest, known_by, read_extra
 from model2_assets.labels.build import labels_as_built
 from model2_assets.panel import (
     CHUNK_ROWS,
@@ -22,6 +23,7 @@ from model2_assets.panel import (
     row_chunks,
     row_name,
 )
+from model2_assets.storage.data_version import facts_of
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,14 @@ def lookahead_control(
     A feature that looks k dates ahead changes in the k dates before the end, so the last
     date shows it whatever k is. Earlier rows cost nothing more, and show what the last date
     may miss, such as a gap that was filled from the future. The start of history stays where
-    it is: a builder may look back as far as it likes.
+    it is: a builder may look back as far as it likes. Of ``features.extra``, what was known at
+    the close of the last date is joined.
     """
+    extra = read_extra(config)
+    stated = facts_of(features).get("extra")
+    if stated and stated != extra_digest(extra, features, config):
+        text = "files of features.extra have changed since; materialize features again"
+        return Finding(False, text)
     dates = features.index.get_level_values("datetime").unique().sort_values()
     bar_dates = panel.index.get_level_values("datetime")
     generator = np.random.default_rng(seed)
@@ -68,7 +76,8 @@ def lookahead_control(
 
     def compare(cut: pd.Timestamp) -> TableDifference:
         stored = features.iloc[: int(feature_dates.searchsorted(cut, side="right"))]
-        return compare_tables(stored, _recompute(panel[bar_dates <= cut], config, cut))
+        known = [known_by(table, cut, config) for table in extra]
+        return compare_tables(stored, _recompute(panel[bar_dates <= cut], config, cut, known))
 
     found = _compare_on_each(cuts, compare, control="look-ahead control", what="values")
     values = _values(cuts, found, what="values", seed=seed)
@@ -275,9 +284,14 @@ def _compare_ended(
     return TableDifference(n_values, n_different, first)
 
 
-def _recompute(history: pd.DataFrame, config: FeaturesConfig, cut: pd.Timestamp) -> pd.DataFrame:
+def _recompute(
+    history: pd.DataFrame,
+    config: FeaturesConfig,
+    cut: pd.Timestamp,
+    extra: Sequence[pd.DataFrame],
+) -> pd.DataFrame:
     try:
-        return make_features(history, config)
+        return make_features(history, config, extra)
     except Exception as error:
         where = config.builder or "the feature builder"
         kind = "" if isinstance(error, Model2Error) else f"{type(error).__name__}: "

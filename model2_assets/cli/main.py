@@ -316,12 +316,16 @@ def validate_config(no_data: bool) -> None:
         click.echo(f"region {name}: horizons {horizons}; models {models}")
         if not no_data:
             from model2_assets.checks.label_scale import widest_labels
+            from model2_assets.features.extra import with_extra
             from model2_assets.labels import make_labels
             from model2_assets.market_data import load_market_data
 
             data = load_market_data(region.market_data)
             labels = make_labels(data.panel, region.labels)
             click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
+            own = with_extra(data.panel[[]], region.features)
+            if region.features.extra:
+                click.echo(f"  own features: {', '.join(own.columns)}")
             widest = widest_labels(labels, region.labels.horizon_keys)
             limit = config.checks.prediction_bps
             if not widest.fits(limit):

@@ -1,8 +1,9 @@
 """The nightly retrain: what begins a night, and what follows in it, stage by stage.
 
 A night is the runs that carry its tags. The schedule, or the watch of the market data files,
-begins it with a run of the market data; a sensor requests each further stage once all runs of
-the stage before have ended. What was made by hand carries no tag, so nothing follows it.
+begins it with a run of the market data, and of features that read files besides; a sensor requests
+each further stage once all runs of the stage before have ended. What was made by hand carries no
+tag, so nothing follows it.
 """
 
 import json
@@ -39,7 +40,10 @@ def begin(
     night = moment.astimezone(UTC).isoformat(timespec="seconds")
     return dg.RunRequest(
         job_name=job_name(region.name, "preparation"),
-        asset_selection=[region.key(FIRST)],
+        asset_selection=[
+            region.key(FIRST),
+            *([region.key("features")] if region.settings.features.extra else []),
+        ],
         tags=_tags(region, night, FIRST),
     )
 
@@ -80,9 +84,9 @@ def check_cron(settings: ScheduleConfig) -> None:
 
 
 def has_input_files(region: Region) -> bool:
-    """Tell whether a region's market data come from files that can change."""
+    """Tell whether a region's market data, or features of one's own, come from files."""
     source = region.settings.market_data
-    return source.path is not None or source.universe is not None
+    return bool(source.path or source.universe or region.settings.features.extra)
 
 
 def data_watch(region: Region) -> dg.SensorDefinition:
@@ -104,7 +108,7 @@ def data_watch(region: Region) -> dg.SensorDefinition:
         from model2_assets.market_data.files import fingerprint_inputs
 
         try:
-            found = fingerprint_inputs(region.settings.market_data)
+            found = fingerprint_inputs(region.settings.market_data, region.settings.features.extra)
         except MarketDataError as error:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
         assert found is not None
@@ -170,7 +174,8 @@ def _next_stage(
     night = began.tags[NIGHT]
     said = f"night of {night}"
     if began.status != dg.DagsterRunStatus.SUCCESS:
-        return [], f"{said}: {FIRST} failed, so nothing follows"
+        failed = " or ".join(sorted(key.path[-1] for key in began.asset_selection or ()))
+        return [], f"{said}: {failed} failed, so nothing follows"
     of_night = dg.RunsFilter(tags={NIGHTLY: region.name, NIGHT: night})
     runs = [r.dagster_run for r in instance.get_run_records(of_night, ascending=True)]
     results = region.results(instance, of_any_code={run.run_id for run in runs})

@@ -1,7 +1,7 @@
 """Features of a panel, as the configuration wants them."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from model2_assets.config import FeaturesConfig
 from model2_assets.config.load import load_object, parse_section
 from model2_assets.errors import FeatureError
 from model2_assets.features.catalogue import alpha158_features, missing_columns
+from model2_assets.features.extra import join_extra, with_extra
 from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158, for_each_chunk
 from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data import adjusted_prices
@@ -60,7 +61,8 @@ def build_features_from_config(
     -------
     DataFrame of shape (n_rows, n_features), float32
         One row for every bar in the universe that has at least ``min_history_bars``
-        earlier bars of its instrument, in canonical order; columns in Qlib's order. Bars
+        earlier bars of its instrument, in canonical order; columns in Qlib's order, and behind
+        them those of ``features.extra`` (see `join_extra`). Bars
         before one with a ``delisting_return``, and that one, are of another instrument.
         ``attrs["left_out"]`` maps each feature that could not be made to the columns it
         lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
@@ -151,7 +153,7 @@ def build_features_from_config(
         "features_without_values": int(np.count_nonzero(missing == len(values))),
     }
     features.attrs = {"left_out": left_out, "counts": counts}
-    return features
+    return with_extra(features, settings)
 
 
 def _require_numbers(panel: pd.DataFrame) -> None:
@@ -216,17 +218,23 @@ def _compute(
     for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
 
 
-def make_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
+def make_features(
+    panel: pd.DataFrame, config: FeaturesConfig, extra: Sequence[pd.DataFrame] | None = None
+) -> pd.DataFrame:
     """Build features with ``features.builder``, or ours where it is not set; in canonical order.
 
-    A builder that is not there, returns no table, or one without any value, is refused.
+    A builder that is not there, returns no table, or one without any value, is refused. Those of
+    ``features.extra`` are joined, from tables like those of `read_extra` where these are given.
     """
     own = config.builder and load_object(config.builder, key=BUILDER_KEY)
-    features = built_table(own or build_features_from_config, panel, config, key=BUILDER_KEY)
+    bare = config.model_copy(update={"extra": ()})
+    features = built_table(own or build_features_from_config, panel, bare, key=BUILDER_KEY)
     columns = range(features.shape[1])
     if features.size and all(features.iloc[:, column].isna().all() for column in columns):
         raise FeatureError(
             f"features: none of {features.shape[1]} features has a value in any of "
             f"{len(features):,} rows; correct the prices or features.builder"
         )
-    return features
+    if extra is None:
+        return with_extra(features, config)
+    return join_extra(features, extra, config)

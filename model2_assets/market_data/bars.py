@@ -78,11 +78,11 @@ def _converted(column: pd.Series, name: str, origin: str) -> pd.Series:
         if name == "instrument":
             return instrument_names(column, origin=origin)
         if name == "datetime":
-            return _sessions(checked_dates(column, origin=origin), origin)
+            return sessions(checked_dates(column, origin=origin), origin)
         if name == CURRENCY:
             codes = _text(column, origin=origin, remedy="write codes such as USD")
             return codes.fillna("").str.strip()
-        return _numbers(column, origin)
+        return numbers(column, origin)
     except ArithmeticError as error:  # decimals have a NaN that may not even be looked at
         raise MarketDataError(
             f"{origin}: column {name!r} holds a decimal that is no number; leave the value empty"
@@ -149,7 +149,8 @@ def checked_dates(column: pd.Series, *, origin: str, may_be_missing: bool = Fals
     return column
 
 
-def _sessions(dates: pd.Series, origin: str) -> pd.Series:
+def sessions(dates: pd.Series, origin: str) -> pd.Series:
+    """Return dates in microseconds; refuse the placeholders of other software."""
     outside = (dates < EARLIEST) | (dates >= BEHIND_LATEST)
     if outside.any():
         row = first_row(outside)
@@ -157,11 +158,12 @@ def _sessions(dates: pd.Series, origin: str) -> pd.Series:
             f"{origin}: column 'datetime', data row {row}: {dates.iloc[row - 1]} is before 1800 or "
             f"after 2261; correct the date, or remove the row"
         )
-    sessions: pd.Series = dates.dt.as_unit("us")
-    return sessions
+    in_microseconds: pd.Series = dates.dt.as_unit("us")
+    return in_microseconds
 
 
-def _numbers(column: pd.Series, origin: str) -> pd.Series:
+def numbers(column: pd.Series, origin: str) -> pd.Series:
+    """Return numbers as float64; refuse what is none."""
     if column.dtype == np.float64:
         return column
     if infer_dtype(column, skipna=True) not in _NUMBERS:

@@ -192,7 +192,7 @@ def read_table(
     _add_hive_values(frame, file, wanted)
     for name in wanted.dates:
         if name in frame and isinstance(frame[name].dtype, pd.StringDtype):
-            frame[name] = _dates(frame[name], wanted, f"{file.name}: column {name!r}")
+            frame[name] = parsed_dates(frame[name], wanted, f"{file.name}: column {name!r}")
     return frame
 
 
@@ -348,7 +348,7 @@ def _plain(name: str, column: pa.ChunkedArray, wanted: ColumnsToRead) -> pa.Chun
     return column.cast(pa.float64()) if pa.types.is_decimal(kind) else column
 
 
-def _dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Series:
+def parsed_dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Series:
     """Parse dates as the format says; none is guessed, since 03/04/12 has three readings."""
     codes, distinct = pd.factorize(values.fillna(""))
     texts = pd.Series(distinct, dtype="str")

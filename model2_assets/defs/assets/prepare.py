@@ -81,7 +81,8 @@ def features(step: Step, market_data: Any) -> Candidate:
     """Features of every bar that has enough history, as of the close of its date.
 
     The Alpha158 set of Qlib, computed on each instrument's own bars and normalized over
-    the cross-section of each date. Nothing after a row's date enters it.
+    the cross-section of each date. Nothing after a row's date enters it. Features of one's own
+    (`features.extra`) stand behind them, each row with what was known at the close of its date.
     """
     from model2_assets.checks.inputs import FeaturesChecks
     from model2_assets.features.build import make_features
@@ -89,9 +90,10 @@ def features(step: Step, market_data: Any) -> Candidate:
 
     settings = step.settings.features
     made = make_features(market_data, settings)
+    table = step.stamped(made, extra=made.attrs.get("extra", ""))
     return Candidate(
-        step.stamped(made),
-        FeaturesChecks(made, step.evidence),
+        table,
+        FeaturesChecks(table, step.evidence),
         metadata={
             "features": made.shape[1],
             "incomplete_features": missing_values(made),

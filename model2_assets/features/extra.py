@@ -1,0 +1,282 @@
+"""Features of one's own: columns of files, joined to a set as of when they were known."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from model2_assets.config import ExtraFeaturesConfig, FeaturesConfig
+from model2_assets.errors import FeatureError
+from model2_assets.features.catalogue import alpha158_features
+from model2_assets.features.normalize import normalize_cross_sections
+from model2_assets.market_data.bars import (
+    checked_dates,
+    first_row,
+    instrument_names,
+    numbers,
+    sessions,
+)
+from model2_assets.market_data.files import list_extra_files
+from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables
+from model2_assets.panel import date_codes, instrument_codes
+from model2_assets.storage.data_version import table_digest
+
+logger = logging.getLogger(__name__)
+
+KNOWN = "available_at"
+_ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
+_DAY = pd.Timedelta(days=1)
+_LARGEST = float(np.finfo(np.float32).max)
+
+
+def read_extra(config: FeaturesConfig) -> list[pd.DataFrame]:
+    """Read the files of ``features.extra``.
+
+    Returns
+    -------
+    list of DataFrame of shape (n_values, n_columns)
+        Of each entry ``instrument`` (str), ``datetime`` (datetime64[us], a date), the features
+        (float64), and ``available_at`` (datetime64[us], a moment in the zone of
+        ``session_close``; without a time of day, a date) if the file has it; sorted by these keys.
+
+    Raises
+    ------
+    MarketDataError
+        If a file cannot be read, or has values that cannot be used; as market data are.
+    FeatureError
+        If a name is that of a feature of the set, or two rows of the same keys differ.
+    """
+    if config.builder is None:
+        _refuse_taken(config, [spec.name for spec in alpha158_features()])
+    return [_read(entry, f"features.extra.{n}", config) for n, entry in enumerate(config.extra)]
+
+
+def _refuse_taken(config: FeaturesConfig, names: Sequence[str]) -> None:
+    for n, entry in enumerate(config.extra):
+        for name in [name for name in entry.names if name in names][:1]:
+            raise FeatureError(
+                f"features.extra.{n}: the set has a feature {name!r} already; name yours "
+                f"otherwise, such as `columns: {{my_{name}: {entry.columns[name]}}}`"
+            )
+
+
+def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.DataFrame:
+    files = list_extra_files(entry)
+    origin = files[0].name if len(files) == 1 else f"{len(files)} files of {entry.path}"
+    wanted = ColumnsToRead(
+        required=("instrument", "datetime", *entry.names),
+        optional=(KNOWN,),
+        mapping=entry.columns,
+        numbers=entry.names,
+        key=key,
+        date_format=entry.date_format,
+    )
+    zone = ZoneInfo(config.session_close.split()[1])
+    table = read_tables(files, wanted, entry, typed=partial(_typed, wanted=wanted, zone=zone))
+    if KNOWN not in table and "max_age_days" in entry.model_fields_set:
+        raise FeatureError(
+            f"{origin}: has no column {KNOWN!r}, so a value counts on its own date alone; name the "
+            f"column by {key}.columns, or remove max_age_days"
+        )
+    keys = [name for name in ("datetime", "instrument", KNOWN) if name in table]
+    table = table.drop_duplicates().sort_values(keys, kind="stable", ignore_index=True)
+    repeated = table.duplicated(keys)
+    if repeated.any():
+        instrument, date = table.loc[first_row(repeated) - 1, ["instrument", "datetime"]]
+        raise FeatureError(
+            f"{origin}: two rows of {instrument} on {date:%Y-%m-%d} differ; keep one, or say by "
+            f"{KNOWN} when each became known"
+        )
+    return table
+
+
+def _typed(
+    frame: pd.DataFrame, *, origin: str, wanted: ColumnsToRead, zone: ZoneInfo
+) -> pd.DataFrame:
+    date = sessions(checked_dates(frame["datetime"], origin=origin), origin)
+    table = frame.assign(
+        instrument=instrument_names(frame["instrument"], origin=origin),
+        datetime=date.dt.normalize(),
+    )
+    if KNOWN in frame:
+        table[KNOWN] = _moments(_parsed(frame[KNOWN], origin, wanted), origin, zone)
+        remedy = f"is before its own date; correct {KNOWN}, or date the row when it became known"
+        _refuse(table[KNOWN] < table["datetime"], table[KNOWN], origin, remedy)
+    else:
+        remedy = f"has a time of day; write the session date, and the moment as {KNOWN}"
+        _refuse(date != table["datetime"], date, origin, remedy)
+    for name in table.columns.difference(["instrument", "datetime", KNOWN]):
+        table[name] = numbers(frame[name], origin)
+        remedy = "is too large for a float32; correct the value, or leave it empty"
+        _refuse(table[name].abs() > _LARGEST, table[name], origin, remedy)
+    return table
+
+
+def _refuse(rows: "pd.Series[bool]", values: pd.Series, origin: str, remedy: str) -> None:
+    if rows.any():
+        row = first_row(rows)
+        raise FeatureError(
+            f"{origin}: column {values.name!r}, data row {row}: {values.iloc[row - 1]} {remedy}"
+        )
+
+
+def _parsed(column: pd.Series, origin: str, wanted: ColumnsToRead) -> pd.Series:
+    """Return moments that are text as such: in ISO 8601 with a time zone, or as dates are."""
+    if not isinstance(column.dtype, pd.StringDtype):
+        return column
+    with_zone = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+    if (with_zone.notna() & column.str.contains(_ZONE)).all():
+        return with_zone
+    return parsed_dates(column, wanted, f"{origin}: column {column.name!r}")
+
+
+def _moments(column: pd.Series, origin: str, zone: ZoneInfo) -> pd.Series:
+    """Return moments in the zone of the session's close, where they have one of their own."""
+    if isinstance(column.dtype, pd.DatetimeTZDtype):
+        if (column.dt.normalize() == column).all():
+            raise FeatureError(
+                f"{origin}: column {column.name!r} carries the time zone {column.dt.tz} but no "
+                f"time of day; store dates without time zone, or moments"
+            )
+        column = column.dt.tz_convert(zone).dt.tz_localize(None)
+    moments: pd.Series = checked_dates(column, origin=origin).dt.as_unit("us")
+    return moments
+
+
+def known_by(table: pd.DataFrame, date: pd.Timestamp, config: FeaturesConfig) -> pd.DataFrame:
+    """Return the rows of a table as read that were known at the close of a date."""
+    if KNOWN not in table:
+        return table[table["datetime"] <= date]
+    return table[(table[KNOWN] < date + _close(config)) & (table[KNOWN] != date)]
+
+
+def _close(config: FeaturesConfig) -> pd.Timedelta:
+    return pd.Timedelta(f"{config.session_close.split()[0]}:00")
+
+
+def extra_digest(
+    tables: Sequence[pd.DataFrame], features: pd.DataFrame, config: FeaturesConfig
+) -> str:
+    """Digest what was known at the last date of the features; empty where there is nothing."""
+    last = features.index.get_level_values("datetime").max()
+    return " ".join(table_digest(known_by(table, last, config)) for table in tables)
+
+
+def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
+    """Read the files of ``features.extra``, and join them as `join_extra` does.
+
+    A feature without a value in any row is refused. ``attrs["extra"]`` has the `extra_digest`.
+    """
+    if not config.extra:
+        return features
+    tables = read_extra(config)
+    joined = join_extra(features, tables, config)
+    for n, (entry, table) in enumerate(zip(config.extra, tables, strict=True)):
+        for name in entry.names:
+            found = int(joined[name].notna().sum())
+            logger.info("%s: a value in %d of %d rows", name, found, len(joined))
+            if not found:
+                first = features.index.get_level_values("instrument").min()
+                raise FeatureError(
+                    f"features.extra.{n}: none of {len(table):,} rows gives {name!r} a value on a "
+                    f"date of the features (its first instrument is {table['instrument'].min()}, "
+                    f"that of the market data {first}); give both the same names and dates, or "
+                    f"raise max_age_days"
+                )
+    joined.attrs["extra"] = extra_digest(tables, features, config)
+    return joined
+
+
+def join_extra(
+    features: pd.DataFrame, tables: Sequence[pd.DataFrame], config: FeaturesConfig
+) -> pd.DataFrame:
+    """Join the values known at the close of each row's date, normalized as configured.
+
+    Parameters
+    ----------
+    features : DataFrame of shape (n_rows, n_features), float32
+        A set, in canonical order.
+    tables : sequence of DataFrame
+        One for each of ``features.extra``, as `read_extra` returns them.
+    config : FeaturesConfig
+        Settings.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, n_features + n_extra), float32
+        The set, and behind it the others in the order of the configuration.
+
+    Raises
+    ------
+    FeatureError
+        If a name is that of a feature of the set.
+
+    Notes
+    -----
+    A value is known from the date of its ``available_at`` on where that has a time before the
+    close, else from the day after. Of those known, a row has the one with the latest
+    ``datetime``, and of that date the one known last, so that a correction of an older quarter
+    does not replace the newest. An empty value counts like any other: nothing is known then.
+    """
+    if not config.extra:
+        return features
+    _refuse_taken(config, list(features.columns))
+    index = features.index
+    blocks = [features.to_numpy()]
+    for entry, table in zip(config.extra, tables, strict=True):
+        values = _as_of(index, table, entry, _close(config))
+        if entry.normalization == "alike":
+            starts = date_codes(index).starts
+            normalize_cross_sections(values, starts, method=config.normalization)
+        blocks.append(values)
+    names = [*features.columns, *(name for entry in config.extra for name in entry.names)]
+    joined = pd.DataFrame(
+        np.hstack(blocks), index=index, columns=pd.Index(names, dtype="str"), copy=False
+    )
+    joined.attrs = {**features.attrs, "counts": _counts(features, blocks[1:])}
+    return joined
+
+
+def _as_of(
+    index: pd.Index, table: pd.DataFrame, entry: ExtraFeaturesConfig, close: pd.Timedelta
+) -> NDArray[np.float32]:
+    """Return the features of one entry that each row of a panel has: (n_rows, n_names)."""
+    instruments, dates = instrument_codes(index), date_codes(index)
+    since = table.get(KNOWN, table["datetime"]).dt.normalize()
+    known_from, max_age_days = since, 0
+    if KNOWN in table:
+        time = table[KNOWN] - since
+        known_from = since.where((time > pd.Timedelta(0)) & (time < close), since + _DAY)
+        max_age_days = entry.max_age_days
+    known = pd.DataFrame(
+        {
+            "instrument": pd.Index(instruments.values).get_indexer(table["instrument"]),
+            "date": known_from,
+            "of": table["datetime"],
+            "row": np.arange(len(table)),
+        }
+    ).sort_values(["date", "of"], kind="stable")
+    known = known[known["of"] >= known.groupby("instrument")["of"].cummax()]
+    rows = pd.DataFrame(
+        {"instrument": instruments.codes, "date": np.asarray(dates.values)[dates.codes]}
+    )
+    latest = pd.merge_asof(rows, known, on="date", by="instrument")["row"].fillna(-1).astype(int)
+    is_old = rows["date"] - since.reindex(latest).to_numpy() > pd.Timedelta(days=max_age_days)
+    values = table[entry.names].reindex(latest.mask(is_old, -1))
+    return np.array(values, dtype=np.float32, order="C")
+
+
+def _counts(features: pd.DataFrame, extra: Sequence[NDArray[np.float32]]) -> dict[str, int]:
+    """Return the counts of the set, with those of what was joined added to them."""
+    missing = np.concatenate([np.isnan(values).sum(axis=0) for values in extra])
+    added = {
+        "features": len(missing),
+        "missing_values": int(missing.sum()),
+        "features_without_values": int(np.count_nonzero(missing == len(features))),
+    }
+    counts = features.attrs.get("counts", {})
+    return {name: count + added.get(name, 0) for name, count in counts.items()}
