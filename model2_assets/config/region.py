@@ -68,7 +68,7 @@ class MarketDataConfig(Section):
     source: Literal["demo", "parquet", "csv", "synthetic"] = "demo"
     """demo: closes of 20 S&P 500 stocks; synthetic: a generated market."""
     path: Location | None = None
-    """File, glob or fsspec URL (parquet and csv)."""
+    """File, folder, glob or Delta table, local or at an fsspec URL (parquet and csv)."""
     columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
         default_factory=dict
     )

@@ -66,17 +66,7 @@ def _url_without_secret(url: str) -> str:
 
 
 def expand_home(path: str) -> str:
-    """Return a local path with a ``~`` or ``$HOME`` that it begins with expanded.
-
-    No other variable is, which may be a secret, and nothing in a URL.
-
-    Examples
-    --------
-    >>> expand_home("$HOME/prices") == expand_home("${HOME}/prices") == expand_home("~/prices")
-    True
-    >>> expand_home("s3://bucket/$HOME"), expand_home("prices/~/$DATA")
-    ('s3://bucket/$HOME', 'prices/~/$DATA')
-    """
+    """Return a local path whose ``~`` or ``$HOME`` in front, and no other variable, is expanded."""
     return path if "://" in path else expanduser(re.sub(r"^\$(HOME|\{HOME\})(?=/|$)", "~", path))
 
 

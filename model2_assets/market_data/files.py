@@ -1,6 +1,5 @@
 """Input files behind one path: a single file, a folder or a glob, local or at a URL."""
 
-import errno
 import logging
 import os
 import re
@@ -21,7 +20,7 @@ from fsspec.utils import glob_translate, infer_compression
 from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import reason
-from model2_assets.market_data.lakes import lake_tables, open_delta, refuse_parts
+from model2_assets.market_data.lakes import open_delta, refuse_parts
 from model2_assets.storage.record import document_digest
 
 logger = logging.getLogger(__name__)
@@ -116,16 +115,11 @@ def list_files(
 
 
 def _why_none(file_system: Any, path: str, suffixes: Sequence[str], key: str) -> str:
-    """Return why a path stands for no file, and the remedy."""
-    by_glob = f"name the files of folders by a glob that ends in /**/*{suffixes[0]}"
-    if file_system.isdir(path):
-        has_folders = any(entry["type"] == "directory" for entry in file_system.ls(path, True))
+    if any(map(file_system.isdir, [path, *file_system.glob(path)])):
         return (
-            f"the folder has no file that ends in {', '.join(suffixes)}; correct {key}"
-            f"{f', or {by_glob}' if has_folders else ''}"
+            f"the folder has no file that ends in {', '.join(suffixes)}; correct {key}, or write "
+            f"/**/*{suffixes[0]} after it for files of its folders"
         )
-    if has_magic(path) and any(map(file_system.isdir, file_system.glob(path))):
-        return f"finds folders and no file; {by_glob}"
     hint = "a relative path starts at the working directory"
     hint += "; in a glob, [[] stands for a bracket" if "[" in path else ""
     hint += "; of variables, $HOME alone is expanded" if "$" in path else ""
@@ -139,26 +133,23 @@ def _found(file_system: Any, path: str, suffixes: Sequence[str]) -> list[InputFi
         folder = path.rpartition("/")[0]
         with suppress(OSError):  # a file may be readable in a folder that is not
             beside = file_system.ls(folder or "/", detail=False) if is_local else []
-            refuse_parts(lake_tables(file_system, folder, beside), [path])
+            refuse_parts(file_system, folder, beside, [path])
         return [InputFile(full_name(path), _stamp(file_system.info(path)))]
     folder, pattern = _split_glob(file_system, path)
     entries = _listing(file_system, folder, pattern)
-    tables = lake_tables(file_system, folder, entries)
-    if not pattern and tables.get(folder) == "Delta":
+    if not pattern and "_delta_log" in entries:
         table = open_delta(full_name(folder))
         version = f"{table.metadata().id} version {table.version()}"
         return [InputFile(full_name(folder), version, is_delta=True)]
-    below = {name: name.removeprefix(folder).lstrip("/") for name in entries}
-    names = _data_files(entries, below, pattern, suffixes)
-    refuse_parts(tables, names if pattern else [*names, f"{folder}/"])
-    for name, entry in entries.items():
-        is_entered = entry["type"] == "directory" and _is_entered(below[name], pattern)
-        if is_local and is_entered and not os.access(name, os.R_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
-    found = {name: _followed(file_system, entries[name]) for name in sorted(names)}
+    if is_local:
+        _refuse_closed(entries, pattern)
+    chosen = [entries[name] for name in sorted(_data_files(entries, pattern, suffixes))]
+    parts = [entry["name"] for entry in chosen] if pattern else [f"{folder}/"]
+    refuse_parts(file_system, folder, [entry["name"] for entry in entries.values()], parts)
+    targets = ((entry["name"], _target(file_system, entry)) for entry in chosen)
     return [
         InputFile(full_name(name), _stamp(entry))
-        for name, entry in found.items()
+        for name, entry in targets
         if entry["type"] == "file"
     ]
 
@@ -175,37 +166,29 @@ def _split_glob(file_system: Any, path: str) -> tuple[str, str]:
 
 
 def _listing(file_system: Any, folder: str, pattern: str) -> dict[str, Mapping[str, Any]]:
-    """Return the entries below a folder, by name, as deep as a glob or Hive folders go."""
-    if not pattern:
-        listed = file_system.ls(folder, detail=True) if file_system.isdir(folder) else []
-        entries = {str(entry["name"]): entry for entry in listed}
-        names = [PurePosixPath(name).name for name in entries]
-        if "_delta_log" in names or not any("=" in name for name in names):
-            return entries
-    depth = None if "**" in pattern or not pattern else pattern.count("/") + 1
-    found = file_system.find(folder, maxdepth=depth, withdirs=True, detail=True)
-    return {str(name): entry for name, entry in found.items()}
+    """Return the entries below a folder, by path, as deep as a glob or Hive folders go."""
+    depth = None if "**" in pattern else pattern.count("/") + 1
+    if pattern:
+        found = file_system.find(folder, maxdepth=depth, withdirs=True, detail=True).values()
+    else:
+        found = file_system.ls(folder, detail=True) if file_system.isdir(folder) else []
+        names = [PurePosixPath(entry["name"]).name for entry in found]
+        if "_delta_log" not in names and any("=" in name for name in names):
+            found = file_system.find(folder, withdirs=True, detail=True).values()
+    return {entry["name"].removeprefix(folder).strip("/"): entry for entry in found}
 
 
 def _data_files(
-    entries: Mapping[str, Mapping[str, Any]],
-    below: Mapping[str, str],
-    pattern: str,
-    suffixes: Sequence[str],
+    entries: Mapping[str, Mapping[str, Any]], pattern: str, suffixes: Sequence[str]
 ) -> list[str]:
-    """Return the names that a glob takes, or a folder where there is none."""
+    """Return the paths that a glob takes, or a folder where there is none."""
     matches = re.compile(glob_translate(pattern) if pattern else _OF_A_FOLDER).match
-    in_place = [
-        name
-        for name, entry in entries.items()
-        if entry["type"] != "directory" and matches(below[name])
-    ]
-    visible = [name for name in in_place if not _is_hidden(below[name], pattern)]
-    endings = tuple(suffixes)
-    data = [name for name in visible if name.lower().endswith(endings)]
-    hidden = set(in_place).difference(visible)
-    if told := sorted(name for name in hidden if name.lower().endswith(endings))[:_TOLD]:
-        logger.info("not read, since hidden: %s", ", ".join(told))
+    in_place = [p for p in entries if matches(p) and entries[p]["type"] != "directory"]
+    visible = [path for path in in_place if not _is_hidden(path, pattern)]
+    data = [path for path in visible if path.lower().endswith(tuple(suffixes))]
+    hidden = sorted(path for path in set(in_place).difference(visible))
+    if told := [path for path in hidden if path.lower().endswith(tuple(suffixes))]:
+        logger.info("not read, since hidden: %s", ", ".join(told[:_TOLD]))
     ending = PurePosixPath(pattern).suffix
     ends_in_one = ending and not has_magic(ending)
     return visible if pattern and (ends_in_one or not data) else data
@@ -220,37 +203,39 @@ def _is_hidden(path: str, pattern: str = "") -> bool:
     )
 
 
-def _is_entered(path: str, pattern: str) -> bool:
-    """Tell whether files of a folder may be meant, by its path below the first one."""
-    if not pattern:
-        return "=" in path and not _is_hidden(path)
-    is_above = not path or "**" in pattern or path.count("/") < pattern.count("/")
-    return is_above and not _is_hidden(path, pattern)
+def _refuse_closed(entries: Mapping[str, Mapping[str, Any]], pattern: str) -> None:
+    """Refuse folders that hold files of the path, and may not be listed."""
+    for path, entry in entries.items():
+        is_above = "**" in pattern or path.count("/") < pattern.count("/") or not path
+        is_entered = entry["type"] == "directory" and (is_above if pattern else "=" in path)
+        is_meant = is_entered and not _is_hidden(path, pattern)
+        if is_meant and not os.access(entry["name"], os.R_OK | os.X_OK):
+            raise PermissionError(f"no right to list {entry['name']}")
 
 
-def _followed(file_system: Any, entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return the entry of what a link leads to."""
-    if not entry.get("islink"):
-        return entry
+def _target(file_system: Any, entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return an entry, or that of what it links to."""
     try:
-        target: Mapping[str, Any] = file_system.info(entry["name"])
+        return file_system.info(entry["name"]) if entry.get("islink") else entry
     except FileNotFoundError:
         raise MarketDataError(
             f"{entry['name']}: is a link to a file that is not there; fetch it, such as by git "
             f"annex get or dvc pull, or remove the link"
         ) from None
-    return target
 
 
 def hive_values(name: str) -> dict[str, str | None]:
     """Return what Hive folders say, as text: ``{"instrument": "0005"}`` of instrument=0005/a.csv.
 
-    None stands for ``__HIVE_DEFAULT_PARTITION__``.
+    None stands for ``__HIVE_DEFAULT_PARTITION__``. Of year, month and day a datetime is made.
     """
     keys = dict.fromkeys(_HIVE_KEY.findall(name))
     schema = pa.schema([(key, pa.string()) for key in keys])
     parsed = pa_dataset.partitioning(schema, flavor="hive").parse(name)
-    return dict(pa_dataset.get_partition_keys(parsed))
+    values = dict(pa_dataset.get_partition_keys(parsed))
+    if {"year", "month", "day"} <= values.keys():
+        values.setdefault("datetime", "{year}-{month:0>2}-{day:0>2}".format(**values))
+    return values
 
 
 def _stamp(entry: Mapping[str, Any]) -> str:

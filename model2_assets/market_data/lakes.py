@@ -1,6 +1,6 @@
 """Tables of lakes: a log beside their files says which rows still count, so these alone mislead."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -22,57 +22,36 @@ _MARKS = {
 """What lies in a table's folder, by name, and the table's format."""
 
 
-def lake_tables(file_system: Any, base: str, names: Iterable[str]) -> dict[str, str]:
-    """Return the format of every table of a lake, by its folder, that a listing tells of.
+def refuse_parts(file_system: Any, base: str, listed: Iterable[str], parts: Sequence[str]) -> None:
+    """Refuse files of a table, among which are those of rows that were removed or replaced.
 
-    Parameters
-    ----------
-    file_system : fsspec.AbstractFileSystem
-        Where the names are.
-    base : str
-        Folder that was listed. Those above it are looked at too where it may be part of a table.
-    names : iterable of str
-        Files and folders below it.
-
-    Returns
-    -------
-    dict of str to str
-        Such as ``{"/lake/prices": "Delta"}``.
+    `listed` is what lies below `base`; folders above are looked at where they may be a table's.
     """
-    names = list(names)
+    names = list(listed)
     above, _, last = base.rpartition("/")
     while "=" in last or last == "data":
         with suppress(Exception):  # rights may end at the base
             names += file_system.ls(above or "/", detail=False)
         above, _, last = above.rpartition("/")
-    tables = {}
     for name in names:
         folder, _, mark = name.rstrip("/").rpartition("/")
-        if mark in _MARKS and (mark != "metadata" or _is_of_iceberg(file_system, name)):
-            tables[folder] = _MARKS[mark]
-    return tables
+        is_part = mark in _MARKS and any(part.startswith(f"{folder}/") for part in parts)
+        if is_part and (mark != "metadata" or _is_of_iceberg(file_system, name)):
+            remedy = "name that folder itself, and its log is followed"
+            if mark != "_delta_log":
+                remedy = (
+                    "let the program that writes it export the rows of today as plain Parquet "
+                    "files to another folder, and name that"
+                )
+            raise MarketDataError(
+                f"{folder}: is a table of {_MARKS[mark]}, whose files hold rows that were removed "
+                f"or replaced as well; {remedy}"
+            )
 
 
 def _is_of_iceberg(file_system: Any, folder: str) -> bool:
     listed = file_system.ls(folder, detail=False)
     return any(name.endswith(".metadata.json") for name in listed)
-
-
-def refuse_parts(tables: Mapping[str, str], names: Iterable[str]) -> None:
-    """Refuse files of a table, among which are those of rows that were removed or replaced."""
-    for name in names:
-        for folder, kind in tables.items():
-            if name.startswith(f"{folder}/"):
-                remedy = "name that folder itself, and its log is followed"
-                if kind != "Delta":
-                    remedy = (
-                        "let the program that writes it export the rows of today as plain Parquet "
-                        "files to another folder, and name that"
-                    )
-                raise MarketDataError(
-                    f"{folder}: is a table of {kind}, whose files hold rows that were removed or "
-                    f"replaced as well; {remedy}"
-                )
 
 
 def delta_rows(table: "DeltaTable", columns: Sequence[str]) -> pa.Table:

@@ -201,16 +201,16 @@ def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead
     folders = hive_values(file.name)
     for ours in dict.fromkeys([*wanted.required, *wanted.optional]):
         theirs = (wanted.mapping or {}).get(ours, ours)
-        if theirs in folders and ours not in frame:
+        if theirs not in folders:
+            continue
+        if ours not in frame:
             frame[ours] = pd.Series(folders[theirs], index=frame.index, dtype="str")
-        elif theirs in folders and ours == "instrument":
-            is_other = frame[ours].astype("str") != folders[theirs]
-            if is_other.any():
-                row = first_row(is_other)
+        elif ours == "instrument":
+            given = frame[ours].astype("str")
+            for other in given[given != folders[theirs]].head(1):
                 raise MarketDataError(
-                    f"{file.name}: column {theirs!r}, data row {row}: is "
-                    f"{shown(repr(frame[ours].iloc[row - 1]))}, not what its folder says; move the "
-                    f"file, or correct the column"
+                    f"{file.name}: column {theirs!r} has {shown(repr(other))}, which is not what "
+                    f"its folder says; move the file, or correct the column"
                 )
 
 
@@ -410,6 +410,11 @@ def _refuse_hive_names(file: InputFile) -> None:
                 f"{file.name}: its folder names the instrument ({key}={value}), not the file; "
                 f"write `columns: {{instrument: {key}}}` in place of instrument_from_filename"
             )
+    if file.is_delta:
+        raise MarketDataError(
+            f"{file.name}: is a Delta table, not the file of an instrument; remove "
+            f"instrument_from_filename"
+        )
 
 
 def _refuse_other_columns(

@@ -136,7 +136,7 @@ CASES = (
         "bars",
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
-            f"market_data.path, or name the files of folders by a glob that ends in /**/*.csv"
+            f"market_data.path, or write /**/*.csv after it for files of its folders"
         ),
         files={"bars/2024/bars.csv": GOOD},
     ),
@@ -156,8 +156,8 @@ CASES = (
         "a file in the Hive folder of another instrument",
         "lake",
         Refused(
-            "{folder}/lake/instrument=B/0.csv: column 'instrument', data row 1: is 'A', not what "
-            "its folder says; move the file, or correct the column"
+            "{folder}/lake/instrument=B/0.csv: column 'instrument' has 'A', which is not "
+            "what its folder says; move the file, or correct the column"
         ),
         files={"lake/instrument=B/0.csv": GOOD},
     ),
@@ -203,7 +203,7 @@ CASES = (
         "bars",
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
-            f"market_data.path"
+            f"market_data.path, or write /**/*.csv after it for files of its folders"
         ),
         files={"bars/README.txt": "none\n"},
     ),
@@ -213,7 +213,7 @@ CASES = (
         "bars.parquet",
         Refused(
             "{folder}/bars.parquet: the folder has no file that ends in .parquet, .pq; correct "
-            "market_data.path"
+            "market_data.path, or write /**/*.parquet after it for files of its folders"
         ),
         files={"bars.parquet/README.txt": "none\n"},
         source="parquet",

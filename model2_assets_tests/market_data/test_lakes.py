@@ -51,6 +51,13 @@ def test_instruments_of_a_partitioned_delta_table_stay_text(tmp_path: Path) -> N
     assert load("parquet", tmp_path).panel.index.levels[0].tolist() == names
 
 
+def test_a_delta_table_is_not_the_file_of_an_instrument(tmp_path: Path) -> None:
+    write_deltalake(str(tmp_path), bars())
+
+    refused = "is a Delta table, not the file of an instrument; remove instrument_from_filename$"
+    assert_refused(refused, "parquet", tmp_path, instrument_from_filename=True)
+
+
 def test_columns_of_a_delta_table_are_mapped_whatever_their_names(tmp_path: Path) -> None:
     names = {"instrument": 'a "b', "datetime": "Date", "close": "select"}
     write_deltalake(str(tmp_path), bars().rename(columns=names))

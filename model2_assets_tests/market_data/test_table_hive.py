@@ -66,6 +66,17 @@ def test_dates_and_mapped_columns_of_folders(tmp_path: Path) -> None:
     pd.testing.assert_frame_equal(data.panel, load("csv", tmp_path / "bars.csv").panel)
 
 
+def test_a_year_a_month_and_a_day_make_a_date(tmp_path: Path) -> None:
+    table = bars()
+    for name in ("year", "month", "day"):
+        table[name] = getattr(table["datetime"].dt, name)
+    write_lake(tmp_path, table.drop(columns="datetime"), ["year", "month", "day"])
+
+    bars().to_parquet(tmp_path / "bars.parquet")
+    whole = load("parquet", tmp_path / "bars.parquet")
+    pd.testing.assert_frame_equal(load("parquet", tmp_path / "*/*/*/*").panel, whole.panel)
+
+
 def test_a_missing_column_is_looked_for_among_the_folders(tmp_path: Path) -> None:
     table = bars().rename(columns={"instrument": "Ticker"})
     write_lake(tmp_path, table, ["Ticker"])
@@ -106,7 +117,7 @@ def test_a_file_in_the_folder_of_another_instrument_is_refused(tmp_path: Path) -
         bars(instruments=["A"]).to_csv(tmp_path / f"instrument={name}/0.csv", index=False)
 
     assert_refused(
-        r"instrument=B/0\.csv: column 'instrument', data row 1: is 'A', not what its folder says",
+        r"instrument=B/0\.csv: column 'instrument' has 'A', which is not what its folder says",
         "csv",
         tmp_path,
     )
@@ -169,6 +180,10 @@ def test_hive_folders_of_an_object_store() -> None:
         ("/a/x=/b.csv", {"x": ""}),
         ("/a/b=c", {}),
         ("/a/=b/c.csv", {}),
+        (
+            "year=2020/month=3/day=02/a.csv",
+            {"year": "2020", "month": "3", "day": "02", "datetime": "2020-03-02"},
+        ),
     ],
 )
 def test_what_folders_say(name: str, values: dict[str, str]) -> None:
