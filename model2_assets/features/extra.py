@@ -1,6 +1,5 @@
 """Features of one's own: columns of files, joined to a set as of when they were known."""
 
-import logging
 from collections.abc import Sequence
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -25,8 +24,6 @@ from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_ta
 from model2_assets.panel import date_codes, instrument_codes
 from model2_assets.storage.data_version import table_digest
 
-logger = logging.getLogger(__name__)
-
 KNOWN = "available_at"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 _DAY = pd.Timedelta(days=1)
@@ -34,21 +31,10 @@ _LARGEST = float(np.finfo(np.float32).max)
 
 
 def read_extra(config: FeaturesConfig) -> list[pd.DataFrame]:
-    """Read the files of ``features.extra``.
+    """Read the files of each entry of ``features.extra``, as market data are read.
 
-    Returns
-    -------
-    list of DataFrame of shape (n_values, n_columns)
-        Of each entry ``instrument`` (str), ``datetime`` (datetime64[us], a date), the features
-        (float64), and ``available_at`` (datetime64[us], a moment in the zone of
-        ``session_close``; without a time of day, a date) if the file has it; sorted by these keys.
-
-    Raises
-    ------
-    MarketDataError
-        If a file cannot be read, or has values that cannot be used; as market data are.
-    FeatureError
-        If a name is that of a feature of the set, or two rows of the same keys differ.
+    The tables have ``instrument``, ``datetime`` (a date), the features (float64) and, if the file
+    has it, ``available_at``: a moment in the zone of ``session_close``, or at midnight a date.
     """
     if config.builder is None:
         _refuse_taken(config, [spec.name for spec in alpha158_features()])
@@ -57,7 +43,7 @@ def read_extra(config: FeaturesConfig) -> list[pd.DataFrame]:
 
 def _refuse_taken(config: FeaturesConfig, names: Sequence[str]) -> None:
     for n, entry in enumerate(config.extra):
-        for name in [name for name in entry.names if name in names][:1]:
+        for name in sorted(set(entry.names).intersection(names)):
             raise FeatureError(
                 f"features.extra.{n}: the set has a feature {name!r} already; name yours "
                 f"otherwise, such as `columns: {{my_{name}: {entry.columns[name]}}}`"
@@ -86,7 +72,8 @@ def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.Da
     table = table.drop_duplicates().sort_values(keys, kind="stable", ignore_index=True)
     repeated = table.duplicated(keys)
     if repeated.any():
-        instrument, date = table.loc[first_row(repeated) - 1, ["instrument", "datetime"]]
+        row = first_row(repeated) - 1
+        instrument, date = table["instrument"].iloc[row], table["datetime"].iloc[row]
         raise FeatureError(
             f"{origin}: two rows of {instrument} on {date:%Y-%m-%d} differ; keep one, or say by "
             f"{KNOWN} when each became known"
@@ -98,18 +85,16 @@ def _typed(
     frame: pd.DataFrame, *, origin: str, wanted: ColumnsToRead, zone: ZoneInfo
 ) -> pd.DataFrame:
     date = sessions(checked_dates(frame["datetime"], origin=origin), origin)
-    table = frame.assign(
-        instrument=instrument_names(frame["instrument"], origin=origin),
-        datetime=date.dt.normalize(),
-    )
+    instrument = instrument_names(frame["instrument"], origin=origin)
+    table = frame.assign(instrument=instrument, datetime=date.dt.normalize())
     if KNOWN in frame:
-        table[KNOWN] = _moments(_parsed(frame[KNOWN], origin, wanted), origin, zone)
+        table[KNOWN] = _moments(frame[KNOWN], origin, wanted, zone)
         remedy = f"is before its own date; correct {KNOWN}, or date the row when it became known"
         _refuse(table[KNOWN] < table["datetime"], table[KNOWN], origin, remedy)
     else:
         remedy = f"has a time of day; write the session date, and the moment as {KNOWN}"
         _refuse(date != table["datetime"], date, origin, remedy)
-    for name in table.columns.difference(["instrument", "datetime", KNOWN]):
+    for name in wanted.numbers:
         table[name] = numbers(frame[name], origin)
         remedy = "is too large for a float32; correct the value, or leave it empty"
         _refuse(table[name].abs() > _LARGEST, table[name], origin, remedy)
@@ -124,18 +109,15 @@ def _refuse(rows: "pd.Series[bool]", values: pd.Series, origin: str, remedy: str
         )
 
 
-def _parsed(column: pd.Series, origin: str, wanted: ColumnsToRead) -> pd.Series:
-    """Return moments that are text as such: in ISO 8601 with a time zone, or as dates are."""
-    if not isinstance(column.dtype, pd.StringDtype):
-        return column
-    with_zone = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
-    if (with_zone.notna() & column.str.contains(_ZONE)).all():
-        return with_zone
-    return parsed_dates(column, wanted, f"{origin}: column {column.name!r}")
-
-
-def _moments(column: pd.Series, origin: str, zone: ZoneInfo) -> pd.Series:
-    """Return moments in the zone of the session's close, where they have one of their own."""
+def _moments(
+    column: pd.Series, origin: str, wanted: ColumnsToRead, zone: ZoneInfo
+) -> "pd.Series[pd.Timestamp]":
+    """Return moments in the zone of the close, where they have one of their own."""
+    if isinstance(column.dtype, pd.StringDtype):
+        with_zone = pd.to_datetime(column, format="ISO8601", errors="coerce", utc=True)
+        is_clear = (with_zone.notna() & column.str.contains(_ZONE)).all()
+        place = f"{origin}: column {column.name!r}"
+        column = with_zone if is_clear else parsed_dates(column, wanted, place)
     if isinstance(column.dtype, pd.DatetimeTZDtype):
         if (column.dt.normalize() == column).all():
             raise FeatureError(
@@ -143,8 +125,7 @@ def _moments(column: pd.Series, origin: str, zone: ZoneInfo) -> pd.Series:
                 f"time of day; store dates without time zone, or moments"
             )
         column = column.dt.tz_convert(zone).dt.tz_localize(None)
-    moments: pd.Series = checked_dates(column, origin=origin).dt.as_unit("us")
-    return moments
+    return sessions(checked_dates(column, origin=origin), origin)
 
 
 def known_by(table: pd.DataFrame, date: pd.Timestamp, config: FeaturesConfig) -> pd.DataFrame:
@@ -169,7 +150,7 @@ def extra_digest(
 def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     """Read the files of ``features.extra``, and join them as `join_extra` does.
 
-    A feature without a value in any row is refused. ``attrs["extra"]`` has the `extra_digest`.
+    A feature without any value is refused. ``attrs["extra"]`` has the `extra_digest`.
     """
     if not config.extra:
         return features
@@ -177,9 +158,7 @@ def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     joined = join_extra(features, tables, config)
     for n, (entry, table) in enumerate(zip(config.extra, tables, strict=True)):
         for name in entry.names:
-            found = int(joined[name].notna().sum())
-            logger.info("%s: a value in %d of %d rows", name, found, len(joined))
-            if not found:
+            if joined[name].isna().all():
                 first = features.index.get_level_values("instrument").min()
                 raise FeatureError(
                     f"features.extra.{n}: none of {len(table):,} rows gives {name!r} a value on a "
@@ -194,39 +173,16 @@ def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
 def join_extra(
     features: pd.DataFrame, tables: Sequence[pd.DataFrame], config: FeaturesConfig
 ) -> pd.DataFrame:
-    """Join the values known at the close of each row's date, normalized as configured.
+    """Join to a set, in canonical order, what was known at the close of each row's date.
 
-    Parameters
-    ----------
-    features : DataFrame of shape (n_rows, n_features), float32
-        A set, in canonical order.
-    tables : sequence of DataFrame
-        One for each of ``features.extra``, as `read_extra` returns them.
-    config : FeaturesConfig
-        Settings.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_features + n_extra), float32
-        The set, and behind it the others in the order of the configuration.
-
-    Raises
-    ------
-    FeatureError
-        If a name is that of a feature of the set.
-
-    Notes
-    -----
-    A value is known from the date of its ``available_at`` on where that has a time before the
-    close, else from the day after. Of those known, a row has the one with the latest
-    ``datetime``, and of that date the one known last, so that a correction of an older quarter
-    does not replace the newest. An empty value counts like any other: nothing is known then.
+    Of what is known, a row has the value of the latest ``datetime``, and of that date the one
+    known last: a correction of an older quarter does not replace the newest. An empty value
+    counts like any other. Columns are in the order of the configuration, behind those of the set.
     """
     if not config.extra:
         return features
     _refuse_taken(config, list(features.columns))
-    index = features.index
-    blocks = [features.to_numpy()]
+    index, blocks = features.index, [features.to_numpy()]
     for entry, table in zip(config.extra, tables, strict=True):
         values = _as_of(index, table, entry, _close(config))
         if entry.normalization == "alike":
@@ -237,7 +193,13 @@ def join_extra(
     joined = pd.DataFrame(
         np.hstack(blocks), index=index, columns=pd.Index(names, dtype="str"), copy=False
     )
-    joined.attrs = {**features.attrs, "counts": _counts(features, blocks[1:])}
+    added = {
+        "features": len(names) - features.shape[1],
+        "missing_values": sum(int(np.isnan(values).sum()) for values in blocks[1:]),
+    }
+    counts = features.attrs.get("counts", {})
+    counts = {name: count + added.get(name, 0) for name, count in counts.items()}
+    joined.attrs = {**features.attrs, "counts": counts}
     return joined
 
 
@@ -268,15 +230,3 @@ def _as_of(
     is_old = rows["date"] - since.reindex(latest).to_numpy() > pd.Timedelta(days=max_age_days)
     values = table[entry.names].reindex(latest.mask(is_old, -1))
     return np.array(values, dtype=np.float32, order="C")
-
-
-def _counts(features: pd.DataFrame, extra: Sequence[NDArray[np.float32]]) -> dict[str, int]:
-    """Return the counts of the set, with those of what was joined added to them."""
-    missing = np.concatenate([np.isnan(values).sum(axis=0) for values in extra])
-    added = {
-        "features": len(missing),
-        "missing_values": int(missing.sum()),
-        "features_without_values": int(np.count_nonzero(missing == len(features))),
-    }
-    counts = features.attrs.get("counts", {})
-    return {name: count + added.get(name, 0) for name, count in counts.items()}
