@@ -159,15 +159,18 @@ def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     for n, (entry, table) in enumerate(zip(config.extra, tables, strict=True)):
         for name in entry.names:
             if joined[name].isna().all():
-                first = features.index.get_level_values("instrument").min()
                 raise FeatureError(
-                    f"features.extra.{n}: none of {len(table):,} rows gives {name!r} a value on a "
-                    f"date of the features (its first instrument is {table['instrument'].min()}, "
-                    f"that of the market data {first}); give both the same names and dates, or "
-                    f"raise max_age_days"
+                    f"features.extra.{n}: {name!r} has no value on any date of the features: its "
+                    f"file has {_span(table)}, the market data {_span(features.reset_index())}; "
+                    f"give both the same names and dates, or raise max_age_days"
                 )
     joined.attrs["extra"] = extra_digest(tables, features, config)
     return joined
+
+
+def _span(rows: pd.DataFrame) -> str:
+    date, name = rows["datetime"], rows["instrument"]
+    return f"{name.min()} to {name.max()}, {date.min():%Y-%m-%d} to {date.max():%Y-%m-%d}"
 
 
 def join_extra(

@@ -65,6 +65,25 @@ def test_validation_reads_the_market_data(tmp_path: Path) -> None:
     assert "warning" not in result.output
 
 
+def test_validation_reads_features_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    extra = [{"path": str(own), "columns": {"pe": "PE"}}]
+    values = {"regions": {"us": {**SMALL_REGION, "features": {"extra": extra}}}}
+    path = config_file(tmp_path, values)
+
+    own.write_text("instrument,datetime,PE\nS0,2020-06-01,1\n", encoding="utf-8")
+    refused = run("--config", path, "validate-config")
+    assert refused.exit_code == 2
+    assert (
+        "error: features.extra.0: 'pe' has no value on any date of the features: its file has S0 "
+        "to S0, 2020-06-01 to 2020-06-01, the market data S000 to S011, 2010-01-04 to 2011-10-07; "
+        "give both the same names and dates, or raise max_age_days"
+    ) in refused.output
+
+    own.write_text("instrument,datetime,PE\nS000,2010-06-01,1\n", encoding="utf-8")
+    assert "  own features: pe\n" in run("--config", path, "validate-config").output
+
+
 def test_validation_names_the_limit_that_fits_a_volatile_market(tmp_path: Path) -> None:
     """Labels whose scale makes the default limit hopeless are valid, with the setting named."""
     market = {"n_instruments": 21, "n_dates": 300, "volatility": 0.06, "days_a_week": 7}

@@ -392,6 +392,26 @@ def test_change_begins_a_night_once_two_looks_agree(watched: tuple[Nights, Path]
     assert nights.look() == {None: PREPARED}
 
 
+def test_a_night_makes_features_anew_that_read_files_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.csv"
+    own.write_bytes(b"1")
+    extra = [{"path": str(own), "columns": ["pe"]}]
+    regions = {"us": {"features": {"extra": extra}, "labels": {"horizons": [21]}}}
+    with dg.DagsterInstance.ephemeral() as instance:
+        nights = Nights(instance, small_config(regions=regions))
+        assert nights.ask_watch() == []
+        assert nights.said == "1 file; waits for a change"
+        own.write_bytes(b"12")
+        nights.ask_watch()
+
+        (request,) = nights.ask_watch()
+
+        assert nights.launch([request]) == {None: {"market_data", "features"}}
+        nights.end(status=FAILURE)
+        assert nights.look() == {}
+        assert nights.said.endswith("features or market_data failed, so nothing follows")
+
+
 def test_change_is_kept_while_a_night_is_under_way(watched: tuple[Nights, Path]) -> None:
     nights, bars = watched
     nights.begin()
