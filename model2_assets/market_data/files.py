@@ -183,15 +183,22 @@ def _data_files(
 ) -> list[str]:
     """Return the paths that a glob takes, or a folder where there is none."""
     matches = re.compile(glob_translate(pattern) if pattern else _OF_A_FOLDER).match
-    in_place = [p for p in entries if matches(p) and entries[p]["type"] != "directory"]
+    in_place = sorted(path for path in entries if matches(path))
+    like_data = {path for path in in_place if path.lower().endswith(tuple(suffixes))}
     visible = [path for path in in_place if not _is_hidden(path, pattern)]
-    data = [path for path in visible if path.lower().endswith(tuple(suffixes))]
-    hidden = sorted(path for path in set(in_place).difference(visible))
-    if told := [path for path in hidden if path.lower().endswith(tuple(suffixes))]:
-        logger.info("not read, since hidden: %s", ", ".join(told[:_TOLD]))
+    if hidden := like_data.difference(visible):
+        logger.info("not read, since hidden: %s", ", ".join(sorted(hidden)[:_TOLD]))
+    files = [path for path in visible if entries[path]["type"] != "directory"]
+    data = [path for path in files if path in like_data]
     ending = PurePosixPath(pattern).suffix
-    ends_in_one = ending and not has_magic(ending)
-    return visible if pattern and (ends_in_one or not data) else data
+    taken = files if pattern and (not data or (ending and not has_magic(ending))) else data
+    for folder in like_data.intersection(visible).difference(files):
+        if taken and not any(path.startswith(f"{folder}/") for path in taken):
+            raise MarketDataError(
+                f"{entries[folder]['name']}: is a folder among files; move it, or name the files "
+                f"of folders too by a glob such as **/*{suffixes[0]}"
+            )
+    return taken
 
 
 def _is_hidden(path: str, pattern: str = "") -> bool:

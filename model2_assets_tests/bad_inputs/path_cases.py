@@ -141,6 +141,16 @@ CASES = (
         files={"bars/2024/bars.csv": GOOD},
     ),
     _case(
+        "folder-among-files",
+        "a folder of parts named like a file, among files",
+        "*.csv",
+        Refused(
+            "{folder}/b.csv: is a folder among files; move it, or name the files of folders too "
+            "by a glob such as **/*.csv"
+        ),
+        files={"a.csv": GOOD, "b.csv/part-0.csv": GOOD.replace("A,", "D,")},
+    ),
+    _case(
         "hive-by-file-name",
         "instruments named by Hive folders, and by files that are all called alike",
         "lake",

@@ -126,6 +126,19 @@ def test_folders_without_files_of_their_own_are_told_how_to_name_these(tmp_path:
     assert found(f"{tmp_path}/**/*.csv") == found(f"{tmp_path}/*/**/*.csv") == ["A.csv"]
 
 
+def test_a_folder_named_like_a_file_is_not_passed_over(tmp_path: Path) -> None:
+    """Spark and Dask write a folder where one file is asked for."""
+    plant(tmp_path, ["A.csv", "B.csv/part-0.csv", "_C.csv/part-0.csv"])
+
+    for path in (tmp_path, tmp_path / "*.csv", tmp_path / "*"):
+        with pytest.raises(
+            MarketDataError, match=r"/B\.csv: is a folder among files; move it, or "
+        ):
+            found(path)
+    assert found(tmp_path / "**/*.csv") == ["A.csv", "part-0.csv"]
+    assert found(tmp_path / "B.csv") == ["part-0.csv"]
+
+
 def test_links_to_files_are_read_and_tell_of_changes(tmp_path: Path) -> None:
     plant(tmp_path, ["store/1", "links/A.csv"])
     (tmp_path / "links/B.csv").symlink_to(tmp_path / "store/1")
