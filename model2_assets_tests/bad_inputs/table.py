@@ -4,6 +4,7 @@ from model2_assets_tests.bad_inputs import (
     builder_cases,
     config_cases,
     csv_cases,
+    extra_cases,
     panel_cases,
     parquet_cases,
     path_cases,
@@ -17,5 +18,6 @@ CASES = (
     *parquet_cases.CASES,
     *panel_cases.CASES,
     *builder_cases.CASES,
+    *extra_cases.CASES,
     *store_cases.CASES,
 )
