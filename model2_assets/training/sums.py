@@ -293,8 +293,8 @@ class TrainSums:
             )
 
     def clear_of(self, group: int) -> "TrainSums":
-        """Return the sums over the train rows that are clear of a group; of none, no blocks."""
-        clear, _ = self.inner.get(group, ((), ()))
+        """Return the sums over the train rows that are clear of a group."""
+        clear, _ = self.inner[group]
         return TrainSums({block: self.blocks[block] for block in clear})
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 
 from model2_assets.market_data import synthetic_panel
@@ -61,6 +62,9 @@ def test_own_splitter_serves_under_the_same_proof(bench: Workbench) -> None:
     assert [run.failures for run in runs] == [()] * len(runs)
     splits = bench.read("cv_splits")
     assert sorted(splits["group_id"].unique()) == [0, 1, 2]
+    event = bench.instance.get_latest_materialization_event(dg.AssetKey(["us", "cv_splits"]))
+    told = event.asset_materialization.metadata["purge_of_long_windows"].value
+    assert told.startswith("not known of a splitter of your own")
     assert len(bench.read("leaderboard")) == 1
 
 

@@ -50,6 +50,7 @@ def test_purged_per_horizon_there_is_a_column_for_each(bench: Workbench) -> None
     assert metadata["splits"] == 3
     assert metadata["label_overlaps"] == 0
     assert metadata["overlaps_of_longest_window"] > 0
+    assert "owed to windows longer than horizon + lag" in metadata["purge_of_long_windows"]
     assert metadata["coverage"].count("are tested, each in 1 split") == 2
     (record,) = bench.check_records("cv_splits", "no_label_overlap")
     assert "do not put predictions of different horizons side by side" in (

@@ -120,7 +120,8 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     window. `smallest_distance_before` and `smallest_distance_after` say how near train rows
     come to a test block, in dates: at least 1, and `embargo_days` + 1. With `purge:
     per_horizon` each horizon has splits of its own, purged with its own label ends, and that
-    holds for the horizon's own window alone.
+    holds for the horizon's own window alone. `purge_of_long_windows` says what share of the purge
+    is owed to windows that gaps have made longer than horizon and lag, and to whose gaps.
 
     Combinatorial cross-validation (`scheme: cpcv`) trains on the future of its test blocks:
     it validates a forecaster and is never a backtest. Walk-forward (`scheme: walk_forward`)
@@ -130,6 +131,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     from model2_assets.checks.inputs import SplitsChecks
     from model2_assets.cross_validation import build_cv_splits
     from model2_assets.cross_validation import table as splits_table
+    from model2_assets.cross_validation.purge_cost import cost_of_long_windows
     from model2_assets.cross_validation.roles import split_ids
     from model2_assets.reports.data_charts import split_pictures
     from model2_assets.storage.data_version import require_same_origin
@@ -145,6 +147,10 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     uneven = splits_table.uneven_folds(splits, settings)
     if uneven:
         step.context.log.warning(uneven)
+    cost = "not known of a splitter of your own: what it would leave to train is its to say"
+    if settings.splitter is None:
+        cost = str(cost_of_long_windows(splits, labels, settings, step.settings.labels))
+    step.context.log.info(f"purge of long windows: {cost}")
     checks = SplitsChecks(splits, step.evidence)
     return Candidate(
         step.stamped(splits),
@@ -153,6 +159,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
             "splits": len(split_ids(splits)),
             "coverage": splits_table.coverage_text(splits),
             **({"uneven_folds": uneven} if uneven else {}),
+            "purge_of_long_windows": cost,
             "label_overlaps": checks.proof.n_overlaps,
             "overlaps_of_longest_window": checks.proof.n_overlaps_longest,
             "train_rows_in_embargo": checks.proof.n_in_embargo,
