@@ -1,6 +1,6 @@
 """What windows longer than horizon + lag add to the purge, and whose they are."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,14 +84,14 @@ def cost_of_long_windows(
     """
     reaches = {key: horizon_days(key) + settings.execution_lag_days for key in horizon_keys(labels)}
     purged, cost = _rows_by_cause(splits, labels, make_splitter(config), reaches)
-    dates, panel = pd.Index(date_codes(splits.index).values), date_codes(labels.index)
-    is_split, known = np.isin(panel.values, dates), _codes(dates, panel.values)
+    dates, panel = pd.DatetimeIndex(date_codes(splits.index).values), date_codes(labels.index)
+    known, of_date = _codes(dates, panel.values), np.zeros(len(panel.values), dtype=bool)
+    of_date[_codes(panel.values, dates[cost.index % len(dates)])] = True
     found = []
-    for row, until, delisted in _long_windows(labels, reaches.values(), settings.delisted_after):
-        date = panel.codes[row]
-        cause = known[until] * len(dates) + known[date]
-        kept = is_split[date] & np.isin(cause, cost.index)
-        found.append(pd.DataFrame({"row": row[kept], "cause": cause[kept], "delisted": delisted}))
+    for row, end, is_delisted in _long_windows(labels, of_date, reaches, settings.delisted_after):
+        cause = known[end] * len(dates) + known[panel.codes[row]]
+        kept = np.isin(cause, cost.index)
+        found.append(pd.DataFrame({"row": row, "cause": cause, "delisted": is_delisted})[kept])
     windows = pd.concat(found).drop_duplicates(["row", "cause"])
     windows["name"] = labels.index[windows["row"]].get_level_values("instrument")
     windows["rows"] = windows["cause"].map(cost / windows["cause"].value_counts())
@@ -169,27 +169,30 @@ def _runs(
 
 
 def _long_windows(
-    labels: pd.DataFrame, reaches: Iterable[int], delisted_after: int
+    labels: pd.DataFrame,
+    of_date: NDArray[np.bool_],
+    reaches: Mapping[str, int],
+    delisted_after: int,
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64], bool]]:
-    """Yield label rows, ends beyond reach that their names' gaps may cause, and if by delisting.
+    """Yield rows of some dates, ends beyond reach that gaps may cause, and if by a delisting.
 
-    An end is a row's own exit; that of a gap as long as a delisted name's, for which labels wait;
-    or the date at which a delisting is known.
+    An end is the row's own exit; that of a gap as long as a delisted name's, for which labels
+    wait; or the date at which a delisting is known.
     """
-    own, dates = histories(labels), date_codes(labels.index)
-    codes, date, n_dates = own.codes, dates.codes[own.order], len(dates.values)
-    is_gap = np.diff(date, append=0) > delisted_after + 1
+    own, panel_date = histories(labels), date_codes(labels.index).codes
+    codes, date = own.codes, panel_date[own.order]
+    chosen, is_gap = of_date[date], np.diff(date, append=0) > delisted_after + 1
     left = np.union1d(np.flatnonzero(is_gap), own.last)
-    for reach in reaches:
-        exits = np.flatnonzero(codes[reach:] == codes[:-reach])
+    for reach in reaches.values():
+        exits = np.flatnonzero(chosen[:-reach] & (codes[reach:] == codes[:-reach]))
         row, leaves = (left[:, None] - np.arange(reach)).ravel(), np.repeat(left, reach)
-        same = (row >= 0) & (codes[row] == codes[leaves])
+        same = (row >= 0) & (codes[row] == codes[leaves]) & chosen[row]
         row, leaves = row[same], leaves[same]
         back = ~np.isin(leaves, own.last)
-        for start, end, delisted in (
+        for start, end, is_delisted in (
             (exits, date[exits + reach], False),
             (row[back], date[leaves[back] + 1], False),
             (row, date[leaves] + delisted_after + 1, True),
         ):
-            is_long = (end > date[start] + reach) & (end < n_dates)
-            yield own.order[start[is_long]], end[is_long], delisted
+            is_long = (end > date[start] + reach) & (end < len(of_date))
+            yield own.order[start[is_long]], end[is_long], is_delisted
