@@ -187,3 +187,20 @@ def test_an_archive_made_on_macos_holds_one_file(tmp_path: Path) -> None:
 
     with file.open() as handle:
         assert handle.read() == b"x"
+
+
+@pytest.mark.parametrize(
+    "glob",
+    ["*.csv", "*/*.csv", "**/*.csv", "a/**", "**", "a/*", "?/b/*", "**/b/*.csv", "[ab]/**/*.csv"],
+)
+def test_a_glob_finds_what_that_of_python_does(tmp_path: Path, glob: str) -> None:
+    folders = ["", *"abc", *(f"{one}/{two}" for one in "abc" for two in "ab"), "a/a/b", "a/b/b"]
+    plant(tmp_path, [f"{folder}/{n}.csv".strip("/") for n, folder in enumerate(folders)])
+
+    expected = {path for path in tmp_path.glob(glob) if path.is_file()}
+    if glob.endswith("**"):  # of pathlib before Python 3.13, folders alone
+        expected = {path for path in tmp_path.glob(f"{glob}/*") if path.is_file()}
+
+    files = list_files(f"{tmp_path}/{glob}", suffixes=SUFFIXES["csv"])
+    assert {Path(file.name) for file in files} == expected
+    assert expected
