@@ -45,21 +45,17 @@ def _known_columns(columns: dict[str, str]) -> dict[str, str]:
     return columns
 
 
-def _format_of_days(written: str) -> str:
-    days = [datetime(2024, 1, 31), datetime(1987, 12, 9)]
+def _with_whole_dates(written: str) -> str:
+    day = datetime(2024, 12, 31)  # strptime takes 1900-01-01 for what a format leaves out
     try:
-        is_read = [datetime.strptime(f"{day:{written}}", written) for day in days] == days
+        is_whole = datetime.strptime(f"{day:{written}}", written) == day
     except ValueError:
-        is_read = False
-    refuse(
-        not is_read,
-        f"{written!r} does not tell day, month and year, without a time zone; write them as in "
-        f"'%d.%m.%Y'",
-    )
+        is_whole = False
+    refuse(not is_whole, f"{written!r} needs year, month and day, and no zone, as in '%d.%m.%Y'")
     return written
 
 
-DateFormat = Annotated[str, AfterValidator(_format_of_days)]
+DateFormat = Annotated[str, AfterValidator(_with_whole_dates)]
 
 
 class MarketDataConfig(Section):

@@ -26,6 +26,7 @@ _FORMATS = {
     b"<!doctype": "a web page in place of the file; download it again",
     b"<html": "a web page in place of the file; download it again",
     b"<?xml": "XML, such as the error of an object store; download it again or save it as CSV",
+    b"{": "JSON; save the table as CSV",
     b"PAR1": "a Parquet file; read it by source: parquet",
     b"ARROW1": "an Arrow or Feather file; save it as Parquet",
     b"\x89HDF": "an HDF5 file; save the table as Parquet",
@@ -62,7 +63,7 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
     )
     if header > 0:
         return (
-            f"line 1 ({_quoted(first) if first else 'blank'}) is no header, which line "
+            f"line 1 ({_quoted(first).strip() or 'blank'}) is no header, which line "
             f"{header + 1} seems to be ({_quoted(lines[header])}); remove the lines above it"
         )
     if first and len(first[0].split()) > 3:
@@ -75,13 +76,13 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
             f"line 1 ({_quoted(first)}) is no header but a row; write a line above it that names "
             f"the columns, such as instrument,datetime,close"
         )
-    return second_header(lines)
+    return ""
 
 
 def second_header(lines: Sequence[Sequence[str]]) -> str:
     """Return which of the lines below the header belongs to it too, or ''."""
     for number, line in enumerate(lines[1:3], start=2):
-        if any(line) and not any(_is_date(cell) or _is_number(cell) for cell in line):
+        if len(line) > 1 and not any(_is_date(cell) or _is_number(cell) for cell in line):
             level = int(lines[0][0].lower() not in USUAL_NAMES["instrument"])
             return (
                 f"line {number} ({_quoted(line)}) is no row but one more header line; remove it, "
@@ -96,21 +97,23 @@ def wide_problem(names: Sequence[str], numbers: Collection[str], *, value: str) 
 
     ``numbers`` are the columns that hold nothing but numbers, ``value`` the one looked for.
     """
-    usual = {*USUAL_NAMES["instrument"], *USUAL_NAMES["close"], "open", "high", "low", "volume"}
-    texts = [name for name in names if name not in numbers]
-    if len(names) < 3 or len(texts) > 1 or usual & {name.strip(" <>").lower() for name in names}:
-        return ""
-    index = texts[0] if texts else names[0]
+    index = next((name for name in names if name not in numbers), names[0])
     columns = [name for name in names if name != index]
+    usual = {*USUAL_NAMES["instrument"], *USUAL_NAMES["close"], "open", "high", "low", "volume"}
+    kind, ours = "instrument", "instrument"
+    if all(map(_is_date, columns)):
+        kind, ours = "date", "datetime"
+    elif usual & {name.strip(" <>").lower() for name in names}:
+        return ""
+    if len(columns) < 2 or not set(columns) <= set(numbers):
+        return ""
+    remedy = f"`table.melt(ignore_index=False, var_name={ours!r}, value_name={value!r})`"
     if 2 * sum(_FIELD.search(name) is not None for name in columns) > len(columns):
         kind, remedy = "instrument and field", "splitting their names in two levels, and stack()"
-    else:
-        kind = "date" if all(map(_is_date, columns)) else "instrument"
-        ours = "datetime" if kind == "date" else "instrument"
-        remedy = f"`table.melt(ignore_index=False, var_name={ours!r}, value_name={value!r})`"
     return (
         f"the file seems to be wide, with a column per {kind} ({_quoted(columns)}); save a row "
-        f"per instrument and date, in pandas, with {index!r} as the index, by {remedy}"
+        f"per instrument and date, in pandas, with {index or 'the first column'} as the index, by "
+        f"{remedy}"
     )
 
 
@@ -123,20 +126,14 @@ def number_columns(lines: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def listing_column(lines: Sequence[Sequence[str]]) -> str:
-    """Return the column with several names in one cell, or ''."""
-    if len(lines) < 2 or not lines[0]:
-        return ""
-    header, row = lines[0], lines[1]
-    for name, cell in zip(header, row, strict=False):
-        if len(re.split(r"[\s,;|]+", cell.strip("[]() "))) > 2:
-            return name
-    return header[-1] if len(row) > len(header) + 1 else ""
+def lists_instruments(header: Sequence[str], row: Sequence[str]) -> bool:
+    """Tell whether a row has a list of names in a cell, or in cells beyond the header."""
+    return len(row) > len(header) + 1 or any(len(re.findall("[,;|]", cell)) > 1 for cell in row)
 
 
 def _is_no_header(line: Sequence[str]) -> bool:
-    is_excel_hint = line[:1] != [] and line[0].lower().startswith("sep=")
-    return is_excel_hint or any(_is_date(cell) or _is_number(cell) for cell in line)
+    is_hint_of_excel = "".join(line).lower().startswith("sep=")
+    return is_hint_of_excel or any(_is_date(cell) or _is_number(cell) for cell in line)
 
 
 def _is_date(text: str) -> bool:

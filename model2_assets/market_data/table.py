@@ -29,7 +29,7 @@ from model2_assets.market_data.layout import (
     MISSING_NUMBERS,
     USUAL_NAMES,
     header_problem,
-    listing_column,
+    lists_instruments,
     number_columns,
     refuse_other_formats,
     second_header,
@@ -39,7 +39,6 @@ from model2_assets.market_data.layout import (
 _LISTED = 30
 _PREVIEWED = 30
 
-_BLANKS_BEFORE_FIELDS = (b", ", b",\t", b"\n ", b"\n\t")
 _ISO = re.compile(
     r"(\d{4}-\d{2}-\d{2}|\d{8})([T ]\d{2}:\d{2}(:\d{2}([.]\d{1,9})?)?)?", flags=re.ASCII
 )
@@ -79,14 +78,13 @@ class ColumnsToRead:
         columns = {}
         for ours in dict.fromkeys([*self.required, *self.optional]):
             theirs = named.get(ours, ours)
-            if theirs not in found and theirs.strip() in found:
-                theirs = theirs.strip()
+            theirs = theirs if theirs in found else theirs.strip()
             if theirs in found:
                 columns[ours] = theirs
             elif theirs not in folders and (ours in self.required or ours in named):
-                problem = self._layout_problem(found, numbers or number_columns(lines), lines)
-                listed = [*found, *folders]
-                raise MarketDataError(f"{origin}: {problem or self._missing(ours, theirs, listed)}")
+                problem = self._layout_problem(found, numbers, lines)
+                problem = problem or self._missing(ours, theirs, [*found, *folders])
+                raise MarketDataError(f"{origin}: {problem}")
         for theirs in columns.values():
             if list(found).count(theirs) > 1:
                 raise MarketDataError(
@@ -99,57 +97,38 @@ class ColumnsToRead:
     ) -> str:
         if not found and not lines:
             return "is an empty table, without a column; write the file again, or remove it"
-        if len(found) == 1 and any(found[0].count(other) > 1 for other in ";\t|"):
-            return ""
-        if self.mapping is None and (name := listing_column(lines)):
-            return (
-                f"column {shown(name)!r} holds several instruments in one cell; write "
-                f"{self.rows_are}"
-            )
-        required = {ours: (self.mapping or {}).get(ours, ours) for ours in self.required}
-        if lines and (problem := header_problem(lines, required.values())):
+        names = {ours: (self.mapping or {}).get(ours, ours) for ours in self.required}
+        if problem := header_problem(lines, names.values()) if lines else "":
             return problem
-        values = [name for ours, name in required.items() if ours in self.numbers]
-        if self.mapping is None or any(name in found for name in values):
-            return ""
-        return wide_problem(found, numbers, value=next(iter(values), "value"))
-
-    @property
-    def no_date(self) -> str:
-        """What is said of a text that is no date."""
-        if self.date_format is not None:
-            return f"is not written as {self.key}.date_format says ({self.date_format})"
-        form = f", or name their form under {self.key}, such as `date_format: '%d.%m.%Y'`"
-        return (
-            f"is not a date in ISO format without time zone; write dates as 2024-01-31"
-            f"{'' if self.mapping is None else form}"
-        )
+        if self.mapping is None:
+            has_list = len(lines) > 1 and lists_instruments(*lines[:2])
+            return f"has several instruments in a cell; write {self.rows_are}" if has_list else ""
+        values = [name for ours, name in names.items() if ours in self.numbers]
+        is_there = any(name in found for name in values)
+        wide = "" if is_there else wide_problem(found, numbers, value=values[0])
+        return second_header(lines) or wide
 
     def _missing(self, ours: str, theirs: str, found: Sequence[str]) -> str:
-        if len(found) == 1:
+        if len(found) == 1 and (self.mapping is not None or re.search(r"[;\t|]", found[0])):
             return (
                 f"no column {theirs!r}; the file has one column: {shown(found[0])}; put commas "
                 f"between the columns of a CSV file, and a point in numbers"
             )
-        listed = ", ".join(shown(name) for name in found[:_LISTED]) or "no columns"
+        listed = ", ".join(map(shown, found[:_LISTED])) or "no columns"
         if len(found) > _LISTED:
             listed += f" and {len(found) - _LISTED} more"
+        has = f"the file has: {listed}"
         if self.mapping is None:
-            return (
-                f"no column {ours!r}; the file has: {listed}; rename its column, or write "
-                f"{self.rows_are}"
-            )
+            return f"no column {ours!r}; {has}; rename its column, or write {self.rows_are}"
         if ours in self.mapping:
-            return (
-                f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; the file "
-                f"has: {listed}"
-            )
+            return f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; {has}"
         likely = _likely(ours, found)
-        is_unnamed = ours == "instrument" and likely == _UNKNOWN
-        by_file = "or, if each file holds one instrument, `instrument_from_filename: true`"
+        by_file = ""
+        if ours == "instrument" and likely == _UNKNOWN:
+            by_file = ", or, if each file holds one instrument, `instrument_from_filename: true`"
         return (
-            f"no column {ours!r}; the file has: {listed}. Say under {self.key} which one it is, "
-            f"such as `columns: {{{ours}: {likely}}}`{f', {by_file}' if is_unnamed else ''}"
+            f"no column {ours!r}; {has}. Say under {self.key} which one it is, such as `columns: "
+            f"{{{ours}: {likely}}}`{by_file}"
         )
 
 
@@ -218,11 +197,12 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         data = handle.read()
     refuse_other_formats(data, source="csv", origin=file.name)
-    if any(blank in data for blank in _BLANKS_BEFORE_FIELDS):
-        data = _without_blanks(data, file)
     lines = list(islice(_lines(data, file), _PREVIEWED))
+    if any(cell[:1] == " " for line in lines for cell in line):
+        data = _without_blanks(data, file)
+        lines = list(islice(_lines(data, file), _PREVIEWED))
     header = [name.strip().encode(errors="replace").decode() for name in lines[0]]
-    columns = wanted.names_in(header, origin=file.name, lines=lines)
+    columns = wanted.names_in(header, origin=file.name, numbers=number_columns(lines), lines=lines)
     numbers = [theirs for ours, theirs in columns.items() if ours in wanted.numbers]
     kinds = dict.fromkeys(columns.values(), pa.string()) | dict.fromkeys(numbers, pa.float64())
     try:
@@ -232,35 +212,28 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         texts = _parse_csv(data, header, dict.fromkeys(numbers, pa.string())).to_pandas()
         _refuse_text(texts, file, lines)
         raise
-    if b'"' in data and table.num_rows + 1 != sum(1 for _ in re.finditer(rb"[^\r\n]+", data)):
+    if b'"' in data and table.num_rows + 1 != data.count(b"\n") + (data[-1:] != b"\n"):
         _refuse_line_breaks(data, file)
     frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
     # Text of no row is of type object in pandas 3.0.
     return frame.astype({ours: "str" for ours in columns if ours not in wanted.numbers})
 
 
-def _lines(data: bytes, file: InputFile) -> Iterator[list[str]]:
-    """Yield the fields of each line, without blanks before them; none may go on in the next."""
+def _lines(data: bytes, file: InputFile, *, skipinitialspace: bool = False) -> Iterator[list[str]]:
+    """Yield the fields of each line; refuse one that goes on in the next."""
+    csv.field_size_limit(2**31 - 1)  # a stray quote opens a field of any length
     text = io.TextIOWrapper(
         io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape", newline=""
     )
-    reader = csv.reader(text, skipinitialspace=True)
-    n_lines = 0
-    try:
-        for fields in reader:
-            if reader.line_num > n_lines + 1:
-                break
-            n_lines += 1
-            yield fields
-        else:
-            return
-    except csv.Error:  # a field of more than 131,072 characters
-        pass
-    raise MarketDataError(
-        f"{file.name}: line {n_lines + 1} begins a field in quotes that ends in line "
-        f"{reader.line_num}, so that rows would be lost; remove a stray quote, write one that "
-        f"belongs to the text twice, or take the line break out of the field"
-    )
+    reader = csv.reader(text, skipinitialspace=skipinitialspace)
+    for line, fields in enumerate(reader, start=1):
+        if reader.line_num > line:
+            raise MarketDataError(
+                f"{file.name}: line {line} begins a field in quotes that ends in line "
+                f"{reader.line_num}, so that rows would be lost; remove a stray quote, write one "
+                f"that belongs to the text twice, or take the line break out of the field"
+            )
+        yield fields
 
 
 def _refuse_line_breaks(data: bytes, file: InputFile) -> None:
@@ -271,7 +244,7 @@ def _refuse_line_breaks(data: bytes, file: InputFile) -> None:
 def _without_blanks(data: bytes, file: InputFile) -> bytes:
     """Return CSV without blanks after commas, which Arrow takes for a part of the field."""
     text = io.StringIO(newline="")
-    csv.writer(text, lineterminator="\n").writerows(_lines(data, file))
+    csv.writer(text, lineterminator="\n").writerows(_lines(data, file, skipinitialspace=True))
     return text.getvalue().encode(errors="surrogateescape")
 
 
@@ -309,15 +282,14 @@ def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         refuse_other_formats(handle.read(100), source="parquet", origin=file.name)
         parquet = pq.ParquetFile(handle)
         schema = parquet.schema_arrow
-        numbers = [column.name for column in schema if _is_numeric(column.type)]
+        numbers = [
+            column.name
+            for column in schema
+            if pa.types.is_primitive(column.type) and not pa.types.is_temporal(column.type)
+        ]
         columns = wanted.names_in(schema.names, origin=file.name, numbers=numbers)
         table = parquet.read(columns=list(columns.values()))
     return _frame(table, columns, wanted)
-
-
-def _is_numeric(kind: pa.DataType) -> bool:
-    of_kind = (pa.types.is_floating, pa.types.is_integer, pa.types.is_decimal)
-    return any(is_kind(kind) for is_kind in of_kind)
 
 
 def _read_delta(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
@@ -361,8 +333,13 @@ def parsed_dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Ser
     is_bad = dates.isna() & (texts != "")
     if is_bad.any():
         row = first_row(is_bad.to_numpy()[codes])
+        expected = "in ISO format without time zone; write dates as 2024-01-31"
+        if wanted.date_format is not None:
+            expected = f"of the form {wanted.date_format}; correct it or {wanted.key}.date_format"
+        elif wanted.mapping is not None:
+            expected += f", or name their form under {wanted.key}: `date_format: '%d.%m.%Y'`"
         text = shown(repr(texts[codes[row - 1]]))
-        raise MarketDataError(f"{place}, data row {row}: {text} {wanted.no_date}")
+        raise MarketDataError(f"{place}, data row {row}: {text} is not a date {expected}")
     return pd.Series(dates.to_numpy()[codes], index=values.index, name=values.name)
 
 

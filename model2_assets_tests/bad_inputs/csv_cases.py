@@ -14,7 +14,7 @@ _READ = f"{_PATH}: cannot be read as comma-separated UTF-8 text"
 _NO_DATE = "is empty in data row {row}; date the row or remove it"
 _ISO = (
     "is not a date in ISO format without time zone; write dates as 2024-01-31, or name their form "
-    "under market_data, such as `date_format: '%d.%m.%Y'`"
+    "under market_data: `date_format: '%d.%m.%Y'`"
 )
 _TEXT = "is text, not a number; write numbers such as 1234.5"
 _COMMAS = "put commas between the columns of a CSV file, and a point in numbers"

@@ -172,8 +172,8 @@ CASES = (
         "mixed-zones",
         "text dates, of which one has an offset",
         "column 'datetime', data row 10: '2024-01-08T00:00:00+01:00' is not a date in ISO format "
-        "without time zone; write dates as 2024-01-31, or name their form under market_data, such "
-        "as `date_format: '%d.%m.%Y'`",
+        "without time zone; write dates as 2024-01-31, or name their form under market_data: "
+        "`date_format: '%d.%m.%Y'`",
         datetime=pa.array(
             [f"{day:%Y-%m-%d}" for day in _ALL_DAYS[:-1]] + ["2024-01-08T00:00:00+01:00"]
         ),
