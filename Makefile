@@ -5,6 +5,7 @@
 # make audit: known vulnerabilities of the pinned versions
 # make determinism, long-run: evidence for docs/reliability.md (an hour or more)
 # make test-faults: kills a hundred retrains (an hour)
+# make signals: stops every command at every stage (half an hour)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
@@ -16,7 +17,7 @@ export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 .PHONY: determinism resume planted-failures long-run audit test-lowest test-latest test-faults
-.PHONY: bad-inputs shapes fuzz corruption
+.PHONY: bad-inputs shapes fuzz corruption signals
 
 train: environment
 	$(BIN)/model2 retrain
@@ -29,11 +30,17 @@ test-fast: environment
 test-end-to-end: environment
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m end_to_end
 
-test-ui: environment
+test-signals: environment
+	$(BIN)/python -m model2_assets_tests.signals
+
+ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
 
 test-faults: environment
 	$(BIN)/python -m model2_assets_tests.faults --kills 100 --seed 0
+
+signals: environment
+	$(BIN)/python -m model2_assets_tests.signals
 
 ui: environment
 	$(BIN)/model2 ui

@@ -228,8 +228,7 @@ def rollback(yes: bool, version: str, **only: str | None) -> None:
     config = read_config()
     ((region, (partition,)),) = chosen_partitions(config, **only).items()
     store = default_store(trainers=config.trainers)
-    held = store.hold(region, partition=partition.key)
-    with open_instance() as instance, held:
+    with open_instance() as instance, store.hold(region):
         end_dead_runs(instance)
         predictions = Address(region, "oof_predictions", *partition)
         roll_back(store, predictions, version, instance, is_confirmed=yes)

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from select import select
@@ -59,10 +60,10 @@ class _Inbox:
     def watch(self) -> None:
         """End the process by force, after a second signal or some time."""
         while not self.numbers():
-            select([self._reader], [], [])
-        in_time = True
-        while len(self.numbers()) == 1 and in_time:
-            in_time = bool(select([self._reader], [], [], GRACE_SECONDS)[0])
+            select([self._reader], [], [], 1.0)  # whoever asks may read it before
+        deadline = time.monotonic() + GRACE_SECONDS
+        while len(self.numbers()) == 1 and time.monotonic() < deadline:
+            select([self._reader], [], [], 0.2)
         status = 128 + self.numbers()[0]
         threading.Timer(GRACE_SECONDS, end_process, [status]).start()
         with suppress(Exception):

@@ -1,5 +1,9 @@
 import re
 import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from model2_assets import load_oof
 from model2_assets.cli.main import _Command, main
 from model2_assets.defs.rollback import inputs_that_moved_on, refuse_while_running
 from model2_assets.errors import StoreError
-from model2_assets.storage import Store
+from model2_assets.storage import Store, files
 from model2_assets.storage.rollback import Rollback
 from model2_assets_tests.defs.small_region import SMALL_REGION, quiet_home
 from model2_assets_tests.storage.nights import OOF, at, digest, nights_on_disk, publish_night
@@ -325,6 +329,36 @@ def test_mistakes_are_named_and_change_nothing(
     assert result.exit_code == 2
     assert message in result.output
     assert set(nights_on_disk(store).values()) == {1}
+
+
+def test_a_rollback_waits_for_whoever_writes_in_its_region(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So a check or a run of another partition never sees it half done."""
+    first, waits = publish_night(store, 0), threading.Event()
+    publish_night(store, 1)
+    monkeypatch.setattr(files, "_holder", lambda _: waits.set() or "another")
+
+    with ThreadPoolExecutor(1) as pool:
+        with store.hold("us", partition="63d|xgboost"):
+            done = pool.submit(run, "rollback", "--yes", *WHERE, first)
+            assert waits.wait(30)
+            assert set(nights_on_disk(store).values()) == {1}
+        assert done.result(30).exit_code == 0
+
+    assert set(nights_on_disk(store).values()) == {0}
+
+
+@pytest.mark.end_to_end
+def test_of_two_rollbacks_at_once_one_is_on_disk_as_a_whole(store: Store) -> None:
+    versions = [publish_night(store, night) for night in range(3)]
+    command = [sys.executable, "-m", "model2_assets.cli.main", "rollback", "--yes", *WHERE]
+
+    both = [subprocess.Popen([*command, version]) for version in versions[:2]]
+
+    assert [each.wait(60) for each in both] == [0, 0]
+    (night,) = set(nights_on_disk(store).values())
+    assert night in {0, 1}
 
 
 def test_nobody_rolls_back_under_a_run(store: Store) -> None:

@@ -1,0 +1,1 @@
+"""Commands that a signal asks to end, at each of their stages."""
