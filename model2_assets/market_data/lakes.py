@@ -76,6 +76,6 @@ def open_delta(path: str) -> "DeltaTable":
         return DeltaTable(path)
     except Exception as error:  # its own, and those of its object stores
         raise MarketDataError(
-            f"{path}: the Delta table cannot be read ({reason(error)}); mend its log, or "
-            f"the access rights"
+            f"{path}: the Delta table cannot be read ({reason(error)}); mend its log or "
+            f"the access rights, or export its rows as plain Parquet files"
         ) from error

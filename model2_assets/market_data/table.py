@@ -164,6 +164,7 @@ def read_table(
         raise
     except Exception as error:  # each decompressor and file system has errors of its own
         kind = "Parquet" if source == "parquet" else "comma-separated UTF-8 text"
+        kind = "a Delta table" if file.is_delta else kind
         raise MarketDataError(
             f"{file.name}: cannot be read as {kind} ({reason(error)}); correct the path or write "
             f"the file again"

@@ -185,7 +185,8 @@ CASES = (
         "lake",
         Refused(
             "{folder}/lake: the Delta table cannot be read (Generic delta kernel error: No files "
-            "in log segment); mend its log, or the access rights"
+            "in log segment); mend its log or the access rights, or export its rows as plain "
+            "Parquet files"
         ),
         files={"lake/0.parquet": table(), "lake/_delta_log/.crc": ""},
         source="parquet",

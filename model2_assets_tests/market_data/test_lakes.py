@@ -129,6 +129,26 @@ def test_a_log_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     assert_refused(f"^{tmp_path}: the Delta table cannot be read", "parquet", tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("feature", "refused"),
+    [
+        ("newerThanUs", "the Delta table cannot"),
+        ("typeWidening", "cannot be read as a Delta table"),
+    ],
+)
+def test_a_feature_that_the_library_does_not_know_is_named(
+    tmp_path: Path, feature: str, refused: str
+) -> None:
+    write_deltalake(str(tmp_path), bars())
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7}
+    features = [feature, "timestampNtz"]
+    protocol |= {"readerFeatures": features, "writerFeatures": features}
+    log = tmp_path / "_delta_log/00000000000000000001.json"
+    log.write_text(json.dumps({"protocol": protocol}))
+
+    assert_refused(f"(?i){refused}.*{feature}", "parquet", tmp_path)
+
+
 TABLES = {
     "Iceberg": ("metadata/v1.metadata.json", "data/instrument=A/0.parquet"),
     "Hudi": (".hoodie/hoodie.properties", "2024/.hoodie_partition_metadata", "2024/0.parquet"),
