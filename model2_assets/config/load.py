@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from model2_assets.config.region import Model2Config
-from model2_assets.config.sections import SectionT, expand_home
+from model2_assets.config.sections import PlainNumber, SectionT, expand_home
 from model2_assets.errors import ConfigError, url_carries_secret
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
@@ -108,8 +108,11 @@ def load_object(path: str, *, key: str) -> Any:
         raise ConfigError(f"{key}: {message}") from error
 
 
-class _UniqueKeys(yaml.SafeLoader):
-    """Safe loading that refuses a key given twice, of which YAML would drop the first."""
+class _Loader(yaml.SafeLoader):
+    """Safe loading, with the numbers of YAML 1.2, that refuses a key given twice.
+
+    Of such a key YAML would drop the first, and of numbers PyYAML reads 1e-2 as text.
+    """
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
@@ -122,10 +125,19 @@ class _UniqueKeys(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+# Looked at where no rule of PyYAML's own matches.
+_Loader.add_implicit_resolver(
+    "!number",
+    re.compile(r"[-+]?(\.\d[\d_]*|\d[\d_]*(\.[\d_]*)?(?=[eE]))([eE][-+]?\d+)?$", flags=re.ASCII),
+    list("-+.0123456789"),
+)
+_Loader.add_constructor("!number", lambda _, node: PlainNumber(node.value))
+
+
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         with path.open(encoding="utf-8") as file:
-            values = yaml.load(file, Loader=_UniqueKeys)
+            values = yaml.load(file, Loader=_Loader)
     except OSError as error:
         problem = f"cannot be read ({error.strerror}); correct --config or {CONFIG_VARIABLE}"
     except UnicodeDecodeError:

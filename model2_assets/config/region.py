@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from math import comb
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
@@ -19,12 +19,13 @@ from model2_assets.config.sections import (
     Name,
     NonEmpty,
     NotEmpty,
+    Params,
     ReportsConfig,
     ScheduleConfig,
     Section,
     StorageConfig,
     known_timezone,
-    no_switch,
+    number,
     refuse,
 )
 from model2_assets.errors import ConfigError
@@ -76,7 +77,7 @@ class MarketDataConfig(Section):
     strptime; null: in ISO 8601, such as 2024-01-31 or 20240131."""
     universe: Location | None = None
     """File of instrument, from, to: point-in-time membership, both ends included."""
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     """Settings of the synthetic source."""
     max_age_weekdays: int | None = Field(None, ge=0, le=10_000)
     """Largest number of Mondays to Fridays after the last session, up to today in
@@ -116,7 +117,7 @@ class LabelsConfig(Section):
     """How forward returns become labels."""
 
     horizons: Annotated[
-        tuple[Annotated[int, BeforeValidator(no_switch), Field(ge=1, le=2520)], ...],
+        tuple[Annotated[int, BeforeValidator(number), Field(ge=1, le=2520)], ...],
         NotEmpty,
         AfterValidator(_ascending_horizons),
     ] = (21, 63)
@@ -136,7 +137,7 @@ class LabelsConfig(Section):
     """Panel dates without a bar after which a name is delisted."""
     builder: ImportPath | None = None
     """Function that replaces ours."""
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     """Settings of your builder."""
 
     @property
@@ -229,7 +230,7 @@ class FeaturesConfig(Section):
     this one."""
     builder: ImportPath | None = None
     """Function that replaces ours."""
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     """Settings of your builder."""
 
     @model_validator(mode="after")
@@ -276,7 +277,7 @@ class CrossValidationConfig(Section):
     end."""
     splitter: ImportPath | None = None
     """Class that replaces our splitter."""
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     """Settings of your splitter."""
     nested: bool = False
     """Also make nested_oof, for an unbiased score of a stacker: n_groups x (n_groups - 1) / 2 more
@@ -374,11 +375,11 @@ class ModelConfig(Section):
 
     trainer: ImportPath
     """Class derived from BaseModelTrainer."""
-    params: dict[str, Any] = Field(default_factory=dict)
+    params: Params = Field(default_factory=dict)
     """Hyper-parameters."""
     seed: int = Field(7, ge=0, lt=2**31)
     """Seed of every random draw of the model."""
-    overrides: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    overrides: dict[str, Params] = Field(default_factory=dict)
     """Per horizon, such as 63d: parameters that differ there."""
     sample_weights: Literal["none", "uniqueness"] = "none"
     """uniqueness: train rows weigh by how little their labels overlap others."""

@@ -6,12 +6,13 @@ The docstring below a setting is its description, unit included.
 import re
 from collections.abc import Sized
 from posixpath import expanduser
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     ValidationInfo,
@@ -32,10 +33,9 @@ class Section(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_switch_for_a_number(cls, value: object, info: ValidationInfo) -> object:
-        """Refuse true and false where a number belongs: YAML reads ``on`` and ``yes`` as true."""
+    def _number_where_one_belongs(cls, value: object, info: ValidationInfo) -> object:
         is_number = cls.model_fields[str(info.field_name)].annotation in _NUMBERS
-        return no_switch(value) if is_number else value
+        return number(value) if is_number else value
 
 
 _NUMBERS = (int, float, int | None, float | None)
@@ -49,10 +49,30 @@ def refuse(breach: object, sentence: str) -> None:
         raise ValueError(sentence)
 
 
-def no_switch(value: object) -> object:
-    """Refuse true and false, which pydantic would take for 1 and 0."""
+class PlainNumber(str):
+    """A number of YAML 1.2 that is text in YAML 1.1, such as 1e-2; a field of text keeps it."""
+
+
+def number(value: object) -> object:
+    """Return what a field of a number takes; refuse true and false, as YAML reads on and yes."""
     refuse(isinstance(value, bool), "a number belongs here")
-    return value
+    return with_numbers(value)
+
+
+def with_numbers(value: object) -> object:
+    """Return a value, and those within lists and mappings, with numbers for a `PlainNumber`."""
+    if isinstance(value, dict):
+        return {key: with_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_numbers(item) for item in value]
+    if not isinstance(value, PlainNumber):
+        return value
+    real = float(value.replace("_", ""))
+    return int(real) if real.is_integer() else real
+
+
+Params = Annotated[dict[str, Any], BeforeValidator(with_numbers)]
+"""Settings that are for others to check, by name."""
 
 
 def _safe_name(name: str) -> str:

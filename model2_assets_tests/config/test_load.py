@@ -171,3 +171,61 @@ def test_aliases_of_honest_size_are_understood(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("regions: {us: &us {labels: {horizons: [5]}}, eu: *us}")
     assert load_config(path).region("eu").labels.horizons == (5,)
+
+
+NUMBERS = [
+    *[("1e-2", 0.01), ("1E-2", 0.01), ("+1e-2", 0.01), (".1e-1", 0.01), ("1_0.e-3", 0.01)],
+    *[("+.25", 0.25), (".25", 0.25), ("2.5e-1", 0.25), ("0.25", 0.25)],
+]
+WHOLE = ["1e3", "+1E3", "1.e+3", "1_000", "10.0e2", "1000", "1_0e2", "1_000.0"]
+
+
+@pytest.mark.parametrize(("written", "expected"), [*NUMBERS, *((text, 1000) for text in WHOLE)])
+def test_a_number_is_one_in_every_field(tmp_path, written, expected):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        f"regions: {{us: {{labels: {{winsorize: {'1e-2' if expected > 0.5 else written},\n"
+        f"  horizons: [{written if expected > 0.5 else 1000}], params: {{own: {written}}}}}}}}}\n"
+        f"checks: {{hours: {written}}}\n"
+        f"execution: {{max_rss_gb: {written}}}\n"
+        f"models: {{net: {{trainer: 'mine:Net', params: {{a: [{{b: {written}}}]}},\n"
+        f"  overrides: {{1000d: {{a: {written}}}}}}}}}\n"
+    )
+    config = load_config(path)
+    model, labels = config.models["net"], config.region("us").labels
+    values = [labels.params["own"], model.params["a"][0]["b"], model.overrides["1000d"]["a"]]
+    values += [config.checks.hours, config.execution.max_rss_gb]
+    assert values == [expected] * 5
+    assert labels.horizons == (1000,)
+    assert labels.winsorize == (0.01 if expected > 0.5 else expected)
+    if expected == 1000 and "." not in written:
+        assert isinstance(values[0], int)  # as n_estimators is to be
+
+
+def test_text_that_looks_like_a_number_stays_text(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "regions: {us: {market_data: {source: csv, path: 1e-2, columns: {close: 1E3}},\n"
+        "  labels: {params: {quoted: '1e-2', 1e1: -.5e1, name: 1e, word: e5, id: 0x1e2}}}}\n"
+    )
+    region = load_config(path).region("us")
+    assert (region.market_data.path, region.market_data.columns) == ("1e-2", {"close": "1E3"})
+    assert type(region.market_data.path) is str
+    params = {"quoted": "1e-2", "1e1": -5, "name": "1e", "word": "e5", "id": 0x1E2}
+    assert region.labels.params == params
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("checks: {hours: 1e-400}", "checks.hours: Input should be greater than 0"),
+        ("checks: {hours: 1e400}", "checks.hours: Input should be a finite number"),
+        ("execution: {n_jobs: 1e-2}", "execution.n_jobs: Input should be a valid integer"),
+        ("checks: {hours: yes}", "checks.hours: a number belongs here"),
+        ("reports: {pictures: 1e0}", "reports.pictures: Input should be a valid boolean"),
+    ],
+)
+def test_a_number_that_does_not_fit_its_field_is_refused(tmp_path, text, message):
+    (tmp_path / "mine.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_config(tmp_path / "mine.yaml")
