@@ -203,8 +203,8 @@ class ExtraFeaturesConfig(Section):
         return self
 
 
-def _time_and_zone(text: str) -> str:
-    time, _, zone = text.partition(" ")
+def _time_and_zone(text: object) -> str:
+    time, _, zone = str(text).partition(" ")
     refuse(
         not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d", time),
         "write time and IANA time zone, such as 16:00 America/New_York",
@@ -223,7 +223,7 @@ class FeaturesConfig(Section):
     """Earlier own bars that a row needs to have features."""
     extra: tuple[ExtraFeaturesConfig, ...] = ()
     """Features of one's own, beside those of the set or the builder."""
-    session_close: Annotated[str, AfterValidator(_time_and_zone)] = "16:00 America/New_York"
+    session_close: Annotated[str, BeforeValidator(_time_and_zone)] = "16:00 America/New_York"
     """Time and zone of the close: what has an available_at before it counts on that date. Those of
     the New York Stock Exchange, as schedule.timezone. Where sessions close early on some days,
     write the earliest close, which is safe on all. An available_at without time zone is in

@@ -254,6 +254,7 @@ def test_a_changed_file_is_named_but_not_one_that_goes_on(market):
         ({"columns": ["a b"]}, r"extra\.0\.columns: 'a b' is no name of a feature"),
         ({"columns": ["x"]}, r"extra: two features have the name 'x'"),
         ({"columns": ["y"], "session_close": "4pm"}, "write time and IANA time zone"),
+        ({"columns": ["y"], "session_close": 960}, "write time and IANA time zone, .* got 960"),
         ({"columns": ["y"], "session_close": "16:00 Mars"}, "no such IANA time zone"),
     ],
 )
