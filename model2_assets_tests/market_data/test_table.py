@@ -1,11 +1,18 @@
+import csv
 import gzip
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
+from model2_assets.market_data.files import InputFile
+from model2_assets.market_data.table import ColumnsToRead, read_table
 from model2_assets_tests.market_data.small_bars import BARS, PANEL, assert_refused, load, write
 
 
@@ -208,3 +215,88 @@ def test_a_lack_of_memory_is_no_damaged_file(tmp_path, monkeypatch, source):
     monkeypatch.setattr("pyarrow.parquet.ParquetFile.read", refuse)
     with pytest.raises(MemoryError):
         load(source, tmp_path / f"bars.{source}")
+
+
+FIELDS = ("", "x", "1.5", '"', '"x"', '"a, ""b"""', '"x\ny"', "O'Neil", 'Foo "Bar"')
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(
+    rows=st.lists(st.lists(st.sampled_from(FIELDS), min_size=2, max_size=2), max_size=5),
+    line_break=st.sampled_from(["\n", "\r\n", "\n\n", "\r"]),
+)
+def test_every_line_is_a_row_or_the_file_is_refused(tmp_path_factory, rows, line_break):
+    lines = [
+        f"A,2024-01-{day:02d},{first},{day},{last}" for day, (first, last) in enumerate(rows, 1)
+    ]
+    text = line_break.join(["instrument,datetime,first,close,currency", *lines]) + line_break
+    path = write(tmp_path_factory.mktemp("rows"), text)
+    wanted = ColumnsToRead(required=("instrument", "datetime", "close"), optional=("currency",))
+    parsed = [fields for fields in csv.reader(text.splitlines(keepends=True)) if fields][1:]
+    try:
+        table = read_table(InputFile(str(path), ""), wanted, source="csv")
+    except MarketDataError:
+        assert any(field.count('"') % 2 or "\n" in field for row in rows for field in row)
+    else:
+        assert table["currency"].tolist() == [fields[4] for fields in parsed]
+        assert table["close"].tolist() == list(range(1, len(rows) + 1))
+
+
+@pytest.mark.parametrize("last", [3_450, 20_000, None])
+@pytest.mark.parametrize("line_break", ["\n", "\r\n"])
+def test_stray_quotes_name_the_lines_between_them(tmp_path, last, line_break):
+    lines = [f"A,2024-01-02,1,Some Company of {n}" for n in range(30_000)]
+    lines[3_000] = lines[3_000].replace("Some", '"Some')
+    if last is not None:
+        lines[last] = lines[last].replace("Some", '"Some')
+    path = write(tmp_path, line_break.join(["instrument,datetime,close,company", *lines]))
+
+    end = 30_001 if last is None else last + 2
+    assert_refused(f"line 3002 begins a field in quotes that ends in line {end}, so", "csv", path)
+
+
+def test_quotes_on_every_field_and_blank_lines_do_no_harm(tmp_path):
+    text = BARS.assign(company='Foo "Bar", Inc.').to_csv(index=False, quoting=csv.QUOTE_ALL)
+    path = write(tmp_path, text.replace("\n", "\n\n"))
+    pd.testing.assert_frame_equal(load("csv", path).panel, PANEL, check_exact=True)
+
+
+def test_blanks_after_commas_are_skipped(tmp_path):
+    text = BARS.assign(company='"Foo, Inc."', vwap="NA").to_csv(
+        index=False, quoting=csv.QUOTE_NONE, escapechar="\\"
+    )
+    path = write(tmp_path, text.replace("\\", "").replace(",", ", ").replace("Foo,  ", "Foo, "))
+    columns = {"open": " open"}  # as a file's header had to be named where its blanks counted
+    panel = load("csv", path, columns=columns).panel
+    assert panel["vwap"].isna().all()
+    pd.testing.assert_frame_equal(panel.drop(columns="vwap"), PANEL, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "form", ["%d/%m/%Y", "%m/%d/%y", "%d-%b-%Y", "%Y.%j", "%Y%m%d", "%d.%m.%Y %H:%M"]
+)
+@pytest.mark.parametrize("source", ["csv", "parquet"])
+def test_dates_of_a_stated_form(tmp_path, form, source):
+    theirs = BARS.assign(datetime=BARS["datetime"].dt.strftime(form))
+    path = tmp_path / f"bars.{source}"
+    theirs.to_csv(path, index=False) if source == "csv" else theirs.to_parquet(path)
+    panel = load(source, path, date_format=form).panel
+    pd.testing.assert_frame_equal(panel, PANEL, check_exact=True)
+
+
+@pytest.mark.parametrize("date_format", [None, "%Y%m%d"])
+def test_dates_as_whole_numbers(tmp_path, date_format):
+    theirs = BARS.assign(datetime=BARS["datetime"].dt.strftime("%Y%m%d").astype("int64"))
+    theirs.to_csv(tmp_path / "bars.csv", index=False)
+    theirs.to_parquet(tmp_path / "bars.parquet")
+    for source in ("csv", "parquet"):
+        panel = load(source, tmp_path / f"bars.{source}", date_format=date_format).panel
+        pd.testing.assert_frame_equal(panel, PANEL, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    "form", ["%d.%m", "%Y-%m", "%Y %d", "ISO8601", "mixed", "%d.%m.%Y %z", "%Q", "dd.mm.yyyy"]
+)
+def test_a_form_without_whole_dates_is_refused(form):
+    with pytest.raises(ValidationError, match="needs year, month and day, and no zone"):
+        MarketDataConfig(source="csv", path="bars.csv", date_format=form)
