@@ -322,7 +322,7 @@ def validate_config(no_data: bool) -> None:
             data = load_market_data(region.market_data)
             labels = make_labels(data.panel, region.labels)
             click.echo(f"  market data: {data.source}: {len(data.panel):,} rows")
-            own = with_extra(data.panel[[]], region.features)
+            own = with_extra(data.panel[[]], region.features, data.panel)
             if region.features.extra:
                 click.echo(f"  own features: {', '.join(own.columns)}")
             widest = widest_labels(labels, region.labels.horizon_keys)

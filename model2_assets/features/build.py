@@ -153,7 +153,7 @@ def build_features_from_config(
         "features_without_values": int(np.count_nonzero(missing == len(values))),
     }
     features.attrs = {"left_out": left_out, "counts": counts}
-    return with_extra(features, settings)
+    return with_extra(features, settings, panel)
 
 
 def _require_numbers(panel: pd.DataFrame) -> None:
@@ -236,5 +236,5 @@ def make_features(
             f"{len(features):,} rows; correct the prices or features.builder"
         )
     if extra is None:
-        return with_extra(features, config)
-    return join_extra(features, extra, config)
+        return with_extra(features, config, panel)
+    return join_extra(features, extra, config, panel)

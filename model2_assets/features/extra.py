@@ -21,7 +21,7 @@ from model2_assets.market_data.bars import (
 )
 from model2_assets.market_data.files import list_extra_files
 from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables
-from model2_assets.panel import date_codes, instrument_codes
+from model2_assets.panel import date_codes, histories, instrument_codes
 from model2_assets.storage.data_version import table_digest
 
 KNOWN = "available_at"
@@ -147,7 +147,7 @@ def extra_digest(
     return " ".join(table_digest(known_by(table, last, config)) for table in tables)
 
 
-def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
+def with_extra(features: pd.DataFrame, config: FeaturesConfig, panel: pd.DataFrame) -> pd.DataFrame:
     """Read the files of ``features.extra``, and join them as `join_extra` does.
 
     A feature without any value is refused. ``attrs["extra"]`` has the `extra_digest`.
@@ -155,7 +155,7 @@ def with_extra(features: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
     if not config.extra:
         return features
     tables = read_extra(config)
-    joined = join_extra(features, tables, config)
+    joined = join_extra(features, tables, config, panel)
     for n, (entry, table) in enumerate(zip(config.extra, tables, strict=True)):
         for name in entry.names:
             if joined[name].isna().all():
@@ -174,20 +174,26 @@ def _span(rows: pd.DataFrame) -> str:
 
 
 def join_extra(
-    features: pd.DataFrame, tables: Sequence[pd.DataFrame], config: FeaturesConfig
+    features: pd.DataFrame,
+    tables: Sequence[pd.DataFrame],
+    config: FeaturesConfig,
+    panel: pd.DataFrame,
 ) -> pd.DataFrame:
     """Join to a set, in canonical order, what was known at the close of each row's date.
 
     Of what is known, a row has the value of the latest ``datetime``, and of that date the one
     known last: a correction of an older quarter does not replace the newest. An empty value
-    counts like any other. Columns are in the order of the configuration, behind those of the set.
+    counts like any other. What was known before the last bar of another history of the same name
+    is of another instrument. Columns are in the order of the configuration, behind those of the
+    set.
     """
     if not config.extra:
         return features
     _refuse_taken(config, list(features.columns))
     index, blocks = features.index, [features.to_numpy()]
+    earliest = _ends_of_former_histories(panel).reindex(index).to_numpy()
     for entry, table in zip(config.extra, tables, strict=True):
-        values = _as_of(index, table, entry, _close(config))
+        values = _as_of(index, table, entry, _close(config), earliest)
         if entry.normalization == "alike":
             starts = date_codes(index).starts
             normalize_cross_sections(values, starts, method=config.normalization)
@@ -206,8 +212,22 @@ def join_extra(
     return joined
 
 
+def _ends_of_former_histories(panel: pd.DataFrame) -> pd.Series:
+    """Return of every bar the last date of the history of its instrument before; NaT if none."""
+    own, names = histories(panel), instrument_codes(panel.index).codes
+    dates = panel.index.get_level_values("datetime").to_numpy()
+    bars = own.order[own.last]
+    former = np.append(np.datetime64("NaT", "us"), dates[bars][:-1])
+    former[np.diff(names[bars], prepend=-1) != 0] = np.datetime64("NaT")
+    return pd.Series(former[own.codes], index=panel.index[own.order])
+
+
 def _as_of(
-    index: pd.Index, table: pd.DataFrame, entry: ExtraFeaturesConfig, close: pd.Timedelta
+    index: pd.Index,
+    table: pd.DataFrame,
+    entry: ExtraFeaturesConfig,
+    close: pd.Timedelta,
+    earliest: NDArray[np.datetime64],
 ) -> NDArray[np.float32]:
     """Return the features of one entry that each row of a panel has: (n_rows, n_names)."""
     instruments, dates = instrument_codes(index), date_codes(index)
@@ -230,6 +250,8 @@ def _as_of(
         {"instrument": instruments.codes, "date": np.asarray(dates.values)[dates.codes]}
     )
     latest = pd.merge_asof(rows, known, on="date", by="instrument")["row"].fillna(-1).astype(int)
-    is_old = rows["date"] - since.reindex(latest).to_numpy() > pd.Timedelta(days=max_age_days)
+    found = since.reindex(latest).to_numpy()
+    is_old = rows["date"] - found > pd.Timedelta(days=max_age_days)
+    is_old |= found <= earliest
     values = table[entry.names].reindex(latest.mask(is_old, -1))
     return np.array(values, dtype=np.float32, order="C")

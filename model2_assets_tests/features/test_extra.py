@@ -39,7 +39,7 @@ def empty_set(index: pd.MultiIndex = SET) -> pd.DataFrame:
 
 def joined(path: Path, config: FeaturesConfig | None = None) -> pd.Series:
     config = config or config_of(path)
-    return join_extra(empty_set(), read_extra(config), config)["pe"]
+    return join_extra(empty_set(), read_extra(config), config, empty_set())["pe"]
 
 
 def known_value(
@@ -189,6 +189,20 @@ def test_columns_stand_behind_the_set_normalized_alike_or_as_they_are(market):
     np.testing.assert_allclose(alike["pe"], ranks, atol=1e-7)
     assert as_is.attrs["counts"]["features"] == 159
     assert as_is.attrs["counts"]["missing_values"] == int(as_is.isna().sum().sum())
+
+
+def test_values_of_a_delisted_name_are_not_those_of_the_next_one(tmp_path):
+    panel = empty_set().assign(close=1.0, delisting_return=np.nan)
+    panel.loc[("A", "2024-01-10"), "delisting_return"] = -1.0
+    (tmp_path / "own.csv").write_text(
+        "instrument,datetime,available_at,pe\n"
+        "A,2023-12-31,2024-01-05,1\nA,2024-01-10,2024-01-10 10:00,2\nA,2024-01-11,2024-01-15,3\n"
+        "B,2023-12-31,2024-01-05,4\n"
+    )
+    config = config_of(tmp_path)
+    found = join_extra(panel[[]], read_extra(config), config, panel)["pe"]
+    assert found["A"]["2024-01-08":"2024-01-16"].fillna(-1).tolist() == [1, 1, 2, -1, -1, -1, 3]
+    assert found["B"]["2024-01-08":].eq(4).all()
 
 
 def test_they_stand_behind_the_features_of_ones_own_builder_too(market):
