@@ -41,6 +41,7 @@ _FORMATS = {
 """How files begin that are often taken for a table, with what they are."""
 
 _DATE = re.compile(r"\d{1,4}([-/.])\d{1,2}\1\d{1,4}\b.*|\d{8}", flags=re.ASCII)
+_NUMBER = re.compile(r"[-+]?(\d+[.]?\d*|[.]\d+)(e[-+]?\d+)?", flags=re.ASCII | re.IGNORECASE)
 _FIELD = re.compile(r"open|high|low|close|volume|price|last", flags=re.IGNORECASE)
 
 
@@ -58,9 +59,13 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
     """Return why the first of a file's lines, in fields, has not the columns required, or ''."""
     first = lines[0]
     usual = mode([len(line) for line in lines if line] or [0])
-    header = next((at for at, line in enumerate(lines) if set(required) <= set(line)), 0) or next(
-        (at for at, line in enumerate(lines) if len(line) == usual and not _is_no_header(line)), 0
-    )
+    named = [at for at, line in enumerate(lines) if set(required) <= set(line)]
+    likely = [
+        at
+        for at, line in enumerate(lines)
+        if len(line) == usual and not _has_value(line) and line[0].lower()[:4] != "sep="
+    ]
+    header = [*named, *likely, 0][0]
     if header > 0:
         return (
             f"line 1 ({_quoted(first).strip() or 'blank'}) is no header, which line "
@@ -68,10 +73,11 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
         )
     if first and len(first[0].split()) > 3:
         return (
-            f"line 1 begins with {shown(repr(first[0]))}, which is no name of a column; remove the "
-            f"text in front of the header"
+            f"line 1 begins with {shown(repr(first[0]))}, which seems to be text in front of the "
+            f"header; remove it, or give the names of columns under market_data.columns"
         )
-    if sum(map(_is_date, first)) == 1 and any(map(_is_number, first)):
+    n_dates = sum(_DATE.fullmatch(cell) is not None for cell in first)
+    if n_dates == 1 and any(map(_NUMBER.fullmatch, first)):
         return (
             f"line 1 ({_quoted(first)}) is no header but a row; write a line above it that names "
             f"the columns, such as instrument,datetime,close"
@@ -82,7 +88,7 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
 def second_header(lines: Sequence[Sequence[str]]) -> str:
     """Return which of the lines below the header belongs to it too, or ''."""
     for number, line in enumerate(lines[1:3], start=2):
-        if len(line) > 1 and not any(_is_date(cell) or _is_number(cell) for cell in line):
+        if len(line) > 1 and not _has_value(line):
             level = int(lines[0][0].lower() not in USUAL_NAMES["instrument"])
             return (
                 f"line {number} ({_quoted(line)}) is no row but one more header line; remove it, "
@@ -101,7 +107,7 @@ def wide_problem(names: Sequence[str], numbers: Collection[str], *, value: str) 
     columns = [name for name in names if name != index]
     usual = {*USUAL_NAMES["instrument"], *USUAL_NAMES["close"], "open", "high", "low", "volume"}
     kind, ours = "instrument", "instrument"
-    if all(map(_is_date, columns)):
+    if all(map(_DATE.fullmatch, columns)):
         kind, ours = "date", "datetime"
     elif usual & {name.strip(" <>").lower() for name in names}:
         return ""
@@ -122,7 +128,7 @@ def number_columns(lines: Sequence[Sequence[str]]) -> list[str]:
     return [
         name
         for name, *cells in zip(*lines, strict=False)
-        if cells and all(cell in MISSING_NUMBERS or _is_number(cell) for cell in cells)
+        if cells and all(cell in MISSING_NUMBERS or _NUMBER.fullmatch(cell) for cell in cells)
     ]
 
 
@@ -131,20 +137,8 @@ def lists_instruments(header: Sequence[str], row: Sequence[str]) -> bool:
     return len(row) > len(header) + 1 or any(len(re.findall("[,;|]", cell)) > 1 for cell in row)
 
 
-def _is_no_header(line: Sequence[str]) -> bool:
-    is_hint_of_excel = "".join(line).lower().startswith("sep=")
-    return is_hint_of_excel or any(_is_date(cell) or _is_number(cell) for cell in line)
-
-
-def _is_date(text: str) -> bool:
-    return _DATE.fullmatch(text) is not None
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return float(text) is not None
-    except ValueError:
-        return False
+def _has_value(line: Sequence[str]) -> bool:
+    return any(_DATE.fullmatch(cell) or _NUMBER.fullmatch(cell) for cell in line)
 
 
 def _quoted(line: Sequence[str]) -> str:

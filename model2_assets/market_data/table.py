@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -123,13 +124,10 @@ class ColumnsToRead:
         if ours in self.mapping:
             return f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; {has}"
         likely = _likely(ours, found)
-        by_file = ""
+        entry = f"`columns: {{{ours}: {likely}}}`"
         if ours == "instrument" and likely == _UNKNOWN:
-            by_file = ", or, if each file holds one instrument, `instrument_from_filename: true`"
-        return (
-            f"no column {ours!r}; {has}. Say under {self.key} which one it is, such as `columns: "
-            f"{{{ours}: {likely}}}`{by_file}"
-        )
+            entry += ", or, if each file holds one instrument, `instrument_from_filename: true`"
+        return f"no column {ours!r}; {has}. Say under {self.key} which one it is, such as {entry}"
 
 
 _UNKNOWN = "<its name in the file>"
@@ -209,12 +207,12 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     try:
         table = _parse_csv(data, header, kinds)
     except pa.ArrowInvalid:
-        _refuse_line_breaks(data, file)
+        deque(_lines(data, file), maxlen=0)
         texts = _parse_csv(data, header, dict.fromkeys(numbers, pa.string())).to_pandas()
         _refuse_text(texts, file, lines)
         raise
     if b'"' in data and table.num_rows + 1 != data.count(b"\n") + (data[-1:] != b"\n"):
-        _refuse_line_breaks(data, file)
+        deque(_lines(data, file), maxlen=0)
     frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
     # Text of no row is of type object in pandas 3.0.
     return frame.astype({ours: "str" for ours in columns if ours not in wanted.numbers})
@@ -235,11 +233,6 @@ def _lines(data: bytes, file: InputFile, *, skipinitialspace: bool = False) -> I
                 f"that belongs to the text twice, or take the line break out of the field"
             )
         yield fields
-
-
-def _refuse_line_breaks(data: bytes, file: InputFile) -> None:
-    for _ in _lines(data, file):
-        pass
 
 
 def _without_blanks(data: bytes, file: InputFile) -> bytes:
@@ -283,11 +276,8 @@ def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         refuse_other_formats(handle.read(100), source="parquet", origin=file.name)
         parquet = pq.ParquetFile(handle)
         schema = parquet.schema_arrow
-        numbers = [
-            column.name
-            for column in schema
-            if pa.types.is_primitive(column.type) and not pa.types.is_temporal(column.type)
-        ]
+        empty = schema.empty_table().to_pandas(ignore_metadata=True)
+        numbers = list(empty.select_dtypes("number").columns)
         columns = wanted.names_in(schema.names, origin=file.name, numbers=numbers)
         table = parquet.read(columns=list(columns.values()))
     return _frame(table, columns, wanted)

@@ -116,8 +116,8 @@ CASES = (
         "glued-text",
         "text glued to the header",
         "Prices as provided by us " + GOOD,
-        "line 1 begins with 'Prices as provided by us instrument', which is no name of a column; "
-        "remove the text in front of the header",
+        "line 1 begins with 'Prices as provided by us instrument', which seems to be text in front "
+        "of the header; remove it, or give the names of columns under market_data.columns",
     ),
     _case(
         "second-header",
