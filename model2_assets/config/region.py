@@ -157,11 +157,11 @@ def _names_to_names(columns: object) -> object:
 
 
 def _own_feature_names(columns: dict[str, str]) -> dict[str, str]:
-    for name in columns:
+    for name, in_file in columns.items():
         refuse(
             not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.-]*", name),
-            f"{name!r} is no name of a feature; begin with a letter, go on with letters, digits, "
-            f"_, . and -",
+            f"{name!r} is no name of a feature; make it of letters, digits, _, . and -, such as "
+            f"`columns: {{pe: {in_file}}}`",
         )
     refuse(not set(columns) - set(_KEY_COLUMNS), "names no feature; add at least one column")
     return columns

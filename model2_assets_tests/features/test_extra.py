@@ -16,7 +16,7 @@ from model2_assets.config import FeaturesConfig
 from model2_assets.errors import ConfigError, FeatureError, MarketDataError
 from model2_assets.features import build_features_from_config, extra
 from model2_assets.features.build import make_features
-from model2_assets.features.extra import join_extra, read_extra
+from model2_assets.features.extra import join_extra, known_by, read_extra
 from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import stamped
 from model2_assets_tests.features.sample_panels import random_panel, same_bits
@@ -84,7 +84,7 @@ def published(rows: Any) -> list[tuple[str, dt.date, dt.datetime, float]]:
 
 
 @settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS, max_age_days=st.sampled_from([0, 1, 3, 10, 400]), seed=st.integers(0, 9))
 def test_each_row_has_the_latest_value_known_at_its_close(tmp_path, rows, max_age_days, seed):
@@ -102,7 +102,25 @@ def test_each_row_has_the_latest_value_known_at_its_close(tmp_path, rows, max_ag
 
 
 @settings(
-    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(rows=ROWS, cut=st.sampled_from(list(DATES)))
+def test_what_was_known_at_a_close_is_all_that_rows_up_to_it_need(tmp_path, rows, cut):
+    columns = ["instrument", "datetime", "available_at", "pe"]
+    pd.DataFrame(published(rows), columns=columns).to_csv(tmp_path / "own.csv", index=False)
+    config = config_of(tmp_path)
+    (table,) = read_extra(config)
+    full = empty_set()
+    before = full[full.index.get_level_values("datetime") <= cut]
+
+    then = join_extra(before, [known_by(table, cut, config)], config, before)
+
+    now = join_extra(full, [table], config, full)
+    pd.testing.assert_frame_equal(then, now.loc[before.index])
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS)
 def test_without_available_at_a_value_counts_on_its_own_date_alone(tmp_path, rows):
