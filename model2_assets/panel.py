@@ -15,6 +15,9 @@ INDEX_NAMES = ("instrument", "datetime")
 DELISTING_RETURN = "delisting_return"
 """Column of market data: what a name returned after its last close, a fraction; NaN elsewhere."""
 
+HISTORY = "history"
+"""Column of market data: the number of a bar's history among those of its instrument, from 1."""
+
 
 @dataclass(frozen=True)
 class LevelCodes:
@@ -128,7 +131,8 @@ def ends_history(panel: pd.DataFrame) -> NDArray[np.bool_]:
 class Histories:
     """The bars of a panel in canonical order, history after history, each by date.
 
-    An instrument has one history, or several where bars end one, see `ends_history`.
+    An instrument has one history, or several: the column ``history`` of the panel numbers them,
+    and without it a bar ends one where `ends_history` says so.
     """
 
     order: NDArray[np.intp]
@@ -142,6 +146,13 @@ class Histories:
     def starts(self) -> NDArray[np.int64]:
         """Place of each history's first bar, and the number of bars."""
         return np.append(0, self.last + 1)
+
+    @property
+    def number(self) -> NDArray[np.int64]:
+        """Number of each bar's history, in the order of the panel."""
+        number = np.empty_like(self.codes)
+        number[self.order] = self.codes
+        return number
 
     @property
     def earlier(self) -> NDArray[np.int64]:
@@ -167,6 +178,8 @@ def histories(panel: pd.DataFrame) -> Histories:
     order = np.argsort(instruments.codes.astype(narrow), kind="stable")
     is_last = np.diff(instruments.codes[order], append=-1) != 0
     is_last |= ends_history(panel)[order]
+    if HISTORY in panel.columns:
+        is_last[:-1] |= np.diff(panel[HISTORY].to_numpy()[order]) != 0
     last = np.flatnonzero(is_last)
     codes = np.repeat(np.arange(len(last)), np.diff(last, prepend=-1))
     return Histories(order, codes, last)

@@ -52,6 +52,7 @@ def market_data() -> pd.DataFrame:
         "close": [1.5, 2.5, 3.5],
         "volume": [0.0, np.nan, 10.0],
         "in_universe": [True, False, True],
+        "history": np.array([1, 1, 2], dtype=np.int16),
     }
     return pd.DataFrame(values, index=panel_rows())
 

@@ -20,7 +20,7 @@ from model2_assets.cross_validation.table import check_min_samples, count_sample
 from model2_assets.errors import CrossValidationError
 from model2_assets.evaluation.stability import missing_by_column
 from model2_assets.market_data.history import HistoryChanges, compare_history
-from model2_assets.panel import ends_history, row_chunks
+from model2_assets.panel import histories, row_chunks
 from model2_assets.storage.read import PreviousResult
 
 _ONE_DAY = timedelta(days=1)
@@ -291,13 +291,10 @@ def _history_notes(changes: HistoryChanges) -> Iterator[str]:
 def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> pd.DataFrame:
     """Return dates of each row's history: of its bar so many bars later, and of its last bar.
 
-    Columns ``exit`` (NaT where there is no such bar) and ``last``; a delisting return ends a
-    history.
+    Columns ``exit`` (NaT where there is no such bar) and ``last``.
     """
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
-    ends = pd.Series(ends_history(panel), index=panel.index).astype(np.int64)
-    before = ends.groupby(level="instrument").cumsum() - ends
-    own = dates.groupby([panel.index.get_level_values("instrument"), before])
+    own = dates.groupby(histories(panel).number)
     return pd.DataFrame({"exit": own.shift(-bars), "last": own.transform("max")}).reindex(index)
 
 

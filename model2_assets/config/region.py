@@ -79,6 +79,9 @@ class MarketDataConfig(Section):
     """File of instrument, from, to: point-in-time membership, both ends included."""
     params: Params = Field(default_factory=dict)
     """Settings of the synthetic source."""
+    max_gap_days: int = Field(60, ge=1, le=100_000)
+    """Panel dates without a bar of an instrument after which its next bar starts a new history,
+    as that of another company would: no feature or label looks across."""
     max_age_weekdays: int | None = Field(None, ge=0, le=10_000)
     """Largest number of Mondays to Fridays after the last session, up to today in
     schedule.timezone; older data are refused. Holidays count, so leave room for them; null: any

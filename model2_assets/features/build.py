@@ -61,9 +61,9 @@ def build_features_from_config(
     -------
     DataFrame of shape (n_rows, n_features), float32
         One row for every bar in the universe that has at least ``min_history_bars``
-        earlier bars of its instrument, in canonical order; columns in Qlib's order, and behind
-        them those of ``features.extra`` (see `join_extra`). Bars
-        before one with a ``delisting_return``, and that one, are of another instrument.
+        earlier bars of its history, in canonical order; columns in Qlib's order, and behind
+        them those of ``features.extra`` (see `join_extra`). A history ends with a
+        ``delisting_return``, or where the column ``history`` goes on to the next.
         ``attrs["left_out"]`` maps each feature that could not be made to the columns it
         lacks; ``attrs["counts"]`` says how many bars, rows, features and missing values
         there are, how many features have no value at all (models learn nothing from

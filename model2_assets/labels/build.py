@@ -67,6 +67,8 @@ def build_labels_from_config(
     (``delisting: last_close``), which is known ``delisted_after`` + 1 dates after it; or it is
     dropped. A bar with ``delisting_return`` r ends its instrument's history at once: windows
     that would run past it end at its close times 1 + r, and later bars are of another history.
+    So are those that the column ``history`` says, as after a long gap; what ends at the gap is
+    delisted as well.
     Such a label ends h + lag dates after its row at the earliest, as those of names that trade
     on every date do; else the newest dates would have labels of delisted names alone.
     Where a name comes back from a gap that looked like a delisting, the rows over the gap lose
@@ -77,7 +79,8 @@ def build_labels_from_config(
     ----------
     panel : DataFrame of shape (n_bars, n_columns)
         The market_data table, in any row order: ``close``; ``adjusted_close``,
-        ``delisting_return`` where there are any, and ``in_universe`` (all True where absent).
+        ``delisting_return`` and ``history`` where there are any, and ``in_universe`` (all True
+        where absent).
         Bars of outsiders count as own bars of their instrument, but have no row in the result.
     config : LabelsConfig or mapping
         Horizons (own bars), execution lag (own bars), excess, winsorize, min_names, delisting,

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.panel import instrument_codes
+from model2_assets.panel import histories
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -72,7 +72,7 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
     for column in ("close", "adjusted_close"):
         if column not in past or column not in previous:
             continue
-        for name, rows in _changed_instruments(past, previous, new, old, column):
+        for name, rows in _changed_histories(past, previous, new, old, column):
             before = previous[column].to_numpy()[old[rows]]
             after = past[column].to_numpy()[new[rows]]
             found = find_rescaling(before, after, in_steps=column == "adjusted_close")
@@ -93,7 +93,7 @@ def compare_history(panel: pd.DataFrame, previous: pd.DataFrame) -> HistoryChang
         restated_instruments=len(restated),
         first_restated=next(iter(restated.values()), ""),
         splits=tuple(splits),
-        readjusted=tuple(readjusted),
+        readjusted=tuple(dict.fromkeys(readjusted)),
         vanished=previous.index.delete(old),
         inserted=past.index.delete(new),
     )
@@ -108,22 +108,18 @@ def _common_rows(past: pd.DataFrame, previous: pd.DataFrame) -> tuple[Rows, Rows
     return np.flatnonzero(found >= 0), found[found >= 0]
 
 
-def _changed_instruments(
+def _changed_histories(
     past: pd.DataFrame, previous: pd.DataFrame, new: Rows, old: Rows, column: str
 ) -> list[tuple[str, Rows]]:
-    """Return the instruments of which a value differs, with all their common rows by date."""
+    """Return the instruments of the histories in which a value differs, and their common rows."""
     changed = _differ(previous[column].to_numpy()[old], past[column].to_numpy()[new])
     if not changed.any():
         return []
-    instruments = instrument_codes(past.index)
-    codes, names = instruments.codes[new], list(instruments.values)
-    affected = np.unique(codes[changed])
-    rows = np.flatnonzero(np.isin(codes, affected))
-    rows = rows[np.argsort(codes[rows], kind="stable")]
-    cuts = np.flatnonzero(np.diff(codes[rows])) + 1
-    return [
-        (str(names[code]), part) for code, part in zip(affected, np.split(rows, cuts), strict=True)
-    ]
+    numbers = histories(past).number[new]
+    rows = np.flatnonzero(np.isin(numbers, numbers[changed]))
+    rows = rows[np.argsort(numbers[rows], kind="stable")]
+    parts = np.split(rows, np.flatnonzero(np.diff(numbers[rows])) + 1)
+    return [(str(past.index[new[part[0]]][0]), part) for part in parts]
 
 
 def _differ(old: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.bool_]:

@@ -67,7 +67,7 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
     """
     read = {"demo": _read_demo, "synthetic": _generate}.get(config.source, _read_files)
     bars, source = read(config)
-    panel, counts = validate_panel(bars, origin=source)
+    panel, counts = validate_panel(bars, origin=source, max_gap_days=config.max_gap_days)
     if config.universe:
         stints = read_universe(config.universe)
         panel, members = mark_universe(panel, stints, origin=config.universe)

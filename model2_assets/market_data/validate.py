@@ -1,14 +1,13 @@
 """The rules that bars must meet, and what happens to those that do not."""
 
 import logging
-import unicodedata
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
-from model2_assets.market_data.adjustment import adjusted_close
 from model2_assets.market_data.bars import (
     CURRENCY,
     NUMERIC_COLUMNS,
@@ -17,12 +16,10 @@ from model2_assets.market_data.bars import (
     shown,
     typed_bars,
 )
-from model2_assets.panel import DELISTING_RETURN, INDEX_NAMES, histories, instrument_codes
+from model2_assets.market_data.suspects import NAMED, count_suspects, number_histories
+from model2_assets.panel import DELISTING_RETURN, INDEX_NAMES
 
 logger = logging.getLogger(__name__)
-
-LARGE_MOVE_FACTOR = 5.0
-IMPOSSIBLE_MOVE_FACTOR = 1000.0
 
 LOWEST_PRICE = 1e-9
 """Below it the 1e-12 that feature formulas add to their denominators is no longer small."""
@@ -34,12 +31,11 @@ HIGHEST_VOLUME = 1e18
 HIGHEST_DELISTING_RETURN = 10.0
 """Above it are percentages."""
 
-SHORT_HISTORY_BARS = 65
-_NAMED_MOVES = 5
+MAX_GAP_DAYS = MarketDataConfig().max_gap_days
 
 
 def validate_panel(
-    frame: pd.DataFrame, *, origin: str = "panel"
+    frame: pd.DataFrame, *, origin: str = "panel", max_gap_days: int = MAX_GAP_DAYS
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Check bars and bring them into the form of the market_data table.
 
@@ -76,11 +72,19 @@ def validate_panel(
     such a column
     delisting_return elsewhere                  kept, ends the instrument's history; later bars
                                                 of it are another one: ``delistings``
+    more than `max_gap_days` dates of the       kept, starts a new history of the instrument,
+    panel without a bar of an instrument        with a warning in the log: ``new_histories``
     missing open, high, low, volume, vwap       left NaN: ``missing_open``, ...
     high < low                                  both become NaN: ``high_below_low``
     zero volume                                 kept: ``zero_volume``
     close or open outside [low, high]           kept: ``close_outside_range``,
                                                 ``open_outside_range``
+    close, open or vwap outside [low, high] on  kept, with a warning in the log, as columns are
+    most of 60 bars in a row                    of different adjustments: ``mixed_adjustments``
+    close that does not move for more than 20   kept, with a warning in the log:
+    bars while that of another one does         ``frozen_instruments``
+    instruments with the same close and volume  kept, with a warning in the log:
+    on most of their dates                      ``same_bars``
     time of day                                 cut off, if it leaves one bar a date:
                                                 ``times_floored``
     (adjusted) close that moves by more than a  refused
@@ -100,12 +104,16 @@ def validate_panel(
         in_universe; others are left out.
     origin : str, default "panel"
         What messages call the data.
+    max_gap_days : int, default 60
+        Dates of the panel.
 
     Returns
     -------
     panel : DataFrame of shape (n_rows, n_columns)
         The market_data table: indexed by (instrument, datetime) in canonical order, float64
-        columns, and the bool column ``in_universe``, True where `frame` has none.
+        columns, the bool column ``in_universe``, True where `frame` has none, and the int16
+        column ``history``, which numbers the histories of an instrument from 1: labels and
+        features treat each as an instrument of its own.
     counts : dict of str to int
         ``rows``, ``instruments``, ``dates``, and the counts named in the table above; those of
         optional columns only where the column is there.
@@ -140,9 +148,8 @@ def validate_panel(
     bars = _one_bar_a_date(bars, counts, origin)
     _count_and_repair(bars, counts)
     _check_currencies(bars, counts, origin)
-    panel = _indexed(bars)
-    _count_histories(panel, counts, origin)
-    return panel, counts
+    panel, counts["new_histories"] = number_histories(_indexed(bars), max_gap_days)
+    return panel, counts | count_suspects(panel, origin=origin)
 
 
 def _universe_flags(column: pd.Series | pd.DataFrame, origin: str) -> NDArray[np.bool_]:
@@ -281,7 +288,7 @@ def _check_currencies(bars: pd.DataFrame, counts: dict[str, int], origin: str) -
             "prices are in %d currencies (%s); every return is in its instrument's own, and excess "
             "returns compare them as they are",
             len(found),
-            ", ".join(shown(name) for name in found[:_NAMED_MOVES]),
+            ", ".join(shown(name) for name in found[:NAMED]),
         )
 
 
@@ -292,71 +299,6 @@ def _indexed(bars: pd.DataFrame) -> pd.DataFrame:
     panel = bars[names].set_axis(index)
     flags = bars["in_universe"].to_numpy() if "in_universe" in bars else True
     return panel.assign(in_universe=flags)
-
-
-def _count_histories(panel: pd.DataFrame, counts: dict[str, int], origin: str) -> None:
-    index = panel.index
-    assert isinstance(index, pd.MultiIndex)
-    instruments = instrument_codes(index)
-    bars_of_instrument = np.bincount(instruments.codes)
-    counts["large_moves"] = _large_moves(panel, origin)
-    counts["instruments_spelled_alike"] = _spelled_alike(instruments.values)
-    counts["short_instruments"] = int(np.count_nonzero(bars_of_instrument < SHORT_HISTORY_BARS))
-    counts["rows"] = len(panel)
-    counts["instruments"] = len(instruments.values)
-    counts["dates"] = len(index.levels[1])
-
-
-def _spelled_alike(names: pd.Index) -> int:
-    """Count and tell the names that differ in case or Unicode form alone."""
-    forms = pd.Series(
-        [unicodedata.normalize("NFKC", name).casefold() for name in names], index=names
-    )
-    alike = forms[forms.duplicated(keep=False)]
-    if len(alike):
-        logger.warning(
-            "%d instruments differ from another in case or Unicode form alone, first %s; they are "
-            "kept apart: give an instrument one name in the source",
-            len(alike),
-            " and ".join(alike.index[alike == alike.iloc[0]]),
-        )
-    return len(alike)
-
-
-def _large_moves(panel: pd.DataFrame, origin: str) -> int:
-    """Count and tell moves that look like a missing split adjustment; refuse the wildest."""
-    own = histories(panel)
-    price = adjusted_close(panel).to_numpy()[own.order]
-    factor = price[1:] / price[:-1]
-    is_large = (factor > LARGE_MOVE_FACTOR) | (factor < 1.0 / LARGE_MOVE_FACTOR)
-    is_large &= own.codes[1:] == own.codes[:-1]
-    moves = pd.Series(factor[is_large], index=panel.index[own.order[1:][is_large]])
-    if moves.empty:
-        return 0
-    sizes = np.abs(np.log(factor[is_large]))
-    if sizes.max() > np.log(IMPOSSIBLE_MOVE_FACTOR):
-        wildest = int(np.argmax(sizes))
-        instrument, date = moves.index[wildest]
-        kind = "adjusted close" if "adjusted_close" in panel else "close"
-        raise MarketDataError(
-            f"{origin}: the {kind} of {instrument} moves by a factor {moves.iloc[wildest]:.3g} "
-            f"from its bar before to {date:%Y-%m-%d}; no price does, so mend its split adjustment "
-            f"or its unit, or leave the instrument out"
-        )
-    first = moves.iloc[:_NAMED_MOVES]
-    named = [
-        f"{instrument} on {date:%Y-%m-%d} (factor {size:.3g})"
-        for (instrument, date), size in zip(first.index, first, strict=True)
-    ]
-    logger.warning(
-        "%d closes move by more than a factor %g from one bar to the next; look for a missing "
-        "split adjustment: %s%s",
-        len(moves),
-        LARGE_MOVE_FACTOR,
-        ", ".join(named),
-        ", ..." if len(moves) > _NAMED_MOVES else "",
-    )
-    return len(moves)
 
 
 def _name_row(bars: pd.DataFrame, row: int) -> str:

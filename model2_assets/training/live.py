@@ -130,7 +130,7 @@ def find_live_rows(
     A row whose exit bar is there but which has no label, as after a long gap, is not live: its
     horizon is over. Nor are the last rows of an instrument that was delisted, is halted on the
     last date, or has left the universe: it cannot be traded. Bars outside the universe count, as
-    they do for labels; those behind a delisting return are another instrument's. The rows are
+    they do for labels; those of an earlier history do not. The rows are
     sorted by instrument, then datetime.
     """
     panel = to_canonical(market_data)

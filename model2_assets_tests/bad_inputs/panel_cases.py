@@ -142,9 +142,50 @@ CASES = (
     ),
     _case(
         "missing-run-of-one",
-        "120 bars of an instrument missing",
+        "50 bars of an instrument missing",
+        _without_dates(100, 150, "S001"),
+        Handled({"rows": 2350, "new_histories": 0, "long_gap_rows_21d": 22}),
+    ),
+    _case(
+        "reused-name",
+        "120 bars of an instrument missing, as where another company got its ticker",
         _without_dates(100, 220, "S001"),
-        Handled({"rows": 2280, "long_gap_rows_5d": 6, "long_gap_rows_21d": 22}),
+        Handled(
+            {
+                "new_histories": 1,
+                "long_gap_rows_21d": 0,
+                "labelled_at_delisting_rows_21d": 21,
+                "delisted_rows_21d": 1,
+                "too_little_history": 9 * 60,
+            }
+        ),
+    ),
+    _case(
+        "filled-forward",
+        "closes of an instrument that are filled forward, as after its delisting",
+        market().assign(
+            close=lambda bars: bars["close"].where(
+                (bars["instrument"] != "S001") | (bars["datetime"] < "2018-06-01"), 100.0
+            )
+        ),
+        Handled({"frozen_instruments": 1, "rows": 2400}),
+    ),
+    _case(
+        "close-of-another-adjustment",
+        "adjusted closes beside opens, highs and lows that are not",
+        market().assign(close=lambda bars: bars["close"] / 2),
+        Handled({"mixed_adjustments": 8, "rows": 2400}),
+    ),
+    _case(
+        "same-bars",
+        "the bars of an instrument once more under another name, and two more days of them",
+        pd.concat(
+            [
+                _without_dates(298, 300, "S001"),
+                market().query("instrument == 'S001'").assign(instrument="S001 (1)"),
+            ]
+        ),
+        Handled({"same_bars": 1, "rows": 2698}),
     ),
     _case(
         "missing-run-of-all",

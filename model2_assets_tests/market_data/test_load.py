@@ -13,7 +13,7 @@ def test_demo_is_twenty_stocks_of_closes():
     data = load_market_data(MarketDataConfig())
     assert data.counts["rows"] == 8313 * 20
     assert data.counts["instruments"] == 20
-    assert list(data.panel.columns) == ["close", "in_universe"]
+    assert list(data.panel.columns) == ["close", "in_universe", "history"]
     assert data.panel.loc[("AAPL", pd.Timestamp("1990-01-02")), "close"] == 0.264
     assert "skfolio" in data.source
 

@@ -38,6 +38,10 @@ def test_dirt_of_the_real_panel_is_counted_exactly(data):
         "large_moves": 0,
         "short_instruments": 1,
         "instruments_spelled_alike": 0,
+        "new_histories": 0,
+        "frozen_instruments": 0,
+        "mixed_adjustments": 0,
+        "same_bars": 0,
     }
 
 

@@ -16,8 +16,9 @@ def test_clean_bars_come_out_canonical_with_types_and_zero_counts():
     panel, counts = validate_panel(bars())
     assert panel.index.tolist()[:2] == [("A", DAY), ("B", DAY)]
     assert is_canonical(panel.index)
-    assert list(panel.columns) == ["open", "high", "low", "close", "volume", "in_universe"]
-    assert [str(kind) for kind in panel.dtypes] == ["float64"] * 5 + ["bool"]
+    prices = ["open", "high", "low", "close", "volume"]
+    assert list(panel.columns) == [*prices, "in_universe", "history"]
+    assert [str(kind) for kind in panel.dtypes] == ["float64"] * 5 + ["bool", "int16"]
     assert [str(level.dtype) for level in panel.index.levels] == ["str", "datetime64[us]"]
     assert panel["in_universe"].all()
     assert counts == {
@@ -38,6 +39,10 @@ def test_clean_bars_come_out_canonical_with_types_and_zero_counts():
         "large_moves": 0,
         "short_instruments": 2,
         "instruments_spelled_alike": 0,
+        "new_histories": 0,
+        "frozen_instruments": 0,
+        "mixed_adjustments": 0,
+        "same_bars": 0,
     }
 
 

@@ -307,7 +307,8 @@ def cells(column: Column) -> st.SearchStrategy[object]:
     elif column.arrow_type == "bool":
         good, bad = [True, False], []
     elif column.arrow_type.startswith("int"):
-        good, bad = [0, 1, 4], [-1, 5]
+        low = schema.get("minimum", 0)
+        good, bad = [low, 1, 4], [low - 1, 5]
     else:
         good, bad = [0.5, 1.0, 1e30, 2.0**-100], [0.0, -0.0, -1.0]
     missing = DATES[2] if column.arrow_type == "timestamp[us]" else None
