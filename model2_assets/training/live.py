@@ -130,8 +130,8 @@ def find_live_rows(
     A row whose exit bar is there but which has no label, as after a long gap, is not live: its
     horizon is over. Nor are the last rows of an instrument that was delisted, is halted on the
     last date, or has left the universe: it cannot be traded. Bars outside the universe count, as
-    they do for labels; those of an earlier history do not. The rows are
-    sorted by instrument, then datetime.
+    they do for labels; those of another history do not. The rows are sorted by instrument, then
+    datetime.
     """
     panel = to_canonical(market_data)
     index = panel_rows(panel)
