@@ -146,11 +146,11 @@ SHAPES = (
     Shape(
         "delistings, and one that returns",
         delistings,
-        # Three are delisted, a fourth left ten dates before the end. Of each a row has no entry.
+        # Four are delisted, one of which returns after 110 dates; a fifth left ten dates before
+        # the end. Of each a row has no entry.
         {
-            **{"rows": 5430, "long_gap_rows_5d": 6, "long_gap_rows_21d": 22},
-            **{"delisted_rows_21d": 3, "labelled_at_delisting_rows_21d": 3 * 21},
-            "names_that_came_back": 1,
+            **{"rows": 5430, "long_gap_rows_5d": 0, "long_gap_rows_21d": 0, "new_histories": 1},
+            **{"delisted_rows_21d": 4, "labelled_at_delisting_rows_21d": 4 * 21},
         },
     ),
     Shape("half-days, closing times", half_days, {"times_floored": 6000, "rows": 6000}),
