@@ -118,7 +118,7 @@ def _why_none(file_system: Any, path: str, suffixes: Sequence[str], key: str) ->
     if any(map(file_system.isdir, [path, *file_system.glob(path)])):
         return (
             f"the folder has no file that ends in {', '.join(suffixes)}; correct {key}, or write "
-            f"/**/*{suffixes[0]} after it for files of its folders"
+            f"/**/*{suffixes[0]} after it for files of its folders, /*.ENDING for other files"
         )
     hint = "a relative path starts at the working directory"
     hint += "; in a glob, [[] stands for a bracket" if "[" in path else ""

@@ -136,7 +136,8 @@ CASES = (
         "bars",
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
-            f"market_data.path, or write /**/*.csv after it for files of its folders"
+            f"market_data.path, or write /**/*.csv after it for files of its folders, "
+            "/*.ENDING for other files"
         ),
         files={"bars/2024/bars.csv": GOOD},
     ),
@@ -214,7 +215,8 @@ CASES = (
         "bars",
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
-            f"market_data.path, or write /**/*.csv after it for files of its folders"
+            f"market_data.path, or write /**/*.csv after it for files of its folders, "
+            "/*.ENDING for other files"
         ),
         files={"bars/README.txt": "none\n"},
     ),
@@ -224,7 +226,8 @@ CASES = (
         "bars.parquet",
         Refused(
             "{folder}/bars.parquet: the folder has no file that ends in .parquet, .pq; correct "
-            "market_data.path, or write /**/*.parquet after it for files of its folders"
+            "market_data.path, or write /**/*.parquet after it for files of its folders, "
+            "/*.ENDING for other files"
         ),
         files={"bars.parquet/README.txt": "none\n"},
         source="parquet",

@@ -119,7 +119,9 @@ def test_a_variable_in_a_path_is_named_by_the_remedy(tmp_path: Path) -> None:
 def test_folders_without_files_of_their_own_are_told_how_to_name_these(tmp_path: Path) -> None:
     plant(tmp_path, ["2024/A.csv"])
 
-    remedy = r"or write /\*\*/\*\.csv after it for files of its folders$"
+    remedy = (
+        r"or write /\*\*/\*\.csv after it for files of its folders, /\*\.ENDING for other files$"
+    )
     for path in (tmp_path, tmp_path / "*"):
         with pytest.raises(MarketDataError, match=rf"the folder has no file that .*, {remedy}"):
             found(path)
