@@ -12,7 +12,7 @@ import click
 
 from model2_assets.config import Model2Config, Partition, load_config
 from model2_assets.config.load import load_object
-from model2_assets.defs.stop import before_end, stopped
+from model2_assets.defs.stop import before_end
 from model2_assets.errors import ConfigError, lack_of_memory, one_line, without_secrets
 from model2_assets.logging import setup_logging
 from model2_assets.storage import HOME_VARIABLE, instance_home, repository_root
@@ -86,6 +86,8 @@ def open_instance() -> "Iterator[dg.DagsterInstance]":
     """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
     import dagster as dg
 
+    from model2_assets.defs.maintenance import cancel_runs
+
     settings = dagster_home() / "dagster.yaml"
     try:
         instance = dg.DagsterInstance.get()
@@ -100,18 +102,8 @@ def open_instance() -> "Iterator[dg.DagsterInstance]":
             f"what it names"
         ) from error
     with instance:
-        before_end(partial(_cancel_own_runs, instance))
+        before_end(partial(cancel_runs, instance))
         yield instance
-
-
-def _cancel_own_runs(instance: "dg.DagsterInstance") -> None:
-    import dagster as dg
-
-    from model2_assets.defs.maintenance import OPEN, PROCESS_TAG, cancel_runs, this_process
-
-    own = dg.RunsFilter(tags={PROCESS_TAG: this_process()}, statuses=list(OPEN))
-    if (reason := stopped()) is not None:
-        cancel_runs(instance, own, reason)
 
 
 def end_dead_runs(instance: "dg.DagsterInstance") -> None:

@@ -43,9 +43,6 @@ if TYPE_CHECKING:
     from model2_assets.storage.rollback import Rollback
 
 
-_AFTER_A_STOP = "results on disk are whole, and the next retrain goes on with finished folds"
-
-
 class _Command(click.Group):
     """Turns a user's mistake into one sentence and exit status 2, the system's no into 1.
 
@@ -64,7 +61,7 @@ class _Command(click.Group):
         try:
             return super().invoke(ctx)
         except Stopped as reason:
-            click.echo(f"{reason}: {_AFTER_A_STOP}", err=True)
+            click.echo(f"{reason}; results on disk are whole", err=True)
             ctx.exit(reason.status)
         except Exception as error:
             if isinstance(error, Model2Error) and lack_of_memory(error) is None:

@@ -21,37 +21,37 @@ def serve(instance: dg.DagsterInstance, options: Sequence[str]) -> int:
     """
     command = [sys.executable, "-m", "dagster", "dev", *options]
     process = subprocess.Popen(command, start_new_session=True)
-    kill = partial(_kill, process.pid)
+    kill = partial(_signal, process.pid, signal.SIGKILL)
     before_end(kill)
     try:
         return process.wait()
     except Stopped as reason:
-        runs = dg.RunsFilter(run_ids=_runs_of(instance, process.pid))
-        for run in instance.get_runs(filters=runs) if runs.run_ids else ():
+        runs = [run for run in instance.get_runs(filters=_STARTED) if _is_of(process.pid, run)]
+        for run in runs:
             instance.report_run_canceling(run, message=str(reason))
-        os.killpg(process.pid, signal.SIGINT)
+        _signal(process.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             process.wait(GRACE_SECONDS - 1)
         kill()
-        if runs.run_ids:
-            cancel_runs(instance, runs, reason)
+        for run in runs:
+            cancel_runs(instance, run.run_id)
         raise
     finally:
         kill()
 
 
-def _runs_of(instance: dg.DagsterInstance, group: int) -> list[str]:
-    """Return the runs that processes of a group execute; an instance may have runs of others."""
-    started = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-    found = []
-    for run in instance.get_runs(filters=started):
-        pid = process_of(run.tags.get(WORKER_TAG, ""))
-        with suppress(ProcessLookupError):
-            if pid is not None and os.getpgid(pid) == group:
-                found.append(run.run_id)
-    return found
+_STARTED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
 
 
-def _kill(group: int) -> None:
+def _is_of(group: int, run: dg.DagsterRun) -> bool:
+    """Tell whether a process of a group executes a run; an instance may have runs of others."""
+    pid = process_of(run.tags.get(WORKER_TAG, ""))
+    try:
+        return pid is not None and os.getpgid(pid) == group
+    except ProcessLookupError:
+        return False
+
+
+def _signal(group: int, number: int) -> None:
     with suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)

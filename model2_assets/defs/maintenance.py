@@ -10,7 +10,7 @@ from pathlib import Path
 import dagster as dg
 
 from model2_assets.defs.recorded import EventLog
-from model2_assets.defs.stop import Stopped, deferred
+from model2_assets.defs.stop import deferred, stopped
 
 PROCESS_TAG = "model2/process"
 """Tag of the runs of a command: the process that executes them."""
@@ -59,12 +59,13 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     return closed
 
 
-def cancel_runs(instance: dg.DagsterInstance, runs: dg.RunsFilter, reason: Stopped) -> None:
-    """Mark those of some runs as cancelled that have not succeeded, and free their slots."""
-    for run in instance.get_runs(filters=runs):
+def cancel_runs(instance: dg.DagsterInstance, run_id: str | None = None) -> None:
+    """Mark a run as cancelled, at a signal, if it has not succeeded; else the open ones of ours."""
+    own = dg.RunsFilter(tags={PROCESS_TAG: this_process()}, statuses=list(OPEN))
+    for run in instance.get_runs(filters=dg.RunsFilter(run_ids=[run_id]) if run_id else own):
         if run.status not in (dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.CANCELED):
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
-            instance.report_run_canceled(run, message=str(reason))
+            instance.report_run_canceled(run, message=str(stopped()))
 
 
 @dg.sensor(

@@ -192,8 +192,8 @@ def execute(
                 tags={PROCESS_TAG: this_process(), **(tags or {})},
                 run_id=run_id,
             )
-    except Stopped as reason:
-        cancel_runs(instance, dg.RunsFilter(run_ids=[run_id]), reason)
+    except Stopped:
+        cancel_runs(instance, run_id)
         raise
     return run_result(result, instance, planned, seconds=time.monotonic() - started)
 

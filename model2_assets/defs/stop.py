@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM end a command, wherever it is.
+"""SIGINT, SIGTERM and SIGHUP end a command, wherever it is.
 
 Dagster has handlers of its own while it executes, and ends the run at hand alone. Python calls a
 handler between two instructions of the main thread, so not while that is in native code. But it
@@ -44,20 +44,25 @@ class _Inbox:
         self.last_act: Callable[[], object] = bool
         self.is_deferring = False
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
+        for each in _SIGNALS:
+            if each != signal.SIGHUP or signal.getsignal(each) != signal.SIG_IGN:  # by nohup
+                signal.signal(each, self._handle)
+        os.register_at_fork(after_in_child=_forget)
+        threading.Thread(target=self._watch, daemon=True).start()
 
     def numbers(self) -> list[int]:
         with self._lock, suppress(BlockingIOError):
             self._numbers += [each for each in self._reader.recv(100) if each in _SIGNALS]
         return self._numbers
 
-    def handle(self, number: int, frame: FrameType | None) -> None:
+    def _handle(self, number: int, frame: FrameType | None) -> None:
         if not self.is_deferring:
             raise Stopped(number)
         handler = signal.getsignal(signal.SIGINT)
-        if number == signal.SIGHUP and handler != self.handle and callable(handler):
+        if number == signal.SIGHUP and handler != self._handle and callable(handler):
             handler(signal.SIGINT, frame)  # of Dagster, which knows nothing of the other
 
-    def watch(self) -> None:
+    def _watch(self) -> None:
         """End the process by force, after a second signal or some time."""
         while not self.numbers():
             select([self._reader], [], [], 1.0)  # whoever asks may read it before
@@ -78,11 +83,6 @@ def obey_signals() -> None:
     """Have signals end this process from now on, even if it was started to ignore them."""
     global _inbox  # noqa: PLW0603
     _inbox = _Inbox()
-    for each in _SIGNALS:
-        if each != signal.SIGHUP or signal.getsignal(each) is not signal.SIG_IGN:  # nohup
-            signal.signal(each, _inbox.handle)
-    os.register_at_fork(after_in_child=_forget)
-    threading.Thread(target=_inbox.watch, daemon=True).start()
 
 
 def _forget() -> None:
@@ -100,10 +100,10 @@ def stopped() -> Stopped | None:
     return Stopped(numbers[0]) if numbers else None
 
 
-def before_end(act: Callable[[], object]) -> None:
-    """Have something done where the process has to be ended by force."""
-    if _inbox is not None:
-        _inbox.last_act = act
+def stop_here() -> None:
+    """Raise `Stopped` where a signal has come."""
+    if (reason := stopped()) is not None:
+        raise reason
 
 
 @contextmanager
@@ -119,10 +119,10 @@ def deferred() -> Iterator[None]:
         stop_here()
 
 
-def stop_here() -> None:
-    """Raise `Stopped` where a signal has come."""
-    if (reason := stopped()) is not None:
-        raise reason
+def before_end(act: Callable[[], object]) -> None:
+    """Have something done where the process has to be ended by force."""
+    if _inbox is not None:
+        _inbox.last_act = act
 
 
 def end_process(status: int) -> None:
