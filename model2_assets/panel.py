@@ -1,6 +1,6 @@
 """The panel: rows of (instrument, datetime) in canonical order."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from model2_assets.errors import ConfigError, Model2Error
+from model2_assets.errors import Model2Error
 
 INDEX_NAMES = ("instrument", "datetime")
 
@@ -207,25 +207,3 @@ def checked_panel(panel: pd.DataFrame, error: type[Model2Error], *, what: str) -
         repeated = row_name(index, int(np.argmax(index.duplicated())))
         raise error(f"{what}: the panel has {repeated} more than once; keep one row of them")
     return ordered
-
-
-def built_table(
-    builder: Callable[[pd.DataFrame, Any], Any], panel: pd.DataFrame, config: Any, *, key: str
-) -> pd.DataFrame:
-    """Call the builder of labels or features that a section of the configuration names, or ours.
-
-    Returns the rows in canonical order. If the builder fails, or returns no table indexed by
-    ``(instrument, datetime)``, the ConfigError names its key and path.
-    """
-    origin = f"{key}: {config.builder or 'our own builder'}"
-    try:
-        table = builder(panel, config)
-    except Model2Error:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{origin} failed: {type(error).__name__}: {error}") from error
-    if not isinstance(table, pd.DataFrame) or set(table.index.names) != set(INDEX_NAMES):
-        raise ConfigError(f"{origin} must return a DataFrame indexed by (instrument, datetime)")
-    ordered = table.reorder_levels(list(INDEX_NAMES))
-    ordered.attrs = table.attrs
-    return to_canonical(ordered)

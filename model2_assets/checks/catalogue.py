@@ -173,7 +173,8 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
         contract=_CONTRACT,
         consistent=Check(
             "Every horizon, rows of the universe only, a label end exactly where there is a label, "
-            "no earlier than the bar at which the position ends, and a finite forward return there."
+            "no earlier than the bar at which the position ends (with `labels.builder`: than the "
+            "bar of its entry), none after the last market data, and a finite forward return there."
         ),
         label_end_control=Check(
             "Rebuilt on market data that end at each of {checks.lookahead_control_dates} sampled "

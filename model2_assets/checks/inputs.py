@@ -131,13 +131,7 @@ class LabelsChecks(TableChecks):
         apart = np.asarray(label.notna() != end.notna())
         yield from _first(index, apart, f"{names[1]} and {names[2]} are not missing together")
         if is_datetime64_dtype(end.dtype):
-            # An end that is too early would let train rows through the purge.
-            bars = horizon_days(horizon) + self.evidence.settings.labels.execution_lag_days
-            exits = exit_dates(self.evidence.table("market_data"), index, bars)
-            exit_or_last = exits["exit"].fillna(exits["last"]).to_numpy()
-            early = label.notna().to_numpy() & ~(end.to_numpy() >= exit_or_last)
-            text = f"{names[2]} is before the own bar at which the position ends"
-            yield from _first(index, early, text)
+            yield from self._impossible_ends(horizon, label.notna(), end)
         else:
             yield f"{names[2]} is {end.dtype}, not a date without time zone"
         for values in (label, earned):
@@ -146,6 +140,25 @@ class LabelsChecks(TableChecks):
         yield from _first(index, unearned, f"{names[0]} is missing where there is a label")
         if not label.notna().any():
             yield f"{names[1]} has no value at all; shorten the horizon"
+
+    def _impossible_ends(self, horizon: str, known: pd.Series, end: pd.Series) -> Iterator[str]:
+        """Look for ends that would let train rows through the purge, or are not known yet.
+
+        Our labels are held to their exit; those of another builder may end at a barrier before.
+        """
+        panel, settings = self.evidence.table("market_data"), self.evidence.settings.labels
+        index, lag = self.table.index, settings.execution_lag_days
+        what, bars = "at which the position ends", lag + horizon_days(horizon)
+        if settings.builder is not None:
+            what, bars = "of its entry, or not after its own date", lag
+        own = exit_dates(panel, index, bars)
+        early = end < own["exit"].fillna(own["last"])
+        early |= np.asarray(end) <= index.get_level_values("datetime").to_numpy()
+        text = f"label_end_{horizon} is before the own bar {what}"
+        yield from _first(index, (known & early).to_numpy(), text)
+        last = panel.index.get_level_values("datetime").max()
+        text = f"label_end_{horizon} is after the last market data, {last:%Y-%m-%d}"
+        yield from _first(index, (known & (end > last)).to_numpy(), text)
 
 
 @dataclass(frozen=True, eq=False)

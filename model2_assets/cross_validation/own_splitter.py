@@ -124,6 +124,11 @@ def _row_mask(positions: Any, n_rows: int, *, what: str) -> BoolArray:
             f"there are {n_rows} rows"
         )
     mask[values] = True
+    if np.count_nonzero(mask) < values.size:
+        repeated = np.argmax(np.bincount(values) > 1)
+        raise CrossValidationError(
+            f"{SPLITTER_KEY}: {what} has position {repeated} more than once; give each once"
+        )
     return mask
 
 

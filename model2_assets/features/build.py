@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import FeaturesConfig
-from model2_assets.config.load import load_object, parse_section
+from model2_assets.config.load import parse_section
 from model2_assets.errors import FeatureError
 from model2_assets.features.catalogue import alpha158_features, missing_columns
 from model2_assets.features.extra import join_extra, with_extra
@@ -18,13 +18,13 @@ from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data import adjusted_prices
 from model2_assets.panel import (
     Histories,
-    built_table,
     checked_panel,
     date_codes,
     histories,
     in_universe,
     row_chunks,
 )
+from model2_assets.storage.own_tables import built_table
 
 logger = logging.getLogger(__name__)
 
@@ -226,9 +226,11 @@ def make_features(
     A builder that is not there, returns no table, or one without any value, is refused. Those of
     ``features.extra`` are joined, from tables like those of `read_extra` where these are given.
     """
-    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
     bare = config.model_copy(update={"extra": ()})
-    features = built_table(own or build_features_from_config, panel, bare, key=BUILDER_KEY)
+    if config.builder is None:
+        features = build_features_from_config(panel, bare)
+    else:
+        features = built_table(panel, bare, key=BUILDER_KEY, contract="Features")
     columns = range(features.shape[1])
     if features.size and all(features.iloc[:, column].isna().all() for column in columns):
         raise FeatureError(

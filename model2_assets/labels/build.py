@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import LabelsConfig
-from model2_assets.config.load import load_object, parse_section
+from model2_assets.config.load import parse_section
 from model2_assets.errors import LabelError
 from model2_assets.labels.windows import (
     LONG_GAP_FACTOR,
@@ -28,7 +28,7 @@ from model2_assets.labels.windows import (
     own_bars,
     with_enough_names,
 )
-from model2_assets.panel import built_table
+from model2_assets.storage.own_tables import built_table
 
 logger = logging.getLogger(__name__)
 
@@ -165,14 +165,14 @@ def make_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
 
 def labels_as_built(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     """Build labels as `make_labels` does, and refuse nothing: of short history all may be equal."""
-    own = config.builder and load_object(config.builder, key=BUILDER_KEY)
-    return built_table(own or build_labels_from_config, panel, config, key=BUILDER_KEY)
+    if config.builder is None:
+        return build_labels_from_config(panel, config)
+    return built_table(panel, config, key=BUILDER_KEY, contract="Labels")
 
 
 def _refuse_equal_labels(labels: pd.DataFrame, name: str) -> None:
-    named = labels.loc[:, labels.columns == name]
-    if named.shape[1] != 1 or not pd.api.types.is_numeric_dtype(named.dtypes.iloc[0]):
-        return  # the contract says so
+    if name not in labels:
+        return  # a check says so
     known = labels[name].dropna()
     dates = known.index.get_level_values("datetime")
     if dates.nunique() < 2 or np.ptp(known.to_numpy(dtype=np.float64)) > 0:

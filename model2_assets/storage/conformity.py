@@ -49,12 +49,8 @@ def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) 
     Names, types, missing values, ranges, and uniqueness and order of the key are
     enforced. Limits that depend on the configuration (``x-checks``) are not.
     """
-    columns = table_columns(frame)
-    _require_names(columns, contract, origin)
-    for name, values in columns.items():
-        column = contract.column(name)
-        assert column is not None
-        _require_type(name, values, column, contract, origin)
+    columns = table_columns(frame, origin)
+    require_columns(columns, contract, origin)
     for name, values in columns.items():
         column = contract.column(name)
         assert column is not None
@@ -63,7 +59,7 @@ def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) 
     _require_key(columns, contract, origin)
 
 
-def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
+def table_columns(frame: pd.DataFrame, origin: str = "") -> dict[str, pd.Index | pd.Series]:
     """Return index levels and columns by name, which no two may share; no unnamed index."""
     levels = {
         str(name): frame.index.get_level_values(position)
@@ -72,13 +68,15 @@ def table_columns(frame: pd.DataFrame) -> dict[str, pd.Index | pd.Series]:
     }
     names = pd.Index([*levels, *map(str, frame.columns)])
     if not names.is_unique:
-        raise ContractError(
-            f"column {names[names.duplicated()][0]!r} appears twice; give each name once"
-        )
+        problem = f"column {names[names.duplicated()][0]!r} appears twice; give each name once"
+        raise ContractError(f"{origin}: {problem}" if origin else problem)
     return {**levels, **{str(name): frame[name] for name in frame.columns}}
 
 
-def _require_names(columns: Mapping[str, object], contract: Contract, origin: str) -> None:
+def require_columns(
+    columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
+) -> None:
+    """Refuse columns whose names or types are not those of a contract."""
     missing = [column.name for column in contract.columns if column.required]
     for name in missing:
         if name not in columns:
@@ -90,22 +88,25 @@ def _require_names(columns: Mapping[str, object], contract: Contract, origin: st
             raise ContractError(
                 f"{origin}: column {name!r} is not part of {contract.name}; {_advice(contract)}"
             )
+    for name, values in columns.items():
+        column = contract.column(name)
+        assert column is not None
+        needed, fits = _TYPES[column.arrow_type]
+        if not fits(values):
+            raise ContractError(
+                f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires "
+                f"{needed}, convert it"
+            )
+
+
+def type_name(column: Column) -> str:
+    """Return what pandas calls the type of a column, such as ``float64``."""
+    return _TYPES[column.arrow_type][0]
 
 
 def _advice(contract: Contract) -> str:
     patterns = " or ".join(column.name for column in contract.patterns)
     return f"drop it, or name it to match {patterns}" if patterns else "drop it"
-
-
-def _require_type(
-    name: str, values: pd.Index | pd.Series, column: Column, contract: Contract, origin: str
-) -> None:
-    needed, fits = _TYPES[column.arrow_type]
-    if not fits(values):
-        raise ContractError(
-            f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires {needed}, "
-            f"convert it"
-        )
 
 
 def _breaches(values: pd.Index | pd.Series, column: Column) -> list[tuple[str, NDArray[np.bool_]]]:

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from math import inf
 from typing import Any, ClassVar, Self
 
@@ -16,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Calibration
+from model2_assets.storage.own_tables import numbers
 from model2_assets.training.data import FeatureMatrix, compact
 from model2_assets.training.sums import TrainSums
 
@@ -367,7 +369,7 @@ class FoldModel:
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict the labels of rows in bps; see `BaseModelTrainer.predict`."""
-        predicted, calibration = self.trainer.predict(X), self.calibration
+        predicted, calibration = _predicted(self.trainer, X), self.calibration
         if calibration is None or calibration.slope == 1:
             return predicted
         return calibration.base_bps + calibration.slope * (predicted - calibration.base_bps)
@@ -380,22 +382,31 @@ class FoldModel:
         return hashlib.sha256(repr(used).encode()).hexdigest()
 
 
+def _predicted(trainer: BaseModelTrainer, X: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Let a trainer predict: a number a row, of any type; NaN where it is missing."""
+    predicted: Any = trainer.predict(X)
+    what, found = f"shape {np.shape(predicted)}", None
+    if np.shape(predicted) == (len(X),):
+        values = pd.Series(predicted, copy=False)
+        what, found = str(values.dtype), numbers(values)
+    if found is None:
+        raise TrainingError(
+            f"{type(trainer).__name__}.predict returned {what} for {len(X)} rows; return one "
+            f"number a row"
+        )
+    return found
+
+
 def predict_rows(
     model: BaseModelTrainer | FoldModel, X: FeatureMatrix, rows: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Predict rows of a feature matrix, in bps: in chunks on one BLAS thread, for equal bits."""
     predictions = np.empty(len(rows), dtype=np.float64)
+    predict = model.predict if isinstance(model, FoldModel) else partial(_predicted, model)
     with threadpool_limits(limits=1, user_api="blas"):
         for start in range(0, len(rows), _PREDICTED_ROWS):
             chunk = rows[start : start + _PREDICTED_ROWS]
-            predicted = model.predict(X[compact(chunk)])
-            if np.shape(predicted) != chunk.shape:
-                trainer = getattr(model, "trainer", model)
-                raise TrainingError(
-                    f"{type(trainer).__name__}.predict returned shape {np.shape(predicted)} for "
-                    f"{len(chunk)} rows; return one number a row"
-                )
-            predictions[start : start + len(chunk)] = predicted
+            predictions[start : start + len(chunk)] = predict(X[compact(chunk)])
     return predictions
 
 
@@ -438,7 +449,8 @@ def aggregate_importances(models: Iterable[FoldModel]) -> pd.DataFrame:
     columns: dict[str, Any] = {"feature": pd.Series(names)}
     per_fold: dict[str, Any] = {}
     for kind in (f"importance_{kind}" for kind in IMPORTANCE_KINDS):
-        folds = np.column_stack([by_fold[split_id][kind] for split_id in sorted(by_fold)])
+        of_folds = (by_fold[split_id][kind] for split_id in sorted(by_fold))
+        folds = np.column_stack([one.to_numpy(np.float64, na_value=np.nan) for one in of_folds])
         columns[kind] = folds.mean(axis=1)
         columns[f"{kind}_std"] = folds.std(axis=1, ddof=min(1, folds.shape[1] - 1))
         if not np.isnan(folds).all():

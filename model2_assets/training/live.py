@@ -166,7 +166,9 @@ def make_live(
     oof_predictions: pd.DataFrame,
     oof_paths: pd.DataFrame,
 ) -> pd.DataFrame:
-    """Predict the rows that `find_live_rows` finds: ``prediction`` in bps, by row.
+    """Predict the rows that `find_live_rows` finds and that have no label: ``prediction`` in bps.
+
+    A label of another builder may have ended before its horizon: then its position has.
 
     A final model of other settings, of other features (named) or of other versions of its
     inputs is refused; `oof_paths` is what the live predictions are compared with later.
@@ -185,6 +187,7 @@ def make_live(
     ):
         require_made_from(asset, made_from, versions)
     rows = find_live_rows(market_data, features, bars=task.bars)
+    rows = rows[labels[f"label_{task.partition.horizon}"].reindex(rows).isna().to_numpy()]
     X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
     refuse_infinity(X, rows, manifest.feature_names)
     prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))

@@ -35,6 +35,50 @@ def without_returns(panel: pd.DataFrame, config: object) -> pd.DataFrame:
     return pd.DataFrame({"label_2d": np.arange(len(panel)) % 7.0}, index=panel.index)
 
 
+def _daily(panel: pd.DataFrame) -> pd.DataFrame:
+    """Return a feature, the last return."""
+    return panel[["close"]].groupby(level="instrument").pct_change().rename(columns={"close": "r"})
+
+
+def two_levels(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return features whose columns have a heading of their own."""
+    return pd.concat({"feature": _daily(panel)}, axis="columns")
+
+
+def categories(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return a feature that is no number."""
+    return _daily(panel).assign(sector=pd.Categorical(["bank"] * len(panel)))
+
+
+def at_the_close(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return features stamped at 16:00 in New York, as UTC."""
+    names, dates = (panel.index.get_level_values(level) for level in (0, 1))
+    closes = (dates + pd.Timedelta(hours=16)).tz_localize("America/New_York").tz_convert("UTC")
+    rows = pd.MultiIndex.from_arrays([names, closes], names=panel.index.names)
+    return _daily(panel).set_axis(rows)
+
+
+def _labels(panel: pd.DataFrame) -> pd.DataFrame:
+    """Return labels of two bars without a lag, in excess of nothing."""
+    own = panel["close"].groupby(level="instrument")
+    earned = 1e4 * (own.shift(-2) / panel["close"] - 1)
+    dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
+    end = dates.groupby(level="instrument").shift(-2)
+    return pd.DataFrame({"forward_return_2d": earned, "label_2d": earned, "label_end_2d": end})
+
+
+def ends_as_text(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return labels whose ends are text."""
+    labels = _labels(panel)
+    return labels.assign(label_end_2d=labels["label_end_2d"].dt.strftime("%Y-%m-%d"))
+
+
+def twice(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    """Return labels of which one row is there twice."""
+    labels = _labels(panel)
+    return pd.concat([labels, labels.iloc[[9]]])
+
+
 def _case(
     identifier: str, planted: str, section: Literal["labels", "features"], name: str, message: str
 ) -> Case:
@@ -61,7 +105,7 @@ CASES = (
         "labels",
         "nothing",
         f"labels.builder: {_HERE}:nothing must return a DataFrame indexed by (instrument, "
-        "datetime)",
+        "datetime), not a NoneType",
     ),
     _case(
         "labels-raise",
@@ -87,6 +131,46 @@ CASES = (
         "labels: the table has no column 'forward_return_2d', on which returns are scored; let "
         "labels.builder supply it: the return from entry to the label's own exit, in bps, neither "
         "in excess of anything nor winsorized",
+    ),
+    _case(
+        "labels-text-ends",
+        "label ends that are text",
+        "labels",
+        "ends_as_text",
+        f"labels.builder: {_HERE}:ends_as_text: column 'label_end_2d' is str; Labels requires "
+        "datetime64[us], convert it",
+    ),
+    _case(
+        "labels-twice",
+        "labels of which one row is there twice",
+        "labels",
+        "twice",
+        f"labels.builder: {_HERE}:twice: repeats the key of an earlier row (Labels): first at row "
+        "10 (instrument=S001, datetime=2018-01-03), 1 rows in all",
+    ),
+    _case(
+        "features-two-levels",
+        "features whose columns have two levels",
+        "features",
+        "two_levels",
+        f"features.builder: {_HERE}:two_levels: columns have 2 levels, first ('feature', 'r'); "
+        "Features requires one: drop the others by columns.droplevel",
+    ),
+    _case(
+        "features-categories",
+        "a feature that is no number",
+        "features",
+        "categories",
+        f"features.builder: {_HERE}:categories: column 'sector' is category; Features requires "
+        "float32, convert it",
+    ),
+    _case(
+        "features-times-of-day",
+        "features stamped at the close, as UTC",
+        "features",
+        "at_the_close",
+        f"features.builder: {_HERE}:at_the_close: column 'datetime' is datetime64[us, UTC] with "
+        "times of day, first 2018-01-02 21:00:00; Features requires session dates, at midnight",
     ),
     _case(
         "features-missing",

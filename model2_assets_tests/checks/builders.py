@@ -101,9 +101,10 @@ def check_labels_consistent(
     *,
     horizons: Sequence[str],
     execution_lag_days: int,
+    builder: str | None = None,
 ) -> CheckOutcome:
     days = [horizon_days(horizon) for horizon in horizons]
-    settings = {"horizons": days, "execution_lag_days": execution_lag_days}
+    settings = {"horizons": days, "execution_lag_days": execution_lag_days, "builder": builder}
     held_to = evidence({"labels": settings}, market_data=panel)
     return outcome("labels", "consistent", LabelsChecks(labels, held_to))
 

@@ -125,6 +125,32 @@ def test_planted_fault_in_labels_is_named(frame, problem):
     assert problem in outcome.description
 
 
+@pytest.mark.parametrize(
+    ("lag", "end", "problem"),
+    [
+        (1, 2, ""),  # the bar of the entry; the exit of the horizon is the fifth day
+        (1, 7, ""),
+        (0, 2, ""),
+        (1, 1, "before the own bar of its entry, or not after its own date: 1 rows, first A 2024"),
+        (0, 1, "before the own bar of its entry, or not after its own date: 1 rows, first A 2024"),
+        (2, 2, "before the own bar of its entry, or not after its own date: 1 rows, first A 2024"),
+        (1, 0, "before the own bar of its entry, or not after its own date: 1 rows, first A 2024"),
+        (1, None, "label_2d and label_end_2d are not missing together: 1 rows, first A 2024-01-02"),
+        (1, 8, "label_end_2d is after the last market data, 2024-01-10: 1 rows, first A 2024"),
+    ],
+)
+def test_an_end_of_another_builder_may_come_before_its_horizon_but_must_be_possible(
+    lag, end, problem
+):
+    days = DAYS.append(DAYS[-1:] + pd.offsets.BDay())
+    frame = put(labels(lag=0, horizon=2), "label_end_2d", 2, pd.NaT if end is None else days[end])
+    outcome = check_labels_consistent(
+        frame, panel(), horizons=["2d"], execution_lag_days=lag, builder="a:b"
+    )
+    assert outcome.passed == (not problem)
+    assert problem in outcome.description
+
+
 def test_labels_that_ignore_the_execution_lag_end_too_early():
     outcome = consistent(labels(lag=0))
     assert not outcome.passed

@@ -168,7 +168,7 @@ def random_cases(
     index = panel_index([name for name, _ in rows], calendar[[day for _, day in rows]])
     # Named from 1d on, since 0d is no horizon: a window of no bars is worth trying.
     ends = {
-        f"{h + 1}d": _own_bar_ends(present, calendar, h, lag, across=draw(st.booleans()))
+        f"{h + 1}d": _ends(present, calendar, h, lag, rng, kind=draw(st.sampled_from(_ENDS)))
         for h in horizons
     }
     order = rng.permutation(len(index))
@@ -199,17 +199,29 @@ def _configs(
     return CrossValidationConfig(**settings)
 
 
-def _own_bar_ends(
-    present: np.ndarray, calendar: np.ndarray, horizon: int, lag: int, *, across: bool
+_ENDS = ("exit", "latest of date", "barrier")
+
+
+def _ends(
+    present: np.ndarray,
+    calendar: np.ndarray,
+    horizon: int,
+    lag: int,
+    rng: np.random.Generator,
+    *,
+    kind: str,
 ) -> np.ndarray:
-    """Return each row's exit date by its own bars, or the latest exit of its date."""
+    """Return each row's exit date by its own bars, the latest of its date, or a bar up to it."""
     ends = np.full(present.shape, np.datetime64("NaT"), dtype="datetime64[us]")
     for row, here in zip(ends, present, strict=True):
         bars = np.flatnonzero(here)
         reach = horizon + lag
         if len(bars) > reach:
-            row[bars[: len(bars) - reach]] = calendar[bars[reach:]]
-    if across:
+            exits = np.arange(reach, len(bars))
+            if kind == "barrier":
+                exits -= rng.integers(0, horizon + 1, size=len(exits))
+            row[bars[: len(bars) - reach]] = calendar[bars[exits]]
+    if kind == "latest of date":
         latest = np.fmax.reduce(ends, axis=0)
         ends = np.where(np.isnat(ends), ends, latest[None, :])
     return ends[present]

@@ -166,6 +166,11 @@ class OutOfRange:
         yield np.arange(3), np.array([len(X)])
 
 
+class Repeated:
+    def split(self, X):
+        yield np.array([4, 2, 4]), np.arange(5, len(X))
+
+
 class NoPairs:
     def split(self, X):
         yield np.arange(3)
@@ -188,6 +193,7 @@ class Failing:
         ("Incomplete", "tests instrument S0 on 2020-01-01 0 times"),
         ("Masks", "train of split 0 must be a one-dimensional array of integer positions"),
         ("OutOfRange", "test of split 0 has positions from 19 to 19, but there are 19 rows"),
+        ("Repeated", "train of split 0 has position 4 more than once; give each once"),
         ("NoPairs", "split 0 is not a pair"),
         ("Nothing", "yields no split"),
         ("Failing", "failed with KeyError: 'close'"),

@@ -123,7 +123,7 @@ def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench, tmp_pa
         ({"labels": {"builder": f"{HERE}:labels_without_end"}}, "are not missing together"),
         (
             {"labels": {"builder": f"{HERE}:shortsighted_labels"}},
-            "label_end_21d is before the own bar at which the position ends",
+            "label_end_21d is before the own bar of its entry",
         ),
         (
             {"features": {"builder": "math:sqrt"}},

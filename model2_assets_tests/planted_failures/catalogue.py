@@ -78,14 +78,14 @@ CASES: tuple[Case, ...] = (
         "market_data:load_market_data", "market_data", contract=s.part("panel", s.with_a_stranger)
     ),
     _set("market_data", "fresh", market_data={"max_age_weekdays": 0}),
-    _set("labels", "contract", labels={"builder": f"{HERE}:annotated_labels"}),
+    *_spoiled("labels:make_labels", "labels", contract=s.table(s.with_a_stranger)),
     _set("labels", "consistent", labels={"builder": f"{HERE}:endless_labels"}),
     _set(
         "labels",
         "label_end_control",
         labels={"builder": "model2_assets_tests.checks.label_builders:five_bars_past_the_end"},
     ),
-    _set("features", "contract", features={"builder": f"{HERE}:wide_features"}),
+    *_spoiled("features.build:make_features", "features", contract=s.table(s.with_a_stranger)),
     _set("features", "consistent", features={"builder": f"{HERE}:infinite_features"}),
     _set("features", "lookahead_control", features={"builder": f"{TEAMS}:leaking_features"}),
     *_spoiled("cross_validation:build_cv_splits", "cv_splits", contract=s.table(s.with_a_stranger)),

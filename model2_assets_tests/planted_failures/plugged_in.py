@@ -7,22 +7,12 @@ from model2_assets.labels import build_labels_from_config
 from model2_assets_tests.defs.plugged_in import momentum_features
 
 
-def annotated_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
-    """Return labels with a column that the contract does not know."""
-    return build_labels_from_config(panel, config).assign(remark="none")
-
-
 def endless_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
     """Return labels of which the first do not say how far they look ahead."""
     labels = build_labels_from_config(panel, config)
     for horizon in config.horizon_keys:
         labels.iloc[0, labels.columns.get_loc(f"label_end_{horizon}")] = pd.NaT
     return labels
-
-
-def wide_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:
-    """Return features of another type than the contract's."""
-    return momentum_features(panel, config).astype("float64")
 
 
 def infinite_features(panel: pd.DataFrame, config: FeaturesConfig) -> pd.DataFrame:

@@ -8,9 +8,14 @@ import numpy as np
 import pandas as pd
 from upath import UPath
 
-from model2_assets.config import CrossValidationConfig, ExecutionConfig, ModelConfig
+from model2_assets.config import (
+    CrossValidationConfig,
+    ExecutionConfig,
+    LabelsConfig,
+    ModelConfig,
+)
 from model2_assets.cross_validation import build_cv_splits
-from model2_assets.labels import build_labels_from_config
+from model2_assets.labels import make_labels
 from model2_assets.market_data import synthetic_panel
 from model2_assets.panel import to_canonical
 from model2_assets.storage.data_version import data_versions_of, facts_of
@@ -59,13 +64,15 @@ def models(**ridge: Any) -> ModelRegistry:
     )
 
 
-def live_tables(model: str = "ridge", registry: ModelRegistry | None = None) -> LiveTables:
+def live_tables(
+    model: str = "ridge", registry: ModelRegistry | None = None, **labelled: object
+) -> LiveTables:
     registry = registry or models()
     bars = synthetic_panel(n_instruments=8, n_dates=200, seed=3)
     panel = mark(to_canonical(bars.set_index(["instrument", "datetime"]).assign(in_universe=True)))
     versions = data_versions_of(market_data=panel)
-    settings = {"horizons": [21], "execution_lag_days": 1}
-    labels = mark(build_labels_from_config(panel, settings), **versions)
+    settings = LabelsConfig(horizons=(21,), execution_lag_days=1, **labelled)
+    labels = mark(make_labels(panel, settings), **versions)
     features = mark(two_features(panel), **versions)
     config = CrossValidationConfig(n_groups=3, embargo_days=1, min_samples=20)
     made_from = data_versions_of(features=features, labels=labels)

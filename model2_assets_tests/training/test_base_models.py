@@ -1,8 +1,12 @@
+from typing import Any
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from model2_assets.errors import TrainingError
+from model2_assets.storage.models import Calibration
 from model2_assets.training import (
     FoldModel,
     ParameterError,
@@ -13,12 +17,13 @@ from model2_assets.training import (
 )
 from model2_assets.training.base_models import (
     importance_frame,
+    predict_rows,
     require_choice,
     require_number,
     top_importances,
 )
 from model2_assets_tests.training.panels import make_data
-from model2_assets_tests.training.trainers import ConstantTrainer, ElasticNetTrainer
+from model2_assets_tests.training.trainers import ConstantTrainer, ElasticNetTrainer, constant
 
 
 @pytest.mark.parametrize("value", ["1e3", None, True, float("nan"), float("inf"), -1.0, 2.1])
@@ -116,6 +121,74 @@ def test_every_feature_of_a_real_model_has_a_row(trainer_class, kinds):
         assert table[f"importance_{kind}_std"].notna().all() == present
         assert (f"importance_{kind}_fold_4" in table) == present
     assert table["feature"].iloc[0] == "F0"
+
+
+PREDICTED = {
+    "list": [1, 2.5],
+    "float32": np.array([1, 2.5], dtype=np.float32),
+    "objects": np.array([1, 2.5], dtype=object),
+    "nullable": pd.array([1, 2.5], dtype="Float64"),
+    "pyarrow": pa.array([1, 2.5]),
+    "index of rows": pd.Series([1, 2.5], index=[7, 3]),
+    "missing": pd.Series([1, None], dtype="double[pyarrow]"),
+    "masked": np.ma.masked_array([1, 2.5], [False, True]),
+}
+
+
+class ReturningTrainer(ConstantTrainer):
+    """Predicts what a test has laid down, whatever its type."""
+
+    returned: Any = None
+
+    def predict(self, X):
+        return self.returned
+
+
+@pytest.mark.parametrize("kind", PREDICTED)
+def test_a_number_a_row_is_taken_in_any_type(kind):
+    trainer = ReturningTrainer(params={}, seed=0)
+    trainer.returned = PREDICTED[kind]
+    expected = [1.0, np.nan if kind in ("missing", "masked") else 2.5]
+    for calibration in (None, Calibration(slope=0.5, base_bps=1.0, rows=9)):
+        slope = 1 if calibration is None else 0.5
+        fold = FoldModel(0, trainer, n_train=1, n_test=1, seconds=0.0, calibration=calibration)
+        predicted = predict_rows(fold, np.zeros((9, 1), dtype=np.float32), np.array([3, 4]))
+        np.testing.assert_array_equal(predicted, 1 + slope * (np.array(expected) - 1))
+        assert predicted.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("returned", "what"),
+    [
+        (["1.0", "2.0"], "str"),
+        (pd.Series([1, 2], dtype="category"), "category"),
+        (np.array([1j, 2]), "complex128"),
+        (np.array(["2024-01-01"] * 2, dtype="M8[s]"), "datetime64[s]"),
+        (np.zeros((2, 1)), "shape (2, 1)"),
+        (pd.DataFrame({"a": [1.0, 2.0]}), "shape (2, 1)"),
+        (1.0, "shape ()"),
+        (None, "shape ()"),
+    ],
+)
+def test_what_is_no_number_a_row_is_refused_by_type(returned, what):
+    trainer = ReturningTrainer(params={}, seed=0)
+    trainer.returned = returned
+    with pytest.raises(TrainingError) as caught:
+        predict_rows(trainer, np.zeros((2, 1), dtype=np.float32), np.arange(2))
+    assert str(caught.value) == (
+        f"ReturningTrainer.predict returned {what} for 2 rows; return one number a row"
+    )
+
+
+def test_importances_may_be_of_nullable_type():
+    frame = importance_frame(("a", "b"), {"gain": np.array([1.0, 3.0])})
+    frames = [frame, frame.convert_dtypes(), frame.convert_dtypes(dtype_backend="pyarrow")]
+    folds = [constant(split_id, 0.0) for split_id in range(3)]
+    for fold, kind in zip(folds, frames, strict=True):
+        fold.trainer.importances = lambda kind=kind: kind
+    table = aggregate_importances(folds)
+    assert table["importance_gain"].tolist() == [3.0, 1.0]
+    assert table["importance_coefficient"].isna().all()
 
 
 def test_the_top_leaves_out_folds_and_what_the_model_does_not_have():

@@ -2,6 +2,7 @@
 """The final model, which rows are live, and what it says of them."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -461,6 +462,22 @@ def test_every_check_passes(stored, tables):
     assert list(outcomes) == names
     assert {name for name, outcome in outcomes.items() if not outcome.passed} == set()
     assert outcomes["newest_date"].values["instruments"] == 8
+
+
+def test_a_row_whose_position_ended_at_a_barrier_is_not_live(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "docs"))
+    tables = live_tables(builder="triple_barrier:build_labels", params={"barrier": 0.05})
+    store, address = Store(tmp_path), Address("us", "final_models", HORIZON, "ridge")
+    store.write(address, fit_final(tables))
+
+    live = make(store.open_models(address), tables)
+
+    dates = tables.features.index.get_level_values("datetime")
+    newest = tables.features.index[dates.isin(dates.unique().sort_values()[-22:])]
+    has_ended = tables.labels.loc[newest, f"label_{HORIZON}"].notna()
+    assert 0 < has_ended.sum() < len(newest)
+    assert set(live.index) == set(newest[~has_ended])
+    assert check(live, tables)["coverage"].passed
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ def market_data(step: Step) -> Candidate:
 
 @asset(
     "preparation",
-    sources=("labels", "market_data/adjustment.py", "panel.py"),
+    sources=("labels", "market_data/adjustment.py", "panel.py", "storage/own_tables.py"),
     settings=lambda region: region.settings.labels,
 )
 def labels(step: Step, market_data: Any) -> Candidate:
@@ -73,7 +73,7 @@ def labels(step: Step, market_data: Any) -> Candidate:
 
 @asset(
     "preparation",
-    sources=("features", "market_data/adjustment.py", "panel.py"),
+    sources=("features", "market_data/adjustment.py", "panel.py", "storage/own_tables.py"),
     settings=lambda region: region.settings.features,
     kinds=("numba",),
 )
