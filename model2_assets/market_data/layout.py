@@ -47,9 +47,9 @@ _FIELD = re.compile(r"open|high|low|close|volume|price|last", flags=re.IGNORECAS
 
 def refuse_other_formats(start: bytes, *, source: str, origin: str) -> None:
     """Refuse a file that is empty or of another format than its source, by its first bytes."""
-    if not start or (source == "csv" and start.isspace()):
+    beginning = start[:100].removeprefix(codecs.BOM_UTF8).lstrip().lower()
+    if start.isspace() or (not beginning and len(start) <= 100):
         raise MarketDataError(f"{origin}: is empty; write the file again")
-    beginning = start[:100].lstrip().lower()
     for magic, what in _FORMATS.items():
         if beginning.startswith(magic.lower()) and (source, magic) != ("parquet", b"PAR1"):
             raise MarketDataError(f"{origin}: is {what}")

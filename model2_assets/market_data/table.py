@@ -195,9 +195,12 @@ def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead
 def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         data = handle.read()
+    if not data.endswith((b"\n", b"\r")):
+        data += b"\n"
     refuse_other_formats(data, source="csv", origin=file.name)
     lines = list(islice(_lines(data, file), _PREVIEWED))
-    if any(cell[:1] == " " for line in lines for cell in line):
+    is_padded = any(cell[:1] == " " for line in lines for cell in line)
+    if is_padded or (b", " in data and b'"' not in data):
         data = _without_blanks(data, file)
         lines = list(islice(_lines(data, file), _PREVIEWED))
     header = [name.strip().encode(errors="replace").decode() for name in lines[0]]
@@ -211,7 +214,7 @@ def _read_csv(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
         texts = _parse_csv(data, header, dict.fromkeys(numbers, pa.string())).to_pandas()
         _refuse_text(texts, file, lines)
         raise
-    if b'"' in data and table.num_rows + 1 != data.count(b"\n") + (data[-1:] != b"\n"):
+    if b'"' in data and table.num_rows + 1 != data.count(b"\n"):
         deque(_lines(data, file), maxlen=0)
     frame = pd.DataFrame({ours: table[theirs].to_pandas() for ours, theirs in columns.items()})
     # Text of no row is of type object in pandas 3.0.

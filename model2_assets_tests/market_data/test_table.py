@@ -88,7 +88,10 @@ def test_column_twice_in_the_header_is_refused(tmp_path):
 
 def test_damaged_files_are_named(tmp_path):
     assert_refused("cannot be read as Parquet", "parquet", write(tmp_path, "text", "a.parquet"))
-    assert_refused("bars.csv: is empty", "csv", write(tmp_path, ""))
+    for text in ("", "\ufeff", "\n \n", "\ufeff\n"):
+        assert_refused("bars.csv: is empty", "csv", write(tmp_path, text))
+    header = "instrument,datetime,close"
+    assert_refused("bars.csv: has columns but no row", "csv", write(tmp_path, header))
     (tmp_path / "latin.csv").write_bytes("instrument,datetime,close\nÅ,x,1\n".encode("latin-1"))
     assert_refused("cannot be read as comma-separated UTF-8", "csv", tmp_path / "latin.csv")
     (tmp_path / "cut.csv.gz").write_bytes(gzip.compress(b"instrument,datetime,close\n" * 999)[:40])
@@ -270,6 +273,15 @@ def test_blanks_after_commas_are_skipped(tmp_path):
     panel = load("csv", path, columns=columns).panel
     assert panel["vwap"].isna().all()
     pd.testing.assert_frame_equal(panel.drop(columns="vwap"), PANEL, check_exact=True)
+
+
+def test_a_blank_far_below_is_skipped_too(tmp_path):
+    days = [f"2024-{month:02d}-{day:02d}" for month in range(1, 5) for day in range(1, 29)]
+    rows = [*(f"A,{day},1," for day in days), f" B, {days[0]}, 2, "]
+    path = write(tmp_path, "\n".join(["instrument,datetime,close,open", *rows]))
+    panel = load("csv", path).panel
+    assert panel.loc[("B", days[0]), "close"] == 2.0
+    assert panel["open"].isna().all()
 
 
 @pytest.mark.parametrize(
