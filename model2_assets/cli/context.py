@@ -3,8 +3,9 @@
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,9 @@ from model2_assets.storage import HOME_VARIABLE, instance_home, repository_root
 
 if TYPE_CHECKING:
     import dagster as dg
+
+LOCK_SECONDS = 60
+"""Seconds for which a locked SQLite database of Dagster is waited for."""
 
 _AFTER = (
     "then run again: results on disk are whole, and the next retrain closes what this one left open"
@@ -85,9 +89,11 @@ def dagster_home() -> Path:
 def open_instance() -> "Iterator[dg.DagsterInstance]":
     """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
     import dagster as dg
+    from sqlalchemy import Engine, event
 
     from model2_assets.defs.maintenance import cancel_runs
 
+    event.listen(Engine, "connect", _wait_for_locks)
     settings = dagster_home() / "dagster.yaml"
     try:
         instance = dg.DagsterInstance.get()
@@ -104,6 +110,12 @@ def open_instance() -> "Iterator[dg.DagsterInstance]":
     with instance:
         before_end(partial(cancel_runs, instance))
         yield instance
+
+
+def _wait_for_locks(connection: object, _record: object) -> None:
+    """Have every SQLite database wait for others; Dagster's own time is 5 s for some of them."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
 
 
 def end_dead_runs(instance: "dg.DagsterInstance") -> None:
@@ -125,13 +137,43 @@ def refusal(error: BaseException | None) -> str | None:
     while error is not None:
         if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
             return f"the system refuses: {error}; mend the cause, {_AFTER}"
-        if type(error).__name__ == "OperationalError":
-            reason, home = getattr(error, "orig", error), os.environ.get(HOME_VARIABLE)
-            remedy = (
-                f"the server that dagster.yaml in {home} names has to run, and to let its user in"
-            )
-            if isinstance(reason, sqlite3.Error):
-                remedy = f"it needs space, memory and the right to write {home}"
-            return f"Dagster's database cannot be used: {one_line(str(reason))}; {remedy}, {_AFTER}"
+        if {"DatabaseError", "CommandError"} & {kind.__name__ for kind in type(error).__mro__}:
+            return f"Dagster's database {_database_fault(error)}, {_AFTER}"
         error = error.__cause__
     return None
+
+
+def _database_fault(error: BaseException) -> str:
+    """Return what a database, or Alembic of its tables, refuses, and what helps."""
+    home, reason = Path(os.environ.get(HOME_VARIABLE, "")), getattr(error, "orig", None) or error
+    text, code = one_line(str(reason)), getattr(reason, "sqlite_errorname", "")
+    if code.startswith(("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_PROTOCOL")):
+        return (
+            f"in {home} is locked: another process has held it for {LOCK_SECONDS} s, or the folder "
+            f"is on a network disk; let that process end, or set {HOME_VARIABLE} to a local disk"
+        )
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        damaged = ", ".join(str(path) for path in sorted(home.rglob("*.db")) if _is_damaged(path))
+        return (
+            f"in {home} is damaged ({text}): {damaged}; put a copy back, or move the folders "
+            f"history and schedules away, and Dagster begins without the runs so far"
+        )
+    if type(error).__name__ != "OperationalError" or code == "SQLITE_ERROR":
+        return (
+            f"is of another version than this Dagster {version('dagster')}: {text}; install the "
+            f"version that wrote it or, if that was an older one, run dagster instance migrate"
+        )
+    if isinstance(reason, sqlite3.Error):
+        return f"cannot be used: {text}; it needs space, memory and the right to write {home}"
+    return (
+        f"cannot be used: {text}; the server that dagster.yaml in {home} names has to run, and to "
+        f"let its user in"
+    )
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return bool(database.execute("PRAGMA quick_check(1)").fetchone() != ("ok",))
+    except sqlite3.DatabaseError:
+        return True

@@ -4,6 +4,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,80 @@ def test_what_the_system_refuses_a_command_is_one_sentence(error: Exception, tex
     assert result.exit_code == 1
     assert result.stderr.startswith(text)
     assert result.stderr.count("\n") == 1
+
+
+def database(home: Path, script: str = "") -> sqlite3.Connection:
+    """Return a connection to the database of runs, which another Dagster might have made."""
+    (home / "history").mkdir(parents=True)
+    connection = sqlite3.connect(
+        home / "history" / "runs.db", isolation_level=None, check_same_thread=False
+    )
+    connection.executescript(script)
+    return connection
+
+
+def test_a_locked_database_is_waited_for(tmp_path: Path) -> None:
+    with closing(database(tmp_path / "home")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        release = threading.Timer(0.3, other.execute, ["COMMIT"])
+        release.start()
+        result = run("close-runs")
+        release.join()
+    assert result.exit_code == 0, result.output
+
+
+def test_a_database_that_stays_locked_is_called_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("model2_assets.cli.context.LOCK_SECONDS", 0.2)
+    with closing(database(tmp_path / "home")) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        result = run("close-runs")
+    assert result.exit_code == 1
+    assert result.stderr.startswith(
+        f"error: Dagster's database in {tmp_path}/home is locked: another process has held it "
+        f"for 0.2 s"
+    )
+    assert "space" not in result.stderr
+
+
+@pytest.mark.parametrize("damaged", [b"no database at all" * 100, None])
+def test_a_damaged_database_is_named(tmp_path: Path, damaged: bytes | None) -> None:
+    with closing(database(tmp_path / "home", "CREATE TABLE runs (id)")):
+        pass
+    path = tmp_path / "home" / "history" / "runs.db"
+    path.write_bytes(damaged or path.read_bytes()[:100] + bytes(8092))
+
+    result = run("close-runs")
+
+    assert result.exit_code == 1
+    assert f"database in {tmp_path}/home is damaged (" in result.stderr
+    assert f"): {path}; put a copy back, or move" in result.stderr
+    assert "dagster.yaml" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("tables", "reason"),
+    [
+        ("CREATE TABLE runs (id)", "no such column: runs."),
+        ("", "Version table 'alembic_version' has more than one head"),
+    ],
+)
+def test_a_database_of_another_dagster_is_not_blamed_on_settings(
+    tmp_path: Path, tables: str, reason: str
+) -> None:
+    versions = "CREATE TABLE alembic_version (version_num); INSERT INTO alembic_version VALUES "
+    versions += "('ffff')" if tables else "('ffff'), ('eeee')"
+    database(tmp_path / "home", f"{versions}; {tables}").close()
+
+    result = run("close-runs")
+
+    assert result.exit_code == 1
+    assert f"is of another version than this Dagster {version('dagster')}: {reason}" in (
+        result.stderr
+    )
+    assert result.stderr.count("\n") == 1
+    assert "dagster.yaml" not in result.stderr
 
 
 WHERE = ("--region", "us", "--horizon", "21d", "--model", "ridge")
