@@ -52,7 +52,7 @@ def _with_whole_dates(written: str) -> str:
         is_whole = datetime.strptime(f"{day:{written}}", written) == day
     except ValueError:
         is_whole = False
-    refuse(not is_whole, f"{written!r} needs year, month and day, and no zone, as in '%d.%m.%Y'")
+    refuse(not is_whole, "write year, month and day without a zone, as in '%d.%m.%Y'")
     return written
 
 

@@ -74,7 +74,7 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
     if first and len(first[0].split()) > 3:
         return (
             f"line 1 begins with {shown(repr(first[0]))}, which seems to be text in front of the "
-            f"header; remove it, or give the names of columns under market_data.columns"
+            f"header; remove it, or name the columns by `columns: {{…}}`"
         )
     n_dates = sum(_DATE.fullmatch(cell) is not None for cell in first)
     if n_dates == 1 and any(map(_NUMBER.fullmatch, first)):

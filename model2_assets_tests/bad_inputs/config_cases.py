@@ -53,6 +53,13 @@ def _check_cron(folder: Path) -> dict[str, int]:
 _UNKNOWN = "unknown key; correct the spelling or remove it"
 
 CASES = (
+    _key(
+        "date-format-without-year",
+        "a form of dates without a year",
+        _us("market_data: {source: csv, path: bars.csv, date_format: '%d.%m'}"),
+        "regions.us.market_data.date_format: write year, month and day without a zone, as in "
+        "'%d.%m.%Y', got '%d.%m'",
+    ),
     _case(
         "tab",
         "indented by a tab",

@@ -117,7 +117,7 @@ CASES = (
         "text glued to the header",
         "Prices as provided by us " + GOOD,
         "line 1 begins with 'Prices as provided by us instrument', which seems to be text in front "
-        "of the header; remove it, or give the names of columns under market_data.columns",
+        "of the header; remove it, or name the columns by `columns: {…}`",
     ),
     _case(
         "second-header",
