@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 STRUCK_OUT = "***"
@@ -133,6 +133,12 @@ class ContractError(Model2Error):
 
 class StoreError(Model2Error):
     """A stored file is missing, damaged or of another version; the message names it."""
+
+
+def named(found: Sequence[str], *, most: int = 5) -> str:
+    """Return the first of several names, and how many more there are."""
+    rest = f" and {len(found) - most:,} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + rest
 
 
 def lack_of_memory(error: BaseException | None) -> str | None:

@@ -7,7 +7,7 @@ before, it was delisted, and the position ends with it.
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from model2_assets.config import LabelsConfig
 from model2_assets.config.load import parse_section
-from model2_assets.errors import LabelError
+from model2_assets.errors import LabelError, named
 from model2_assets.labels.windows import (
     LONG_GAP_FACTOR,
     Fate,
@@ -33,7 +33,6 @@ from model2_assets.storage.own_tables import built_table
 logger = logging.getLogger(__name__)
 
 BUILDER_KEY = "labels.builder"
-_NAMED = 5
 
 _COUNTED = (
     "labels %dd: %d labelled rows, %d of them to the end of a delisted name; without a label %d "
@@ -142,11 +141,11 @@ def build_labels_from_config(
         logger.info(
             "labels: %s came back after more than labels.delisted_after (%d) panel dates without "
             "a bar, which undoes their delisting",
-            _named(back),
+            named(back),
             settings.delisted_after,
         )
     result = pd.DataFrame(columns, index=bars.index[bars.in_universe], copy=False)
-    result.attrs |= {"counts": counts, "came_back": _named(back)}
+    result.attrs |= {"counts": counts, "came_back": named(back) or "none"}
     return result
 
 
@@ -344,8 +343,3 @@ def _quantiles(
 def _dates_of_codes(codes: IntArray, dates: pd.DatetimeIndex) -> NDArray[np.datetime64]:
     known = dates.to_numpy(dtype="datetime64[us]")
     return np.append(known, np.datetime64("NaT", "us"))[codes]  # the code of no date is -1
-
-
-def _named(names: Sequence[str]) -> str:
-    rest = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + rest or "none"

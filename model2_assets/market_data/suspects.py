@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.errors import MarketDataError
+from model2_assets.errors import MarketDataError, named
 from model2_assets.market_data.adjustment import adjusted_close
 from model2_assets.panel import HISTORY, Histories, date_codes, histories, instrument_codes
 
@@ -28,8 +28,6 @@ RANGE_TOLERANCE = 1e-4
 
 LEAST_SAME_BARS = 5
 """Fewer of two instruments may agree by chance."""
-
-NAMED = 5
 
 
 def number_histories(panel: pd.DataFrame, max_gap_days: int) -> tuple[pd.DataFrame, int]:
@@ -90,8 +88,7 @@ def count_suspects(panel: pd.DataFrame, *, origin: str) -> dict[str, int]:
 def _tell(found: Sequence[str], sentence: str) -> int:
     """Warn of what was found, the first by name; return how much it is."""
     if found:
-        rest = f" and {len(found) - NAMED:,} more" if len(found) > NAMED else ""
-        logger.warning(sentence, len(found), ", ".join(found[:NAMED]) + rest)
+        logger.warning(sentence, len(found), named(found))
     return len(found)
 
 

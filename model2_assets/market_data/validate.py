@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import MarketDataConfig
-from model2_assets.errors import MarketDataError
+from model2_assets.errors import MarketDataError, named
 from model2_assets.market_data.bars import (
     CURRENCY,
     NUMERIC_COLUMNS,
@@ -16,7 +16,7 @@ from model2_assets.market_data.bars import (
     shown,
     typed_bars,
 )
-from model2_assets.market_data.suspects import NAMED, count_suspects, number_histories
+from model2_assets.market_data.suspects import count_suspects, number_histories
 from model2_assets.panel import DELISTING_RETURN, INDEX_NAMES
 
 logger = logging.getLogger(__name__)
@@ -288,7 +288,7 @@ def _check_currencies(bars: pd.DataFrame, counts: dict[str, int], origin: str) -
             "prices are in %d currencies (%s); every return is in its instrument's own, and excess "
             "returns compare them as they are",
             len(found),
-            ", ".join(shown(name) for name in found[:NAMED]),
+            named([shown(name) for name in found]),
         )
 
 

@@ -13,6 +13,7 @@ from model2_assets.checks.label_scale import LabelScale, widest_labels
 from model2_assets.config import CrossValidationConfig, LabelsConfig, parse_config
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.labels import make_labels
+from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address
 from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_XGBOOST, Workbench, workbench
 
@@ -123,6 +124,9 @@ def test_halts_lengthen_windows_and_the_settings_shorten_them(tmp_path: Path) ->
         f"{came_back} names here, and 21-day windows wait for it, {waits:.0f} dates in place of "
         f"{waits_not:.0f}"
     ) in TEXT
+    market = table(bench, "market_data")
+    assert market["history"].max() == 1
+    assert validate_panel(market)[1]["new_histories"] == 1
     splits = table(bench, "cv_splits")
     trains = {h: (splits.filter(regex=f"_{h}$") == 0).to_numpy().mean() for h in ("21d", "63d")}
     assert trains["21d"] > 1.3 * trains["63d"]
