@@ -242,7 +242,7 @@ def _as_of(
             "instrument": pd.Index(instruments.values).get_indexer(table["instrument"]),
             "date": known_from,
             "of": table["datetime"],
-            "row": np.arange(len(table)),
+            "row": table.index,
         }
     ).sort_values(["date", "of"], kind="stable")
     known = known[known["of"] >= known.groupby("instrument")["of"].cummax()]

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from model2_assets.checks.controls import lookahead_control
@@ -84,7 +84,7 @@ def published(rows: Any) -> list[tuple[str, dt.date, dt.datetime, float]]:
 
 
 @settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS, max_age_days=st.sampled_from([0, 1, 3, 10, 400]), seed=st.integers(0, 9))
 def test_each_row_has_the_latest_value_known_at_its_close(tmp_path, rows, max_age_days, seed):
@@ -102,9 +102,13 @@ def test_each_row_has_the_latest_value_known_at_its_close(tmp_path, rows, max_ag
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS, cut=st.sampled_from(list(DATES)))
+@example(
+    rows=[("A", dt.date(2024, 1, 1), 1, (0, 0)), ("A", dt.date(2024, 1, 1), 1, (9, 30))],
+    cut=DATES[1],
+)
 def test_what_was_known_at_a_close_is_all_that_rows_up_to_it_need(tmp_path, rows, cut):
     columns = ["instrument", "datetime", "available_at", "pe"]
     pd.DataFrame(published(rows), columns=columns).to_csv(tmp_path / "own.csv", index=False)
@@ -120,7 +124,7 @@ def test_what_was_known_at_a_close_is_all_that_rows_up_to_it_need(tmp_path, rows
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(rows=ROWS)
 def test_without_available_at_a_value_counts_on_its_own_date_alone(tmp_path, rows):
