@@ -147,18 +147,18 @@ class LabelsChecks(TableChecks):
         Our labels are held to their exit; those of another builder may end at a barrier before.
         """
         panel, settings = self.evidence.table("market_data"), self.evidence.settings.labels
-        index, lag = self.table.index, settings.execution_lag_days
-        what, bars = "at which the position ends", lag + horizon_days(horizon)
+        what, bars = "at which the position ends", horizon_days(horizon)
         if settings.builder is not None:
-            what, bars = "of its entry, or not after its own date", lag
-        own = exit_dates(panel, index, bars)
-        early = end < own["exit"].fillna(own["last"])
-        early |= np.asarray(end) <= index.get_level_values("datetime").to_numpy()
-        text = f"label_end_{horizon} is before the own bar {what}"
-        yield from _first(index, (known & early).to_numpy(), text)
-        last = panel.index.get_level_values("datetime").max()
-        text = f"label_end_{horizon} is after the last market data, {last:%Y-%m-%d}"
-        yield from _first(index, (known & (end > last)).to_numpy(), text)
+            what, bars = "of its entry, or not after its own date", 0
+        own = exit_dates(panel, self.table.index, bars + settings.execution_lag_days)
+        dates, last = (t.index.get_level_values("datetime") for t in (self.table, panel))
+        early = (end < own["exit"].fillna(own["last"])) | np.asarray(end <= dates)
+        for rows, text in (
+            (early, f"before the own bar {what}"),
+            (end > last.max(), f"after the last market data, {last.max():%Y-%m-%d}"),
+        ):
+            faulty = (known & rows).to_numpy()
+            yield from _first(self.table.index, faulty, f"label_end_{horizon} is {text}")
 
 
 @dataclass(frozen=True, eq=False)

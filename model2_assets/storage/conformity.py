@@ -23,7 +23,7 @@ def _is(*names: str) -> Callable[[Any], bool]:
     return lambda values: str(values.dtype) in names
 
 
-_TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
+TYPES: Mapping[str, tuple[str, Callable[[Any], bool]]] = {
     "string": ("str", _is_text),
     "timestamp[us]": ("datetime64[us]", _is("datetime64[us]")),
     "double": ("float64", _is("float64")),
@@ -91,17 +91,12 @@ def require_columns(
     for name, values in columns.items():
         column = contract.column(name)
         assert column is not None
-        needed, fits = _TYPES[column.arrow_type]
+        needed, fits = TYPES[column.arrow_type]
         if not fits(values):
             raise ContractError(
                 f"{origin}: column {name!r} is {values.dtype}; {contract.name} requires "
                 f"{needed}, convert it"
             )
-
-
-def type_name(column: Column) -> str:
-    """Return what pandas calls the type of a column, such as ``float64``."""
-    return _TYPES[column.arrow_type][0]
 
 
 def _advice(contract: Contract) -> str:

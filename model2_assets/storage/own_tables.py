@@ -12,10 +12,10 @@ from model2_assets.contracts import Contract, load_contract
 from model2_assets.errors import ConfigError, ContractError, Model2Error
 from model2_assets.panel import INDEX_NAMES, to_canonical
 from model2_assets.storage.conformity import (
+    TYPES,
     require_columns,
     require_conformity,
     table_columns,
-    type_name,
 )
 
 _NUMBERS = ("floating", "integer", "mixed-integer-float", "decimal", "boolean")
@@ -31,33 +31,14 @@ def built_table(panel: pd.DataFrame, config: Any, *, key: str, contract: str) ->
     is missing; dates at midnight become datetime64[us], in whatever unit, time zone or type they
     are; text and categories of text name instruments.
 
-    Parameters
-    ----------
-    panel : DataFrame of shape (n_bars, n_columns)
-        The market_data table, handed to the builder.
-    config : LabelsConfig or FeaturesConfig
-        The section, handed to the builder, which its ``builder`` names.
-    key : str
-        The builder's key, for messages.
-    contract : str
-        Name of the contract that the table has to keep.
-
-    Returns
-    -------
-    DataFrame of shape (n_rows, n_columns)
-        Indexed by ``(instrument, datetime)`` in canonical order, with the contract's types.
-
-    Raises
-    ------
-    ConfigError
-        If the builder cannot be imported, fails, or returns no such table.
-    ContractError
-        If the table breaks its contract: names column and type, or the first row.
+    A ConfigError says that the builder cannot be imported, fails or returns no table indexed by
+    ``(instrument, datetime)``; a ContractError names the column and its type, or the first row,
+    that breaks the contract of that name.
     """
     origin = f"{key}: {config.builder}"
     builder = load_object(config.builder, key=key)
     try:
-        table = builder(panel, config)
+        table = builder(panel.copy(deep=False), config)  # it may write into its own
     except Model2Error:
         raise
     except Exception as error:
@@ -96,7 +77,7 @@ def _typed(
 ) -> pd.Index | pd.Series:
     """Return values in the type of the contract; as they are where that is not plain."""
     column = contract.column(name)
-    needed = "" if column is None else type_name(column)
+    needed = "" if column is None else TYPES[column.arrow_type][0]
     made: Any = None
     if needed == "datetime64[us]":
         made = _dates(values)

@@ -385,14 +385,12 @@ class FoldModel:
 def _predicted(trainer: BaseModelTrainer, X: NDArray[np.float32]) -> NDArray[np.float64]:
     """Let a trainer predict: a number a row, of any type; NaN where it is missing."""
     predicted: Any = trainer.predict(X)
-    what, found = f"shape {np.shape(predicted)}", None
-    if np.shape(predicted) == (len(X),):
-        values = pd.Series(predicted, copy=False)
-        what, found = str(values.dtype), numbers(values)
+    shape, kind = np.shape(predicted), getattr(predicted, "dtype", type(predicted).__name__)
+    found = numbers(pd.Series(predicted, copy=False)) if shape == (len(X),) else None
     if found is None:
         raise TrainingError(
-            f"{type(trainer).__name__}.predict returned {what} for {len(X)} rows; return one "
-            f"number a row"
+            f"{type(trainer).__name__}.predict returned {kind} of shape {shape} for {len(X)} rows; "
+            f"return one number a row"
         )
     return found
 

@@ -339,6 +339,19 @@ def test_builder_that_fails_or_is_not_there_is_named(make, config, section):
         make(PANEL, config(builder=f"{HERE}:absent"))
 
 
+def overwriting(panel: pd.DataFrame, config: object) -> pd.DataFrame:
+    panel["close"] = panel["close"].pct_change()
+    del panel["in_universe"]
+    return panel.astype("float32")
+
+
+def test_a_builder_that_writes_into_the_panel_writes_into_its_own():
+    before = PANEL.copy()
+    made = make_features(PANEL, FeaturesConfig(builder=f"{HERE}:overwriting"))
+    assert list(made.columns) == ["close"]
+    pd.testing.assert_frame_equal(PANEL, before)
+
+
 def test_ours_is_used_where_none_is_named():
     bars = synthetic_panel(n_instruments=4, n_dates=30, seed=1).assign(in_universe=True)
     panel = to_canonical(bars.set_index(["instrument", "datetime"]))

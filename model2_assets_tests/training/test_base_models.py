@@ -160,14 +160,14 @@ def test_a_number_a_row_is_taken_in_any_type(kind):
 @pytest.mark.parametrize(
     ("returned", "what"),
     [
-        (["1.0", "2.0"], "str"),
-        (pd.Series([1, 2], dtype="category"), "category"),
-        (np.array([1j, 2]), "complex128"),
-        (np.array(["2024-01-01"] * 2, dtype="M8[s]"), "datetime64[s]"),
-        (np.zeros((2, 1)), "shape (2, 1)"),
-        (pd.DataFrame({"a": [1.0, 2.0]}), "shape (2, 1)"),
-        (1.0, "shape ()"),
-        (None, "shape ()"),
+        (["1.0", "2.0"], "list of shape (2,)"),
+        (pd.Series([1, 2], dtype="category"), "category of shape (2,)"),
+        (np.array([1j, 2]), "complex128 of shape (2,)"),
+        (np.array(["2024-01-01"] * 2, dtype="M8[s]"), "datetime64[s] of shape (2,)"),
+        (np.zeros((2, 1)), "float64 of shape (2, 1)"),
+        (pd.DataFrame({"a": [1.0, 2.0]}), "DataFrame of shape (2, 1)"),
+        (1.0, "float of shape ()"),
+        (None, "NoneType of shape ()"),
     ],
 )
 def test_what_is_no_number_a_row_is_refused_by_type(returned, what):
