@@ -1,10 +1,11 @@
 """Splits of panels by groups of whole dates: combinatorial, purged and embargoed."""
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from itertools import combinations
 from math import comb
-from typing import Literal, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 import pandas as pd
@@ -32,8 +33,12 @@ Positions = NDArray[np.intp]
 class DateGroupsSplit(ABC):
     """Splits of an (instrument, datetime) panel by contiguous groups of whole dates.
 
-    A subclass says which groups each split tests, and what that makes of every row.
+    A subclass says which groups each split tests, and what that makes of every row. With
+    ``sklearn.set_config(enable_metadata_routing=True)``, scikit-learn's tools take it as `cv`,
+    and hand it the label ends: ``cross_val_score(..., cv=cv, params={"label_end": label_end})``.
     """
+
+    _label_end_request: bool | str | None = True
 
     n_groups: int
     embargo_days: int
@@ -49,8 +54,29 @@ class DateGroupsSplit(ABC):
         """Return the role of every labelled row in the split that tests these groups."""
 
     def __repr__(self) -> str:
-        settings = ", ".join(f"{name}={value!r}" for name, value in vars(self).items())
-        return f"{type(self).__name__}({settings})"
+        settings = [f"{k}={v!r}" for k, v in vars(self).items() if not k.startswith("_")]
+        return f"{type(self).__name__}({', '.join(settings)})"
+
+    def __sklearn_clone__(self) -> Self:
+        return copy.copy(self)
+
+    def set_split_request(self, *, label_end: bool | str | None = True) -> Self:
+        """Say which metadata scikit-learn hands to `split`: label ends under this name, or none.
+
+        True, as from the beginning: under their own name. A name: under another one, where an
+        estimator or a score takes ``label_end`` as well.
+        """
+        self._label_end_request = label_end
+        return self
+
+    def get_metadata_routing(self) -> Any:
+        """Return the ``sklearn.utils.metadata_routing.MetadataRequest`` of `set_split_request`."""
+        # Whoever asks has loaded it; reading this package does not.
+        from sklearn.utils.metadata_routing import MetadataRequest
+
+        request = MetadataRequest(owner=self)
+        request.split.add_request(param="label_end", alias=self._label_end_request)
+        return request
 
     @property
     def n_splits(self) -> int:
@@ -81,9 +107,16 @@ class DateGroupsSplit(ABC):
         paths: IntArray = np.take_along_axis(self.path_table(), self.test_groups, axis=1)
         return paths
 
-    def get_n_splits(self, X: object = None, y: object = None, groups: object = None) -> int:
+    def get_n_splits(
+        self,
+        X: object = None,
+        y: object = None,
+        groups: object = None,
+        *,
+        label_end: object = None,
+    ) -> int:
         """Return the number of splits; the arguments are scikit-learn's and not used."""
-        del X, y, groups
+        del X, y, groups, label_end
         return self.n_splits
 
     def group_ids(self, X: Panel) -> NDArray[np.int16]:

@@ -1,10 +1,15 @@
+import re
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.linear_model import LinearRegression
-from sklearn.model_selection import cross_val_predict, cross_val_score
+from sklearn.base import clone
+from sklearn.linear_model import Ridge
+from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_score
 
 from model2_assets.cross_validation import (
     PurgedEmbargoedTimeSeriesSplit,
@@ -233,14 +238,85 @@ def test_every_path_holds_every_group_once(n_groups, k):
     assert cells == [(p, g) for p in range(splitter.n_paths) for g in range(n_groups)]
 
 
-def test_scikit_learn_takes_the_splits():
+@pytest.fixture
+def labelled():
     index, label_end = full_panel(4, 40, window=2)
     rng = np.random.default_rng(0)
-    X = pd.DataFrame({"x": rng.normal(size=len(index))}, index=index)
-    y = 3 * X["x"] + 1
-    cv = list(PurgedEmbargoedTimeSeriesSplit(4, embargo_days=1).split(X, y, label_end=label_end))
-    np.testing.assert_allclose(cross_val_score(LinearRegression(), X, y, cv=cv), 1.0)
-    np.testing.assert_allclose(cross_val_predict(LinearRegression(), X, y, cv=cv), y)
+    X = pd.DataFrame(rng.normal(size=(len(index), 3)), index=index, columns=list("abc"))
+    y = X["a"] + rng.normal(size=len(index))
+    with sklearn.config_context(enable_metadata_routing=True):
+        yield X, y, pd.Series(label_end, index=index)
+
+
+SPLITTERS = [
+    PurgedEmbargoedTimeSeriesSplit(4, embargo_days=1),
+    PurgedEmbargoedTimeSeriesSplit(4, n_test_groups=2),
+    WalkForwardSplit(4),
+    WalkForwardSplit(5, window="rolling", train_groups=2),
+]
+
+
+@pytest.mark.parametrize("cv", SPLITTERS, ids=repr)
+@pytest.mark.parametrize("name", ["label_end", "ends"])
+def test_scikit_learns_tools_score_the_splits_themselves(labelled, cv, name):
+    X, y, label_end = labelled
+    routed = clone(cv) if name == "label_end" else clone(cv).set_split_request(label_end=name)
+
+    def score(alpha, train, test):
+        fitted = Ridge(alpha).fit(X.iloc[train], y.iloc[train])
+        return fitted.score(X.iloc[test], y.iloc[test])
+
+    by_hand = {
+        alpha: [score(alpha, *split) for split in cv.split(X, label_end=label_end)]
+        for alpha in (0.1, 1e3)
+    }
+    scores = cross_val_score(Ridge(1e3), X, y, cv=routed, params={name: label_end})
+    np.testing.assert_array_equal(scores, by_hand[1e3])
+
+    search = clone(GridSearchCV(Ridge(), {"alpha": list(by_hand)}, cv=routed))
+    search.fit(X, y, **{name: label_end})
+    assert (search.n_splits_, search.best_params_) == (cv.n_splits, {"alpha": 0.1})
+    means = [np.mean(values) for values in by_hand.values()]
+    np.testing.assert_allclose(search.cv_results_["mean_test_score"], means, rtol=1e-12)
+    assert f"cv={cv!r}" in repr(search).replace("\n", "").replace(" " * 13, " ")
+
+
+def test_cross_val_predict_takes_one_test_group_at_a_time_and_no_other(labelled):
+    X, y, label_end = labelled
+    one, two, forward, _ = SPLITTERS
+    expected = np.full(len(y), np.nan)
+    for train, test in one.split(X, label_end=label_end):
+        expected[test] = Ridge().fit(X.iloc[train], y.iloc[train]).predict(X.iloc[test])
+    params = {"label_end": label_end}
+    np.testing.assert_array_equal(cross_val_predict(Ridge(), X, y, cv=one, params=params), expected)
+    for others in (two, forward):
+        with pytest.raises(ValueError, match="only works for partitions"):
+            cross_val_predict(Ridge(), X, y, cv=others, params=params)
+
+
+def test_the_example_of_the_page_runs(labelled):
+    X, y, label_end = labelled
+    labels = pd.DataFrame({"label_21d": y, "label_end_21d": label_end})
+    labels.iloc[-4:, 0] = np.nan
+    page = (Path(__file__).parents[2] / "docs/scores.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    there = {"labels": labels, "features": X.iloc[4:]}
+    exec(example, there)
+    assert len(there["oof"]) == len(X) - 8
+    assert np.isfinite(there["oof"]).all()
+    assert there["search"].best_params_ == {"alpha": 100.0}
+
+
+@pytest.mark.parametrize("cv", SPLITTERS, ids=repr)
+def test_clones_and_copies_split_alike_and_are_apart(cv):
+    index, label_end = full_panel(2, 40, window=2)
+    again = clone(cv)
+    assert again is not cv
+    assert repr(again) == repr(cv) == repr(clone(cv).set_split_request(label_end="ends"))
+    assert pairs(again, index, label_end) == pairs(cv, index, label_end)
+    again.set_split_request(label_end=False)
+    assert cv.get_metadata_routing().split.requests == {"label_end": True}
+    assert clone(again).get_metadata_routing().split.requests == {"label_end": False}
 
 
 def test_repr_can_be_evaluated():
