@@ -16,6 +16,9 @@ _USER_INFO = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)[^\s/?#@'\"]*:[^\s@'\"]*@"
 _WEB_USER = re.compile(r"(?i)\b(https?://)[^\s/?#@'\"]+@")
 _SECRET_VARIABLE = re.compile(rf"(?i)(?:^|_)(?:{_SECRET_WORDS}|key)(?:$|_)")
 _URL_PASSWORD = re.compile(r"(?i)^[a-z][a-z0-9+.-]*://[^/?#@]*:([^@]+)@")
+_QUERY_SECRET = re.compile(
+    r"(?i)\b(?:password|passwd|pwd|\w*(?:secret|access_key|session_token)\w*)\s*(?:=\s*'?|')[^\s']"
+)
 _SHORTEST = 6
 """Characters below which the value of a variable is no secret worth striking out."""
 
@@ -51,6 +54,11 @@ def url_carries_secret(url: str) -> bool:
     return "://" in url and any(
         pattern.search(url) for pattern in (_USER_INFO, _WEB_USER, _PARAMETER)
     )
+
+
+def query_carries_secret(query: str) -> bool:
+    """Tell whether a query of a database has a password or key in it."""
+    return url_carries_secret(query) or _QUERY_SECRET.search(query) is not None
 
 
 def tells_secret(error: BaseException) -> bool:

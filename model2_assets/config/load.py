@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from model2_assets.config.region import Model2Config
 from model2_assets.config.sections import PlainNumber, SectionT, expand_home
-from model2_assets.errors import ConfigError, url_carries_secret
+from model2_assets.errors import ConfigError, query_carries_secret
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
 """Environment variable that names the file."""
@@ -185,7 +185,9 @@ def _explain(problem: ErrorDetails) -> str:
         message = _GONE.get(key, "unknown key; correct the spelling or remove it")
     elif key.endswith("_variable"):
         message = "write the name of an environment variable here, never a secret itself"
-    elif not (isinstance(given, Mapping) or (isinstance(given, str) and url_carries_secret(given))):
+    elif not (
+        isinstance(given, Mapping) or (isinstance(given, str) and query_carries_secret(given))
+    ):
         message = f"{message}, got {_clipped(given)}"
     return f"{key}: {message}" if key else message
 

@@ -12,6 +12,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.config.sections import (
     AlertsConfig,
     ChecksConfig,
+    EnvironmentVariable,
     ExecutionConfig,
     ImportPath,
     Location,
@@ -28,7 +29,7 @@ from model2_assets.config.sections import (
     number,
     refuse,
 )
-from model2_assets.errors import ConfigError
+from model2_assets.errors import ConfigError, query_carries_secret
 
 _MARKET_DATA_COLUMNS = (
     *("instrument", "datetime", "open", "high", "low", "close"),
@@ -59,17 +60,33 @@ def _with_whole_dates(written: str) -> str:
 DateFormat = Annotated[str, AfterValidator(_with_whole_dates)]
 
 
+def _query_without_secret(query: str) -> str:
+    refuse(
+        query_carries_secret(query),
+        "the query carries a password or key, and settings are written into records; remove it, "
+        "and give it by the address in url_variable, or by the environment",
+    )
+    return query
+
+
 class MarketDataConfig(Section):
     """Where daily bars come from."""
 
-    source: Literal["demo", "parquet", "csv", "synthetic"] = "demo"
-    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market."""
+    source: Literal["demo", "parquet", "csv", "sql", "synthetic"] = "demo"
+    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market; sql: a query of a database,
+    with the extra ``sql``."""
     path: Location | None = None
     """File, folder, glob or Delta table, local or at an fsspec URL (parquet and csv)."""
     columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
         default_factory=dict
     )
-    """Our column name: name in the file."""
+    """Our column name: name in the file, or in what the query gives."""
+    query: Annotated[NonEmpty, AfterValidator(_query_without_secret)] | None = None
+    """SELECT of a row per instrument and session (sql). It is read at each materialization; the
+    watch of files does not look at it, so that a schedule has to."""
+    url_variable: EnvironmentVariable | None = None
+    """Environment variable that holds the address of the database, in the form of SQLAlchemy's
+    (sql)."""
     instrument_from_filename: bool = False
     """One file per instrument, named after it."""
     date_format: DateFormat | None = None
@@ -89,8 +106,7 @@ class MarketDataConfig(Section):
 
     @model_validator(mode="after")
     def _path_belongs_to_files(self) -> Self:
-        reads_files = self.source in ("parquet", "csv")
-        of_files = self.columns or self.instrument_from_filename or self.date_format
+        reads_files, asks = self.source in ("parquet", "csv"), self.source == "sql"
         source = f"source {self.source!r}"
         refuse(reads_files and not self.path, f"{source} needs a path")
         refuse(
@@ -100,9 +116,16 @@ class MarketDataConfig(Section):
             self.params and self.source != "synthetic", "params belong to source 'synthetic' only"
         )
         refuse(
-            of_files and not reads_files,
-            f"{source} reads no file; remove columns, instrument_from_filename and date_format",
+            asks and not (self.query and self.url_variable),
+            f"{source} needs a query and a url_variable, which names an environment variable",
         )
+        refuse(
+            (self.query or self.url_variable) and not asks,
+            "query and url_variable belong to source 'sql' only",
+        )
+        of_files = ["instrument_from_filename", *([] if asks else ["columns", "date_format"])]
+        misplaced = [name for name in of_files if getattr(self, name) and not reads_files]
+        refuse(misplaced, f"{source} reads no file; remove {' and '.join(misplaced)}")
         refuse(
             self.instrument_from_filename and "instrument" in self.columns,
             "columns.instrument and instrument_from_filename exclude each other; remove one",

@@ -28,7 +28,11 @@ class Section(BaseModel):
     """Settings that cannot be changed, without unknown keys, infinities and NaN."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        hide_input_in_errors=True,  # it may be a secret
     )
 
     @field_validator("*", mode="before")

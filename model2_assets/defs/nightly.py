@@ -92,6 +92,8 @@ def has_input_files(region: Region) -> bool:
 def data_watch(region: Region) -> dg.SensorDefinition:
     """Return the watch of a region's files, ``<region>_market_data_changed``; it is off.
 
+    It does not look at a query: only asking it would tell of a change.
+
     Its cursor holds the fingerprint that a night was begun for, and that of the last look.
     """
 

@@ -11,8 +11,9 @@ from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row
 from model2_assets.market_data.files import SUFFIXES, list_files
+from model2_assets.market_data.sql import query_table
 from model2_assets.market_data.synthetic import synthetic_panel
-from model2_assets.market_data.table import read_bars
+from model2_assets.market_data.table import bars_of_table, read_bars
 from model2_assets.market_data.universe import mark_universe, read_universe
 from model2_assets.market_data.validate import validate_panel
 
@@ -55,7 +56,7 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
     Raises
     ------
     MarketDataError
-        If a file cannot be read or its bars cannot be used (see `validate_panel`).
+        If a file or database cannot be read or its bars cannot be used (see `validate_panel`).
     ConfigError
         If ``params`` of the synthetic source are unknown or impossible.
 
@@ -65,7 +66,9 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
     >>> load_market_data(config).counts["rows"]
     210
     """
-    read = {"demo": _read_demo, "synthetic": _generate}.get(config.source, _read_files)
+    read = {"demo": _read_demo, "synthetic": _generate, "sql": _query}.get(
+        config.source, _read_files
+    )
     bars, source = read(config)
     panel, counts = validate_panel(bars, origin=source, max_gap_days=config.max_gap_days)
     if config.universe:
@@ -117,6 +120,13 @@ def _read_files(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     source = files[0].name if len(files) == 1 else f"{len(files)} files of {config.path}"
     _refuse_future(bars, origin=source)
     return bars, source
+
+
+def _query(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
+    table, origin = query_table(config)
+    bars = bars_of_table(table, config, origin=origin)
+    _refuse_future(bars, origin=origin)
+    return bars, origin
 
 
 def _refuse_future(bars: pd.DataFrame, *, origin: str) -> None:

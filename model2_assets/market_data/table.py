@@ -61,6 +61,8 @@ class ColumnsToRead:
     """How dates that are text are written; None: in ISO 8601."""
     rows_are: str = "a row per instrument and date"
     """What a file has to hold whose columns cannot be mapped."""
+    holder: str = "the file"
+    """What has the columns."""
 
     def names_in(
         self,
@@ -110,7 +112,8 @@ class ColumnsToRead:
         return second_header(lines) or wide
 
     def _missing(self, ours: str, theirs: str, found: Sequence[str]) -> str:
-        if len(found) == 1 and (self.mapping is not None or re.search(r"[;\t|]", found[0])):
+        is_uncut = self.holder == "the file" and self.mapping is not None
+        if len(found) == 1 and (is_uncut or re.search(r"[;\t|]", found[0])):
             return (
                 f"no column {theirs!r}; the file has one column: {shown(found[0])}; put commas "
                 f"between the columns of a CSV file, and a point in numbers"
@@ -118,14 +121,14 @@ class ColumnsToRead:
         listed = ", ".join(map(shown, found[:_LISTED])) or "no columns"
         if len(found) > _LISTED:
             listed += f" and {len(found) - _LISTED} more"
-        has = f"the file has: {listed}"
+        has = f"{self.holder} has: {listed}"
         if self.mapping is None:
             return f"no column {ours!r}; {has}; rename its column, or write {self.rows_are}"
         if ours in self.mapping:
             return f"no column {theirs!r}, which {self.key}.columns gives for {ours!r}; {has}"
         likely = _likely(ours, found)
         entry = f"`columns: {{{ours}: {likely}}}`"
-        if ours == "instrument" and likely == _UNKNOWN:
+        if ours == "instrument" and likely == _UNKNOWN and self.holder == "the file":
             entry += ", or, if each file holds one instrument, `instrument_from_filename: true`"
         return f"no column {ours!r}; {has}. Say under {self.key} which one it is, such as {entry}"
 
@@ -168,9 +171,13 @@ def read_table(
             f"the file again"
         ) from error
     _add_hive_values(frame, file, wanted)
+    return _with_dates(frame, wanted, file.name)
+
+
+def _with_dates(frame: pd.DataFrame, wanted: ColumnsToRead, origin: str) -> pd.DataFrame:
     for name in wanted.dates:
         if name in frame and isinstance(frame[name].dtype, pd.StringDtype):
-            frame[name] = parsed_dates(frame[name], wanted, f"{file.name}: column {name!r}")
+            frame[name] = parsed_dates(frame[name], wanted, f"{origin}: column {name!r}")
     return frame
 
 
@@ -339,10 +346,24 @@ def parsed_dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Ser
 
 def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFrame:
     """Read bars of one or many files into one table, in the order of files and their rows."""
-    wanted = ColumnsToRead(
-        required=REQUIRED_COLUMNS, optional=(*NUMERIC_COLUMNS, CURRENCY), mapping=config.columns
+    return read_tables(files, _columns_of_bars(config), config, typed=typed_bars)
+
+
+def bars_of_table(table: pa.Table, config: MarketDataConfig, *, origin: str) -> pd.DataFrame:
+    """Return the bars of a table, read as those of a file are."""
+    wanted = replace(_columns_of_bars(config), holder="it")
+    columns = wanted.names_in(table.column_names, origin=origin)
+    frame = _with_dates(_frame(table, columns, wanted), wanted, origin)
+    return typed_bars(frame, origin=origin)
+
+
+def _columns_of_bars(config: MarketDataConfig) -> ColumnsToRead:
+    return ColumnsToRead(
+        required=REQUIRED_COLUMNS,
+        optional=(*NUMERIC_COLUMNS, CURRENCY),
+        mapping=config.columns,
+        date_format=config.date_format,
     )
-    return read_tables(files, wanted, config, typed=typed_bars)
 
 
 def read_tables(

@@ -215,8 +215,8 @@ CASES = (
         "unknown-source",
         "a source that there is not",
         _us("market_data: {source: excel, path: bars.xlsx}"),
-        "regions.us.market_data.source: Input should be 'demo', 'parquet', 'csv' or 'synthetic', "
-        "got 'excel'",
+        "regions.us.market_data.source: Input should be 'demo', 'parquet', 'csv', 'sql' or "
+        "'synthetic', got 'excel'",
     ),
     _key(
         "one-column-for-two",
@@ -292,5 +292,46 @@ CASES = (
         _us("market_data: {source: synthetic, params: {n_dates: 2y}}"),
         "market_data.params: n_dates: Input should be a valid integer, unable to parse string as "
         "an integer, got '2y'",
+    ),
+    _key(
+        "part-of-a-seed",
+        "an exponent that makes no whole number",
+        "execution: {n_jobs: 1e-2}\n",
+        "execution.n_jobs: Input should be a valid integer, got a number with a fractional part, "
+        "got 0.01",
+    ),
+    _key(
+        "sql-no-address",
+        "a query, and no name of an address",
+        _us("market_data: {source: sql, query: FROM bars}"),
+        "regions.us.market_data: source 'sql' needs a query and a url_variable, which names an "
+        "environment variable",
+    ),
+    _key(
+        "sql-address",
+        "an address with a password in place of its variable",
+        _us("market_data: {source: sql, query: FROM bars, url_variable: 'postgresql://me:pw@h/p'}"),
+        "regions.us.market_data.url_variable: write the name of an environment variable here, "
+        "never a secret itself",
+    ),
+    _key(
+        "sql-password",
+        "a query with a password",
+        _us(
+            "market_data: {source: sql, url_variable: A, query: \"FROM postgres_scan('user=me "
+            "password=pw', 'bars')\"}"
+        ),
+        "regions.us.market_data.query: the query carries a password or key, and settings are "
+        "written into records; remove it, and give it by the address in url_variable, or by the "
+        "environment",
+    ),
+    _case(
+        "sql-variable",
+        "a query of a database whose address is not set",
+        _us("market_data: {source: sql, query: FROM bars, url_variable: MODEL2_NOT_SET}"),
+        "market_data.url_variable: the environment variable MODEL2_NOT_SET is not set; set it to "
+        "the address of the database, such as postgresql://user@host:5432/name (with the password, "
+        "percent-encoded, and a colon before the @), duckdb:///file.duckdb, or duckdb:// for files "
+        "alone, for Dagster's daemon too",
     ),
 )

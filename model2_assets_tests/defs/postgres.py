@@ -5,6 +5,7 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,15 @@ def server_programs() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
+def why_no_server() -> str:
+    """Return why no server can run here; empty where one can."""
+    if server_programs() is None:
+        return "there is no PostgreSQL server on this machine"
+    if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
+        return "root has no user postgres to run the server as"
+    return ""
+
+
 @dataclass(frozen=True)
 class Server:
     """A server that listens on this machine alone."""
@@ -33,6 +43,16 @@ class Server:
         """Return what SQLAlchemy connects to, by default with the password that is right."""
         secret = quote(password or self.password)
         return f"postgresql+psycopg2://dagster:{secret}@127.0.0.1:{port or self.port}/postgres"
+
+
+@contextmanager
+def temporary_server(password: str) -> Iterator[Server]:
+    """Serve in a folder that is gone at the end."""
+    # Not below pytest's folder, which the server's user may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        with running_server(Path(folder) / "server", password=password) as server:
+            yield server
 
 
 @contextmanager

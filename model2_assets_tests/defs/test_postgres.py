@@ -1,17 +1,14 @@
 """An instance whose runs and events are in PostgreSQL, as for several people."""
 
 import os
-import pwd
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from importlib.util import find_spec
-from pathlib import Path
 
 import pytest
 
-from model2_assets_tests.defs.postgres import Server, running_server, server_programs
+from model2_assets_tests.defs.postgres import Server, temporary_server, why_no_server
 from model2_assets_tests.long_run.region import GrowingRegion
 
 PASSWORD = "c4narY-S3cret"
@@ -20,11 +17,7 @@ PASSWORD = "c4narY-S3cret"
 def _missing() -> str:
     if find_spec("dagster_postgres") is None:
         return "the extra postgres is not installed"
-    if server_programs() is None:
-        return "there is no PostgreSQL server on this machine"
-    if os.geteuid() == 0 and "postgres" not in {user.pw_name for user in pwd.getpwall()}:
-        return "root has no user postgres to run the server as"
-    return ""
+    return why_no_server()
 
 
 pytestmark = [
@@ -35,11 +28,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    # Not below pytest's folder, which the server's user may not enter.
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        with running_server(Path(folder) / "server", password=PASSWORD) as server:
-            yield server
+    with temporary_server(PASSWORD) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
