@@ -42,7 +42,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         ],
         resources={
             IO_MANAGER_KEY: StoreIOManager(store),
-            **{lock_key(region.name): region_lock(store, region.name) for region in regions},
+            **{lock_key(region.name): region_lock(region) for region in regions},
         },
         loggers={"console": console_logger(config.logging)},
         executor=dg.in_process_executor,

@@ -21,6 +21,7 @@ from pydantic import TypeAdapter
 from model2_assets.checks.catalogue import checks_of
 from model2_assets.contracts import load_contract
 from model2_assets.defs.alerts import alert_hooks
+from model2_assets.defs.io_manager import ALL_PARTITIONS
 from model2_assets.defs.publication import Body, Step, make_and_publish
 from model2_assets.defs.region import IO_MANAGER_KEY, Region, Stage
 from model2_assets.defs.steps import lock_key
@@ -67,10 +68,11 @@ class Asset:
         key = region.key(self.name)
         _, *inputs = inspect.signature(self.body).parameters
         partitions = region.partitions if self.stage == "training" else None
+        of_all = {ALL_PARTITIONS: partitions is None}
 
         @dg.asset(
             key=key,
-            ins={name: dg.AssetIn(key=region.key(name)) for name in inputs},
+            ins={name: dg.AssetIn(key=region.key(name), metadata=of_all) for name in inputs},
             group_name=region.name,
             description=inspect.getdoc(self.body),
             owners=list(OWNERS),

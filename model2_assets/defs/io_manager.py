@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from model2_assets.training.resources import ResourceUsage
 
 
+ALL_PARTITIONS = "model2/all_partitions"
+"""Metadata of an input: it is all partitions that exist, whichever one the run is of."""
+
+
 class SingleUse:
     """Holds a result until the IO manager takes it.
 
@@ -88,7 +92,7 @@ class StoreIOManager(dg.IOManager):
         addresses = {
             key: address_of(context.asset_key, key) for key in context.asset_partition_keys
         }
-        if context.has_partition_key:
+        if context.has_partition_key and not context.definition_metadata.get(ALL_PARTITIONS):
             return _load(store, addresses[context.partition_key], context)
         return {
             key: _load(store, address, context)

@@ -45,8 +45,13 @@ class Step:
     @property
     def address(self) -> "Address":
         """Where its result belongs."""
-        key = self.context.partition_key if self.context.has_partition_key else None
-        return address_of(self.context.asset_key, key)
+        return address_of(self.context.asset_key, self._partition_key)
+
+    @property
+    def _partition_key(self) -> str | None:
+        """None of an asset without partitions, though the run be of one."""
+        is_partitioned = self.context.assets_def.partitions_def is not None
+        return self.context.partition_key if is_partitioned else None
 
     @property
     def partition(self) -> Partition:
@@ -58,7 +63,7 @@ class Step:
         """What its result is held against."""
         from model2_assets.checks.subjects import Evidence
 
-        partition = self.partition if self.context.has_partition_key else None
+        partition = self.partition if self._partition_key else None
         return Evidence(self.config, self.region.name, partition, dict(self.inputs))
 
     def previous(self) -> "PreviousResult":

@@ -10,10 +10,10 @@ import dagster as dg
 from model2_assets.config.sections import LoggingConfig
 from model2_assets.defs.maintenance import PROCESS_TAG, WORKER_TAG, this_process
 from model2_assets.defs.recorded import PARTITION_TAG
+from model2_assets.defs.region import Region
 from model2_assets.defs.stop import stop_here, stopped
 from model2_assets.errors import Model2Error, lack_of_memory, tells_secret, without_secrets
 from model2_assets.logging import PACKAGE_LOGGER, stderr_handler
-from model2_assets.storage import Store
 
 
 class _Forward(logging.Handler):
@@ -149,8 +149,8 @@ def lock_key(region: str) -> str:
     return f"{region}_lock"
 
 
-def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
-    """Return the resource by which a run holds its region, or its partition of it.
+def region_lock(region: Region) -> dg.ResourceDefinition:
+    """Return the resource by which a run holds its region, or its partition if it makes no more.
 
     Dagster makes a run's resources before its first step, so a run that waits for its turn
     has no place in a pool that others wait for. Of several regions it makes them in the order
@@ -160,6 +160,9 @@ def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
     def lock(context: dg.InitResourceContext) -> Iterator[None]:
         run, instance = context.run, context.instance
         partition = run.tags.get(PARTITION_TAG) if run is not None else None
+        specs = [region.specs.get(key) for key in (run and run.asset_selection) or ()]
+        if any(spec.partitions_def is None for spec in specs if spec is not None):
+            partition = None
         if run is not None and instance is not None and PROCESS_TAG not in run.tags:
             instance.add_run_tags(run.run_id, {WORKER_TAG: this_process()})
         try:
@@ -168,11 +171,11 @@ def region_lock(store: Store, region: str) -> dg.ResourceDefinition:
                 with ExitStack() as waiting:
                     if context.log is not None:
                         waiting.enter_context(core_logs_to(context.log))
-                    stack.enter_context(store.hold(region, partition=partition))
+                    stack.enter_context(region.store.hold(region.name, partition=partition))
                 yield
         finally:  # before Dagster judges the run, which it would call a failure
             reason = stopped()
             if reason is not None and run is not None and instance is not None:
                 instance.report_run_canceling(run, message=str(reason))
 
-    return dg.ResourceDefinition(lock, description=f"One writer of region {region} at a time.")
+    return dg.ResourceDefinition(lock, description=f"One writer of region {region.name} at a time.")

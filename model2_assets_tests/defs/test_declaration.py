@@ -42,7 +42,7 @@ def test_a_body_says_what_it_cost_until_it_hands_its_result_on(tmp_path: Path) -
     body.__name__ = "market_data"
     region = Region("us", small_config(), Store(tmp_path))
     asset = replace(market_data, body=body).build(region)
-    resources = {IO_MANAGER_KEY: SlowDisk(), lock_key("us"): region_lock(region.store, "us")}
+    resources = {IO_MANAGER_KEY: SlowDisk(), lock_key("us"): region_lock(region)}
 
     started = time.monotonic()
     result = dg.materialize([asset], resources=resources)

@@ -1,12 +1,15 @@
 import math
+from contextlib import nullcontext
+from typing import Any
 
 import dagster as dg
 import numpy as np
 import pandas as pd
 import pytest
 
+from model2_assets.storage import Store
 from model2_assets_tests.defs.conftest import Trained
-from model2_assets_tests.defs.small_region import Workbench
+from model2_assets_tests.defs.small_region import Workbench, small_config
 
 pytestmark = pytest.mark.end_to_end
 
@@ -197,3 +200,27 @@ def test_one_partition_alone_leaves_a_warning_for_those_that_are_missing(bench: 
     assert "check columns of us/stacking_frame: 3 of 4 columns are missing" in columns
     frame = bench.read("stacking_frame")
     assert [name for name in frame if name.startswith("oof_")] == ["oof_21d_ridge"]
+
+
+def test_all_assets_can_be_made_with_one_partition_at_a_time(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``dagster asset materialize --select '*' --partition ...`` does."""
+    held: list[tuple[str, str | None]] = []
+
+    def hold(self: Store, region: str, *, partition: str | None = None) -> Any:
+        held.append((region, partition))
+        return nullcontext()
+
+    monkeypatch.setattr(Store, "hold", hold)
+    definitions = bench.with_config(small_config(models={"xgboost": None})).definitions
+    job = definitions.resolve_implicit_global_asset_job_def()
+    keys = list(definitions.resolve_asset_graph().materializable_asset_keys)
+    for partition in ("21d|ridge", "63d|ridge"):
+        done = job.execute_in_process(
+            instance=bench.instance, partition_key=partition, asset_selection=keys
+        )
+        assert done.success
+
+    assert held == [("us", None)] * 2
+    assert bench.read("leaderboard")["horizon"].tolist() == ["21d", "63d"]
