@@ -66,13 +66,13 @@ def count_suspects(panel: pd.DataFrame, *, origin: str) -> dict[str, int]:
             _frozen(panel, own),
             f"instruments whose close does not move for more than {FROZEN_BARS} bars, while others "
             f"trade: %d; returns of 0 are nothing to learn or to score, so remove bars of halts, "
-            f"and those filled forward after a delisting: %s",
+            f"and those filled in after a delisting or before a listing: %s",
         ),
         "mixed_adjustments": _tell(
             _of_mixed_adjustments(panel, own),
             f"columns that lie outside of [low, high] on most of {RANGE_BARS} bars in a row: %d; "
-            f"they are of another adjustment than high and low, so give all of one, and adjusted "
-            f"closes beside them as adjusted_close: %s",
+            f"they are of another adjustment, or unit, than high and low, so give all of one, and "
+            f"adjusted closes beside them as adjusted_close: %s",
         ),
         "same_bars": _tell(
             _same_bars(panel, instruments.codes, list(instruments.values)),
@@ -99,8 +99,8 @@ def _spelled_alike(names: pd.Index) -> int:
     )
     return _tell(
         list(forms[forms.duplicated(keep=False)].sort_values(kind="stable").index),
-        "%d instruments differ from another in case or Unicode form alone; they are kept apart, "
-        "so give an instrument one name in the source: %s",
+        "instruments that differ from another in case or Unicode form alone: %d; they are kept "
+        "apart, so give an instrument one name in the source: %s",
     )
 
 
@@ -126,8 +126,8 @@ def _large_moves(panel: pd.DataFrame, own: Histories, origin: str) -> int:
             f"{name} on {date:%Y-%m-%d} (factor {size:.3g})"
             for (name, date), size in zip(rows, factors, strict=True)
         ],
-        f"%d closes move by more than a factor {LARGE_MOVE_FACTOR:g} from one bar to the next; "
-        f"look for a missing split adjustment: %s",
+        f"closes that move by more than a factor {LARGE_MOVE_FACTOR:g} from one bar to the next: "
+        f"%d; look for a missing split adjustment: %s",
     )
 
 
@@ -155,7 +155,7 @@ def _of_mixed_adjustments(panel: pd.DataFrame, own: Histories) -> list[str]:
             price = panel[name].to_numpy()[own.order]
             outside = np.maximum(price / high, low / price) > 1.0 + RANGE_TOLERANCE
             is_apart = 2 * _in_last(outside, own.codes, RANGE_BARS) > RANGE_BARS
-            found += [f"{name} of {one}" for one in _until(panel, own.order[is_apart])]
+            found += [f"{name} of {one}" for one in _until(panel, own.order[is_apart & outside])]
     return found
 
 

@@ -65,6 +65,24 @@ def test_rows_that_vanish_or_are_inserted_in_the_past_are_found() -> None:
     assert found.restated_values == 0
 
 
+def test_a_split_of_the_next_company_of_a_name_is_one_of_its_history() -> None:
+    def of_two_histories(n_dates: int) -> pd.DataFrame:
+        frame = panel(n_dates)
+        is_later = frame.index.get_level_values("datetime") >= DATES[5]
+        return frame.assign(history=np.where(is_later, 2, 1).astype(np.int16))
+
+    before, after = of_two_histories(10), of_two_histories(12)
+    rows = (after.index.get_level_values("instrument") == "B") & (after["history"] == 2)
+    after.loc[rows, ["close", "adjusted_close"]] *= 0.25
+
+    found = compare_history(after, before)
+
+    assert [(split.instrument, split.factor) for split in found.splits] == [("B", 0.25)]
+    assert (found.readjusted, found.restated_values) == (("B",), 0)
+    apart = compare_history(after.drop(columns="history"), before)
+    assert (apart.splits, apart.restated_values) == ((), 10)
+
+
 @pytest.mark.parametrize("volume", [4.0, 1.0, None])
 def test_split_is_recognized_with_its_factor_and_not_counted(volume: float | None) -> None:
     after = changed(panel(12), "close", "B", 0.25)

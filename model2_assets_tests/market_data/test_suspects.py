@@ -205,7 +205,8 @@ def test_a_column_of_another_adjustment_is_named(caplog, column):
         spoilt = frame.assign(**{column: frame[column].mask(outside, 6.0)})
         n, text = told(caplog, spoilt, "mixed_adjustments")
         assert n == n_found
-        assert (f"{column} of B until" in text) == bool(n_found)
+        last = frame["datetime"].unique()[69]
+        assert (f"{column} of B until {last:%Y-%m-%d}" in text) == bool(n_found)
 
 
 def test_prices_that_were_rounded_apart_are_of_one_adjustment():
