@@ -86,8 +86,10 @@ def _typed(
                 f"{origin}: column {name!r} is {values.dtype} with times of day, first {late[0]}; "
                 f"{contract.name} requires session dates, at midnight"
             )
-    elif needed == "str":
-        made = _text(values)
+    elif needed == "str" and values.dtype != needed:
+        text = values.astype(object)
+        is_text = infer_dtype(text, skipna=True) == "string"
+        made = pd.Index(text, dtype="str") if is_text else None
     elif needed in ("float32", "float64") and values.dtype != needed:
         made = numbers(values)
         with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
@@ -117,10 +119,3 @@ def _dates(values: pd.Index | pd.Series) -> pd.DatetimeIndex | None:
         return pd.DatetimeIndex(values).tz_localize(None).as_unit("us")
     except ValueError:  # several time zones
         return None
-
-
-def _text(values: pd.Index | pd.Series) -> pd.Index | None:
-    if values.dtype == "str":
-        return None
-    text = values.astype(object)
-    return pd.Index(text, dtype="str") if infer_dtype(text, skipna=True) == "string" else None

@@ -322,11 +322,12 @@ def live_predictions(
 ) -> Candidate:
     """Live predictions in basis points: what is traded from.
 
-    Every row with features whose horizon has not ended, predicted by the final model: the
-    instrument has fewer own bars after the row than execution lag and horizon together, and
-    still trades, as a member of the universe, on the last date of the market data. That date is
-    included, and is the one to trade from. Rows whose label is missing for another reason, a
-    long gap or a delisting, are not live. No row is both here and in `oof_predictions`.
+    Every row with features, but no label, whose horizon has not ended, as the final model
+    predicts it: the instrument has fewer own bars after the row than execution lag and horizon
+    together, and still trades, as a member of the universe, on the last date of the market
+    data. That date is included, and is the one to trade from. Rows whose label is missing for
+    another reason, a long gap or a delisting, are not live. No row is both here and in
+    `oof_predictions`.
     With labels in excess of their date's mean, predictions of different dates do not compare.
     """
     from model2_assets.checks.models import LiveChecks
