@@ -77,6 +77,7 @@ def run(case: Case, folder: Path) -> Found:
 def _without_what_varies(message: str, folder: Path) -> str:
     message = message.replace(str(folder), "{folder}")
     message = message.replace(f"{metadata.version('scikit-learn')} is", "{installed} is")
+    message = message.replace(f"Dagster {metadata.version('dagster')}", "Dagster {installed}")
     return re.sub(r"-[0-9a-f]{12}\.", "-{hash}.", message)
 
 

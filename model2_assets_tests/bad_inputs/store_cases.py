@@ -1,11 +1,16 @@
-"""A store that another installation wrote."""
+"""A store, or a database of Dagster, that another installation wrote."""
 
 import json
 import resource
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+from click.testing import CliRunner
 from upath import UPath
 
+from model2_assets.cli.main import main
+from model2_assets.errors import Model2Error
 from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address, Store
 from model2_assets.storage.data_version import with_provenance
@@ -75,7 +80,58 @@ def _publish_with_little_room(folder: Path) -> dict[str, int]:
     return {}
 
 
+def _leave_a_database_of_another_dagster(folder: Path) -> None:
+    (folder / "home/history").mkdir(parents=True)
+    with closing(sqlite3.connect(folder / "home/history/runs.db")) as database:
+        database.executescript(
+            "CREATE TABLE alembic_version (version_num); "
+            "INSERT INTO alembic_version VALUES ('ffff'), ('eeee')"
+        )
+
+
+def _close_runs(folder: Path) -> dict[str, int]:
+    home = {"DAGSTER_HOME": str(folder / "home")}
+    result = CliRunner().invoke(main, ["close-runs"], env=home)
+    if result.exit_code:
+        raise Model2Error(result.stderr.removeprefix("error: ").strip())
+    return {}
+
+
+_RESULTS_ARE_WHOLE = (
+    ", then run again: results on disk are whole, and the next retrain closes what this one left "
+    "open"
+)
+
 CASES = (
+    Case(
+        id="store-damaged-database",
+        planted="a database of Dagster's runs that is none",
+        enters="store",
+        config="",
+        files={"home/history/runs.db": "no database" * 100},
+        act=_close_runs,
+        outcome=Refused(
+            "Dagster's database in {folder}/home is damaged (file is not a database): "
+            "{folder}/home/history/runs.db; put a copy back, or move the folders history and "
+            f"schedules away, and Dagster begins without the runs so far{_RESULTS_ARE_WHOLE}"
+        ),
+        until="config",
+    ),
+    Case(
+        id="store-database-of-another-dagster",
+        planted="a database of Dagster's runs with two revisions of another version",
+        enters="store",
+        config="",
+        prepare=_leave_a_database_of_another_dagster,
+        act=_close_runs,
+        outcome=Refused(
+            "Dagster's database is of another version than this Dagster {installed}: Version "
+            "table 'alembic_version' has more than one head present; please use "
+            "get_current_heads(); install the version that wrote it or, if that was an older one, "
+            f"run dagster instance migrate{_RESULTS_ARE_WHOLE}"
+        ),
+        until="config",
+    ),
     Case(
         id="store-other-library-version",
         planted="pickled models of scikit-learn 0.1.2",
