@@ -10,7 +10,7 @@ from functools import partial
 
 import dagster as dg
 
-from model2_assets.defs.maintenance import WORKER_TAG, cancel_runs, process_of
+from model2_assets.defs.maintenance import IN_PROGRESS, WORKER_TAG, cancel_runs, process_of
 from model2_assets.defs.stop import GRACE_SECONDS, Stopped, before_end
 
 
@@ -19,39 +19,38 @@ def serve(instance: dg.DagsterInstance, options: Sequence[str]) -> int:
 
     Left to itself it would leave these behind, and the server that runs their code.
     """
-    command = [sys.executable, "-m", "dagster", "dev", *options]
-    process = subprocess.Popen(command, start_new_session=True)
-    kill = partial(_signal, process.pid, signal.SIGKILL)
-    before_end(kill)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "dagster", "dev", *options], start_new_session=True
+    )
+    before_end(partial(_end, instance, process.pid), 2 * GRACE_SECONDS)
     try:
         return process.wait()
     except Stopped as reason:
-        runs = [run for run in instance.get_runs(filters=_STARTED) if _is_of(process.pid, run)]
-        for run in runs:
+        for run, pid in _runs_of(instance, process.pid):
             instance.report_run_canceling(run, message=str(reason))
-        _signal(process.pid, signal.SIGINT)
+            os.kill(pid, signal.SIGINT)
+        process.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_SECONDS - 1)
-        kill()
-        for run in runs:
-            cancel_runs(instance, run.run_id)
+            process.wait(GRACE_SECONDS)
         raise
     finally:
-        kill()
+        _end(instance, process.pid)
 
 
-_STARTED = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED])
-
-
-def _is_of(group: int, run: dg.DagsterRun) -> bool:
-    """Tell whether a process of a group executes a run; an instance may have runs of others."""
-    pid = process_of(run.tags.get(WORKER_TAG, ""))
-    try:
-        return pid is not None and os.getpgid(pid) == group
-    except ProcessLookupError:
-        return False
-
-
-def _signal(group: int, number: int) -> None:
+def _end(instance: dg.DagsterInstance, group: int) -> None:
+    left = _runs_of(instance, group)
     with suppress(ProcessLookupError):
-        os.killpg(group, number)
+        os.killpg(group, signal.SIGKILL)
+    for run, _ in left:
+        cancel_runs(instance, run.run_id)
+
+
+def _runs_of(instance: dg.DagsterInstance, group: int) -> list[tuple[dg.DagsterRun, int]]:
+    """Return the runs that processes of a group execute, and which; others may have runs too."""
+    found = []
+    for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(IN_PROGRESS))):
+        pid = process_of(run.tags.get(WORKER_TAG, ""))
+        with suppress(ProcessLookupError):
+            if pid is not None and os.getpgid(pid) == group:
+                found.append((run, pid))
+    return found

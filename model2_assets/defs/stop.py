@@ -19,7 +19,7 @@ from select import select
 from types import FrameType
 
 GRACE_SECONDS = 5.0
-"""Time to end in good order, and then once more to say so; a second signal cuts it short."""
+"""Time to end in good order, and then for a last act; a second signal cuts it short."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -42,6 +42,7 @@ class _Inbox:
         self._lock = threading.Lock()
         self._numbers: list[int] = []
         self.last_act: Callable[[], object] = bool
+        self.grace_seconds = GRACE_SECONDS
         self.is_deferring = False
         signal.set_wakeup_fd(self._writer.fileno(), warn_on_full_buffer=False)
         for each in _SIGNALS:
@@ -66,7 +67,7 @@ class _Inbox:
         """End the process by force, after a second signal or some time."""
         while not self.numbers():
             select([self._reader], [], [], 1.0)  # whoever asks may read it before
-        deadline = time.monotonic() + GRACE_SECONDS
+        deadline = time.monotonic() + self.grace_seconds
         while len(self.numbers()) == 1 and time.monotonic() < deadline:
             select([self._reader], [], [], 0.2)
         status = 128 + self.numbers()[0]
@@ -119,10 +120,10 @@ def deferred() -> Iterator[None]:
         stop_here()
 
 
-def before_end(act: Callable[[], object]) -> None:
-    """Have something done where the process has to be ended by force."""
+def before_end(act: Callable[[], object], grace_seconds: float = GRACE_SECONDS) -> None:
+    """Have something done where the process has to be ended by force, after some time."""
     if _inbox is not None:
-        _inbox.last_act = act
+        _inbox.last_act, _inbox.grace_seconds = act, grace_seconds
 
 
 def end_process(status: int) -> None:

@@ -7,7 +7,7 @@ PARTITION = ("--region", "us", "--horizon", "21d", "--model", "xgboost")
 
 @dataclass(frozen=True)
 class Stage:
-    """A command, and the function of it in which it is stopped; none waits for a lock."""
+    """A command, and the function of it in which it is stopped; none: where it waits."""
 
     name: str
     arguments: tuple[str, ...]
@@ -24,6 +24,10 @@ RETRAIN = ("retrain",)
 LOAD = "model2_assets.market_data:load_market_data"
 FIT = "model2_assets.training.fit:_fit"
 PUBLISH = "model2_assets.storage.store:publish"
+
+UI = Stage(
+    "ui", ("ui", "-m", "model2_assets.definitions"), status="", forced=True, in_every_way=True
+)
 
 STAGES = (
     Stage("retrain: market data", RETRAIN, LOAD, in_every_way=True),
@@ -82,4 +86,5 @@ STAGES = (
         "a_moment",
         status="",
     ),
+    UI,
 )

@@ -28,6 +28,10 @@ GRACE_SECONDS = 30
 """After which Kubernetes kills."""
 
 
+WAITING = ("waiting for process", "Replace the current", "Serving dagster-webserver")
+"""What a command says that waits."""
+
+
 @dataclass(frozen=True)
 class Way:
     """How a command is started and stopped."""
@@ -98,7 +102,7 @@ def started(scene: Scene, stage: Stage, way: Way) -> Iterator["subprocess.Popen[
         )
     is_there = told.exists
     if not stage.place:
-        is_there = partial(_said, scene, ("waiting for process", "Replace the current"))
+        is_there = partial(_said, scene, WAITING)
     try:
         wait_for(is_there, process, scene)
         yield process
