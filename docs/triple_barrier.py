@@ -10,9 +10,10 @@
 
 A position is entered `execution_lag_days` own bars after its row. It ends at the first close that
 is `barrier` (a fraction) above or below the entry, at the latest after the horizon's own bars,
-or, where its name is delisted before, at the last close. So label ends differ from row to row,
-and a row may have a label before its horizon is over: it is purged by its own end then, and gets
-no live prediction. Among the newest rows only those that touched a barrier have a label.
+or, where its name is delisted before, at the last close. No window crosses from one history of an
+instrument to the next (`market_data.max_gap_days`). So label ends differ from row to row, and a
+row may have a label before its horizon is over: it is purged by its own end then, and gets no
+live prediction. Among the newest rows only those that touched a barrier have a label.
 
 M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018, section 3.4.
 """
@@ -21,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from model2_assets.config import LabelsConfig
+from model2_assets.panel import histories
 
 
 def build_labels(panel: pd.DataFrame, config: LabelsConfig) -> pd.DataFrame:
@@ -41,7 +43,8 @@ def _windows(
     lag, barrier = config.execution_lag_days, config.params.get("barrier", 0.05)
     close = panel["adjusted_close" if "adjusted_close" in panel else "close"]
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
-    own_close, own_dates = (values.groupby(level="instrument") for values in (close, dates))
+    history = histories(panel).number
+    own_close, own_dates = close.groupby(history), dates.groupby(history)
     entry = own_close.shift(-lag)
     earned = pd.Series(np.nan, index=panel.index)
     end = pd.Series(pd.NaT, index=panel.index, dtype="datetime64[us]")
@@ -50,9 +53,13 @@ def _windows(
         ends = earned.isna() & now.notna() & ((now.abs() >= barrier) | (bars == horizon))
         earned, end = earned.mask(ends, now), end.mask(ends, own_dates.shift(-lag - bars))
 
-    # A name is known to be gone some dates after its last bar.
+    # A name is known to be gone some dates after its last bar, or at once where that bar says so.
+    paid = panel.get("delisting_return", pd.Series(np.nan, index=panel.index))
+    paid = paid.groupby(history).transform("last")
     calendar = dates.drop_duplicates().sort_values().array
-    known = calendar.searchsorted(own_dates.transform("max")) + config.delisted_after + 1
+    known = calendar.searchsorted(own_dates.transform("last"))
+    known += np.where(paid.notna(), 0, config.delisted_after + 1)
     gone = earned.isna() & entry.notna() & (known < len(calendar))
-    earned = earned.mask(gone, own_close.transform("last") / entry - 1)
-    return earned, end.mask(gone, calendar[np.minimum(known, len(calendar) - 1)])
+    final = own_close.transform("last") * (1 + paid.fillna(0))
+    seen = calendar[np.minimum(known, len(calendar) - 1)]
+    return earned.mask(gone, final / entry - 1), end.mask(gone, seen)

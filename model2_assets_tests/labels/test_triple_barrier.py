@@ -30,6 +30,17 @@ def settings(**changes: object) -> LabelsConfig:
     return LabelsConfig(builder="triple_barrier:build_labels", **{**given, **changes})
 
 
+def with_histories(panel: pd.DataFrame) -> pd.DataFrame:
+    """Let a name be another one from its 41st bar on, and one be delisted for half of its price."""
+    numbers = panel.groupby(level="instrument").cumcount()
+    first, second = panel.index.unique("instrument")[:2]
+    name = panel.index.get_level_values("instrument")
+    is_other, is_last = (name == first) & (numbers >= 40), (name == second) & (numbers == 50)
+    returns = np.where(is_last, -0.5, np.nan)
+    panel = panel.assign(history=np.where(is_other, 2, 1), delisting_return=returns)
+    return panel[~((name == second) & (numbers > 50))]
+
+
 def window_by_hand(bars, calendar, at, config, horizon):
     """Return what the row at a bar of one name earned in bps, and when it ended; None: nothing."""
     closes, dates = bars["close"].tolist(), list(bars.index.get_level_values("datetime"))
@@ -40,15 +51,18 @@ def window_by_hand(bars, calendar, at, config, horizon):
         earned = closes[exit_bar] / closes[entry] - 1
         if abs(earned) >= config.params["barrier"] or exit_bar == entry + horizon:
             return 1e4 * earned, dates[exit_bar]
-    known = calendar.index(dates[-1]) + config.delisted_after + 1
+    paid = bars["delisting_return"].iloc[-1]
+    known = calendar.index(dates[-1]) + (config.delisted_after + 1 if np.isnan(paid) else 0)
     if known >= len(calendar):
         return None
-    return 1e4 * (closes[-1] / closes[entry] - 1), calendar[known]
+    final = closes[-1] if np.isnan(paid) else closes[-1] * (1 + paid)
+    return 1e4 * (final / closes[entry] - 1), calendar[known]
 
 
 @pytest.mark.parametrize("lag", [0, 1, 3])
 def test_every_window_is_that_of_its_own_bars(lag):
-    panel, config = market(3, n_names=6, n_dates=90), settings(execution_lag_days=lag)
+    panel = with_histories(market(3, n_names=6, n_dates=90))
+    config = settings(execution_lag_days=lag)
     labels = make_labels(panel, config)
     calendar = sorted(panel.index.unique("datetime"))
     assert labels.index.equals(panel.index)
@@ -56,7 +70,7 @@ def test_every_window_is_that_of_its_own_bars(lag):
         names = [f"{kind}_{horizon}d" for kind in ("forward_return", "label", "label_end")]
         made = dict(zip(labels.index, labels[names].itertuples(index=False), strict=True))
         n_early = n_labels = 0
-        for _, bars in panel.groupby(level="instrument"):
+        for _, bars in panel.groupby(["instrument", "history"]):
             for at, row in enumerate(bars.index):
                 found = window_by_hand(bars, calendar, at, config, horizon)
                 earned, label, end = made[row]
