@@ -16,7 +16,12 @@ from model2_assets.config.load import load_object
 from model2_assets.defs.stop import before_end
 from model2_assets.errors import ConfigError, lack_of_memory, one_line, without_secrets
 from model2_assets.logging import setup_logging
-from model2_assets.storage import HOME_VARIABLE, instance_home, repository_root
+from model2_assets.storage import (
+    HOME_VARIABLE,
+    default_base,
+    instance_home,
+    repository_root,
+)
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -30,8 +35,9 @@ _AFTER = (
 
 
 def read_config() -> Model2Config:
-    """Read the configuration, and set up the log as it says."""
+    """Read the configuration, and set up the log as it says; refuse a base path that none opens."""
     config = load_config()
+    default_base()
     setup_logging(config.logging.level, config.logging.format)
     return config
 

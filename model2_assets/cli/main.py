@@ -392,6 +392,7 @@ def ui(options: tuple[str, ...]) -> None:
     """
     from model2_assets.cli.ui import serve
 
+    read_config()
     with open_instance() as instance:
         end_dead_runs(instance)
         sys.exit(serve(instance, options))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from fsspec import get_filesystem_class
 from upath import UPath
 
 from model2_assets.config.partition import NAME_RULE, is_horizon, is_name
@@ -157,12 +158,17 @@ def open_base(base: str | UPath) -> UPath:
     if url_carries_secret(str(base)):
         raise ConfigError(f"{STORAGE_VARIABLE}: {NO_SECRET_IN_URLS}")
     try:
+        for link in str(base).split("::"):
+            protocol, is_url, _ = link.partition("://")
+            if is_url:
+                get_filesystem_class(protocol)
         path = UPath(expand_home(base) if isinstance(base, str) else base)
         return path.absolute() if is_local(path) else path
     except (ImportError, ValueError) as error:
+        is_missing = isinstance(error, ImportError)
+        remedy = "install that Python package, or correct" if is_missing else "correct"
         raise ConfigError(
-            f"storage {base}: cannot be opened ({error}); correct {STORAGE_VARIABLE}, or install "
-            f"the fsspec file system that it needs"
+            f"storage {base}: cannot be opened ({error}); {remedy} {STORAGE_VARIABLE}"
         ) from error
 
 

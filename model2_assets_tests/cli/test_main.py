@@ -497,3 +497,25 @@ def test_dates_and_label_window_are_those_of_the_region(tmp_path: Path) -> None:
     assert "region us: 394 labelled dates" in result.output
     same = run("--config", path, "propose-splits", "--dates", "394")
     assert same.output in result.output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("retrain", "check", "scores", "versions", "validate-config", "propose-splits"),
+        *("ui", "prune-runs", "rollback --region us --horizon 21d --model ridge 1"),
+    ],
+)
+def test_every_command_names_the_package_that_a_base_path_needs(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MODEL2_STORAGE", "s3://bucket/results")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+
+    result = run(*command.split())
+
+    assert result.output.splitlines() == [
+        "error: storage s3://bucket/results: cannot be opened (Install s3fs to access S3); install "
+        "that Python package, or correct MODEL2_STORAGE"
+    ]
+    assert result.exit_code == 2

@@ -1,6 +1,8 @@
 import io
 import json
 import multiprocessing
+import re
+import sys
 import uuid
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -302,12 +304,26 @@ def test_local_base_is_made_absolute(monkeypatch, tmp_path):
     assert default_base() == UPath(tmp_path / "results")
 
 
-@pytest.mark.parametrize("base", ["nosuchscheme://bucket/results"])
-def test_base_that_nothing_can_open_is_named(monkeypatch, base):
-    with pytest.raises(ConfigError, match=f"storage {base}: cannot be opened .*MODEL2_STORAGE"):
+@pytest.mark.parametrize(
+    ("base", "module", "reason"),
+    [
+        ("nosuchscheme://bucket/x", "none", ".*nosuch.*; correct MODEL2_STORAGE"),
+        ("s3://bucket/x", "s3fs", "Install s3fs to"),
+        ("gs://bucket/x", "gcsfs", "Please install gcsfs to"),
+        ("abfs://box@us.dfs.core.windows.net/x", "adlfs", "Install adlfs to"),
+        ("sftp://host/x", "paramiko", '.* requires "paramiko" to be installed'),
+        ("https://host/x", "aiohttp", '.* requires "requests" and "aiohttp" to be installed'),
+        ("simplecache::s3://bucket/x", "s3fs", "Install s3fs to"),
+    ],
+)
+def test_base_that_nothing_can_open_is_named_with_its_package(monkeypatch, base, module, reason):
+    monkeypatch.setitem(sys.modules, module, None)
+    remedy = "" if module == "none" else ".*; install that Python package, or correct"
+    said = rf"^storage {re.escape(base)}: cannot be opened \({reason}{remedy}"
+    with pytest.raises(ConfigError, match=said):
         Store(base)
     monkeypatch.setenv("MODEL2_STORAGE", base)
-    with pytest.raises(ConfigError, match="cannot be opened"):
+    with pytest.raises(ConfigError, match=said):
         default_store()
 
 
