@@ -16,6 +16,7 @@ from model2_assets.config.region import (
     Model2Config,
     ModelConfig,
     RegionConfig,
+    TableSource,
 )
 from model2_assets.config.sections import ChecksConfig, ExecutionConfig
 
@@ -32,6 +33,7 @@ __all__ = [
     "ModelConfig",
     "Partition",
     "RegionConfig",
+    "TableSource",
     "load_config",
     "parse_config",
 ]

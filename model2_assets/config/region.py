@@ -69,51 +69,32 @@ def _query_without_secret(query: str) -> str:
     return query
 
 
-class MarketDataConfig(Section):
-    """Where daily bars come from."""
+class TableSource(Section):
+    """Files or a query, which a table of instruments and dates comes from."""
 
-    source: Literal["demo", "parquet", "csv", "sql", "synthetic"] = "demo"
-    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market; sql: a query of a database,
-    with the extra ``sql``."""
+    source: str | None = None
     path: Location | None = None
     """File, folder, glob or Delta table, local or at an fsspec URL (parquet and csv)."""
-    columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
-        default_factory=dict
-    )
-    """Our column name: name in the file, or in what the query gives."""
     query: Annotated[NonEmpty, AfterValidator(_query_without_secret)] | None = None
-    """SELECT of a row per instrument and session (sql). It is read at each materialization; the
+    """SELECT of a row per instrument and date (sql). It is read at each materialization; the
     watch of files does not look at it, so that a schedule has to."""
     url_variable: EnvironmentVariable | None = None
     """Environment variable that holds the address of the database, in the form of SQLAlchemy's
     (sql)."""
+    columns: dict[str, str] = Field(default_factory=dict)
     instrument_from_filename: bool = False
     """One file per instrument, named after it."""
     date_format: DateFormat | None = None
     """How dates that are text are written, such as "%d.%m.%Y", in the directives of Python's
     strptime; null: in ISO 8601, such as 2024-01-31 or 20240131."""
-    universe: Location | None = None
-    """File of instrument, from, to: point-in-time membership, both ends included."""
-    params: Params = Field(default_factory=dict)
-    """Settings of the synthetic source."""
-    max_gap_days: int = Field(60, ge=1, le=100_000)
-    """Panel dates without a bar of an instrument after which its next bar starts a new history,
-    as that of another company would: no feature or label looks across."""
-    max_age_weekdays: int | None = Field(None, ge=0, le=10_000)
-    """Largest number of Mondays to Fridays after the last session, up to today in
-    schedule.timezone; older data are refused. Holidays count, so leave room for them; null: any
-    age."""
 
     @model_validator(mode="after")
     def _path_belongs_to_files(self) -> Self:
-        reads_files, asks = self.source in ("parquet", "csv"), self.source == "sql"
-        source = f"source {self.source!r}"
+        reads_files, asks = self.source in ("parquet", "csv", None), self.source == "sql"
+        source = f"source {self.source or 'csv or parquet'!r}"
         refuse(reads_files and not self.path, f"{source} needs a path")
         refuse(
             self.path and not reads_files, f"{source} takes no path; remove it or name the format"
-        )
-        refuse(
-            self.params and self.source != "synthetic", "params belong to source 'synthetic' only"
         )
         refuse(
             asks and not (self.query and self.url_variable),
@@ -129,6 +110,36 @@ class MarketDataConfig(Section):
         refuse(
             self.instrument_from_filename and "instrument" in self.columns,
             "columns.instrument and instrument_from_filename exclude each other; remove one",
+        )
+        return self
+
+
+class MarketDataConfig(TableSource):
+    """Where daily bars come from."""
+
+    source: Literal["demo", "parquet", "csv", "sql", "synthetic"] = "demo"
+    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market; sql: a query of a database,
+    with the extra ``sql``."""
+    columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
+        default_factory=dict
+    )
+    """Our column name: name in the file, or in what the query gives."""
+    universe: Location | None = None
+    """File of instrument, from, to: point-in-time membership, both ends included."""
+    params: Params = Field(default_factory=dict)
+    """Settings of the synthetic source."""
+    max_gap_days: int = Field(60, ge=1, le=100_000)
+    """Panel dates without a bar of an instrument after which its next bar starts a new history,
+    as that of another company would: no feature or label looks across."""
+    max_age_weekdays: int | None = Field(None, ge=0, le=10_000)
+    """Largest number of Mondays to Fridays after the last session, up to today in
+    schedule.timezone; older data are refused. Holidays count, so leave room for them; null: any
+    age."""
+
+    @model_validator(mode="after")
+    def _params_belong_to_the_synthetic(self) -> Self:
+        refuse(
+            self.params and self.source != "synthetic", "params belong to source 'synthetic' only"
         )
         return self
 
@@ -193,22 +204,16 @@ def _own_feature_names(columns: dict[str, str]) -> dict[str, str]:
     return columns
 
 
-class ExtraFeaturesConfig(Section):
-    """Features of one's own: columns of a file, keyed by instrument and datetime."""
+class ExtraFeaturesConfig(TableSource):
+    """Features of one's own: columns of a file or query, keyed by instrument and datetime."""
 
-    path: Location
-    """File, folder, glob or fsspec URL."""
-    source: Literal["csv", "parquet"] | None = None
-    """null: as the ending of each file says."""
+    source: Literal["csv", "parquet", "sql"] | None = None
+    """null: files of the format that the ending of each says."""
     columns: Annotated[
         dict[str, NonEmpty], BeforeValidator(_names_to_names), AfterValidator(_own_feature_names)
     ]
     """Name of the feature: name in the file; or a list of both in one. Also of instrument,
     datetime and available_at, where the file calls them otherwise."""
-    instrument_from_filename: bool = False
-    """One file per instrument, named after it."""
-    date_format: DateFormat | None = None
-    """As that of market data."""
     normalization: Literal["alike", "as_is"] = "alike"
     """alike: as the features of the set; as_is: values stay as they are."""
     max_age_days: int = Field(400, ge=0, le=100_000)
@@ -219,14 +224,6 @@ class ExtraFeaturesConfig(Section):
     def names(self) -> list[str]:
         """Names of the features."""
         return [name for name in self.columns if name not in _KEY_COLUMNS]
-
-    @model_validator(mode="after")
-    def _instruments_have_one_source(self) -> Self:
-        refuse(
-            self.instrument_from_filename and "instrument" in self.columns,
-            "columns.instrument and instrument_from_filename exclude each other; remove one",
-        )
-        return self
 
 
 def _time_and_zone(text: object) -> str:

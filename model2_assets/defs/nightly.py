@@ -85,8 +85,8 @@ def check_cron(settings: ScheduleConfig) -> None:
 
 def has_input_files(region: Region) -> bool:
     """Tell whether a region's market data, or features of one's own, come from files."""
-    source = region.settings.market_data
-    return bool(source.path or source.universe or region.settings.features.extra)
+    source, extra = region.settings.market_data, region.settings.features.extra
+    return bool(source.path or source.universe or any(entry.path for entry in extra))
 
 
 def data_watch(region: Region) -> dg.SensorDefinition:

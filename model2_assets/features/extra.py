@@ -20,7 +20,8 @@ from model2_assets.market_data.bars import (
     sessions,
 )
 from model2_assets.market_data.files import list_extra_files
-from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables
+from model2_assets.market_data.sql import query_table
+from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables, select
 from model2_assets.panel import date_codes, histories, instrument_codes
 from model2_assets.storage.data_version import table_digest
 
@@ -51,8 +52,6 @@ def _refuse_taken(config: FeaturesConfig, names: Sequence[str]) -> None:
 
 
 def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.DataFrame:
-    files = list_extra_files(entry)
-    origin = files[0].name if len(files) == 1 else f"{len(files)} files of {entry.path}"
     wanted = ColumnsToRead(
         required=("instrument", "datetime", *entry.names),
         optional=(KNOWN,),
@@ -62,7 +61,14 @@ def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.Da
         date_format=entry.date_format,
     )
     zone = ZoneInfo(config.session_close.split()[1])
-    table = read_tables(files, wanted, entry, typed=partial(_typed, wanted=wanted, zone=zone))
+    typed = partial(_typed, wanted=wanted, zone=zone)
+    if entry.source == "sql":
+        found, origin = query_table(entry, key=key)
+        table = typed(select(found, wanted, origin=origin), origin=origin)
+    else:
+        files = list_extra_files(entry)
+        origin = files[0].name if len(files) == 1 else f"{len(files)} files of {entry.path}"
+        table = read_tables(files, wanted, entry, typed=typed)
     if KNOWN not in table and "max_age_days" in entry.model_fields_set:
         raise FeatureError(
             f"{origin}: has no column {KNOWN!r}, so a value counts on its own date alone; name the "

@@ -258,7 +258,7 @@ def list_universe_files(path: str) -> list[InputFile]:
 def list_extra_files(entry: ExtraFeaturesConfig) -> list[InputFile]:
     """List the files of features of one's own."""
     suffixes = SUFFIXES[entry.source] if entry.source else ANY_SUFFIX
-    return list_files(entry.path, suffixes=suffixes, key="path in features.extra")
+    return list_files(str(entry.path), suffixes=suffixes, key="path in features.extra")
 
 
 @dataclass(frozen=True)
@@ -280,7 +280,7 @@ def fingerprint_inputs(
     if config.universe is not None:
         files += list_universe_files(config.universe)
     for entry in extra:
-        files += list_extra_files(entry)
+        files += list_extra_files(entry) if entry.path else []
     if not files:
         return None
     stamps = {file.name: file.stamp for file in files}

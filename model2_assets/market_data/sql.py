@@ -1,4 +1,4 @@
-"""Bars by a query: of a server, through SQLAlchemy, or of files and lakes, through DuckDB."""
+"""Tables by a query: of a server, through SQLAlchemy, or of files and lakes, through DuckDB."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from model2_assets.config import MarketDataConfig
+from model2_assets.config import TableSource
 from model2_assets.config.sections import expand_home
 from model2_assets.errors import STRUCK_OUT, MarketDataError
 from model2_assets.market_data.bars import reason
@@ -23,16 +23,18 @@ _ROWS_AT_ONCE = 100_000
 _SHORTEST_SECRET = 4
 
 
-def query_table(config: MarketDataConfig) -> tuple[pa.Table, str]:
-    """Return what the query of market data gives, and what messages call it.
+def query_table(config: TableSource, *, key: str = "market_data") -> tuple[pa.Table, str]:
+    """Return what a query gives, and what messages call it.
 
     Nothing is changed: a DuckDB file is opened to be read, and a server's transaction is never
     committed. No error has a cause, since that of a driver may tell the address.
 
     Parameters
     ----------
-    config : MarketDataConfig
+    config : TableSource
         Of source sql.
+    key : str
+        Section of the configuration that it is, for messages.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def query_table(config: MarketDataConfig) -> tuple[pa.Table, str]:
     """
     query, variable = str(config.query), str(config.url_variable)
     origin = f"query of {variable}"
-    url = _url(variable)
+    url = _url(variable, key)
     connect = _duckdb if url.drivername == "duckdb" else _server
     problem = (
         f"the database cannot be reached ({{}}); see that it runs and lets its user in, or correct "
@@ -57,7 +59,7 @@ def query_table(config: MarketDataConfig) -> tuple[pa.Table, str]:
     )
     try:
         with connect(url) as fetch:
-            problem = "the query fails ({}); correct market_data.query"
+            problem = f"the query fails ({{}}); correct {key}.query"
             table = fetch(query)
     except MemoryError:
         raise
@@ -70,15 +72,15 @@ def query_table(config: MarketDataConfig) -> tuple[pa.Table, str]:
         problem = problem.format(reason(_without_secrets_of(url, error)))
     else:
         if table is not None and table.num_rows:
-            _refuse_moments(table, config.columns.get("datetime", "datetime"), origin)
+            _refuse_moments(table, config.columns.get("datetime", "datetime"), origin, key)
             return table, origin
-        problem = "the query gives no row; correct its conditions in market_data.query"
+        problem = f"the query gives no row; correct its conditions in {key}.query"
         if table is None:
-            problem = "the query gives no table; end market_data.query with a SELECT"
+            problem = f"the query gives no table; end {key}.query with a SELECT"
     raise MarketDataError(f"{origin}: {problem}")
 
 
-def _url(variable: str) -> "URL":
+def _url(variable: str, key: str) -> "URL":
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
@@ -89,7 +91,7 @@ def _url(variable: str) -> "URL":
     )
     if not address:
         raise MarketDataError(
-            f"market_data.url_variable: the environment variable {variable} is not set; set it to "
+            f"{key}.url_variable: the environment variable {variable} is not set; set it to "
             f"the address of the database, {form}, for Dagster's daemon too"
         )
     try:
@@ -103,7 +105,7 @@ def _url(variable: str) -> "URL":
         is_known = True
     if not is_known:
         raise MarketDataError(
-            f"market_data.url_variable: what the environment variable {variable} holds is no "
+            f"{key}.url_variable: what the environment variable {variable} holds is no "
             f"address of a database; write one that SQLAlchemy knows, {form}"
         )
     return url
@@ -118,12 +120,12 @@ def _without_secrets_of(url: "URL", error: Exception) -> Exception:
     return RuntimeError(text)
 
 
-def _refuse_moments(table: pa.Table, name: str, origin: str) -> None:
+def _refuse_moments(table: pa.Table, name: str, origin: str, key: str) -> None:
     """Refuse moments in place of sessions: of which market's day they are is not for us to say."""
     for field in table.schema:
         if field.name == name and pa.types.is_timestamp(field.type) and field.type.tz:
             raise MarketDataError(
-                f"{origin}: column {name!r} has a time zone; let market_data.query give the "
+                f"{origin}: column {name!r} has a time zone; let {key}.query give the "
                 f"session's date, such as CAST({name} AT TIME ZONE 'America/New_York' AS date) AS "
                 f"{name}"
             )

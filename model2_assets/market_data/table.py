@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig
+from model2_assets.config import MarketDataConfig, TableSource
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import (
     CURRENCY,
@@ -351,10 +351,14 @@ def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFr
 
 def bars_of_table(table: pa.Table, config: MarketDataConfig, *, origin: str) -> pd.DataFrame:
     """Return the bars of a table, read as those of a file are."""
-    wanted = replace(_columns_of_bars(config), holder="it")
+    return typed_bars(select(table, _columns_of_bars(config), origin=origin), origin=origin)
+
+
+def select(table: pa.Table, wanted: ColumnsToRead, *, origin: str) -> pd.DataFrame:
+    """Return the columns that are wanted of a table, as `read_table` does of a file."""
+    wanted = replace(wanted, holder="it")
     columns = wanted.names_in(table.column_names, origin=origin)
-    frame = _with_dates(_frame(table, columns, wanted), wanted, origin)
-    return typed_bars(frame, origin=origin)
+    return _with_dates(_frame(table, columns, wanted), wanted, origin)
 
 
 def _columns_of_bars(config: MarketDataConfig) -> ColumnsToRead:
@@ -369,7 +373,7 @@ def _columns_of_bars(config: MarketDataConfig) -> ColumnsToRead:
 def read_tables(
     files: Sequence[InputFile],
     wanted: ColumnsToRead,
-    config: MarketDataConfig | ExtraFeaturesConfig,
+    config: TableSource,
     *,
     typed: Callable[..., pd.DataFrame],
 ) -> pd.DataFrame:

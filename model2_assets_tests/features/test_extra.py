@@ -186,6 +186,26 @@ def test_a_correction_of_an_older_quarter_does_not_replace_the_newest(tmp_path):
     assert found["2024-01-03":"2024-01-15"].fillna(-1).tolist() == [1, 1, 2, 2, 2, 2, -1, -1, 4]
 
 
+def test_a_query_gives_what_its_file_would(tmp_path, monkeypatch):
+    (tmp_path / "own.csv").write_text(
+        "ticker,day,available_at,pe\nA,2024-01-02,2024-01-03 10:00,3\nB,2024-01-02,2024-01-03,4\n"
+    )
+    monkeypatch.setenv("OWN_URL", "duckdb://")
+    columns = {"instrument": "ticker", "datetime": "day", "pe": "pe"}
+    of_file = config_of(tmp_path, columns)
+    asked = {"source": "sql", "url_variable": "OWN_URL", "columns": columns}
+    query = f"SELECT * FROM '{tmp_path}/own.csv' WHERE pe > {{}}"
+
+    def of_query(least: int) -> FeaturesConfig:
+        entry = {**asked, "query": query.format(least), "normalization": "as_is"}
+        return FeaturesConfig.model_validate({"extra": [entry]})
+
+    pd.testing.assert_series_equal(joined(tmp_path, of_query(0)), joined(tmp_path, of_file))
+    assert refusal_of(of_query(9), MarketDataError) == (
+        "query of OWN_URL: the query gives no row; correct its conditions in features.extra.0.query"
+    )
+
+
 @pytest.fixture
 def market(tmp_path: Path) -> tuple[pd.DataFrame, Path]:
     """Return a panel, and a file of values that are known anew every day, after the close."""
