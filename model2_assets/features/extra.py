@@ -74,6 +74,10 @@ def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.Da
             f"{origin}: has no column {KNOWN!r}, so a value counts on its own date alone; name the "
             f"column by {key}.columns, or remove max_age_days"
         )
+    return _without_duplicates(table, origin)
+
+
+def _without_duplicates(table: pd.DataFrame, origin: str) -> pd.DataFrame:
     keys = [name for name in ("datetime", "instrument", KNOWN) if name in table]
     table = table.drop_duplicates().sort_values(keys, kind="stable", ignore_index=True)
     repeated = table.duplicated(keys)
