@@ -118,10 +118,7 @@ def in_universe(panel: pd.DataFrame) -> NDArray[np.bool_]:
 
 
 def ends_history(panel: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell of every bar whether it is marked as the last one of a history of its instrument.
-
-    One with a ``delisting_return`` is; whatever has the same name later is another instrument.
-    """
+    """Tell of every bar whether its ``delisting_return`` says that a history ends with it."""
     if DELISTING_RETURN in panel.columns:
         return panel[DELISTING_RETURN].notna().to_numpy(dtype=bool)
     return np.zeros(len(panel), dtype=bool)
