@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from model2_assets.cross_validation.intervals import (
 from model2_assets.cross_validation.roles import Role, split_horizons
 from model2_assets.cross_validation.splitter import DateGroupsSplit
 from model2_assets.cross_validation.table import make_splitter
-from model2_assets.panel import date_codes, histories
+from model2_assets.panel import LevelCodes, date_codes, histories
 
 NAMED = 5
 """Instruments that are named."""
@@ -83,12 +83,13 @@ def cost_of_long_windows(
         Those that they were made with.
     """
     reaches = {key: horizon_days(key) + settings.execution_lag_days for key in horizon_keys(labels)}
-    purged, cost = _rows_by_cause(splits, labels, make_splitter(config), reaches)
-    dates, panel = pd.DatetimeIndex(date_codes(splits.index).values), date_codes(labels.index)
+    tables = _Tables(splits, labels, date_codes(splits.index), date_codes(labels.index))
+    purged, cost = _rows_by_cause(tables, make_splitter(config), reaches)
+    dates, panel = pd.DatetimeIndex(tables.dates.values), tables.panel
     known, of_date = _codes(dates, panel.values), np.zeros(len(panel.values), dtype=bool)
     of_date[_codes(panel.values, dates[cost.index % len(dates)])] = True
     found = []
-    for row, end, is_delisted in _long_windows(labels, of_date, reaches, settings.delisted_after):
+    for row, end, is_delisted in _long_windows(tables, of_date, reaches, settings.delisted_after):
         cause = known[end] * len(dates) + known[panel.codes[row]]
         kept = np.isin(cause, cost.index)
         found.append(pd.DataFrame({"row": row, "cause": cause, "delisted": is_delisted})[kept])
@@ -102,21 +103,29 @@ def cost_of_long_windows(
     return PurgeCost(purged, int(cost.sum()), of_name, of_delisted)
 
 
+class _Tables(NamedTuple):
+    """Two tables, and the dates of their rows."""
+
+    splits: pd.DataFrame
+    labels: pd.DataFrame
+    dates: LevelCodes
+    panel: LevelCodes
+
+
 def _rows_by_cause(
-    splits: pd.DataFrame, labels: pd.DataFrame, cv: DateGroupsSplit, reaches: Mapping[str, int]
+    tables: _Tables, cv: DateGroupsSplit, reaches: Mapping[str, int]
 ) -> tuple[int, pd.Series]:
     """Count rows purged, and those that long windows add, by the label end that purges them.
 
     It is end * n_dates + date of a row that has it, both as codes of the dates of the splits.
     """
-    dates = date_codes(splits.index)
-    n_dates = len(dates.values)
+    n_dates = len(tables.dates.values)
     group = np.empty(n_dates, dtype=np.int16)
-    group[dates.codes] = splits["group_id"]
+    group[tables.dates.codes] = tables.splits["group_id"]
     purged, added = 0, [pd.Series(dtype=np.int64)]
-    for horizon in split_horizons(splits) or (None,):
+    for horizon in split_horizons(tables.splits) or (None,):
         of = {horizon: reaches[horizon]} if horizon else reaches
-        start, end, capped, rows = _runs(splits, labels, of)
+        start, end, capped, rows = _runs(tables, of)
         now, short = (
             GroupedCalendar(RowIntervals(start, until, n_dates), group) for until in (end, capped)
         )
@@ -142,16 +151,14 @@ def _codes(dates: pd.Index, moments: Any) -> NDArray[np.int64]:
     return np.where(pd.isna(moments), -1, known)
 
 
-def _runs(
-    splits: pd.DataFrame, labels: pd.DataFrame, reaches: Mapping[str, int]
-) -> Iterator[NDArray[np.int64]]:
+def _runs(tables: _Tables, reaches: Mapping[str, int]) -> Iterator[NDArray[np.int64]]:
     """Return starts, label ends, ends within reach (codes of dates), and how many rows have them.
 
     Of the horizons, the longest label that a row has counts.
     """
-    dates, panel = date_codes(splits.index), pd.DatetimeIndex(date_codes(labels.index).values)
-    positions = label_positions(splits.index, labels)
-    ends = [label_ends(labels, horizon, positions) for horizon in reaches]
+    dates, panel = tables.dates, pd.DatetimeIndex(tables.panel.values)
+    positions = label_positions(tables.splits.index, tables.labels)
+    ends = [label_ends(tables.labels, horizon, positions) for horizon in reaches]
     begins = np.diff(dates.codes, prepend=-1) != 0
     for end in ends:
         begins[1:] |= np.diff(end.view(np.int64)) != 0
@@ -169,18 +176,15 @@ def _runs(
 
 
 def _long_windows(
-    labels: pd.DataFrame,
-    of_date: NDArray[np.bool_],
-    reaches: Mapping[str, int],
-    delisted_after: int,
+    tables: _Tables, of_date: NDArray[np.bool_], reaches: Mapping[str, int], delisted_after: int
 ) -> Iterator[tuple[NDArray[np.intp], NDArray[np.int64], bool]]:
     """Yield rows of some dates, ends beyond reach that gaps may cause, and if by a delisting.
 
     An end is the row's own exit; that of a gap as long as a delisted name's, for which labels
     wait; or the date at which a delisting is known.
     """
-    own, panel_date = histories(labels), date_codes(labels.index).codes
-    codes, date = own.codes, panel_date[own.order]
+    own = histories(tables.labels)
+    codes, date = own.codes, tables.panel.codes[own.order]
     chosen, is_gap = of_date[date], np.diff(date, append=0) > delisted_after + 1
     left = np.union1d(np.flatnonzero(is_gap), own.last)
     for reach in reaches.values():
