@@ -170,3 +170,26 @@ def test_materializations_record_code_version_and_versions_and_places_of_inputs(
         )
         assert int(tags["scores", key][f"{INPUT_POINTER}/models"]) >= places["models", key]
     assert tags["board", None][f"{INPUT_POINTER}/scores"] == str(places["scores", "21d|ridge"])
+
+
+@pytest.mark.parametrize("is_being_cancelled", [True, False])
+def test_an_interrupted_run_is_cancelled_only_if_it_was_being_cancelled(
+    is_being_cancelled: bool,
+) -> None:
+    @dg.op
+    def work(context: dg.OpExecutionContext) -> None:
+        if is_being_cancelled:
+            context.instance.report_run_canceling(context.run)
+        raise dg.DagsterExecutionInterruptedError
+
+    @dg.job
+    def interrupted() -> None:
+        work()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = interrupted.execute_in_process(instance=instance, raise_on_error=False)
+        run = instance.get_run_by_id(result.run_id)
+
+    status = dg.DagsterRunStatus
+    assert run is not None
+    assert run.status == (status.CANCELED if is_being_cancelled else status.FAILURE)

@@ -39,7 +39,7 @@ def in_pool_workers() -> None:
 
 
 def a_moment() -> None:
-    time.sleep(0.5)
+    time.sleep(0.2)
 
 
 WAYS = {

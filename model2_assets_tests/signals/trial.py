@@ -7,12 +7,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import dagster as dg
 
 from model2_assets.errors import Model2Error
+from model2_assets.storage import Address
+from model2_assets.storage.data_version import facts_of
 from model2_assets_tests.faults.results import (
     addresses,
     read_result,
@@ -167,6 +169,11 @@ def _look(scene: Scene, stage: Stage, way: Way, outcome: Outcome, known: set[str
     is_forced = stage.forced or len(way.signals) > 1
     faults += [] if is_forced else [f"left: {each}" for each in temporary_files(scene)]
     faults += half_results(scene)
+    if "rollback" in stage.arguments:
+        predictions = Address(REGION, "oof_predictions", "21d", "xgboost")
+        made_from = facts_of(scene.store.read(predictions))["inputs"]["fitted_models"]
+        models = scene.store.open_models(replace(predictions, asset="fitted_models"))
+        faults += ["half rolled back"] * (made_from != models.manifest.data_version)
 
 
 def half_results(scene: Scene) -> list[str]:
