@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from model2_assets.storage.read import load_oof
 
-if sys.platform in ("win32", "cygwin"):
-    _unsupported = (
+if sys.platform in ("win32", "cygwin"):  # the command tells this sentence alone, without a trace
+    raise (SystemExit if Path(sys.argv[0]).stem == "model2" else ImportError)(
         "model2_assets runs on Linux and macOS, not on Windows; run it there within WSL 2"
     )
-    # Of the command this sentence is all, and no trace.
-    raise (SystemExit if Path(sys.argv[0]).stem == "model2" else ImportError)(_unsupported)
 
 __all__ = ["load_oof"]
 

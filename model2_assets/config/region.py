@@ -63,8 +63,8 @@ DateFormat = Annotated[str, AfterValidator(_with_whole_dates)]
 def _query_without_secret(query: str) -> str:
     refuse(
         query_carries_secret(query),
-        "the query carries a password or key, and settings are written into records; remove it, "
-        "and give it by the address in url_variable, or by the environment",
+        "the query carries a password or key, and is written into records; give it by the address "
+        "that url_variable names, or by the environment",
     )
     return query
 
@@ -76,11 +76,9 @@ class TableSource(Section):
     path: Location | None = None
     """File, folder, glob or Delta table, local or at an fsspec URL (parquet and csv)."""
     query: Annotated[NonEmpty, AfterValidator(_query_without_secret)] | None = None
-    """SELECT of a row per instrument and date (sql). It is read at each materialization; the
-    watch of files does not look at it, so that a schedule has to."""
+    """SELECT of a row per instrument and date (sql); a schedule asks, the watch of files not."""
     url_variable: EnvironmentVariable | None = None
-    """Environment variable that holds the address of the database, in the form of SQLAlchemy's
-    (sql)."""
+    """Environment variable that holds the database's address, in the form of SQLAlchemy (sql)."""
     columns: dict[str, str] = Field(default_factory=dict)
     instrument_from_filename: bool = False
     """One file per instrument, named after it."""
@@ -96,14 +94,10 @@ class TableSource(Section):
         refuse(
             self.path and not reads_files, f"{source} takes no path; remove it or name the format"
         )
-        refuse(
-            asks and not (self.query and self.url_variable),
-            f"{source} needs a query and a url_variable, which names an environment variable",
-        )
-        refuse(
-            (self.query or self.url_variable) and not asks,
-            "query and url_variable belong to source 'sql' only",
-        )
+        is_asked = self.query and self.url_variable
+        refuse(asks and not is_asked, f"{source} needs a query and a url_variable")
+        is_misplaced = (self.query or self.url_variable) and not asks
+        refuse(is_misplaced, "query and url_variable belong to source 'sql' only")
         of_files = ["instrument_from_filename", *([] if asks else ["columns", "date_format"])]
         misplaced = [name for name in of_files if getattr(self, name) and not reads_files]
         refuse(misplaced, f"{source} reads no file; remove {' and '.join(misplaced)}")
@@ -118,8 +112,7 @@ class MarketDataConfig(TableSource):
     """Where daily bars come from."""
 
     source: Literal["demo", "parquet", "csv", "sql", "synthetic"] = "demo"
-    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market; sql: a query of a database,
-    with the extra ``sql``."""
+    """demo: closes of 20 S&P 500 stocks; synthetic: a generated market; sql: a query."""
     columns: Annotated[dict[str, NonEmpty], AfterValidator(_known_columns)] = Field(
         default_factory=dict
     )

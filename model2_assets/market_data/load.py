@@ -66,10 +66,10 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
     >>> load_market_data(config).counts["rows"]
     210
     """
-    read = {"demo": _read_demo, "synthetic": _generate, "sql": _query}.get(
-        config.source, _read_files
-    )
-    bars, source = read(config)
+    readers = {"demo": _read_demo, "synthetic": _generate, "sql": _query}
+    bars, source = readers.get(config.source, _read_files)(config)
+    if config.source in ("csv", "parquet", "sql"):
+        _refuse_future(bars, origin=source)
     panel, counts = validate_panel(bars, origin=source, max_gap_days=config.max_gap_days)
     if config.universe:
         stints = read_universe(config.universe)
@@ -118,15 +118,12 @@ def _read_files(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     files = list_files(config.path, suffixes=SUFFIXES[config.source])
     bars = read_bars(files, config)
     source = files[0].name if len(files) == 1 else f"{len(files)} files of {config.path}"
-    _refuse_future(bars, origin=source)
     return bars, source
 
 
 def _query(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     table, origin = query_table(config)
-    bars = bars_of_table(table, config, origin=origin)
-    _refuse_future(bars, origin=origin)
-    return bars, origin
+    return bars_of_table(table, config, origin=origin), origin
 
 
 def _refuse_future(bars: pd.DataFrame, *, origin: str) -> None:

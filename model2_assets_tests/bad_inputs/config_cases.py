@@ -304,8 +304,7 @@ CASES = (
         "sql-no-address",
         "a query, and no name of an address",
         _us("market_data: {source: sql, query: FROM bars}"),
-        "regions.us.market_data: source 'sql' needs a query and a url_variable, which names an "
-        "environment variable",
+        "regions.us.market_data: source 'sql' needs a query and a url_variable",
     ),
     _key(
         "sql-address",
@@ -321,17 +320,16 @@ CASES = (
             "market_data: {source: sql, url_variable: A, query: \"FROM postgres_scan('user=me "
             "password=pw', 'bars')\"}"
         ),
-        "regions.us.market_data.query: the query carries a password or key, and settings are "
-        "written into records; remove it, and give it by the address in url_variable, or by the "
-        "environment",
+        "regions.us.market_data.query: the query carries a password or key, and is written into "
+        "records; give it by the address that url_variable names, or by the environment",
     ),
     _case(
         "sql-variable",
         "a query of a database whose address is not set",
         _us("market_data: {source: sql, query: FROM bars, url_variable: MODEL2_NOT_SET}"),
-        "market_data.url_variable: the environment variable MODEL2_NOT_SET is not set; set it to "
-        "the address of the database, such as postgresql://user@host:5432/name (with the password, "
+        "market_data.url_variable: the environment variable MODEL2_NOT_SET is not set; set it, for "
+        "Dagster's daemon too, such as to postgresql://user@host:5432/name (with the password, "
         "percent-encoded, and a colon before the @), duckdb:///file.duckdb, or duckdb:// for files "
-        "alone, for Dagster's daemon too",
+        "alone",
     ),
 )

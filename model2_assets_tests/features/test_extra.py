@@ -202,7 +202,8 @@ def test_a_query_gives_what_its_file_would(tmp_path, monkeypatch):
 
     pd.testing.assert_series_equal(joined(tmp_path, of_query(0)), joined(tmp_path, of_file))
     assert refusal_of(of_query(9), MarketDataError) == (
-        "query of OWN_URL: the query gives no row; correct its conditions in features.extra.0.query"
+        "query of OWN_URL: the query gives no row; correct features.extra.0.query, "
+        "and end it with a SELECT"
     )
 
 
