@@ -186,9 +186,7 @@ def _same_bars(panel: pd.DataFrame, codes: NDArray[np.int64], names: list[str]) 
     pairs = codes[order[twins]] * len(names) + codes[order[twins + 1]]
     pair, n_shared = np.unique(pairs, return_counts=True)
     one, other = np.divmod(pair, len(names))
-    first, last = (np.full(len(names), dates.max()), np.zeros(len(names), dtype=np.int64))
-    np.minimum.at(first, codes, dates)
-    np.maximum.at(last, codes, dates)
+    first, last = pd.Series(dates).groupby(codes).agg(["min", "max"]).to_numpy().T
     overlap = np.minimum(last[one], last[other]) - np.maximum(first[one], first[other]) + 1
     is_same = (n_shared >= LEAST_SAME_BARS) & (2 * n_shared > overlap)
     found = zip(one[is_same], other[is_same], strict=True)
