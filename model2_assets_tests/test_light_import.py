@@ -27,6 +27,11 @@ HEAVY = {
         ("model2_assets.definitions", HEAVY),
         # All that `model2 --help` needs.
         ("model2_assets.cli.main", HEAVY | {"dagster", "rich"}),
+        # All that `model2 try --model ridge` needs.
+        (
+            "model2_assets.cli.show, model2_assets.evaluation.variants",
+            {"dagster", "matplotlib", "numba", "sklearn", "xgboost"},
+        ),
     ],
 )
 def test_a_start_imports_nothing_that_only_the_work_needs(module: str, heavy: set[str]) -> None:

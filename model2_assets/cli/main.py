@@ -24,6 +24,7 @@ from model2_assets.cli.context import (
     validate_imports,
 )
 from model2_assets.config import CONFIG_VARIABLE
+from model2_assets.config.load import parse_values
 from model2_assets.config.sections import expand_home
 from model2_assets.defs.stop import Stopped, deferred, end_process, obey_signals, stopped
 from model2_assets.errors import (
@@ -174,6 +175,39 @@ def check(gate: bool, report_dir: str | None, **only: str | None) -> None:
     checks = [found for result in results for found in result.checks]
     click.echo(f"{sum(found.passed for found in checks)} of {len(checks)} checks passed")
     sys.exit(command.judge(results))
+
+
+@main.command("try")
+@region_option
+@horizon_option
+@click.option("--model", required=True, help="Model, such as ridge.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    required=True,
+    metavar="PARAMETER=VALUE,...",
+    help="Values to try of a parameter, such as alpha=1000,5000; of several, every combination.",
+)
+def try_changes(changes: tuple[str, ...], **only: str | None) -> None:
+    """Compare variants of a model with what is published; nothing is published.
+
+    They are fitted on the features, labels and splits of the last retrain.
+    """
+    from model2_assets.cli.show import terminal, variants_table
+    from model2_assets.evaluation.variants import make_variants, try_variants
+
+    config, values = read_config(), parse_values(changes, origin="--set")
+    chosen = [
+        (region, partition)
+        for region, partitions in chosen_partitions(config, **only).items()
+        for partition in partitions
+    ]
+    for region, partition in chosen:  # what cannot be is refused before any is fitted
+        make_variants(config, region, partition, values)
+    for region, partition in chosen:
+        variants = try_variants(region, *partition, values, config=config)
+        terminal().print(variants_table(region, partition, variants))
 
 
 @main.command()

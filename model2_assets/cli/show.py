@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 
-from model2_assets.config import RegionConfig
+from model2_assets.config import Partition, RegionConfig
 from model2_assets.cross_validation import CPCVProposal
 from model2_assets.cross_validation.intervals import longest_label_end
 from model2_assets.errors import Model2Error
@@ -104,6 +104,43 @@ def scores_table(region: str, board: pd.DataFrame, *, wide: bool = True) -> Tabl
     )
     table.columns[0].no_wrap = wide
     return table
+
+
+_COMPARED = {
+    "difference": ("change of IC", "rank_ic"),
+    "difference_se": ("std. error", "rank_ic_se"),
+    "difference_t": ("t", "rank_ic_t"),
+}
+"""Columns of a comparison with what is published: heading, and the metric of its format."""
+
+
+def variants_table(region: str, partition: Partition, variants: pd.DataFrame) -> Table:
+    """Return what `try_variants` has found, a row for each variant."""
+    scores = [METRICS[name] for name in variants.columns if name in METRICS and name != "pbo"]
+    columns = [
+        (metric.numeric_heading, *map(metric.numeric_text, variants[metric.name]))
+        for metric in scores
+    ]
+    columns += [
+        (heading, *map(METRICS[like].numeric_text, variants[name]))
+        for name, (heading, like) in _COMPARED.items()
+    ]
+    verdicts = ("verdict", *variants["verdict"].fillna(""))
+    n_variants, overfitting = len(variants) - 1, variants.attrs["overfitting"]
+    chosen = (
+        f" The best of several is chosen on the rows that it is scored on: DSR is for "
+        f"{len(variants)} trials, PBO is {overfitting}."
+    )
+    return _table(
+        zip(("variant", *variants.index), *columns, verdicts, strict=True),
+        right=range(1, len(columns) + 1),
+        title=f"region {region}: {partition.horizon} {partition.model}, nothing is published",
+        caption=f"Compared date by date, on the same rows; errors are for labels that overlap. "
+        f"Luck makes {'one of them' if n_variants > 1 else 'it'} better or worse about one "
+        f"time in 20.{chosen if n_variants > 1 else ''} {_CAPTION}",
+        caption_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
 
 
 def _narrow(heading: str, texts: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from model2_assets.config.region import Model2Config
-from model2_assets.config.sections import PlainNumber, SectionT, expand_home
+from model2_assets.config.sections import PlainNumber, SectionT, expand_home, with_numbers
 from model2_assets.errors import ConfigError, query_carries_secret
 
 CONFIG_VARIABLE = "MODEL2_CONFIG"
@@ -81,6 +81,24 @@ def parse_section(
     except ValidationError as error:
         lines = [f"{origin}: {_explain(problem)}" for problem in error.errors()]
         raise ConfigError("\n".join(dict.fromkeys(lines))) from error
+
+
+def parse_values(settings: Iterable[str], *, origin: str) -> dict[str, list[Any]]:
+    """Read settings such as ``alpha=1e3,5000``: the values of each key, as YAML lists them."""
+    found: dict[str, list[Any]] = {}
+    for setting in settings:
+        key, _, text = setting.partition("=")
+        try:
+            values: Any = with_numbers(yaml.load(f"[{text}]", Loader=_Loader))
+        except (yaml.YAMLError, ValueError, RecursionError):
+            values = []
+        if not key or not values or key in found:
+            raise ConfigError(
+                f"{origin} {_clipped(setting)}: give a parameter once, with its values, such as "
+                f"alpha=1000,5000"
+            )
+        found[key] = values
+    return found
 
 
 def load_object(path: str, *, key: str) -> Any:

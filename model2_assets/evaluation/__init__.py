@@ -25,6 +25,7 @@ from model2_assets.evaluation.quantiles import (
 )
 from model2_assets.evaluation.scores import score_predictions, wide_scores
 from model2_assets.evaluation.stability import population_stability
+from model2_assets.evaluation.variants import try_variants
 
 __all__ = [
     "METRICS",
@@ -48,5 +49,6 @@ __all__ = [
     "rank_autocorrelation",
     "score_predictions",
     "top_quantile_turnover",
+    "try_variants",
     "wide_scores",
 ]

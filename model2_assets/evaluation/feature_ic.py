@@ -5,10 +5,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.special import ndtr, stdtrit
+from scipy.special import ndtr
 
 from model2_assets.evaluation.ic import MIN_NAMES, Grid, Ints, Values
-from model2_assets.evaluation.inference import mean_ic_inference
+from model2_assets.evaluation.inference import critical_t, mean_ic_inference
 from model2_assets.features import normalize_cross_sections
 from model2_assets.features.kernels import for_each_chunk
 from model2_assets.panel import date_codes, to_canonical
@@ -139,16 +139,13 @@ def _correlate_ranks(scaled: NDArray[np.float32], y: Values) -> Values:
     return correlation
 
 
-def critical_t(n_dates: int, *, lag: int) -> float:
+def least_feature_t(n_dates: int, *, lag: int) -> float:
     """Return the t-statistic that is as rare by chance as five standard errors of a normal value.
 
-    A Newey-West variance with `lag` L of T dates scatters as one of 1.5 T / (L + 1) degrees of
-    freedom (M. B. Priestley, "Spectral Analysis and Time Series", Academic Press 1981: 3 T / M
-    for a Bartlett window of M, and half of that at frequency zero), so the statistic is compared
-    with Student's t. In long history that is 5. With 576 dates and labels of 63 days it is 17:
-    there some worthless feature of 158 exceeds 5 in one market of nine.
+    In long history that is 5. With 576 dates and labels of 63 days it is 17: there some worthless
+    feature of 158 exceeds 5 in one market of nine.
     """
-    return -float(stdtrit(1.5 * n_dates / (lag + 1), ndtr(-STANDARD_ERRORS)))
+    return critical_t(n_dates, lag=lag, chance=float(ndtr(-STANDARD_ERRORS)))
 
 
 def conspicuous_features(

@@ -6,7 +6,7 @@ from math import e, nan, sqrt
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr, ndtri, stdtrit
 
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import Model2Error
@@ -99,6 +99,17 @@ def _weighted_autocovariances(deviations: NDArray[np.float64], lag: int) -> floa
         (1 - step / (lag + 1)) * float(deviations[step:] @ deviations[:-step])
         for step in range(1, min(lag, len(deviations) - 1) + 1)
     )
+
+
+def critical_t(n_dates: int, *, lag: int, chance: float) -> float:
+    """Return the t-statistic of `mean_ic_inference` that luck exceeds with a given probability.
+
+    A Newey-West variance with `lag` L of T dates scatters as one of 1.5 T / (L + 1) degrees of
+    freedom (M. B. Priestley, "Spectral Analysis and Time Series", Academic Press 1981: 3 T / M
+    for a Bartlett window of M, and half of that at frequency zero), so the statistic is compared
+    with Student's t, on one side.
+    """
+    return -float(stdtrit(1.5 * n_dates / (lag + 1), chance))
 
 
 FEWEST_RETURNS = 4

@@ -1,6 +1,6 @@
 """How often the best model of one half of history is below the median in the other."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import nan
@@ -179,12 +179,12 @@ def _of_models(
         return _withheld(
             f"{models} made from the present labels, and it takes {FEWEST_MODELS} to be informative"
         )
-    index = labels.index
-    assert isinstance(index, pd.MultiIndex)
-    grid = Grid.of(index)
-    earned = realized_returns(labels, horizon, excess=config.excess)
-    realized = grid.laid_out(earned, grid.cells(index))
-    daily = pd.concat([_daily_rank_ic(frame, grid, realized) for frame in frames], axis=1).dropna()
+    return overfitting_of(daily_rank_ics(frames, labels, horizon, config), horizon, config)
+
+
+def overfitting_of(daily: pd.DataFrame, horizon: str, config: LabelsConfig) -> HorizonOverfitting:
+    """Estimate it for the models of a horizon from their `daily_rank_ics`."""
+    daily = daily.dropna()
     overlap = label_overlap_days(horizon, execution_lag_days=config.execution_lag_days)
     n_blocks = min(BLOCKS, len(daily) // max(2 * overlap, 1)) // 2 * 2
     if n_blocks < FEWEST_BLOCKS:
@@ -197,13 +197,26 @@ def _of_models(
     )
     return HorizonOverfitting(
         pbo=found.pbo,
-        description=f"{found.pbo:.2f}: {len(frames)} models, {n_blocks} blocks of {len(daily):,} "
-        f"dates, {len(found.logits):,} combinations",
+        description=f"{found.pbo:.2f}: {daily.shape[1]} models, {n_blocks} blocks of "
+        f"{len(daily):,} dates, {len(found.logits):,} combinations",
     )
 
 
 def _withheld(reason: str) -> HorizonOverfitting:
     return HorizonOverfitting(nan, f"withheld: {reason}")
+
+
+def daily_rank_ics(
+    frames: Iterable[pd.DataFrame], labels: pd.DataFrame, horizon: str, config: LabelsConfig
+) -> pd.DataFrame:
+    """Return daily rank ICs on realized returns: dates by predictions, NaN where undefined."""
+    index = labels.index
+    assert isinstance(index, pd.MultiIndex)
+    grid = Grid.of(index)
+    earned = realized_returns(labels, horizon, excess=config.excess)
+    realized = grid.laid_out(earned, grid.cells(index))
+    daily = [_daily_rank_ic(frame, grid, realized) for frame in frames]
+    return pd.concat(daily, axis=1, keys=range(len(daily)), sort=True)
 
 
 def _daily_rank_ic(oof: pd.DataFrame, grid: Grid, realized: Values) -> pd.Series:

@@ -131,10 +131,9 @@ def score_partition(
     require_made_from("oof_predictions", made_from, at_hand)
     require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
     horizon, lag = partition.horizon, config.execution_lag_days
-    realized = realized_returns(labels, horizon, excess=config.excess)
     scores = score_predictions(
         oof,
-        pd.DataFrame({"label": labels[f"label_{horizon}"], "realized": realized}),
+        outcomes_of(labels, horizon, excess=config.excess),
         horizon_days=partition.days,
         overlap_days=label_overlap_days(horizon, execution_lag_days=lag),
         n_trials=n_trials,
@@ -144,6 +143,12 @@ def score_partition(
     scores.insert(0, "model", partition.model)
     ids = dict.fromkeys(_IDS, "Int16")
     return scores.astype({**ids, "model": "str", "horizon": "str"})
+
+
+def outcomes_of(labels: pd.DataFrame, horizon: str, *, excess: bool) -> pd.DataFrame:
+    """Return what predictions of a horizon are scored on, as `score_predictions` takes it."""
+    realized = realized_returns(labels, horizon, excess=excess)
+    return pd.DataFrame({"label": labels[f"label_{horizon}"], "realized": realized})
 
 
 def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:

@@ -270,11 +270,13 @@ def fit_every_split(
     *,
     tables: Tables | None = None,
     kept: KeptFolds | None = None,
+    known_sums: Mapping[int, ColumnSums] | None = None,
 ) -> tuple[FoldModel, ...]:
     """Fit a model on every split, as many at once as memory allows.
 
     Without `tables`, which `data` come from, nothing is kept for other horizons. Models that are
-    finished are taken from `kept`, checkpoints of these very fits, and put there.
+    finished are taken from `kept`, checkpoints of these very fits, and put there. `known_sums`
+    are the `shared_sums`, where they are there already.
     """
     started = time.monotonic()
     models = kept.read(data.n_splits) if kept else []
@@ -294,11 +296,8 @@ def fit_every_split(
         f"{data.n_rows:,}",
         len(data.feature_names),
     )
-    known_sums = None
-    if tables is not None and uses_sums(task.unfitted, data):
-        known_sums = tables.sums(
-            task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads
-        )
+    if known_sums is None and tables is not None:
+        known_sums = shared_sums(task, data, tables, n_threads=n_threads)
     n_reused = len(models)
     for model in fit_splits(
         task.make_trainer,
@@ -327,6 +326,19 @@ def fit_every_split(
             elapsed_s / n_fitted * (data.n_splits - len(models)),
         )
     return tuple(sorted(models, key=lambda model: model.split_id))
+
+
+def shared_sums(
+    task: Task, data: TrainingData, tables: Tables, *, n_threads: int
+) -> Mapping[int, ColumnSums] | None:
+    """Return the sums that fits of all splits, with any parameters, are made from, if they are.
+
+    They are read where they are kept, and added up in one pass over the rows where they are not.
+    """
+    if not uses_sums(task.unfitted, data):
+        return None
+    kept = tables.sums(task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads)
+    return kept or add_up_splits(data, range(data.n_splits), n_threads=n_threads).sums
 
 
 def provenance_of(

@@ -1,11 +1,13 @@
 """Named models: which trainer, with which parameters, for which horizon."""
 
+import copy
 import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
@@ -86,6 +88,17 @@ class ModelRegistry:
             known = ", ".join(self._models) or "none"
             raise ConfigError(f"{self._key}: unknown model {name!r}; known: {known}")
         return self._models[name]
+
+    def variant(self, name: str, params: Mapping[str, Any]) -> "ModelRegistry":
+        """Return these models, one of them with other parameters, which hold for every horizon."""
+        model, changed = self.model(name), copy.copy(self)
+        overrides = {
+            horizon: {key: value for key, value in own.items() if key not in params}
+            for horizon, own in model.overrides.items()
+        }
+        update = {"params": {**model.params, **params}, "overrides": overrides}
+        changed._models = {**self._models, name: model.model_copy(update=update)}
+        return changed
 
     def calibration(self, name: str) -> str:
         """Return how a model is calibrated: our own trainers by their slope, unless it says."""

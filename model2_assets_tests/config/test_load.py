@@ -3,7 +3,13 @@ import sys
 
 import pytest
 
-from model2_assets.config.load import CONFIG_VARIABLE, load_config, load_object, parse_config
+from model2_assets.config.load import (
+    CONFIG_VARIABLE,
+    load_config,
+    load_object,
+    parse_config,
+    parse_values,
+)
 from model2_assets.errors import ConfigError
 
 KEY = "regions.us.features.builder"
@@ -229,3 +235,33 @@ def test_a_number_that_does_not_fit_its_field_is_refused(tmp_path, text, message
     (tmp_path / "mine.yaml").write_text(text)
     with pytest.raises(ConfigError, match=message):
         load_config(tmp_path / "mine.yaml")
+
+
+def test_values_of_settings_are_those_of_yaml():
+    found = parse_values(
+        ["alpha=1e3,5_000, .5", "alphas=null,[10, 1e2]", "name=a=b,'1'", "on=true"], origin="--set"
+    )
+    assert found == {
+        "alpha": [1000, 5000, 0.5],
+        "alphas": [None, [10, 100]],
+        "name": ["a=b", "1"],
+        "on": [True],
+    }
+    assert [type(value) for value in found["alpha"]] == [int, int, float]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["alpha"],
+        ["=1"],
+        ["alpha="],
+        ["alpha=]["],
+        ["alpha=[1"],
+        ["a=" + "[" * 9999],
+        ["a=1", "a=2"],
+    ],
+)
+def test_settings_that_are_no_values_are_refused(settings):
+    with pytest.raises(ConfigError, match=r"^--set '.*give a parameter once, with its values"):
+        parse_values(settings, origin="--set")

@@ -1,0 +1,205 @@
+"""Variants of a model, fitted on the splits at hand and compared with what is published."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+from math import isnan, nan
+from typing import Any
+
+import pandas as pd
+
+from model2_assets.config import LabelsConfig, Model2Config, Partition, load_config
+from model2_assets.errors import ConfigError
+from model2_assets.evaluation.inference import (
+    MeanInference,
+    critical_t,
+    label_overlap_days,
+    mean_ic_inference,
+    standard_error_lag,
+)
+from model2_assets.evaluation.overfitting import daily_rank_ics, overfitting_of
+from model2_assets.evaluation.scores import outcomes_of, overall_scores, score_predictions
+from model2_assets.storage import Address, Store, default_base
+from model2_assets.storage.data_version import INPUTS, facts_of, require_made_from
+from model2_assets.training.fit import fit_every_split, shared_sums
+from model2_assets.training.model_registry import ModelRegistry
+from model2_assets.training.predict import predict_out_of_fold
+from model2_assets.training.resources import usable_cores
+from model2_assets.training.task import Tables, Task
+
+PUBLISHED = "published"
+
+SIGNIFICANCE = 0.02
+"""How often the t-statistic of any of several worthless variants would be beyond the limit, if
+standard errors were exact. They are somewhat small, so it is 3 to 6% of histories for a single
+variant, 4 to 8% for five that have nothing in common (500 to 8,000 dates, 21d and 63d)."""
+
+_SCORES = ("rank_ic", "rank_ic_se", "icir", "r2", "decile_spread_bps", "deflated_sharpe")
+
+
+def try_variants(
+    region: str,
+    horizon: str,
+    model: str,
+    values: Mapping[str, Sequence[Any]],
+    *,
+    config: Model2Config | None = None,
+    store: Store | None = None,
+) -> pd.DataFrame:
+    """Fit variants of a model on the stored splits, and score them beside what is published.
+
+    Nothing is published. Predictions are calibrated as the model's are. All are scored on the
+    same rows, so they are compared date by date: the difference of rank ICs has the standard
+    error of a mean of daily values whose labels overlap (`mean_ic_inference`). It is called
+    better or worse where luck gives so large a t-statistic about one time in 20, to any of the
+    variants (Bonferroni). The best of several has been chosen on the rows that it is scored on:
+    read it with ``pbo`` and ``deflated_sharpe``.
+
+    Ridge variants are made from one pass over the rows, or from the sums that a retrain has kept;
+    not with ``sample_weights``.
+
+    Parameters
+    ----------
+    region, horizon, model : str
+        Such as ``us``, ``21d``, ``ridge``.
+    values : mapping of str to sequence
+        The values to try of each hyper-parameter, as ``{"alpha": [1000.0, 5000.0]}``; of several
+        parameters, every combination is a variant. They go before those of the configuration.
+    config : Model2Config, optional
+        By default what `load_config` reads.
+    store : Store, optional
+        Where results are; by default at ``MODEL2_STORAGE``, else ``data/`` as `default_base` says.
+
+    Returns
+    -------
+    DataFrame of shape (1 + n_variants, 11)
+        By ``variant``, ``published`` first: ``rank_ic``, ``rank_ic_se``, ``icir``, ``r2``,
+        ``decile_spread_bps`` and ``deflated_sharpe`` as `METRICS` explains them, the last for as
+        many trials as there are rows; ``pbo``, of all rows together, missing for a single variant
+        or too short a history; ``difference`` of the rank IC from the published one,
+        ``difference_se``, ``difference_t``, missing where they cannot be told; ``verdict``.
+        ``attrs["overfitting"]`` says what ``pbo`` is from, or why it is missing.
+
+    Raises
+    ------
+    ConfigError
+        If a parameter is unknown or impossible, before anything is read.
+    StoreError
+        If a table or the published model is missing, or was made from other tables or with other
+        settings than those at hand.
+    TrainingError
+        If a split cannot be fitted, or memory does not suffice.
+
+    Examples
+    --------
+    >>> try_variants("us", "21d", "ridge", {"alpha": [1000.0, 5000.0]})  # doctest: +SKIP
+    """
+    config, partition = config or load_config(), Partition(horizon, model)
+    tasks = make_variants(config, region, partition, values)
+    working_dir = config.execution.working_dir
+    store = store or Store(default_base(), working_dir=working_dir, trainers=config.trainers)
+    published = _task(ModelRegistry.from_config(config, region), config, region, partition)
+    tables = Tables(
+        *(store.read(Address(region, name)) for name in ("features", "labels", "cv_splits"))
+    )
+    oof = {PUBLISHED: _published(store, published, tables)}
+    oof |= zip(tasks, _predict(list(tasks.values()), tables, config), strict=True)
+    return _compare(oof, tables.labels, partition, config=config.region(region).labels)
+
+
+def make_variants(
+    config: Model2Config, region: str, partition: Partition, values: Mapping[str, Sequence[Any]]
+) -> dict[str, Task]:
+    """Return the task of every combination of values, by its name; ConfigError as `try_variants`.
+
+    A name lists what was set, such as ``alpha=1000, fit_intercept=False``.
+    """
+    registry = ModelRegistry.from_config(config, region)
+    tasks: dict[str, Task] = {}
+    for combination in product(*values.values()):
+        params = dict(zip(values, combination, strict=True))
+        name = ", ".join(f"{key}={value}" for key, value in params.items())
+        if not params or name in tasks:
+            raise ConfigError(f"variant {name or 'without a parameter'}: give each value once")
+        tasks[name] = _task(registry.variant(partition.model, params), config, region, partition)
+    return tasks
+
+
+def _task(registry: ModelRegistry, config: Model2Config, region: str, partition: Partition) -> Task:
+    settings = config.region(region)
+    return Task.of(
+        registry,
+        partition,
+        region=region,
+        execution_lag_days=settings.labels.execution_lag_days,
+        cross_validation=settings.cross_validation,
+    )
+
+
+def _published(store: Store, task: Task, tables: Tables) -> pd.DataFrame:
+    """Read the published predictions, of this very task and these tables."""
+    models = store.open_models(Address(task.region, "fitted_models", *task.partition)).manifest
+    task.require_same_settings("fitted_models", models)
+    require_made_from("fitted_models", models.data_versions, tables.versions)
+    oof = store.read(Address(task.region, "oof_predictions", *task.partition))
+    at_hand = {**tables.versions, "fitted_models": models.data_version}
+    require_made_from("oof_predictions", facts_of(oof).get(INPUTS, {}), at_hand)
+    return oof
+
+
+def _predict(tasks: Sequence[Task], tables: Tables, config: Model2Config) -> Iterator[pd.DataFrame]:
+    """Yield the out-of-fold predictions of each task, which differ in parameters alone."""
+    data, n_threads = tasks[0].training_data(tables), config.execution.n_jobs or usable_cores()
+    sums = shared_sums(tasks[0], data, tables, n_threads=n_threads)
+    for task in tasks:
+        models = fit_every_split(task, data, config.execution, known_sums=sums)
+        yield predict_out_of_fold(models, data)
+
+
+def _compare(
+    oof: Mapping[str, pd.DataFrame],
+    labels: pd.DataFrame,
+    partition: Partition,
+    *,
+    config: LabelsConfig,
+) -> pd.DataFrame:
+    """Score predictions on the same rows, and compare each with the first."""
+    horizon, lag_days = partition.horizon, config.execution_lag_days
+    outcomes = outcomes_of(labels, horizon, excess=config.excess)
+    overlap = label_overlap_days(horizon, execution_lag_days=lag_days)
+    daily = daily_rank_ics(oof.values(), labels, horizon, config)
+    lag = standard_error_lag(horizon, execution_lag_days=lag_days)
+    rows = []
+    for number, (name, predictions) in enumerate(oof.items()):
+        scores = score_predictions(
+            predictions,
+            outcomes,
+            horizon_days=partition.days,
+            overlap_days=overlap,
+            n_trials=len(oof),
+        )
+        overall = overall_scores(scores)
+        found = mean_ic_inference(daily[number] - daily[0], lag=lag)
+        row = {"variant": name} | {score: overall[score] for score in _SCORES}
+        if number:
+            row |= {
+                "difference": found.mean,
+                "difference_se": found.standard_error,
+                "difference_t": found.t_statistic,
+                "verdict": _verdict(found, lag=lag, n_variants=len(oof) - 1),
+            }
+        rows.append(row)
+    table = pd.DataFrame(rows).set_index("variant")
+    overfitting = overfitting_of(daily, horizon, config) if len(oof) > 2 else None
+    table.insert(len(_SCORES), "pbo", nan if overfitting is None else overfitting.pbo)
+    table.attrs["overfitting"] = "" if overfitting is None else overfitting.description
+    return table
+
+
+def _verdict(difference: MeanInference, *, lag: int, n_variants: int) -> str:
+    """Say in a word or two whether a difference from the published rank IC is more than luck."""
+    if isnan(difference.t_statistic):
+        return "the same" if difference.mean == 0 else "cannot be told"
+    chance = SIGNIFICANCE / 2 / n_variants
+    if abs(difference.t_statistic) <= critical_t(difference.n_dates, lag=lag, chance=chance):
+        return "no clear difference"
+    return "better" if difference.mean > 0 else "worse"
