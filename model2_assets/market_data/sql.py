@@ -27,7 +27,7 @@ def query_table(config: TableSource, *, key: str = "market_data") -> tuple[pa.Ta
     """
     query, variable = str(config.query), str(config.url_variable)
     origin, url = f"query of {variable}", _url(variable, key)
-    problem = (
+    problem = unreachable = (
         f"the database cannot be reached ({{}}); see that it runs and lets its user in, or correct "
         f"the address in {variable}"
     )
@@ -46,7 +46,8 @@ def query_table(config: TableSource, *, key: str = "market_data") -> tuple[pa.Ta
             f'duckdb: pip install "model2-assets[sql]"'
         )
     except Exception as error:  # each driver has its own
-        problem = problem.format(_told(error, url))
+        is_lost = getattr(error, "connection_invalidated", False)
+        problem = (unreachable if is_lost else problem).format(_told(error, url))
     raise MarketDataError(f"{origin}: {problem}")
 
 
