@@ -116,6 +116,7 @@ def test_a_numeric_that_is_no_number_is_a_missing_value() -> None:
             f"{QUERY.replace('datetime', 'datetime::text::json AS datetime')}",
             "the query fails (inv",
         ),
+        ("SELECT pg_terminate_backend(pg_backend_pid())", "the database cannot be reached (server"),
         (
             "SELECT 1 AS close, 2 AS x",
             "no column 'instrument'; it has: close, x. Say under market_d",
