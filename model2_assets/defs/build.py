@@ -10,6 +10,7 @@ from model2_assets.defs.assets import asset_names, region_assets
 from model2_assets.defs.checks import region_checks
 from model2_assets.defs.io_manager import StoreIOManager
 from model2_assets.defs.maintenance import dead_runs_sensor
+from model2_assets.defs.model_settings import model_settings
 from model2_assets.defs.nightly import data_watch, has_input_files, nightly_schedule, stages_sensor
 from model2_assets.defs.region import IO_MANAGER_KEY, Region, Stage, accepted_previews, job_name
 from model2_assets.defs.steps import console_logger, lock_key, region_lock
@@ -30,7 +31,7 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
         checks = [check for region in regions for check in region_checks(region)]
     jobs = {region.name: region_jobs(region) for region in regions}
     return dg.Definitions(
-        assets=assets,
+        assets=[*map(model_settings, regions), *assets],
         asset_checks=checks,
         jobs=[job for of_region in jobs.values() for job in of_region],
         schedules=[nightly_schedule(region) for region in regions],

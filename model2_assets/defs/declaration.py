@@ -2,17 +2,12 @@
 
 An asset's code version digests the sources of the core that compute it, the settings that it is
 given, and the modules of a team's own code that these name. An edit of any of them makes the
-asset stale. All partitions share a version: new parameters of one model make all models stale.
+asset stale. All partitions share a version, so the settings of a model are an asset of their own.
 """
 
-import hashlib
 import inspect
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -21,22 +16,16 @@ from pydantic import TypeAdapter
 from model2_assets.checks.catalogue import checks_of
 from model2_assets.contracts import load_contract
 from model2_assets.defs.alerts import alert_hooks
+from model2_assets.defs.code_version import code_version
 from model2_assets.defs.io_manager import ALL_PARTITIONS
 from model2_assets.defs.publication import Body, Step, make_and_publish
 from model2_assets.defs.region import IO_MANAGER_KEY, Region, Stage
 from model2_assets.defs.steps import lock_key
 from model2_assets.storage import PRODUCTS
-from model2_assets.storage.record import document_digest
 
 OWNERS = ("team:model2",)
 
 _FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
-_PACKAGE = Path(__file__).parents[1]
-_IMPORT_PATH = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
-
-_SOURCE_SUFFIXES = (".py", ".j2", ".css")
-"""Code, templates of reports and their style."""
-
 _AS_JSON = TypeAdapter(object)
 
 
@@ -47,13 +36,15 @@ class Asset:
     Its name is that of its body, which takes the step and the assets that it reads, by name, and
     whose docstring describes it. `kinds` are shown in the UI besides that of the file; `pool` is
     the step's concurrency pool. `sources` are the files and folders of this package that compute
-    it, `settings` returns what it is given of a region's, `is_wanted` whether a region has it.
+    it, `settings` returns what it is given of a region's, `follows` are assets that it depends on
+    without reading them, `is_wanted` tells whether a region has it.
     """
 
     body: Body
     stage: Stage
     sources: tuple[str, ...]
     settings: Callable[[Region], object]
+    follows: tuple[str, ...]
     kinds: tuple[str, ...]
     pool: str | None
     is_wanted: Callable[[Region], bool]
@@ -73,6 +64,7 @@ class Asset:
         @dg.asset(
             key=key,
             ins={name: dg.AssetIn(key=region.key(name), metadata=of_all) for name in inputs},
+            deps=[region.key(name) for name in self.follows],
             group_name=region.name,
             description=inspect.getdoc(self.body),
             owners=list(OWNERS),
@@ -104,10 +96,7 @@ class Asset:
     def code_version(self, region: Region) -> str:
         """Return the code version of the asset of a region: 12 hexadecimal digits."""
         settings = _AS_JSON.dump_python(self.settings(region), mode="json")
-        plugged_in = {path: _module_digest(path) for path in sorted(_import_paths(settings))}
-        sources = {source: _source_digest(source) for source in self.sources}
-        document = {"sources": sources, "settings": settings, "plugged_in": plugged_in}
-        return document_digest(document)[:12]
+        return code_version(self.sources, settings)
 
     def _metadata(self, region: Region) -> dict[str, Any]:
         contract = PRODUCTS[self.name].contract
@@ -122,17 +111,13 @@ def asset(
     *,
     sources: tuple[str, ...],
     settings: Callable[[Region], object] = lambda _region: None,
+    follows: tuple[str, ...] = (),
     kinds: tuple[str, ...] = ("pandas",),
     pool: str | None = None,
     is_wanted: Callable[[Region], bool] = lambda _region: True,
 ) -> Callable[[Body], Asset]:
     """Declare a body to be an asset: see `Asset`."""
-    return lambda body: Asset(body, stage, sources, settings, kinds, pool, is_wanted)
-
-
-def fit_settings(region: Region) -> object:
-    """Return what fitted models depend on."""
-    return [region.config.models_of(region.name), region.config.execution.profile]
+    return lambda body: Asset(body, stage, sources, settings, follows, kinds, pool, is_wanted)
 
 
 def split_settings(region: Region) -> object:
@@ -143,38 +128,6 @@ def split_settings(region: Region) -> object:
 def report_settings(region: Region) -> object:
     """Return what reports show of a region's settings."""
     return [region.settings.labels, region.settings.features, split_settings(region)]
-
-
-def _import_paths(settings: Any) -> set[str]:
-    """Return the import paths of a user's own code among the settings."""
-    if isinstance(settings, dict | list):
-        values = settings.values() if isinstance(settings, dict) else settings
-        return set().union(*map(_import_paths, values))
-    if not isinstance(settings, str) or settings.startswith("model2_assets."):
-        return set()
-    return {settings} if _IMPORT_PATH.fullmatch(settings) else set()
-
-
-def _module_digest(path: str) -> str:
-    """Digest the module of an import path; empty where its source cannot be found."""
-    try:
-        spec = find_spec(path.partition(":")[0])
-        origin = Path(spec.origin) if spec is not None and spec.origin else None
-        return hashlib.sha256(origin.read_bytes()).hexdigest() if origin is not None else ""
-    except (ImportError, ValueError, OSError):
-        return ""
-
-
-@cache
-def _source_digest(source: str) -> str:
-    path = _PACKAGE / source
-    below = (file for file in path.rglob("*") if file.suffix in _SOURCE_SUFFIXES)
-    files = sorted(below) if path.is_dir() else [path]
-    digest = hashlib.sha256()
-    for file in files:
-        digest.update(f"{file.relative_to(_PACKAGE).as_posix()}\n".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
 
 
 def _known_columns(region: Region) -> dict[str, tuple[str, ...]]:

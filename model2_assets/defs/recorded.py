@@ -24,6 +24,9 @@ INPUT_POINTER = "dagster/input_event_pointer"
 MANIFEST_SHA256 = "manifest_sha256"
 """Metadata of models: hash of the manifest, which names every model file with its hash."""
 
+MODEL_SETTINGS = "model_settings"
+"""Name of the asset that says what models are fitted with; no run makes it."""
+
 Target = tuple[dg.AssetKey, str | None]
 """An asset and its partition; None where it has none."""
 
@@ -93,15 +96,22 @@ def attestation_of(record: dg.EventLogRecord) -> Attestation:
 class Results:
     """The latest materialization of every asset and partition of a region, looked up once.
 
+    `settings` has the digest of what each partition's models are to be fitted with, by its key.
+
     What the runs `of_any_code` made is current whatever the code: a run loads the code anew, and
     this process may know that of before an edit.
     """
 
     log: EventLog
     specs: Mapping[dg.AssetKey, dg.AssetSpec]
-    partition_keys: Sequence[str]
+    settings: Mapping[str, str]
     of_any_code: Collection[str] = ()
     _found: dict[Target, dg.EventLogRecord | None] = field(default_factory=dict, repr=False)
+
+    @property
+    def partition_keys(self) -> Sequence[str]:
+        """Keys of the partitions, in the order of the configuration."""
+        return list(self.settings)
 
     def latest(self, asset: dg.AssetKey, partition: str | None = None) -> dg.EventLogRecord | None:
         """Return the latest materialization; None where there is none."""
@@ -119,22 +129,31 @@ class Results:
         if not same_code and made.run_id not in self.of_any_code:
             return f"{name} was made by other code or settings"
         for source in self._inputs_of(asset):
+            if source.path[-1] == MODEL_SETTINGS and not self._is_on_record(source, partition):
+                return f"{name} was made with other settings of the model"
             if not self._is_made_from_current(made, source, partition):
                 return f"{name} was made from another version of {source.path[-1]}"
         return None
 
     def _inputs_of(self, asset: dg.AssetKey) -> list[dg.AssetKey]:
         """Return the inputs of an asset, in the order of the graph."""
-        keys = {dep.asset_key for dep in self.specs[asset].deps}
-        return [key for key in self.specs if key in keys]
+        keys = [dep.asset_key for dep in self.specs[asset].deps]
+        external = [key for key in keys if key not in self.specs]
+        return external + [key for key in self.specs if key in keys]
 
     def is_partitioned(self, asset: dg.AssetKey) -> bool:
         """Tell whether an asset has horizon × model partitions."""
-        return self.specs[asset].partitions_def is not None
+        return asset not in self.specs or self.specs[asset].partitions_def is not None
 
     def partitions_of(self, asset: dg.AssetKey) -> Sequence[str | None]:
         """Return the keys of an asset's partitions; None alone where it has none."""
         return self.partition_keys if self.is_partitioned(asset) else (None,)
+
+    def _is_on_record(self, settings: dg.AssetKey, partition: str | None) -> bool:
+        """Tell whether the settings that a run reported last are those at hand."""
+        assert partition is not None
+        version = tags_of(self.latest(settings, partition)).get(DATA_VERSION)
+        return version == self.settings[partition]
 
     def _is_made_from_current(
         self, made: dg.EventLogRecord, source: dg.AssetKey, partition: str | None

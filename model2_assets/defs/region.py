@@ -5,12 +5,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import dagster as dg
 
 from model2_assets.config import Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
+from model2_assets.defs.code_version import code_version
 from model2_assets.defs.recorded import PARTITION_TAG, EventLog, Results
 from model2_assets.storage import Store
 
@@ -97,6 +98,19 @@ class Region:
         """Keys of its partitions, horizon by horizon."""
         return tuple(each.key for each in self.config.partitions_of(self.name))
 
+    def fit_settings(self, partition: Partition) -> dict[str, Any]:
+        """Return what determines the fits of a partition besides data and code, as JSON has it."""
+        model = self.config.models_of(self.name)[partition.model]
+        params = {**model.params, **model.overrides.get(partition.horizon, {})}
+        resolved = model.model_copy(update={"params": params, "overrides": {}})
+        return {**resolved.model_dump(mode="json"), "profile": self.config.execution.profile}
+
+    @cached_property
+    def settings_versions(self) -> dict[str, str]:
+        """Digests of these by partition key; the code of a trainer of one's own counts."""
+        partitions = self.config.partitions_of(self.name)
+        return {each.key: code_version((), self.fit_settings(each)) for each in partitions}
+
     def key(self, asset: str) -> dg.AssetKey:
         """Return the key of one of its assets."""
         return dg.AssetKey([self.name, asset])
@@ -105,4 +119,4 @@ class Region:
         self, instance: dg.DagsterInstance, *, of_any_code: Collection[str] = ()
     ) -> Results:
         """Return what an instance recorded of its assets, which have to be built."""
-        return Results(EventLog(instance), self.specs, self.partition_keys, of_any_code)
+        return Results(EventLog(instance), self.specs, self.settings_versions, of_any_code)

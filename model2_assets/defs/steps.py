@@ -9,6 +9,7 @@ import dagster as dg
 
 from model2_assets.config.sections import LoggingConfig
 from model2_assets.defs.maintenance import PROCESS_TAG, WORKER_TAG, this_process
+from model2_assets.defs.model_settings import report_model_settings
 from model2_assets.defs.recorded import PARTITION_TAG
 from model2_assets.defs.region import Region
 from model2_assets.defs.stop import stop_here, stopped
@@ -152,6 +153,8 @@ def lock_key(region: str) -> str:
 def region_lock(region: Region) -> dg.ResourceDefinition:
     """Return the resource by which a run holds its region, or its partition if it makes no more.
 
+    With it a run reports the settings of models that have changed, before a step follows them.
+
     Dagster makes a run's resources before its first step, so a run that waits for its turn
     has no place in a pool that others wait for. Of several regions it makes them in the order
     of their names, so no two runs wait for each other.
@@ -172,6 +175,8 @@ def region_lock(region: Region) -> dg.ResourceDefinition:
                     if context.log is not None:
                         waiting.enter_context(core_logs_to(context.log))
                     stack.enter_context(region.store.hold(region.name, partition=partition))
+                if instance is not None:
+                    report_model_settings(instance, region)
                 yield
         finally:  # before Dagster judges the run, which it would call a failure
             reason = stopped()

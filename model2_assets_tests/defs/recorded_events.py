@@ -7,6 +7,7 @@ import dagster as dg
 from dagster._core.events import StepMaterializationData
 from dagster._core.instance.utils import RUNLESS_RUN_ID
 
+from model2_assets.defs.model_settings import report_model_settings
 from model2_assets.defs.recorded import (
     CODE_VERSION,
     DATA_VERSION,
@@ -27,6 +28,7 @@ class RecordedEvents:
         self.specs = {key.path[-1]: spec for key, spec in region.specs.items()}
         self.now = time.time()
         self.versions: dict[tuple[str, str | None], str] = {}
+        report_model_settings(instance, region)
 
     def make(
         self,
@@ -61,7 +63,7 @@ class RecordedEvents:
 
     def _read(self, key: dg.AssetKey, partition: str | None) -> dict[str, str]:
         name = key.path[-1]
-        if self.specs[name].partitions_def is None:
+        if name in self.specs and self.specs[name].partitions_def is None:
             version = self.versions[name, None]
         else:
             version = "a digest of versions"

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from model2_assets.defs.declaration import asset, fit_settings, report_settings, split_settings
+from model2_assets.defs.declaration import asset, report_settings, split_settings
 from model2_assets.defs.metadata import overall_scores, scores_table, table
 from model2_assets.defs.publication import Candidate, Step, report_candidate
+from model2_assets.defs.recorded import MODEL_SETTINGS
 
 if TYPE_CHECKING:
     from model2_assets.training import FittedModels
@@ -27,7 +28,7 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
 @asset(
     "training",
     sources=("training", "panel.py"),
-    settings=fit_settings,
+    follows=(MODEL_SETTINGS,),
     kinds=("scikitlearn", "xgboost"),
     pool="training",
 )
@@ -128,7 +129,8 @@ def oof_paths(
 @asset(
     "training",
     sources=("training", "cross_validation", "panel.py"),
-    settings=lambda region: [fit_settings(region), split_settings(region)],
+    settings=split_settings,
+    follows=(MODEL_SETTINGS,),
     kinds=("scikitlearn", "xgboost"),
     pool="training",
     is_wanted=lambda region: region.settings.cross_validation.nested,
@@ -269,7 +271,7 @@ def feature_importance(step: Step, labels: Any, features: Any, fitted_models: An
 @asset(
     "training",
     sources=("training", "panel.py"),
-    settings=fit_settings,
+    follows=(MODEL_SETTINGS,),
     kinds=("scikitlearn", "xgboost"),
     pool="training",
 )
