@@ -114,32 +114,45 @@ def main(config: Path | None) -> None:
 @model_option
 @gate_option
 @report_option
-def retrain(gate: bool, report_dir: str | None, **only: str | None) -> None:
-    """Materialize the whole graph: data, features, splits, models, products, leaderboard.
+@click.option("--force", is_flag=True, help="Make all anew, and reuse no fold of a killed run.")
+def retrain(gate: bool, report_dir: str | None, force: bool, **only: str | None) -> None:
+    """Materialize the graph: data, features, splits, models, products, leaderboard.
 
-    Exits with 1 if a step or an error-level check failed, with 2 if the configuration
+    What is current is not made again: it was made by this code, with these settings, from what
+    is there now. Exits with 1 if a step or an error-level check failed, with 2 if the configuration
     or an option is wrong; with --gate also with 1 if a partition is missing.
     """
     from model2_assets.cli.gate import JudgedCommand
     from model2_assets.cli.show import print_scores
-    from model2_assets.defs.build import build_definitions, configured_store
+    from model2_assets.defs.build import configured_regions, define
+    from model2_assets.defs.publication import FORCED_TAG
     from model2_assets.defs.region import job_name
     from model2_assets.defs.retrain import execute_plan, plan_region
 
     command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, **only)
     plan = [run for name, chosen in command.chosen.items() for run in plan_region(name, chosen)]
-    definitions = build_definitions(command.config, command.store)
-    hold = configured_store(command.config, command.store).hold
+    regions = configured_regions(command.config, command.store)
+    definitions = define(regions)
     with open_instance() as instance:
         end_dead_runs(instance)
-        results = list(execute_plan(definitions, instance, plan, hold=hold))
+        runs = execute_plan(
+            definitions,
+            instance,
+            plan,
+            regions=() if force else regions,
+            tags={FORCED_TAG: "yes"} if force else None,
+            hold=regions[0].store.hold,
+        )
+        results = list(runs)
     print_scores(
         [r.region for r in results if r.success and r.job == job_name(r.region, "summary")]
     )
     seconds = sum(run.seconds for run in results)
-    good = sum(run.success for run in results)
+    current = sum(run.status == "current" for run in results)
+    good, made = sum(run.success for run in results) - current, len(results) - current
     click.echo(
-        f"{good} of {len(results)} runs succeeded in {seconds:.0f} s\nfiles: {default_base()}\n"
+        f"{good} of {made} runs succeeded in {seconds:.0f} s"
+        f"{f', {current} had nothing to make' if current else ''}\nfiles: {default_base()}\n"
         f"UI:    make ui    (or: DAGSTER_HOME={dagster_home()} model2 ui "
         f"-m model2_assets.definitions)"
     )

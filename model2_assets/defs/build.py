@@ -1,5 +1,6 @@
 """All definitions of a configuration."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import dagster as dg
@@ -23,9 +24,19 @@ def build_definitions(config: Model2Config, store: Store) -> dg.Definitions:
     Runs execute their steps in one process: starting a process costs seconds, and training
     uses every core by itself.
     """
+    return define(configured_regions(config, store))
+
+
+def configured_regions(config: Model2Config, store: Store) -> list[Region]:
+    """Return the regions of a configuration, whose assets are not built yet."""
     store = configured_store(config, store)
+    return [Region(name=name, config=config, store=store) for name in config.regions]
+
+
+def define(regions: Sequence[Region]) -> dg.Definitions:
+    """Build what `build_definitions` does, of all regions of one configuration."""
+    config, store = regions[0].config, regions[0].store
     open_channels(config.alerts)
-    regions = [Region(name=name, config=config, store=store) for name in config.regions]
     assets = [asset for region in regions for asset in region_assets(region)]
     with accepted_previews():
         checks = [check for region in regions for check in region_checks(region)]

@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from model2_assets.training import FoldCheckpoints, Task
 
 
+FORCED_TAG = "model2/forced"
+"""Tag of a run that makes all anew."""
+
+
 @dataclass(frozen=True)
 class Step:
     """A running step of a region: what it makes, of which inputs, and with which settings."""
@@ -95,11 +99,14 @@ class Step:
         from model2_assets.training import FoldCheckpoints
 
         working = self.region.store.working_files(self.region.name).folder
-        return FoldCheckpoints(
+        found = FoldCheckpoints(
             root=working / "fold_checkpoints" if working else None,
             partition=self.address.parts[1:],
             code_version=self.region.specs[self.context.asset_key].code_version or "",
         )
+        if FORCED_TAG in self.context.run.tags:
+            found.discard()
+        return found
 
 
 @dataclass(frozen=True)

@@ -125,13 +125,15 @@ class Results:
         made = self.latest(asset, partition)
         if made is None:
             return f"{name} is missing"
-        same_code = tags_of(made).get(CODE_VERSION) == spec.code_version
-        if not same_code and made.run_id not in self.of_any_code:
+        sources = self._inputs_of(asset)
+        is_loaded_anew = made.run_id in self.of_any_code
+        if not is_loaded_anew and tags_of(made).get(CODE_VERSION) != spec.code_version:
             return f"{name} was made by other code or settings"
-        for source in self._inputs_of(asset):
-            if source.path[-1] == MODEL_SETTINGS and not self._is_on_record(source, partition):
-                return f"{name} was made with other settings of the model"
-            if not self._is_made_from_current(made, source, partition):
+        for source in sources:
+            is_on_record = is_loaded_anew or self._is_on_record(source, partition)
+            if not (is_on_record and self._is_made_from_current(made, source, partition)):
+                if source.path[-1] == MODEL_SETTINGS:
+                    return f"{name} was made with other settings of the model"
                 return f"{name} was made from another version of {source.path[-1]}"
         return None
 
@@ -149,10 +151,11 @@ class Results:
         """Return the keys of an asset's partitions; None alone where it has none."""
         return self.partition_keys if self.is_partitioned(asset) else (None,)
 
-    def _is_on_record(self, settings: dg.AssetKey, partition: str | None) -> bool:
-        """Tell whether the settings that a run reported last are those at hand."""
-        assert partition is not None
-        version = tags_of(self.latest(settings, partition)).get(DATA_VERSION)
+    def _is_on_record(self, source: dg.AssetKey, partition: str | None) -> bool:
+        """Tell whether settings that a run reported last are those at hand."""
+        if partition is None or source.path[-1] != MODEL_SETTINGS:
+            return True
+        version = tags_of(self.latest(source, partition)).get(DATA_VERSION)
         return version == self.settings[partition]
 
     def _is_made_from_current(

@@ -5,28 +5,30 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
 
 import dagster as dg
 
 from model2_assets.config.partition import Partition
+from model2_assets.defs.assets import PREPARATION, asset_names
 from model2_assets.defs.maintenance import (
     PROCESS_TAG,
     cancel_runs,
     close_dead_runs,
     this_process,
 )
-from model2_assets.defs.region import job_name
+from model2_assets.defs.recorded import outdated
+from model2_assets.defs.region import STAGES, Region, job_name
 from model2_assets.defs.steps import failure_reason
 from model2_assets.defs.stop import Stopped, deferred
 from model2_assets.errors import one_line
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["passed", "failed", "skipped"]
-"""``skipped``: it never started, since something before it failed."""
+Status = Literal["passed", "failed", "skipped", "current"]
+"""``skipped``: it never started, since something before it failed; ``current``: nor had it to."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +69,16 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run to execute; it has a title where its job does not say what it does."""
+    """One run to execute; it has a title where its job does not say what it does.
+
+    It makes the `assets` of these names, all of its job where there are none.
+    """
 
     region: str
     job: str
     partition: str | None = None
     title: str = ""
+    assets: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -97,8 +103,8 @@ class RunResult(PlannedRun):
 
     @property
     def success(self) -> bool:
-        """Whether all its steps succeeded and no error-level check failed."""
-        return self.status == "passed"
+        """Whether all its steps succeeded and no error-level check failed, or it is current."""
+        return self.status in ("passed", "current")
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -121,7 +127,8 @@ class RunResult(PlannedRun):
 
     def document(self) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
-        values = {name: value for name, value in asdict(self).items() if name != "title"}
+        shown = asdict(self).items()
+        values = {name: value for name, value in shown if name not in ("title", "assets")}
         return {"name": self.name, **values}
 
 
@@ -130,12 +137,17 @@ def _of_partition(partition: str | None) -> str:
 
 
 def plan_region(region: str, partitions: Iterable[Partition]) -> list[PlannedRun]:
-    """Return the runs that retrain a region, in order: preparation, each partition, summary."""
-    training = job_name(region, "training")
+    """Return the runs that retrain a region, in order.
+
+    They are its market data, what else all models share, each partition, the summary.
+    """
+    preparation, training, summary = (job_name(region, stage) for stage in STAGES)
+    market_data, *others = PREPARATION
     return [
-        PlannedRun(region, job_name(region, "preparation")),
+        PlannedRun(region, preparation, title="market data", assets=(market_data,)),
+        PlannedRun(region, preparation, assets=tuple(others)),
         *(PlannedRun(region, training, partition.key) for partition in partitions),
-        PlannedRun(region, job_name(region, "summary")),
+        PlannedRun(region, summary),
     ]
 
 
@@ -144,29 +156,56 @@ def execute_plan(
     instance: dg.DagsterInstance,
     plan: Sequence[PlannedRun],
     *,
+    regions: Iterable[Region] = (),
+    tags: Mapping[str, str] | None = None,
     hold: Callable[[str], AbstractContextManager[object]] = nullcontext,
 ) -> Iterator[RunResult]:
     """Execute planned runs one after another, region by region; yield each as it has ended.
 
     A failed partition does not stop the others. After a failed preparation the rest of its
-    region is skipped: it would train on yesterday's data. `hold`, given a region, returns what
-    is held from its first run to its last: see `Store.hold`.
+    region is skipped: it would train on yesterday's data. Of the `regions` given, whose assets
+    `definitions` have, what is current is not made again, by the rule of the nightly: market data
+    are read, then it is what `outdated` does not name. Elsewhere all is made anew. `hold`, given
+    a region, returns what is held from its first run to its last: see `Store.hold`.
     """
+    lookups = {region.name: region for region in regions}
     numbered = enumerate(plan, start=1)
-    for region, runs in groupby(numbered, key=lambda item: item[1].region):
+    for name, runs in groupby(numbered, key=lambda item: item[1].region):
         prepared = True
-        with hold(region):
+        with hold(name):
             close_dead_runs(instance)  # of whoever was killed while this process waited
             for number, planned in runs:
                 if not prepared:
-                    reason = f"the preparation of {region} failed"
+                    reason = f"the preparation of {name} failed"
                     yield RunResult(**asdict(planned), status="skipped", reason=reason)
                     continue
-                logger.info("[%d/%d] %s", number, len(plan), planned.name)
+                due, said = _due(lookups.get(name), instance, planned)
+                logger.info("[%d/%d] %s%s", number, len(plan), planned.name, said)
+                if due is None:
+                    yield RunResult(**asdict(planned), status="current", reason="it is current")
+                    continue
                 job = definitions.resolve_job_def(planned.job)
-                finished = execute(job, instance, planned, partition_key=planned.partition)
+                finished = execute(job, instance, due, tags=tags)
                 yield finished
-                prepared = finished.success or planned.job != job_name(region, "preparation")
+                prepared = finished.success or planned.job != job_name(name, "preparation")
+
+
+def _due(
+    region: Region | None, instance: dg.DagsterInstance, planned: PlannedRun
+) -> tuple[PlannedRun | None, str]:
+    """Return a run of what is not current, with why; no run where all is."""
+    if region is None or planned.assets == PREPARATION[:1]:
+        return planned, ""
+    stage = next(stage for stage in STAGES if job_name(region.name, stage) == planned.job)
+    names = planned.assets or asset_names(region, stage)
+    keys = [region.key(name) for name in names]
+    problems = outdated(region.results(instance), keys, planned.partition)
+    if not problems:
+        return None, ": current, skipped"
+    due = tuple(key.path[-1] for key in problems)
+    current = ", ".join(name for name in names if name not in due)
+    said = f": {next(iter(problems.values()))}"
+    return replace(planned, assets=due), f"{said}; current, skipped: {current}" if current else said
 
 
 def execute(
@@ -174,19 +213,20 @@ def execute(
     instance: dg.DagsterInstance,
     planned: PlannedRun,
     *,
-    partition_key: str | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> RunResult:
-    """Execute a job in this process; a key of its own partitions where it has some.
+    """Execute a job in this process.
 
     Raises `Stopped` where a signal asks to end: the run is cancelled, if it had not succeeded.
     """
     started, run_id = time.monotonic(), str(uuid.uuid4())
+    keys = [dg.AssetKey([planned.region, name]) for name in planned.assets]
     try:
         with deferred():  # to where Dagster looks for it, or a step begins
             result = job.execute_in_process(
                 instance=instance,
-                partition_key=partition_key,
+                partition_key=planned.partition if job.partitions_def is not None else None,
+                asset_selection=keys or None,
                 raise_on_error=False,
                 run_config={"loggers": {"console": {}}},
                 tags={PROCESS_TAG: this_process(), **(tags or {})},

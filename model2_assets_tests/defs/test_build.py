@@ -15,17 +15,24 @@ from model2_assets_tests.defs.small_region import (
 )
 
 EDGES = {
+    "model_settings": set(),
     "market_data": set(),
     "labels": {"market_data"},
     "features": {"market_data"},
     "cv_splits": {"labels", "features"},
-    "fitted_models": {"labels", "features", "cv_splits"},
+    "fitted_models": {"model_settings", "labels", "features", "cv_splits"},
     "oof_predictions": {"labels", "features", "cv_splits", "fitted_models"},
     "oof_paths": {"labels", "features", "cv_splits", "fitted_models", "oof_predictions"},
-    "nested_oof": {"labels", "features", "cv_splits"},
+    "nested_oof": {"model_settings", "labels", "features", "cv_splits"},
     "feature_importance": {"labels", "features", "fitted_models"},
     "cv_scores": {"oof_predictions", "oof_paths", "labels"},
-    "final_models": {"labels", "features", "fitted_models", "oof_predictions"},
+    "final_models": {
+        "model_settings",
+        "labels",
+        "features",
+        "fitted_models",
+        "oof_predictions",
+    },
     "live_predictions": {
         "market_data",
         "labels",
@@ -80,7 +87,7 @@ def edges_of(graph: Any) -> dict[str, set[str]]:
 
 def test_every_asset_has_the_edges_of_the_design() -> None:
     assert edges_of(asset_graph(regions=small_region(**NESTED))) == EDGES
-    assert tuple(EDGES) == tuple(PRODUCTS)
+    assert tuple(EDGES)[1:] == tuple(PRODUCTS)
 
 
 def test_nested_predictions_are_in_the_graph_and_the_training_job_only_if_asked_for() -> None:
@@ -104,7 +111,8 @@ def test_reports_are_in_the_graph_only_where_they_are_wanted() -> None:
     assert edges_of(bare) == {
         asset: parents for asset, parents in EDGES.items() if asset not in {*REPORTS, "nested_oof"}
     }
-    assert {key.asset_key for key in bare.asset_check_keys} == set(bare.get_all_asset_keys())
+    checked = {key.asset_key.path[-1] for key in bare.asset_check_keys}
+    assert checked == set(edges_of(bare)) - {"model_settings"}
 
 
 def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizon_first() -> None:
@@ -116,7 +124,7 @@ def test_model_assets_share_one_partitions_definition_whose_keys_name_the_horizo
         if graph.get(key).partitions_def is not None
     }
 
-    assert set(partitioned) == MODEL_ASSETS
+    assert set(partitioned) == MODEL_ASSETS | {"model_settings"}
     assert len(set(partitioned.values())) == 1
     keys = next(iter(partitioned.values())).get_partition_keys()
     assert keys == ["21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost"]
@@ -172,7 +180,7 @@ def test_every_asset_has_a_check_of_what_is_on_disk_and_the_jobs_evaluate_every_
         for key in definitions.resolve_job_def(job).asset_layer.asset_graph.asset_check_keys
     }
 
-    assert stored == set(graph.get_all_asset_keys())
+    assert stored == set(graph.get_all_asset_keys()) - {dg.AssetKey(["us", "model_settings"])}
     assert in_the_jobs == graph.asset_check_keys
 
 
@@ -252,7 +260,7 @@ def test_code_version_stays_where_a_setting_changes_no_value() -> None:
     assert moved(asset_graph(), asset_graph(regions=small_region(**strict))) == set()
 
 
-def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
+def test_nested_predictions_are_as_old_as_their_splits() -> None:
     before = asset_graph(regions=small_region(**NESTED))
     embargo = {"cross_validation": {"nested": True, "embargo_days": 9}}
     weighed = {"ridge": {"sample_weights": "uniqueness"}, "xgboost": {"params": SMALL_XGBOOST}}
@@ -263,8 +271,4 @@ def test_nested_predictions_are_as_old_as_their_splits_and_models() -> None:
         "nested_oof",
         *REPORTS,
     }
-    assert moved(before, asset_graph(regions=small_region(**NESTED), models=weighed)) == {
-        "fitted_models",
-        "nested_oof",
-        "final_models",
-    }
+    assert moved(before, asset_graph(regions=small_region(**NESTED), models=weighed)) == set()

@@ -1,0 +1,155 @@
+"""What is current is not made again, and an edit outdates what it concerns."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from model2_assets.defs.assets import asset_names
+from model2_assets.defs.build import configured_regions, define
+from model2_assets.defs.model_settings import report_model_settings
+from model2_assets.defs.publication import FORCED_TAG
+from model2_assets.defs.recorded import partition_problems
+from model2_assets.defs.retrain import RunResult, execute_plan, plan_region
+from model2_assets.storage import Store
+from model2_assets_tests.defs.recorded_events import RecordedEvents
+from model2_assets_tests.defs.small_region import (
+    SMALL_XGBOOST,
+    built_region,
+    small_config,
+    small_region,
+)
+
+KEYS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
+OTHER_ALPHA = {"ridge": {"params": {"alpha": 7.0}}, "xgboost": {"params": SMALL_XGBOOST}}
+OTHERS_OF_63D = {
+    "ridge": {"overrides": {"63d": {"alpha": 7.0}}},
+    "xgboost": {"params": SMALL_XGBOOST},
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "outdated"),
+    [
+        ({}, ()),
+        ({"models": OTHER_ALPHA}, ("21d|ridge", "63d|ridge")),
+        ({"models": OTHERS_OF_63D}, ("63d|ridge",)),
+        ({"models": {"xgboost": {"params": SMALL_XGBOOST, "seed": 8}}}, KEYS[1::2]),
+        ({"models": {"xgboost": {"params": SMALL_XGBOOST, "calibration": "none"}}}, KEYS[1::2]),
+        ({"execution": {"profile": "exact"}}, KEYS),
+        ({"checks": {"rank_ic_warn": 0.2}}, ()),
+    ],
+)
+def test_an_edit_of_a_model_outdates_its_own_partitions(
+    changes: dict[str, Any], outdated: tuple[str, ...]
+) -> None:
+    before = built_region("us", small_config(), Store("memory://settings"))
+    after = built_region("us", small_config(**changes), Store("memory://settings"))
+    reason = "fitted_models was made with other settings of the model"
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        RecordedEvents(instance, before).make_all()
+        assert partition_problems(before.results(instance)) == {}
+        expected = dict.fromkeys(outdated, reason)
+        assert partition_problems(after.results(instance)) == expected
+        report_model_settings(instance, after)  # as every run does
+        assert partition_problems(after.results(instance)) == expected
+        assert partition_problems(before.results(instance)) == expected
+
+
+def test_settings_are_reported_where_they_differ_from_those_on_record() -> None:
+    before = built_region("us", small_config(), Store("memory://settings"))
+    after = built_region("us", small_config(models=OTHERS_OF_63D), Store("memory://settings"))
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        for region, reported in ((before, 4), (before, 4), (after, 5)):
+            report_model_settings(instance, region)
+            records = instance.fetch_materializations(region.key("model_settings"), limit=9).records
+            assert len(records) == reported
+    made = records[0].asset_materialization
+    assert made is not None
+    assert made.partition == "63d|ridge"
+    assert made.metadata["settings"].value["params"] == {"alpha": 7.0}
+
+
+class Desk:
+    """Retrains what is due, as the command does."""
+
+    def __init__(self, folder: Path, instance: dg.DagsterInstance) -> None:
+        self.store, self.instance = Store(folder), instance
+
+    def retrain(self, *, force: bool = False, **changes: Any) -> dict[str, RunResult]:
+        config = small_config(**changes)
+        regions = configured_regions(config, self.store)
+        found = execute_plan(
+            define(regions),
+            self.instance,
+            plan_region("us", config.partitions_of("us")),
+            regions=() if force else regions,
+            tags={FORCED_TAG: "yes"} if force else None,
+        )
+        return {run.name.removeprefix("us "): run for run in found}
+
+
+@pytest.fixture(scope="module")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("retrain")
+    with dg.instance_for_test(temp_dir=str(folder)) as instance:
+        desk = Desk(folder / "data", instance)
+        first = desk.retrain()
+        assert {run.status for run in first.values()} == {"passed"}
+        yield desk
+
+
+def made(found: dict[str, RunResult]) -> dict[str, set[str]]:
+    """Return the names of the assets that each run made."""
+    return {
+        name: {step.step[3:] for step in run.steps if step.step.startswith("us/")}
+        for name, run in found.items()
+        if run.status != "current"
+    }
+
+
+TRAINED = set(asset_names(built_region("us", small_config(), Store("memory://x")), "training"))
+COMPARED = {"leaderboard", "stacking_frame"}
+
+
+@pytest.mark.end_to_end
+def test_what_is_current_is_read_and_nothing_else(desk: Desk) -> None:
+    again = desk.retrain()
+
+    assert made(again) == {"market data": {"market_data"}}
+    assert all(run.success for run in again.values())
+
+
+@pytest.mark.end_to_end
+def test_a_parameter_of_a_model_retrains_that_model(desk: Desk) -> None:
+    changed = desk.retrain(models=OTHERS_OF_63D)
+
+    assert made(changed) == {
+        "market data": {"market_data"},
+        "63d|ridge": TRAINED,
+        "summary": COMPARED,
+    }
+    assert not [w for run in changed.values() for w in run.warnings if "partitions_current" in w]
+    back = desk.retrain()
+    assert set(made(back)) == {"market data", "63d|ridge", "summary"}
+
+
+@pytest.mark.end_to_end
+def test_other_splits_retrain_all_models_on_the_features_at_hand(desk: Desk) -> None:
+    other = desk.retrain(regions=small_region(cross_validation={"embargo_days": 9}))
+
+    assert made(other)["preparation"] == {"cv_splits"}
+    assert set(made(other)) == {"market data", "preparation", *KEYS, "summary"}
+
+
+@pytest.mark.end_to_end
+def test_force_makes_all(desk: Desk) -> None:
+    desk.retrain()
+    forced = desk.retrain(force=True)
+
+    assert set(made(forced)) == {"market data", "preparation", *KEYS, "summary"}
+    assert made(forced)["preparation"] == {"labels", "features", "cv_splits"}
