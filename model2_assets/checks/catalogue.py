@@ -7,6 +7,7 @@ Nothing heavy is imported here: Dagster shows the promises in every process.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from string import Formatter
 from typing import Any, Literal
 
 from model2_assets.config import Model2Config
@@ -378,6 +379,13 @@ def checks_of(asset: str, config: Model2Config, region: str) -> tuple[Check, ...
         for check in CATALOGUE[asset]
         if check.when != "stored"
     )
+
+
+def limits_of(asset: str, config: Model2Config) -> dict[str, Any]:
+    """Return the settings ``checks.*`` that an asset's promises state, by their keys."""
+    fields = [f for c in CATALOGUE[asset] for _, f, _, _ in Formatter().parse(c.promise) if f]
+    keys = [field.removeprefix("checks.") for field in fields if field.startswith("checks.")]
+    return config.checks.model_dump(include=set(keys))
 
 
 def evaluate(asset: str, subject: object, *, stored: bool = False) -> Iterator[CheckOutcome]:

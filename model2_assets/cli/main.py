@@ -23,7 +23,7 @@ from model2_assets.cli.context import (
     refusal,
     validate_imports,
 )
-from model2_assets.config import CONFIG_VARIABLE
+from model2_assets.config import CONFIG_VARIABLE, Model2Config
 from model2_assets.config.load import parse_values
 from model2_assets.config.sections import expand_home
 from model2_assets.defs.stop import Stopped, deferred, end_process, obey_signals, stopped
@@ -376,7 +376,26 @@ def validate_config(no_data: bool) -> None:
                     f"  warning: {widest.describe(limit)}: set checks.prediction_bps to "
                     f"{widest.fitting_limit_bps}, else the check range may reject what is trained"
                 )
+    _say_what_is_outdated(config)
     click.echo("the configuration is valid")
+
+
+def _say_what_is_outdated(config: Model2Config) -> None:
+    """Say what the next retrain makes of results that are there; market data are not compared."""
+    from model2_assets.defs.build import configured_regions, define
+    from model2_assets.defs.recorded import partition_problems
+
+    regions = configured_regions(config, default_store())
+    made = [r for r in regions if r.store.exists(Address(r.name, "market_data"))]
+    if not made:
+        return
+    define(regions)
+    with open_instance() as instance:
+        for region in made:
+            problems = partition_problems(region.results(instance))
+            for problem in dict.fromkeys(problems.values()):
+                keys = ", ".join(key for key, found in problems.items() if found == problem)
+                click.echo(f"region {region.name}: outdated: {keys}: {problem}")
 
 
 @main.command("propose-splits")

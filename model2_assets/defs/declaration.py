@@ -1,8 +1,9 @@
 """How an asset is declared, and what Dagster is told of it.
 
 An asset's code version digests the sources of the core that compute it, the settings that it is
-given, and the modules of a team's own code that these name. An edit of any of them makes the
-asset stale. All partitions share a version, so the settings of a model are an asset of their own.
+given, the limits that its checks hold it to, and the modules of a team's own code that these
+name. An edit of any of them makes the asset stale. All partitions share a version, so the
+settings of a model are an asset of their own.
 """
 
 import inspect
@@ -13,7 +14,7 @@ from typing import Any
 import dagster as dg
 from pydantic import TypeAdapter
 
-from model2_assets.checks.catalogue import checks_of
+from model2_assets.checks.catalogue import checks_of, limits_of
 from model2_assets.contracts import load_contract
 from model2_assets.defs.alerts import alert_hooks
 from model2_assets.defs.code_version import code_version
@@ -95,8 +96,8 @@ class Asset:
 
     def code_version(self, region: Region) -> str:
         """Return the code version of the asset of a region: 12 hexadecimal digits."""
-        settings = _AS_JSON.dump_python(self.settings(region), mode="json")
-        return code_version(self.sources, settings)
+        settings = [self.settings(region), limits_of(self.name, region.config)]
+        return code_version(self.sources, _AS_JSON.dump_python(settings, mode="json"))
 
     def _metadata(self, region: Region) -> dict[str, Any]:
         contract = PRODUCTS[self.name].contract

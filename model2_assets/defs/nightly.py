@@ -40,10 +40,7 @@ def begin(
     night = moment.astimezone(UTC).isoformat(timespec="seconds")
     return dg.RunRequest(
         job_name=job_name(region.name, "preparation"),
-        asset_selection=[
-            region.key(FIRST),
-            *([region.key("features")] if region.settings.features.extra else []),
-        ],
+        asset_selection=[region.key(name) for name in region.readers],
         tags=_tags(region, night, FIRST),
     )
 

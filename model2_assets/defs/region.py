@@ -98,6 +98,11 @@ class Region:
         """Keys of its partitions, horizon by horizon."""
         return tuple(each.key for each in self.config.partitions_of(self.name))
 
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Names of its assets that read what may change unseen, and so are always made anew."""
+        return ("market_data", "features") if self.settings.features.extra else ("market_data",)
+
     def fit_settings(self, partition: Partition) -> dict[str, Any]:
         """Return what determines the fits of a partition besides data and code, as JSON has it."""
         model = self.config.models_of(self.name)[partition.model]

@@ -164,9 +164,9 @@ def execute_plan(
 
     A failed partition does not stop the others. After a failed preparation the rest of its
     region is skipped: it would train on yesterday's data. Of the `regions` given, whose assets
-    `definitions` have, what is current is not made again, by the rule of the nightly: market data
-    are read, then it is what `outdated` does not name. Elsewhere all is made anew. `hold`, given
-    a region, returns what is held from its first run to its last: see `Store.hold`.
+    `definitions` have, what is current is not made again, by the rule of the nightly: its
+    `readers` read anew, then it is what `outdated` does not name. Of other regions all is made.
+    `hold`, given a region, returns what is held from its first run to its last: see `Store.hold`.
     """
     lookups = {region.name: region for region in regions}
     numbered = enumerate(plan, start=1)
@@ -194,12 +194,16 @@ def _due(
     region: Region | None, instance: dg.DagsterInstance, planned: PlannedRun
 ) -> tuple[PlannedRun | None, str]:
     """Return a run of what is not current, with why; no run where all is."""
-    if region is None or planned.assets == PREPARATION[:1]:
+    if region is None:
         return planned, ""
+    if planned.assets == PREPARATION[:1]:
+        return replace(planned, assets=region.readers), ""
     stage = next(stage for stage in STAGES if job_name(region.name, stage) == planned.job)
     names = planned.assets or asset_names(region, stage)
     keys = [region.key(name) for name in names]
     problems = outdated(region.results(instance), keys, planned.partition)
+    if stage == "summary":  # it reads the event log besides: what is outdated, what all has cost
+        problems = {region.key("leaderboard"): "sums up", **problems}
     if not problems:
         return None, ": current, skipped"
     due = tuple(key.path[-1] for key in problems)

@@ -39,7 +39,6 @@ OTHERS_OF_63D = {
         ({"models": {"xgboost": {"params": SMALL_XGBOOST, "seed": 8}}}, KEYS[1::2]),
         ({"models": {"xgboost": {"params": SMALL_XGBOOST, "calibration": "none"}}}, KEYS[1::2]),
         ({"execution": {"profile": "exact"}}, KEYS),
-        ({"checks": {"rank_ic_warn": 0.2}}, ()),
     ],
 )
 def test_an_edit_of_a_model_outdates_its_own_partitions(
@@ -120,7 +119,7 @@ COMPARED = {"leaderboard", "stacking_frame"}
 def test_what_is_current_is_read_and_nothing_else(desk: Desk) -> None:
     again = desk.retrain()
 
-    assert made(again) == {"market data": {"market_data"}}
+    assert made(again) == {"market data": {"market_data"}, "summary": {"leaderboard"}}
     assert all(run.success for run in again.values())
 
 
@@ -144,6 +143,17 @@ def test_other_splits_retrain_all_models_on_the_features_at_hand(desk: Desk) -> 
 
     assert made(other)["preparation"] == {"cv_splits"}
     assert set(made(other)) == {"market data", "preparation", *KEYS, "summary"}
+
+
+@pytest.mark.end_to_end
+def test_a_limit_of_a_check_makes_anew_what_is_held_to_it(desk: Desk) -> None:
+    desk.retrain()
+
+    found = desk.retrain(checks={"prediction_bps": 0.001})
+
+    assert [run for run in found.values() if run.failures]
+    assert all("check range" in run.failures[-1] for run in found.values() if run.failures)
+    assert "fitted_models" not in made(found)["21d|ridge"]
 
 
 @pytest.mark.end_to_end

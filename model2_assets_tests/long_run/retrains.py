@@ -32,7 +32,7 @@ def _run_the_command() -> None:
     from model2_assets.cli.main import main
 
     try:
-        main.main(args=["retrain"], prog_name="model2", standalone_mode=False)
+        main.main(args=["retrain", "--force"], prog_name="model2", standalone_mode=False)
     except SystemExit as ended:
         if ended.code:
             raise AssertionError(f"model2 retrain ended with status {ended.code}") from ended

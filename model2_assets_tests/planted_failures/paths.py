@@ -93,7 +93,7 @@ def by_a_retrain(folder: Path, cases: Sequence[Case]) -> list[Verdict]:
     _configure(home, cases, plots)
     for region in sorted({plot.region for plot in plots}):
         ended = subprocess.run(
-            [sys.executable, "-c", _PLANTED_RETRAIN, "retrain", "--region", region],
+            [sys.executable, "-c", _PLANTED_RETRAIN, "retrain", "--force", "--region", region],
             env=home.environment,
             cwd=home.folder,
             check=False,
