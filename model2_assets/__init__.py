@@ -1,8 +1,13 @@
 """Leak-free base models of an equity-return forecaster, as a Dagster asset graph."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+# Threads of OpenMP that spin at barriers cost ten times their share beside busy processes. Its
+# library looks when it is loaded, with XGBoost.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from model2_assets.storage.read import load_oof

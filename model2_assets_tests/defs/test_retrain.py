@@ -23,9 +23,9 @@ from model2_assets_tests.defs.small_region import (
 )
 
 KEYS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
-OTHER_ALPHA = {"ridge": {"params": {"alpha": 7.0}}, "xgboost": {"params": SMALL_XGBOOST}}
+OTHER_ALPHA = {"ridge": {"params": {"alpha": 50_000.0}}, "xgboost": {"params": SMALL_XGBOOST}}
 OTHERS_OF_63D = {
-    "ridge": {"overrides": {"63d": {"alpha": 7.0}}},
+    "ridge": {"overrides": {"63d": {"alpha": 50_000.0}}},
     "xgboost": {"params": SMALL_XGBOOST},
 }
 
@@ -70,7 +70,7 @@ def test_settings_are_reported_where_they_differ_from_those_on_record() -> None:
     made = records[0].asset_materialization
     assert made is not None
     assert made.partition == "63d|ridge"
-    assert made.metadata["settings"].value["params"] == {"alpha": 7.0}
+    assert made.metadata["settings"].value["params"] == {"alpha": 50_000.0}
 
 
 class Desk:
