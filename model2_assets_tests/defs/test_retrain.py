@@ -12,6 +12,7 @@ from model2_assets.defs.build import configured_regions, define
 from model2_assets.defs.model_settings import report_model_settings
 from model2_assets.defs.publication import FORCED_TAG
 from model2_assets.defs.recorded import partition_problems
+from model2_assets.defs.region import STAGES
 from model2_assets.defs.retrain import RunResult, execute_plan, plan_region
 from model2_assets.storage import Store
 from model2_assets_tests.defs.recorded_events import RecordedEvents
@@ -22,6 +23,9 @@ from model2_assets_tests.defs.small_region import (
     small_region,
 )
 
+REGION = built_region("us", small_config(), Store("memory://names"))
+EVERY, TRAINED = set(asset_names(REGION, *STAGES)), set(asset_names(REGION, "training"))
+COMPARED = {"leaderboard", "stacking_frame"}
 KEYS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
 OTHER_ALPHA = {"ridge": {"params": {"alpha": 50_000.0}}, "xgboost": {"params": SMALL_XGBOOST}}
 OTHERS_OF_63D = {
@@ -105,14 +109,10 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def made(found: dict[str, RunResult]) -> dict[str, set[str]]:
     """Return the names of the assets that each run made."""
     return {
-        name: {step.step[3:] for step in run.steps if step.step.startswith("us/")}
+        name: {step.step.removeprefix("us/") for step in run.steps} & EVERY
         for name, run in found.items()
         if run.status != "current"
     }
-
-
-TRAINED = set(asset_names(built_region("us", small_config(), Store("memory://x")), "training"))
-COMPARED = {"leaderboard", "stacking_frame"}
 
 
 @pytest.mark.end_to_end
