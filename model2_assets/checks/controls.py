@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from model2_assets.checks.catalogue import Finding, Values
 from model2_assets.config import FeaturesConfig, LabelsConfig
 from model2_assets.errors import FeatureError, Model2Error
-from model2_assets.features.build import make_features
+from model2_assets.features.build import bars_of_windows, make_features
 from model2_assets.features.extra import extra_digest, known_by, read_extra
 from model2_assets.labels.build import labels_as_built
+from model2_assets.labels.windows import longest_span
 from model2_assets.panel import (
     CHUNK_ROWS,
     date_codes,
@@ -58,10 +59,11 @@ def lookahead_control(
     Notes
     -----
     A feature that looks k dates ahead changes in the k dates before the end, so the last
-    date shows it whatever k is. Earlier rows cost nothing more, and show what the last date
-    may miss, such as a gap that was filled from the future. The start of history stays where
-    it is: a builder may look back as far as it likes. Of ``features.extra``, what was known at
-    the close of the last date is joined.
+    date shows it whatever k is; of a name without a bar on that date, its last one before. Of our
+    own features all dates from the earliest of these on are made again, of the bars in their
+    windows. A builder may look back as far as it likes, and fill gaps as it likes: all of its
+    history up to the end is made again. Of ``features.extra``, what was known at the close of the
+    last date is joined.
     """
     extra = read_extra(config)
     stated = facts_of(features).get("extra")
@@ -72,12 +74,17 @@ def lookahead_control(
     bar_dates = panel.index.get_level_values("datetime")
     generator = np.random.default_rng(seed)
     cuts = _sample(dates[dates < bar_dates.max()], n_dates, generator)
-    feature_dates = features.index.get_level_values("datetime")
+    row_dates, gaps = features.index.get_level_values("datetime"), _gaps(panel)
 
     def compare(cut: pd.Timestamp) -> TableDifference:
-        stored = features.iloc[: int(feature_dates.searchsorted(cut, side="right"))]
+        first, history = 0, panel[bar_dates <= cut]
+        if config.builder is None:
+            since = _since(cut, panel, gaps)
+            first = int(row_dates.searchsorted(since))
+            history = bars_of_windows(history, since, config)
+        stored = features.iloc[first : int(row_dates.searchsorted(cut, side="right"))]
         known = [known_by(table, cut, config) for table in extra]
-        return compare_tables(stored, _recompute(panel[bar_dates <= cut], config, cut, known))
+        return compare_tables(stored, _recompute(history, config, cut, known))
 
     found = _compare_on_each(cuts, compare, control="look-ahead control", what="values")
     values = _values(cuts, found, what="values", seed=seed)
@@ -110,7 +117,8 @@ def label_end_control(
     looks at its cross-section, but ends with its own row, changes only where the rows of a date
     end apart; and one that foresees what becomes of a name without bars, only before it is
     known. So dates of these three kinds take turns. Before every horizon has a label that
-    ended, nothing can be rebuilt.
+    ended, nothing can be rebuilt. Of our own labels all dates are rebuilt whose windows may reach
+    the end, also of names that come back after it; of a builder's, all history.
     """
     ends = {f"label_{key}": _stated_ends(labels, key) for key in config.horizon_keys}
     bar_dates = panel.index.get_level_values("datetime")
@@ -122,15 +130,23 @@ def label_end_control(
         dates,
     ]
     cuts = _in_turn(kinds, n_dates, np.random.default_rng(seed))
+    row_dates, gaps = labels.index.get_level_values("datetime"), _gaps(panel)
 
     def compare(cut: pd.Timestamp) -> TableDifference:
+        since = _since(cut, panel, gaps, dates_before=longest_span(config))
+        stop = int(row_dates.searchsorted(cut, side="right"))
+        rows = slice(int(row_dates.searchsorted(since)), stop)
+        has_ended = (bool((stated[rows] <= cut.to_datetime64()).any()) for stated in ends.values())
+        if config.builder is not None or not all(has_ended):
+            since, rows = bar_dates.min(), slice(stop)
+        known = {name: stated[rows] for name, stated in ends.items()}
         try:
-            rebuilt = labels_as_built(panel[bar_dates <= cut], config)
+            rebuilt = labels_as_built(panel[(bar_dates >= since) & (bar_dates <= cut)], config)
         except Model2Error as error:
             return TableDifference(
                 0, 0, f"labels cannot be built ({error}), though some had ended,"
             )
-        return _compare_ended(labels, ends, rebuilt, cut)
+        return _compare_ended(labels.iloc[rows], known, rebuilt, cut)
 
     found = _compare_on_each(cuts, compare, control="label end control", what="labels")
     values = _values(cuts, found, what="labels", seed=seed)
@@ -189,6 +205,26 @@ def _sample(
 ) -> list[pd.Timestamp]:
     chosen = generator.choice(len(dates), size=min(n_dates, len(dates)), replace=False)
     return list(dates[np.sort(chosen)])
+
+
+def _gaps(panel: pd.DataFrame) -> NDArray[np.int64]:
+    """Return the dates, as codes, of bars before and after which a history misses some: (2, n)."""
+    own = histories(panel)
+    date = date_codes(panel.index).codes[own.order]
+    misses = np.diff(date, append=0) > 1
+    misses[own.last] = False
+    before = np.flatnonzero(misses)
+    return np.stack([date[before], date[before + 1]])
+
+
+def _since(
+    cut: pd.Timestamp, panel: pd.DataFrame, gaps: NDArray[np.int64], *, dates_before: int = 0
+) -> pd.Timestamp:
+    """Return the date from which on each history that goes on after the end has a bar up to it."""
+    calendar = pd.DatetimeIndex(date_codes(panel.index).values)
+    end = int(calendar.searchsorted(cut, side="right")) - 1
+    is_over_end = (gaps[0] <= end) & (gaps[1] > end)
+    return calendar[max(int(gaps[0][is_over_end].min(initial=end)) - dates_before, 0)]
 
 
 def _stated_ends(labels: pd.DataFrame, horizon: str) -> NDArray[np.datetime64]:
@@ -259,15 +295,13 @@ def _compare_ended(
     cut: pd.Timestamp,
 ) -> TableDifference:
     """Compare the labels that had ended by a date; one that is missing is different."""
-    dates = labels.index.get_level_values("datetime")
-    labels = labels.iloc[: int(dates.searchsorted(cut, side="right"))]
     if not rebuilt.index.equals(labels.index):
         rebuilt = rebuilt[~rebuilt.index.duplicated()].reindex(labels.index)
     rebuilt = rebuilt.reindex(columns=list(ends))
     n_values = n_different = 0
     first = ""
     for name, stated in ends.items():
-        ended = stated[: len(labels)] <= cut.to_datetime64()
+        ended = stated <= cut.to_datetime64()
         before = labels[name].to_numpy()[ended]
         after = rebuilt[name].to_numpy(dtype=before.dtype)[ended]
         different = ~(np.abs(after - before) <= LABEL_TOLERANCE_BPS)

@@ -13,7 +13,12 @@ from model2_assets.config.load import parse_section
 from model2_assets.errors import FeatureError
 from model2_assets.features.catalogue import alpha158_features, missing_columns
 from model2_assets.features.extra import join_extra, with_extra
-from model2_assets.features.kernels import N_BAR_COLUMNS, compute_alpha158, for_each_chunk
+from model2_assets.features.kernels import (
+    LONGEST,
+    N_BAR_COLUMNS,
+    compute_alpha158,
+    for_each_chunk,
+)
 from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data import adjusted_prices
 from model2_assets.panel import (
@@ -186,6 +191,21 @@ def _rows_with_features(
         "too_little_history": int((members & ~has_history).sum()),
     }
     return has_features, counts
+
+
+def bars_of_windows(
+    panel: pd.DataFrame, since: pd.Timestamp, config: FeaturesConfig
+) -> pd.DataFrame:
+    """Return the bars that our features of a date and later ones look at.
+
+    Earlier bars stand outside the universe: they fill windows, and have no features themselves.
+    """
+    own = histories(panel)
+    is_before = panel.index.get_level_values("datetime") < since
+    n_before = np.bincount(own.codes, weights=is_before[own.order])[own.number]
+    kept = own.earlier >= n_before - max(LONGEST, config.min_history_bars)
+    members = in_universe(panel) & ~is_before
+    return panel[kept].assign(in_universe=members[kept])
 
 
 def _compute(

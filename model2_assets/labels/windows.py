@@ -165,6 +165,12 @@ def forward_windows(bars: OwnBars, settings: LabelsConfig, *, horizon: int) -> W
     )
 
 
+def longest_span(settings: LabelsConfig) -> int:
+    """Return within how many panel dates of its row a label ends, unless a name comes back."""
+    reach = max(settings.horizons) + settings.execution_lag_days
+    return LONG_GAP_FACTOR * reach + settings.delisted_after + 1
+
+
 def _canonical(bars: OwnBars, values: Column) -> Column:
     """Bring values of own bars into canonical order, those of the in-universe rows."""
     ordered = np.empty_like(values)

@@ -417,3 +417,10 @@ def check_live(
     )
     subject = LiveChecks(live, held_to)
     return list(evaluate("live_predictions", subject))
+
+
+def latest_bars(panel: pd.DataFrame, end: pd.Timestamp) -> pd.Series:
+    """Return the last bar up to a date of every instrument that has a later one."""
+    dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
+    latest = dates[dates <= end].groupby("instrument").max()
+    return latest[dates.groupby("instrument").max()[latest.index] > end]

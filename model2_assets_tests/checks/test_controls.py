@@ -7,8 +7,11 @@ from model2_assets.checks import Finding
 from model2_assets.checks.controls import compare_tables, lookahead_control
 from model2_assets.config import FeaturesConfig
 from model2_assets.errors import FeatureError
-from model2_assets.features.build import make_features
+from model2_assets.features import build
+from model2_assets.features.build import bars_of_windows, make_features
+from model2_assets.market_data import adjusted_prices
 from model2_assets.panel import panel_index
+from model2_assets_tests.checks.builders import latest_bars
 from model2_assets_tests.features.sample_panels import random_panel
 
 BUILDERS = "model2_assets_tests.checks.feature_builders"
@@ -47,11 +50,57 @@ def test_our_features_are_the_same_to_the_bit(panel, normalization, builder):
     assert found.values["different_values"] == 0
     assert len(dates) == 5
     rows = make_features(panel, config).index.get_level_values("datetime")
-    n_values = 158 * sum(int((rows <= date).sum()) for date in dates)
+    first = [rows.min() if builder else latest_bars(panel, date).min() for date in dates]
+    ranges = zip(first, dates, strict=True)
+    n_values = 158 * sum(int(((rows >= since) & (rows <= date)).sum()) for since, date in ranges)
     assert found.values["values"] == n_values
     assert found.description == (
         f"{n_values:,} values are the same when history ends on {found.values['dates']}"
     )
+
+
+@pytest.mark.parametrize("min_history_bars", [1, 60, 75])
+def test_bars_of_the_windows_suffice_for_every_date_to_the_bit(panel, min_history_bars):
+    config = FeaturesConfig(min_history_bars=min_history_bars, normalization="zscore")
+    history = (panel.index.get_level_values("datetime") >= DATES[70]).astype(int)
+    panel = panel.assign(history=history * (panel.index.get_level_values(0) == "S001") + 1)
+    features = make_features(panel, config)
+    rows = features.index.get_level_values("datetime")
+
+    for since in DATES[80:150:23]:
+        bars = bars_of_windows(panel, since, config)
+
+        pd.testing.assert_frame_equal(make_features(bars, config), features[rows >= since])
+        counts = bars[bars.index.get_level_values("datetime") < since].groupby(level=0).size()
+        assert counts.max() <= 2 * max(60, min_history_bars)
+
+
+def ahead(prices: pd.DataFrame) -> pd.DataFrame:
+    return prices.groupby(level="instrument").shift(-1).fillna(prices)
+
+
+def filled_from_the_future(prices: pd.DataFrame) -> pd.DataFrame:
+    return prices.groupby(level="instrument").bfill()
+
+
+def scaled_by_all_history(prices: pd.DataFrame) -> pd.DataFrame:
+    """Multiply closes by a number that history up to the end decides."""
+    return prices.assign(close=prices["close"] * prices["close"].mean())
+
+
+@pytest.mark.parametrize("leak", [ahead, filled_from_the_future, scaled_by_all_history])
+def test_a_leak_planted_in_our_own_features_is_found_at_every_date(panel, monkeypatch, leak):
+    names = panel.index.get_level_values("instrument")
+    panel = panel.assign(volume=panel["volume"].mask(names == "S002"))
+    dates = panel.index.get_level_values("datetime")
+    panel.loc[(names == "S002") & (dates == DATES[-1]), "volume"] = 1e6
+    config = FeaturesConfig(min_history_bars=20, normalization="none")
+    monkeypatch.setattr(build, "adjusted_prices", lambda panel: leak(adjusted_prices(panel)))
+    features = make_features(panel, config)
+
+    found = [lookahead_control(features, panel, config, n_dates=1, seed=seed) for seed in range(30)]
+
+    assert not any(each.passed for each in found)
 
 
 def test_an_honest_builder_passes(panel):

@@ -1,6 +1,8 @@
 # ruff: noqa: PD011 -- a finding's values are a mapping
 """Label ends: whatever a label uses after its end shows when market data end there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,9 +11,9 @@ from model2_assets.checks import Finding, controls
 from model2_assets.checks.controls import label_end_control
 from model2_assets.config import CrossValidationConfig, LabelsConfig
 from model2_assets.cross_validation import build_cv_splits, prove_no_overlap
-from model2_assets.labels import make_labels
+from model2_assets.labels import build, make_labels, windows
 from model2_assets.panel import panel_index
-from model2_assets_tests.checks.builders import check_labels_consistent
+from model2_assets_tests.checks.builders import check_labels_consistent, latest_bars
 
 BUILDERS = "model2_assets_tests.checks.label_builders"
 DAYS = pd.bdate_range("2019-01-01", periods=240).as_unit("us")
@@ -50,6 +52,60 @@ def dates_of(found: Finding) -> list[pd.Timestamp]:
     return [pd.Timestamp(date) for date in str(found.values["dates"]).split(", ") if date]
 
 
+def ends_near(
+    panel: pd.DataFrame, ends: pd.DataFrame, end: pd.Timestamp, config: LabelsConfig
+) -> pd.DataFrame:
+    """Return label ends of the dates whose windows may reach an end, or all where none ended."""
+    days = panel.index.get_level_values("datetime").unique()
+    first = days.searchsorted(latest_bars(panel, end).min())
+    since = days[max(first - 2 * (9 + 1) - config.delisted_after - 1, 0)]
+    near = ends[ends.index.get_level_values("datetime") >= since]
+    return near if (near <= end).any().all() else ends
+
+
+def comebacks_change_no_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(windows, "_settled", lambda bars, *_, **__: np.full(len(bars.dates), -1))
+
+
+def ends_come_a_date_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    dates_of_codes = build._dates_of_codes
+    monkeypatch.setattr(
+        build,
+        "_dates_of_codes",
+        lambda codes, dates: dates_of_codes(np.where(codes > 0, codes - 1, codes), dates),
+    )
+
+
+def delistings_are_known_at_the_last_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    def foreseeing(panel: pd.DataFrame, *, delisted_after: int) -> windows.OwnBars:
+        bars = windows.own_bars(panel, delisted_after=delisted_after)
+        last = bars.date[bars.own.last]
+        return replace(bars, known=np.where(bars.is_over, last, bars.known))
+
+    monkeypatch.setattr(build, "own_bars", foreseeing)
+
+
+@pytest.mark.parametrize(
+    "fault", [comebacks_change_no_end, ends_come_a_date_early, delistings_are_known_at_the_last_bar]
+)
+def test_windows_near_the_end_show_every_fault_that_all_history_shows(monkeypatch, fault):
+    panel = market(4, halts=20, delisted=4)
+    ours, all_history = (settings(builder, delisted_after=4) for builder in (None, "ours"))
+    fault(monkeypatch)
+    labels = make_labels(panel, ours)
+
+    found = [
+        [
+            label_end_control(labels, panel, config, n_dates=1, seed=seed).passed
+            for seed in range(40)
+        ]
+        for config in (ours, all_history)
+    ]
+
+    assert found[0] == found[1]
+    assert not all(found[0])
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -74,7 +130,9 @@ def test_our_labels_are_the_same_to_the_bit_wherever_market_data_end(monkeypatch
     first, last = ends.min().max(), panel.index.get_level_values("datetime").max()
     possible = pd.Series(ends.to_numpy().ravel()).dropna().unique()
     assert dates == sorted(date for date in possible if first <= date < last)
-    assert found.values["labels"] == sum(int((ends <= date).to_numpy().sum()) for date in dates)
+    compared = [ends if config.builder else ends_near(panel, ends, date, config) for date in dates]
+    n_ended = ((near <= date).to_numpy().sum() for near, date in zip(compared, dates, strict=True))
+    assert found.values["labels"] == sum(n_ended)
     assert found.description == (
         f"{found.values['labels']:,} labels are the same when market data end on "
         f"{found.values['dates']}, when they had ended"
