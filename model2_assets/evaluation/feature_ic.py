@@ -10,7 +10,7 @@ from scipy.special import ndtr
 from model2_assets.evaluation.ic import MIN_NAMES, Grid, Ints, Values
 from model2_assets.evaluation.inference import critical_t, mean_ic_inference
 from model2_assets.features import normalize_cross_sections
-from model2_assets.features.kernels import for_each_chunk
+from model2_assets.features.kernels import compiled, for_each_chunk
 from model2_assets.panel import date_codes, to_canonical
 
 _DATES_PER_CHUNK = 16
@@ -117,26 +117,47 @@ def _correlate_dates(x: NDArray[np.float32], y: Values, starts: Ints) -> Values:
     """Return the rank correlation of every date and column; `x` is overwritten by its ranks."""
     x[~np.isfinite(x)] = np.nan
     normalize_cross_sections(x, starts, method="rank", n_threads=1)
-    dates = pairwise(starts)
-    return np.array([_correlate_ranks(x[first:stop], y[first:stop]) for first, stop in dates])
+    found = np.full((len(starts) - 1, x.shape[1]), np.nan)
+    for date, (first, stop) in enumerate(pairwise(starts)):
+        order = np.argsort(y[first:stop]) + first
+        products, squares, counts = _sums_of_ranks(x, order, y)
+        defined = (counts >= MIN_NAMES) & (squares > 0)
+        np.divide(products, np.sqrt(squares), out=found[date], where=defined)
+    return found
 
 
-def _correlate_ranks(scaled: NDArray[np.float32], y: Values) -> Values:
-    """Return the correlation of ranks, scaled as features are, with those of y, by column."""
-    order = np.argsort(y)
-    scaled, y = scaled[order], y[order]
-    there = ~np.isnan(scaled)
-    counts = there.sum(axis=0)
-    a = np.rint(2.0 * counts * np.where(there, scaled, np.float32(0)))
-    # Of a run of equal y, as many names are before it and up to its end in every column.
-    before = np.vstack([np.zeros(len(counts), dtype=np.int64), np.cumsum(there, axis=0)])
-    first, stop = np.searchsorted(y, y, side="left"), np.searchsorted(y, y, side="right")
-    b = np.where(there, before[first] + before[stop] - counts, 0).astype(np.float64)
-    products, squares = (a * b).sum(axis=0), (a * a).sum(axis=0) * (b * b).sum(axis=0)
-    defined = (counts >= MIN_NAMES) & (squares > 0)
-    correlation = np.full(len(counts), np.nan)
-    np.divide(products, np.sqrt(squares), out=correlation, where=defined)
-    return correlation
+@compiled
+def _sums_of_ranks(
+    scaled: NDArray[np.float32], order: Ints, y: Values
+) -> tuple[Values, Values, Ints]:
+    """Return by column the sums of products and of squares of the ranks of a date, and its names.
+
+    `scaled` are ranks as features are scaled, `order` the rows of the date by ascending y.
+    """
+    n_columns = scaled.shape[1]
+    counts, before, here = np.zeros((3, n_columns), dtype=np.int64)
+    products, a_squares, b_squares, a_here = np.zeros((4, n_columns))
+    for row in order:
+        for column in range(n_columns):
+            counts[column] += not np.isnan(scaled[row, column])
+    for place in range(len(order)):
+        for column in range(n_columns):
+            value = scaled[order[place], column]
+            if not np.isnan(value):
+                a = np.rint(2.0 * counts[column] * value)
+                a_here[column] += a
+                a_squares[column] += a * a
+                here[column] += 1
+        if place + 1 < len(order) and y[order[place + 1]] == y[order[place]]:
+            continue
+        # Of a run of equal y, as many names are before it and up to its end in every column.
+        for column in range(n_columns):
+            b = float(2 * before[column] + here[column] - counts[column])
+            products[column] += a_here[column] * b
+            b_squares[column] += here[column] * b * b
+            before[column] += here[column]
+            a_here[column], here[column] = 0.0, 0
+    return products, a_squares * b_squares, counts
 
 
 def least_feature_t(n_dates: int, *, lag: int) -> float:

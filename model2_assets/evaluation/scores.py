@@ -1,7 +1,7 @@
 """Scores of out-of-fold predictions: per fold, split and path, and over all rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 from typing import Self
 
@@ -210,6 +210,34 @@ class _Outcomes:
     grid: Grid
     label: Values
     realized: Values
+    correlated: list[tuple[Ints, Values, Values]] = field(default_factory=list)
+    """Dates that were correlated, their predictions by name, and their two correlations."""
+
+    def correlate(self, prediction: Values) -> tuple[Ints, Values, Values]:
+        """Return of every date from the first to the last its rows and its two correlations.
+
+        `prediction` is laid out. Folds, splits and paths are parts of each other: dates whose
+        predictions were correlated before are not again.
+        """
+        shape = len(self.grid.dates), len(self.grid.instruments)
+        wide, realized = (x[:-1].reshape(shape) for x in (prediction, self.realized))
+        there = np.isfinite(wide)
+        counts = there.sum(axis=1)
+        found, unknown = np.full((2, len(counts)), np.nan), counts > 0
+        for dates, earlier, known in self.correlated:
+            (shared,) = np.nonzero(unknown[dates])
+            again = shared[(wide[dates[shared]].view("i8") == earlier[shared].view("i8")).all(1)]
+            found[:, dates[again]] = known[:, again]
+            unknown[dates[again]] = False
+        dates = np.flatnonzero(unknown)
+        if len(dates):
+            rows = there & unknown[:, np.newaxis]
+            known = np.stack(correlate_dates(wide[rows], realized[rows], counts[dates]))
+            found[:, dates] = known
+            self.correlated.append((dates, wide[dates], known))
+        first, last = np.flatnonzero(counts)[[0, -1]]
+        ic, rank_ic = found[:, first : last + 1]
+        return counts[first : last + 1], ic, rank_ic
 
     @classmethod
     def of(cls, outcomes: pd.DataFrame) -> "_Outcomes":
@@ -220,7 +248,8 @@ class _Outcomes:
         assert isinstance(index, pd.MultiIndex)
         grid = Grid.of(index)
         cells = grid.cells(index)
-        laid_out = cls(grid, *(grid.laid_out(x[known], cells) for x in (label, realized)))
+        label, realized = (grid.laid_out(x[known], cells) for x in (label, realized))
+        laid_out = cls(grid, label, realized)
         if np.count_nonzero(np.isfinite(laid_out.label)) < len(index):
             _refuse("label", index, index.duplicated(), "has two labels", "keep one")
         return laid_out
@@ -287,13 +316,9 @@ class _Predictions:
         if len(chosen) < len(self.cell[rows]):
             index = self.index[rows]
             _refuse(unit, index, index.duplicated(), "appears more than once", "keep one row")
-        prediction, realized = placed[chosen], self.outcomes.realized[chosen]
-        date = chosen // len(self.outcomes.grid.instruments)
-        # From the first date to the last: a date between without rows keeps its place.
-        counts = np.bincount(date - date[0]).astype(np.int64)
-        ic, rank_ic = correlate_dates(prediction, realized, counts)
-        label = self.outcomes.label[chosen]
-        return _Scored(prediction, label, realized, counts, ic, rank_ic)
+        label, realized = self.outcomes.label[chosen], self.outcomes.realized[chosen]
+        counts, ic, rank_ic = self.outcomes.correlate(placed)
+        return _Scored(placed[chosen], label, realized, counts, ic, rank_ic)
 
 
 def _scores(scored: _Scored) -> dict[str, float]:

@@ -114,7 +114,9 @@ def svg(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGH
     with _style():
         figure = _drawn(draw, data, width_px, height_px)
         figure.patch.set_visible(False)
-        figure.draw_without_rendering()
+        layout = figure.get_layout_engine()
+        assert layout is not None
+        layout.execute(figure)
         figure.set_layout_engine("none")  # it would be worked out again
         written = StringIO()
         # savefig would draw once more, for a layout that it does not know to be done.

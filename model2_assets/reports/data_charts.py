@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
 from matplotlib.dates import date2num
-from matplotlib.patches import Rectangle
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import ArrayLike, NDArray
 
@@ -178,14 +178,14 @@ def draw_heatmap(
     values = matrix.to_numpy(dtype=np.float64)
     top = limit or float(np.nanmax(np.abs(values), initial=0.0)) or 1.0
     written = text if values.size <= _MOST_CELLS_WITH_TEXT else None
-    for (row, column), value in np.ndenumerate(values):
-        missing = bool(np.isnan(value))
-        shade = 0.0 if missing else _STRONGEST * min(abs(value) / top, 1.0)
-        colour = ACCENT if value > 0 else ACCENT_2
-        axes.add_patch(Rectangle((column, row), 1, 1, facecolor=colour, alpha=shade))
-        if written is not None:
-            _write(axes, (column, row + 0.5), number(value, written), MUTED if missing else INK)
     n_rows, n_columns = matrix.shape
+    row, column = (place.ravel() for place in np.indices(matrix.shape, np.float64))
+    shades = _STRONGEST * np.minimum(np.nan_to_num(np.abs(values)) / top, 1.0).ravel()
+    colours = to_rgba_array(np.where(values > 0, ACCENT, ACCENT_2).ravel(), shades)
+    boxes(axes, (column, column + 1), (row, row + 1), facecolors=colours)
+    for place, value in np.ndenumerate(values if written is not None else np.empty((0, 0))):
+        text_colour = MUTED if np.isnan(value) else INK
+        _write(axes, (place[1], place[0] + 0.5), number(value, str(written)), text_colour)
     axes.set_xlim(0, n_columns)
     axes.set_ylim(n_rows, 0)
     axes.set_xticks(np.arange(n_columns) + 0.5, [str(name) for name in matrix.columns])
@@ -200,7 +200,9 @@ def _write(
     axes: Axes, cell: tuple[float, float], text: str, colour: str, size: str | None = None
 ) -> None:
     """Write in the middle of a cell's width, at a height."""
-    axes.text(cell[0] + 0.5, cell[1], text, ha="center", va="center", color=colour, fontsize=size)
+    middle: Any = {"ha": "center", "va": "center", "color": colour, "fontsize": size}
+    # It is inside of the axes, so their place need not be worked out from it.
+    axes.text(cell[0] + 0.5, cell[1], text, **middle).set_in_layout(False)
 
 
 STRONGEST_RANK_IC = 0.05

@@ -179,9 +179,10 @@ MATRIX = pd.DataFrame(
 
 
 def cells(axes):
+    (boxes,) = axes.collections
     return {
-        (patch.get_y(), patch.get_x()): (to_hex(patch.get_facecolor()), patch.get_alpha())
-        for patch in axes.patches
+        (box.vertices[0, 1], box.vertices[0, 0]): (to_hex(colour), colour[3])
+        for box, colour in zip(boxes.get_paths(), boxes.get_facecolor(), strict=True)
     }
 
 
@@ -271,7 +272,7 @@ def test_values_have_their_t_statistic_where_it_is_known():
 def test_shades_do_not_depend_on_what_else_is_there():
     def shades(matrix):
         axes = drawn(lambda axes: draw_rank_ic_heatmap(axes, matrix, T))
-        return [patch.get_alpha() for patch in axes.patches]
+        return [alpha for _, alpha in cells(axes).values()]
 
     strongest, weak, beyond, missing = shades(RANK_IC)
     assert (beyond, missing) == (strongest, 0)
