@@ -116,22 +116,19 @@ _COMPARED = {
 
 def variants_table(region: str, partition: Partition, variants: pd.DataFrame) -> Table:
     """Return what `try_variants` has found, a row for each variant."""
-    scores = [METRICS[name] for name in variants.columns if name in METRICS and name != "pbo"]
-    columns = [
-        (metric.numeric_heading, *map(metric.numeric_text, variants[metric.name]))
-        for metric in scores
-    ]
-    columns += [
-        (heading, *map(METRICS[like].numeric_text, variants[name]))
-        for name, (heading, like) in _COMPARED.items()
-    ]
+    formats = {name: (METRICS[name].numeric_heading, name) for name in variants if name in METRICS}
+    del formats["pbo"]
+    columns = []
+    for name, (heading, like) in (formats | _COMPARED).items():
+        texts = [METRICS[like].numeric_text(value) for value in variants[name]]
+        columns.append((_narrow(heading, texts), *texts))
     verdicts = ("verdict", *variants["verdict"].fillna(""))
     n_variants, overfitting = len(variants) - 1, variants.attrs["overfitting"]
     chosen = (
         f" The best of several is chosen on the rows that it is scored on: DSR is for "
         f"{len(variants)} trials, PBO is {overfitting}."
     )
-    return _table(
+    table = _table(
         zip(("variant", *variants.index), *columns, verdicts, strict=True),
         right=range(1, len(columns) + 1),
         title=f"region {region}: {partition.horizon} {partition.model}, nothing is published",
@@ -140,7 +137,11 @@ def variants_table(region: str, partition: Partition, variants: pd.DataFrame) ->
         f"time in 20.{chosen if n_variants > 1 else ''} {_CAPTION}",
         caption_justify="left",
         box=box.SIMPLE_HEAD,
+        padding=0,
     )
+    for column in (table.columns[0], table.columns[-1]):
+        column.no_wrap, column.overflow = False, "fold"
+    return table
 
 
 def _narrow(heading: str, texts: Sequence[str]) -> str:

@@ -107,16 +107,8 @@ class DateGroupsSplit(ABC):
         paths: IntArray = np.take_along_axis(self.path_table(), self.test_groups, axis=1)
         return paths
 
-    def get_n_splits(
-        self,
-        X: object = None,
-        y: object = None,
-        groups: object = None,
-        *,
-        label_end: object = None,
-    ) -> int:
+    def get_n_splits(self, *_: object, **__: object) -> int:
         """Return the number of splits; the arguments are scikit-learn's and not used."""
-        del X, y, groups, label_end
         return self.n_splits
 
     def group_ids(self, X: Panel) -> NDArray[np.int16]:

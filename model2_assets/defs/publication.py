@@ -86,13 +86,9 @@ class Step:
         """Return what determines the models of its partition."""
         from model2_assets.training import ModelRegistry, Task
 
-        return Task.of(
-            ModelRegistry.from_config(self.config, self.region.name),
-            self.partition,
-            region=self.region.name,
-            execution_lag_days=self.settings.labels.execution_lag_days,
-            cross_validation=self.settings.cross_validation,
-        )
+        name, settings = self.region.name, self.settings
+        registry = ModelRegistry.from_config(self.config, name)
+        return Task.of(registry, self.partition, region=name, settings=settings)
 
     def checkpoints(self) -> "FoldCheckpoints":
         """Return where its finished folds stay until all are."""

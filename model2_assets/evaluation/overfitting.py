@@ -15,6 +15,7 @@ from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
 from model2_assets.evaluation.inference import label_overlap_days, require_count
 from model2_assets.labels import realized_returns
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
+from model2_assets.training.data import panel_rows
 
 MOST_BLOCKS = 24
 """C(24, 12) is 2.7 million combinations; more blocks take gigabytes."""
@@ -210,16 +211,11 @@ def daily_rank_ics(
     frames: Iterable[pd.DataFrame], labels: pd.DataFrame, horizon: str, config: LabelsConfig
 ) -> pd.DataFrame:
     """Return daily rank ICs on realized returns: dates by predictions, NaN where undefined."""
-    index = labels.index
-    assert isinstance(index, pd.MultiIndex)
-    grid = Grid.of(index)
+    grid = Grid.of(panel_rows(labels))
     earned = realized_returns(labels, horizon, excess=config.excess)
-    realized = grid.laid_out(earned, grid.cells(index))
-    daily = [_daily_rank_ic(frame, grid, realized) for frame in frames]
+    realized = grid.laid_out(earned, grid.cells(panel_rows(labels)))
+    daily = [
+        daily_ic(frame["prediction"], realized[grid.cells(index)], index)["rank_ic"]
+        for frame, index in ((frame, panel_rows(frame)) for frame in frames)
+    ]
     return pd.concat(daily, axis=1, keys=range(len(daily)), sort=True)
-
-
-def _daily_rank_ic(oof: pd.DataFrame, grid: Grid, realized: Values) -> pd.Series:
-    index = oof.index
-    assert isinstance(index, pd.MultiIndex)
-    return daily_ic(oof["prediction"].to_numpy(), realized[grid.cells(index)], index)["rank_ic"]

@@ -113,7 +113,7 @@ def score_predictions(
 
 def score_partition(
     oof: pd.DataFrame,
-    paths: pd.DataFrame,
+    paths: pd.DataFrame | None,
     labels: pd.DataFrame,
     partition: Partition,
     *,
@@ -122,18 +122,20 @@ def score_partition(
 ) -> pd.DataFrame:
     """Score the stored predictions of one horizon and model, as the contract CVScores.
 
-    `paths` are the single predictions of every split (``oof_paths``), `config` the region's
-    settings of labels, `n_trials` the models times horizons that the best was chosen from.
+    `paths` are the single predictions of every split (``oof_paths``), if asked for, `config` the
+    region's settings of labels, `n_trials` as many as the best was chosen from.
     Predictions made from other labels, or by other models than each other, are refused.
     """
     made_from = facts_of(oof).get(INPUTS, {})
     at_hand = data_versions_of(labels=labels)
     require_made_from("oof_predictions", made_from, at_hand)
-    require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
+    if paths is not None:
+        require_made_from("oof_paths", facts_of(paths).get(INPUTS, {}), {**made_from, **at_hand})
     horizon, lag = partition.horizon, config.execution_lag_days
+    realized = realized_returns(labels, horizon, excess=config.excess)
     scores = score_predictions(
         oof,
-        outcomes_of(labels, horizon, excess=config.excess),
+        pd.DataFrame({"label": labels[f"label_{horizon}"], "realized": realized}),
         horizon_days=partition.days,
         overlap_days=label_overlap_days(horizon, execution_lag_days=lag),
         n_trials=n_trials,
@@ -143,12 +145,6 @@ def score_partition(
     scores.insert(0, "model", partition.model)
     ids = dict.fromkeys(_IDS, "Int16")
     return scores.astype({**ids, "model": "str", "horizon": "str"})
-
-
-def outcomes_of(labels: pd.DataFrame, horizon: str, *, excess: bool) -> pd.DataFrame:
-    """Return what predictions of a horizon are scored on, as `score_predictions` takes it."""
-    realized = realized_returns(labels, horizon, excess=excess)
-    return pd.DataFrame({"label": labels[f"label_{horizon}"], "realized": realized})
 
 
 def wide_scores(scores: pd.DataFrame) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Variants of a model, fitted on the splits at hand and compared with what is published."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import product
 from math import isnan, nan
 from typing import Any
@@ -12,12 +12,15 @@ from model2_assets.errors import ConfigError
 from model2_assets.evaluation.inference import (
     MeanInference,
     critical_t,
-    label_overlap_days,
     mean_ic_inference,
     standard_error_lag,
 )
-from model2_assets.evaluation.overfitting import daily_rank_ics, overfitting_of
-from model2_assets.evaluation.scores import outcomes_of, overall_scores, score_predictions
+from model2_assets.evaluation.overfitting import (
+    HorizonOverfitting,
+    daily_rank_ics,
+    overfitting_of,
+)
+from model2_assets.evaluation.scores import overall_scores, score_partition
 from model2_assets.storage import Address, Store, default_base
 from model2_assets.storage.data_version import INPUTS, facts_of, require_made_from
 from model2_assets.training.fit import fit_every_split, shared_sums
@@ -26,21 +29,19 @@ from model2_assets.training.predict import predict_out_of_fold
 from model2_assets.training.resources import usable_cores
 from model2_assets.training.task import Tables, Task
 
-PUBLISHED = "published"
-
 SIGNIFICANCE = 0.02
 """How often the t-statistic of any of several worthless variants would be beyond the limit, if
 standard errors were exact. They are somewhat small, so it is 3 to 6% of histories for a single
 variant, 4 to 8% for five that have nothing in common (500 to 8,000 dates, 21d and 63d)."""
 
-_SCORES = ("rank_ic", "rank_ic_se", "icir", "r2", "decile_spread_bps", "deflated_sharpe")
+_SCORES = ("rank_ic", "rank_ic_se", "r2", "decile_spread_bps", "deflated_sharpe")
 
 
 def try_variants(
     region: str,
     horizon: str,
     model: str,
-    values: Mapping[str, Sequence[Any]],
+    values: Mapping[str, Any],
     *,
     config: Model2Config | None = None,
     store: Store | None = None,
@@ -61,9 +62,9 @@ def try_variants(
     ----------
     region, horizon, model : str
         Such as ``us``, ``21d``, ``ridge``.
-    values : mapping of str to sequence
-        The values to try of each hyper-parameter, as ``{"alpha": [1000.0, 5000.0]}``; of several
-        parameters, every combination is a variant. They go before those of the configuration.
+    values : mapping of str to iterable
+        The values to try of each hyper-parameter, as ``{"alpha": [1000.0, 5000.0]}``, or one;
+        of several parameters, every combination is a variant. Others are as configured.
     config : Model2Config, optional
         By default what `load_config` reads.
     store : Store, optional
@@ -71,8 +72,8 @@ def try_variants(
 
     Returns
     -------
-    DataFrame of shape (1 + n_variants, 11)
-        By ``variant``, ``published`` first: ``rank_ic``, ``rank_ic_se``, ``icir``, ``r2``,
+    DataFrame of shape (1 + n_variants, 10)
+        By ``variant``, ``published`` first: ``rank_ic``, ``rank_ic_se``, ``r2``,
         ``decile_spread_bps`` and ``deflated_sharpe`` as `METRICS` explains them, the last for as
         many trials as there are rows; ``pbo``, of all rows together, missing for a single variant
         or too short a history; ``difference`` of the rank IC from the published one,
@@ -97,42 +98,33 @@ def try_variants(
     tasks = make_variants(config, region, partition, values)
     working_dir = config.execution.working_dir
     store = store or Store(default_base(), working_dir=working_dir, trainers=config.trainers)
-    published = _task(ModelRegistry.from_config(config, region), config, region, partition)
-    tables = Tables(
-        *(store.read(Address(region, name)) for name in ("features", "labels", "cv_splits"))
-    )
-    oof = {PUBLISHED: _published(store, published, tables)}
-    oof |= zip(tasks, _predict(list(tasks.values()), tables, config), strict=True)
-    return _compare(oof, tables.labels, partition, config=config.region(region).labels)
+    names = ("features", "labels", "cv_splits")
+    tables = Tables(*(store.read(Address(region, name)) for name in names))
+    published, *variants = tasks.values()
+    oof = [_published(store, published, tables), *_predict(variants, tables, config)]
+    by_name = dict(zip(tasks, oof, strict=True))
+    return _compare(by_name, tables.labels, partition, config=config.region(region).labels)
 
 
 def make_variants(
-    config: Model2Config, region: str, partition: Partition, values: Mapping[str, Sequence[Any]]
+    config: Model2Config, region: str, partition: Partition, values: Mapping[str, Any]
 ) -> dict[str, Task]:
-    """Return the task of every combination of values, by its name; ConfigError as `try_variants`.
+    """Return the tasks of ``published`` and of every combination of values, by name.
 
-    A name lists what was set, such as ``alpha=1000, fit_intercept=False``.
+    A name lists what was set, such as ``alpha=1000, fit_intercept=False``. ConfigError as
+    `try_variants` raises it.
     """
-    registry = ModelRegistry.from_config(config, region)
+    registry, settings = ModelRegistry.from_config(config, region), config.region(region)
+    choices = (given if isinstance(given, Iterable) else [given] for given in values.values())
     tasks: dict[str, Task] = {}
-    for combination in product(*values.values()):
-        params = dict(zip(values, combination, strict=True))
-        name = ", ".join(f"{key}={value}" for key, value in params.items())
-        if not params or name in tasks:
-            raise ConfigError(f"variant {name or 'without a parameter'}: give each value once")
-        tasks[name] = _task(registry.variant(partition.model, params), config, region, partition)
+    for combination in ((), *product(*choices)):
+        params = dict(zip(values, combination, strict=False))
+        name = ", ".join(f"{key}={value}" for key, value in params.items()) or "published"
+        if name in tasks:
+            raise ConfigError(f"variant {name}: give a parameter, and each of its values once")
+        changed = registry.variant(partition.model, params)
+        tasks[name] = Task.of(changed, partition, region=region, settings=settings)
     return tasks
-
-
-def _task(registry: ModelRegistry, config: Model2Config, region: str, partition: Partition) -> Task:
-    settings = config.region(region)
-    return Task.of(
-        registry,
-        partition,
-        region=region,
-        execution_lag_days=settings.labels.execution_lag_days,
-        cross_validation=settings.cross_validation,
-    )
 
 
 def _published(store: Store, task: Task, tables: Tables) -> pd.DataFrame:
@@ -163,35 +155,27 @@ def _compare(
     config: LabelsConfig,
 ) -> pd.DataFrame:
     """Score predictions on the same rows, and compare each with the first."""
-    horizon, lag_days = partition.horizon, config.execution_lag_days
-    outcomes = outcomes_of(labels, horizon, excess=config.excess)
-    overlap = label_overlap_days(horizon, execution_lag_days=lag_days)
-    daily = daily_rank_ics(oof.values(), labels, horizon, config)
-    lag = standard_error_lag(horizon, execution_lag_days=lag_days)
-    rows = []
-    for number, (name, predictions) in enumerate(oof.items()):
-        scores = score_predictions(
-            predictions,
-            outcomes,
-            horizon_days=partition.days,
-            overlap_days=overlap,
-            n_trials=len(oof),
+    daily = daily_rank_ics(oof.values(), labels, partition.horizon, config)
+    lag = standard_error_lag(partition.horizon, execution_lag_days=config.execution_lag_days)
+    n_trials, overfitting = len(oof), HorizonOverfitting(nan, "")
+    if n_trials > 2:
+        overfitting = overfitting_of(daily, partition.horizon, config)
+    rows: list[dict[str, Any]] = []
+    for number, predictions in enumerate(oof.values()):
+        scores = overall_scores(
+            score_partition(predictions, None, labels, partition, config=config, n_trials=n_trials)
         )
-        overall = overall_scores(scores)
-        found = mean_ic_inference(daily[number] - daily[0], lag=lag)
-        row = {"variant": name} | {score: overall[score] for score in _SCORES}
+        rows.append({name: scores[name] for name in _SCORES} | {"pbo": overfitting.pbo})
         if number:
-            row |= {
+            found = mean_ic_inference(daily[number] - daily[0], lag=lag)
+            rows[-1] |= {
                 "difference": found.mean,
                 "difference_se": found.standard_error,
                 "difference_t": found.t_statistic,
-                "verdict": _verdict(found, lag=lag, n_variants=len(oof) - 1),
+                "verdict": _verdict(found, lag=lag, n_variants=n_trials - 1),
             }
-        rows.append(row)
-    table = pd.DataFrame(rows).set_index("variant")
-    overfitting = overfitting_of(daily, horizon, config) if len(oof) > 2 else None
-    table.insert(len(_SCORES), "pbo", nan if overfitting is None else overfitting.pbo)
-    table.attrs["overfitting"] = "" if overfitting is None else overfitting.description
+    table = pd.DataFrame(rows, index=pd.Index(oof, name="variant"))
+    table.attrs["overfitting"] = overfitting.description
     return table
 
 

@@ -331,14 +331,10 @@ def fit_every_split(
 def shared_sums(
     task: Task, data: TrainingData, tables: Tables, *, n_threads: int
 ) -> Mapping[int, ColumnSums] | None:
-    """Return the sums that fits of all splits, with any parameters, are made from, if they are.
-
-    They are read where they are kept, and added up in one pass over the rows where they are not.
-    """
+    """Return the sums that fits of all splits are made from, whatever the parameters, if any."""
     if not uses_sums(task.unfitted, data):
         return None
-    kept = tables.sums(task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads)
-    return kept or add_up_splits(data, range(data.n_splits), n_threads=n_threads).sums
+    return tables.sums(task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads)
 
 
 def provenance_of(

@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from model2_assets.config import CrossValidationConfig
+from model2_assets.config import CrossValidationConfig, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
@@ -78,11 +78,12 @@ class Tables:
 
     def sums(
         self, horizon: str, *, embargo_days: int = 5, n_threads: int
-    ) -> Mapping[int, ColumnSums] | None:
-        """Read the sums of a horizon by block, after adding up those of all if need be.
+    ) -> Mapping[int, ColumnSums]:
+        """Read the sums of a horizon by block, or add up those of all, and keep them if possible.
 
-        The bits are those of the rows of that horizon alone. None where nothing can be kept.
+        The bits are those of the rows of that horizon alone.
         """
+        add_up = partial(self.add_up, embargo_days=embargo_days, n_threads=n_threads)
         identity = {
             "format": _SUMS_FORMAT,
             "blas_kernel": blas_kernel(),
@@ -92,15 +93,11 @@ class Tables:
         everything = working_files_of(self.features).get(
             "ridge_sums",
             f"{document_digest(identity)}.npz",
-            write=lambda path: write_sums(
-                path, self.add_up(embargo_days=embargo_days, n_threads=n_threads)
-            ),
+            write=lambda path: write_sums(path, add_up()),
             read=read_sums,
         )
-        if everything is None:
-            return None
         label = label_columns(self.labels).index(f"label_{horizon}")
-        return {block: sums.of_label(label) for block, sums in everything.items()}
+        return {block: sums.of_label(label) for block, sums in (everything or add_up()).items()}
 
     def add_up(self, *, embargo_days: int = 5, n_threads: int) -> Mapping[int, ColumnSums]:
         """Add up products of features with the labels of every horizon, block by block."""
@@ -170,11 +167,10 @@ class Task:
         partition: Partition,
         *,
         region: str,
-        execution_lag_days: int = 1,
-        cross_validation: CrossValidationConfig | None = None,
+        settings: RegionConfig | None = None,
     ) -> "Task":
-        """Look up the settings of a partition among the models of a region."""
-        model = registry.model(partition.model)
+        """Look up a partition among the models of a region, whose own settings have defaults."""
+        model, settings = registry.model(partition.model), settings or RegionConfig()
         return cls(
             region=region,
             partition=partition,
@@ -182,8 +178,8 @@ class Task:
             unfitted=registry.trainer(partition.model, partition.horizon),
             sample_weights=model.sample_weights,
             calibration=registry.calibration(partition.model),
-            execution_lag_days=execution_lag_days,
-            cross_validation=cross_validation or CrossValidationConfig(),
+            execution_lag_days=settings.labels.execution_lag_days,
+            cross_validation=settings.cross_validation,
         )
 
     @property

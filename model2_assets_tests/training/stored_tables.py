@@ -60,15 +60,6 @@ def fit(
 
 
 def task(
-    model: str = "ridge",
-    horizon: str = "21d",
-    *,
-    models: ModelRegistry | None = None,
-    execution_lag_days: int = 1,
+    model: str = "ridge", horizon: str = "21d", *, models: ModelRegistry | None = None
 ) -> Task:
-    return Task.of(
-        models or registry(),
-        Partition(horizon, model),
-        region="us",
-        execution_lag_days=execution_lag_days,
-    )
+    return Task.of(models or registry(), Partition(horizon, model), region="us")

@@ -80,8 +80,10 @@ def test_other_data_have_another_file(tmp_path):
     assert len(list((tmp_path / "ridge_sums").iterdir())) == 2
 
 
-def test_without_a_place_nothing_is_kept():
-    assert kept_sums(two_horizons()) is None
+def test_without_a_place_they_are_added_up_each_time():
+    tables = two_horizons()
+    data = tables.of_horizon("63d")
+    assert by_kept_sums(data, tables, "63d") == digests(cross_validate(make_ridge, data))
 
 
 def test_a_refit_reads_the_rows_and_not_the_file(tmp_path):
