@@ -107,21 +107,20 @@ def scores_table(region: str, board: pd.DataFrame, *, wide: bool = True) -> Tabl
 
 
 _COMPARED = {
-    "difference": ("change of IC", "rank_ic"),
-    "difference_se": ("std. error", "rank_ic_se"),
-    "difference_t": ("t", "rank_ic_t"),
+    "difference": METRICS["rank_ic_change"],
+    "difference_se": METRICS["rank_ic_se"],
+    "difference_t": METRICS["rank_ic_t"],
 }
-"""Columns of a comparison with what is published: heading, and the metric of its format."""
+"""Columns of a comparison with what is published, and how they read."""
 
 
 def variants_table(region: str, partition: Partition, variants: pd.DataFrame) -> Table:
     """Return what `try_variants` has found, a row for each variant."""
-    formats = {name: (METRICS[name].numeric_heading, name) for name in variants if name in METRICS}
-    del formats["pbo"]
     columns = []
-    for name, (heading, like) in (formats | _COMPARED).items():
-        texts = [METRICS[like].numeric_text(value) for value in variants[name]]
-        columns.append((_narrow(heading, texts), *texts))
+    for name, metric in (METRICS | _COMPARED).items():
+        if name in variants and name != "pbo":
+            texts = [metric.numeric_text(value) for value in variants[name]]
+            columns.append((_narrow(metric.numeric_heading, texts), *texts))
     verdicts = ("verdict", *variants["verdict"].fillna(""))
     n_variants, overfitting = len(variants) - 1, variants.attrs["overfitting"]
     chosen = (

@@ -61,10 +61,9 @@ class DateGroupsSplit(ABC):
         return copy.copy(self)
 
     def set_split_request(self, *, label_end: bool | str | None = True) -> Self:
-        """Say which metadata scikit-learn hands to `split`: label ends under this name, or none.
+        """Have scikit-learn hand label ends to `split` (True, the default), or under another name.
 
-        True, as from the beginning: under their own name. A name: under another one, where an
-        estimator or a score takes ``label_end`` as well.
+        A name of their own is for where an estimator or a score takes ``label_end`` as well.
         """
         self._label_end_request = label_end
         return self

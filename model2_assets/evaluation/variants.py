@@ -30,9 +30,8 @@ from model2_assets.training.resources import usable_cores
 from model2_assets.training.task import Tables, Task
 
 SIGNIFICANCE = 0.02
-"""How often the t-statistic of any of several worthless variants would be beyond the limit, if
-standard errors were exact. They are somewhat small, so it is 3 to 6% of histories for a single
-variant, 4 to 8% for five that have nothing in common (500 to 8,000 dates, 21d and 63d)."""
+"""How often any of several worthless variants would be called better or worse if standard errors
+were exact. They are too small, so it is in 3 to 8% of histories (docs/scores.md)."""
 
 _SCORES = ("rank_ic", "rank_ic_se", "r2", "decile_spread_bps", "deflated_sharpe")
 
@@ -50,13 +49,12 @@ def try_variants(
 
     Nothing is published. Predictions are calibrated as the model's are. All are scored on the
     same rows, so they are compared date by date: the difference of rank ICs has the standard
-    error of a mean of daily values whose labels overlap (`mean_ic_inference`). It is called
-    better or worse where luck gives so large a t-statistic about one time in 20, to any of the
-    variants (Bonferroni). The best of several has been chosen on the rows that it is scored on:
-    read it with ``pbo`` and ``deflated_sharpe``.
+    error of a mean of daily values whose labels overlap (`mean_ic_inference`). Luck makes any of
+    the variants better or worse about one time in 20 (Bonferroni). The best of several is chosen
+    on the rows that it is scored on: read it with ``pbo`` and ``deflated_sharpe``.
 
-    Ridge variants are made from one pass over the rows, or from the sums that a retrain has kept;
-    not with ``sample_weights``.
+    Without ``sample_weights``, Ridge variants are made from one pass over the rows, or from the
+    sums that a retrain has kept.
 
     Parameters
     ----------
@@ -109,10 +107,9 @@ def try_variants(
 def make_variants(
     config: Model2Config, region: str, partition: Partition, values: Mapping[str, Any]
 ) -> dict[str, Task]:
-    """Return the tasks of ``published`` and of every combination of values, by name.
+    """Return the tasks of ``published`` and every combination, such as ``alpha=1, alphas=None``.
 
-    A name lists what was set, such as ``alpha=1000, fit_intercept=False``. ConfigError as
-    `try_variants` raises it.
+    Arguments and errors are those of `try_variants`.
     """
     registry, settings = ModelRegistry.from_config(config, region), config.region(region)
     choices = (given if isinstance(given, Iterable) else [given] for given in values.values())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from model2_assets.config import ExecutionConfig, ModelConfig
+from model2_assets.config import ExecutionConfig, LabelsConfig, ModelConfig, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.storage.data_version import data_versions_of
 from model2_assets.training import FittedModels, ModelRegistry, Tables, Task, fit_models
@@ -60,6 +60,15 @@ def fit(
 
 
 def task(
-    model: str = "ridge", horizon: str = "21d", *, models: ModelRegistry | None = None
+    model: str = "ridge",
+    horizon: str = "21d",
+    *,
+    models: ModelRegistry | None = None,
+    execution_lag_days: int = 1,
 ) -> Task:
-    return Task.of(models or registry(), Partition(horizon, model), region="us")
+    return Task.of(
+        models or registry(),
+        Partition(horizon, model),
+        region="us",
+        settings=RegionConfig(labels=LabelsConfig(execution_lag_days=execution_lag_days)),
+    )
