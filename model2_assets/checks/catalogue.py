@@ -179,8 +179,9 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
         ),
         label_end_control=Check(
             "Rebuilt on market data that end at each of {checks.lookahead_control_dates} sampled "
-            "dates, chosen where it can show, labels that had ended are the "
-            "same within 1e-6 bps (ours to the bit), so they use nothing after their label end."
+            "dates, chosen where it can show, labels that had ended (without `labels.builder`: "
+            "those whose window may reach it) are the same within 1e-6 bps (ours to the bit), so "
+            "they use nothing after their label end."
         ),
     ),
     "features": _named(
@@ -190,7 +191,8 @@ CATALOGUE: Mapping[str, tuple[Check, ...]] = {
         ),
         lookahead_control=Check(
             "Recomputed on history that ends at each of {checks.lookahead_control_dates} sampled "
-            "dates, features are the same to the bit, so they use nothing that comes later."
+            "dates, features of these dates (with `features.builder`: of all before too) are the "
+            "same to the bit, so they use nothing that comes later."
         ),
     ),
     "cv_splits": _named(

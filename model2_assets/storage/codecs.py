@@ -9,11 +9,11 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from html import escape, unescape
 from io import BytesIO
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -244,11 +244,17 @@ def write_parquet(
     }
     own = {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
     tables = _row_groups(bare, contract)
-    first = next(tables)
-    schema = first.schema.with_metadata({**(first.schema.metadata or {}), **own})
-    with pq.ParquetWriter(file, schema, compression="zstd", compression_level=3) as writer:
-        for table in chain([first], tables):
+    table = next(tables)
+    schema = table.schema.with_metadata({**(table.schema.metadata or {}), **own})
+    # The next rows are turned into columns while these are compressed.
+    with (
+        pq.ParquetWriter(file, schema, compression="zstd", compression_level=3) as writer,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        while table is not None:
+            following = pool.submit(next, tables, None)
             writer.write_table(table.replace_schema_metadata(schema.metadata))
+            table = following.result()
 
 
 def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
