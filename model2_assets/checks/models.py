@@ -11,8 +11,8 @@ from model2_assets.checks.inputs import exit_dates
 from model2_assets.checks.subjects import Evidence, PredictionChecks, TableChecks, each_once
 from model2_assets.config.partition import horizon_days
 from model2_assets.cross_validation.roles import split_ids
-from model2_assets.evaluation.feature_ic import conspicuous_features, least_feature_t
-from model2_assets.evaluation.inference import standard_error_lag
+from model2_assets.evaluation.feature_ic import CHANCE, conspicuous_features
+from model2_assets.evaluation.inference import critical_t, standard_error_lag
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
 from model2_assets.panel import INDEX_NAMES, date_codes, ends_history
@@ -131,7 +131,7 @@ class ImportanceChecks(TableChecks):
         common = set(first.values) & set(second.values)
         lag_days = evidence.settings.labels.execution_lag_days
         lag = standard_error_lag(evidence.horizon, execution_lag_days=lag_days)
-        return least_feature_t(len(common), lag=lag)
+        return critical_t(len(common), lag=lag, chance=CHANCE)
 
 
 @dataclass(frozen=True, eq=False)

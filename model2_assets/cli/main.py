@@ -203,10 +203,7 @@ def check(gate: bool, report_dir: str | None, **only: str | None) -> None:
     help="Values to try of a parameter, such as alpha=1000,5000; of several, every combination.",
 )
 def try_changes(changes: tuple[str, ...], **only: str | None) -> None:
-    """Compare variants of a model with what is published; nothing is published.
-
-    They are fitted on the features, labels and splits of the last retrain.
-    """
+    """Compare variants of a model, on the splits of the last retrain, with what is published."""
     from model2_assets.cli.show import terminal, variants_table
     from model2_assets.evaluation.variants import make_variants, try_variants
 

@@ -121,15 +121,15 @@ def variants_table(region: str, partition: Partition, variants: pd.DataFrame) ->
         if name in variants and name != "pbo":
             texts = [metric.numeric_text(value) for value in variants[name]]
             columns.append((_narrow(metric.numeric_heading, texts), *texts))
-    verdicts = ("verdict", *variants["verdict"].fillna(""))
+    columns.append(("verdict", *variants["verdict"].fillna("")))
     n_variants, overfitting = len(variants) - 1, variants.attrs["overfitting"]
     chosen = (
         f" The best of several is chosen on the rows that it is scored on: DSR is for "
         f"{len(variants)} trials, PBO is {overfitting}."
     )
     table = _table(
-        zip(("variant", *variants.index), *columns, verdicts, strict=True),
-        right=range(1, len(columns) + 1),
+        zip(("variant", *variants.index), *columns, strict=True),
+        right=range(1, len(columns)),
         title=f"region {region}: {partition.horizon} {partition.model}, nothing is published",
         caption=f"Compared date by date, on the same rows; errors are for labels that overlap. "
         f"Luck makes {'one of them' if n_variants > 1 else 'it'} better or worse about one "

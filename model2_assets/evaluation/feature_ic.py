@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from model2_assets.evaluation.ic import MIN_NAMES, Grid, Ints, Values
-from model2_assets.evaluation.inference import critical_t, mean_ic_inference
+from model2_assets.evaluation.inference import mean_ic_inference
 from model2_assets.features import normalize_cross_sections
 from model2_assets.features.kernels import compiled, for_each_chunk
 from model2_assets.panel import date_codes, to_canonical
 
 _DATES_PER_CHUNK = 16
 
-STANDARD_ERRORS = 5
-"""How rare a rank IC without a cause has to be before it counts, in those of a normal value."""
+CHANCE = float(ndtr(-5))
+"""How rare a t-statistic without a cause has to be before it counts: as five standard errors of a
+normal value. With 576 dates and labels of 63 days that is 17: there some worthless feature of 158
+exceeds 5 in one market of nine."""
 
 ALIKE = 0.9
 """Rank correlation, in absolute value, from which on two features are one."""
@@ -158,15 +160,6 @@ def _sums_of_ranks(
             before[column] += here[column]
             a_here[column], here[column] = 0.0, 0
     return products, a_squares * b_squares, counts
-
-
-def least_feature_t(n_dates: int, *, lag: int) -> float:
-    """Return the t-statistic that is as rare by chance as five standard errors of a normal value.
-
-    In long history that is 5. With 576 dates and labels of 63 days it is 17: there some worthless
-    feature of 158 exceeds 5 in one market of nine.
-    """
-    return critical_t(n_dates, lag=lag, chance=float(ndtr(-STANDARD_ERRORS)))
 
 
 def conspicuous_features(

@@ -1,6 +1,7 @@
 """Variants of a model, fitted on the splits at hand and compared with what is published."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import product
 from math import isnan, nan
 from typing import Any
@@ -28,6 +29,8 @@ from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.predict import predict_out_of_fold
 from model2_assets.training.resources import usable_cores
 from model2_assets.training.task import Tables, Task
+
+logger = logging.getLogger(__name__)
 
 SIGNIFICANCE = 0.02
 """How often any of several worthless variants would be called better or worse if standard errors
@@ -98,10 +101,9 @@ def try_variants(
     store = store or Store(default_base(), working_dir=working_dir, trainers=config.trainers)
     names = ("features", "labels", "cv_splits")
     tables = Tables(*(store.read(Address(region, name)) for name in names))
-    published, *variants = tasks.values()
-    oof = [_published(store, published, tables), *_predict(variants, tables, config)]
-    by_name = dict(zip(tasks, oof, strict=True))
-    return _compare(by_name, tables.labels, partition, config=config.region(region).labels)
+    oof = {"published": _published(store, tasks.pop("published"), tables)}
+    oof |= _predict(tasks, tables, config)
+    return _compare(oof, tables.labels, partition, config.region(region).labels)
 
 
 def make_variants(
@@ -112,12 +114,12 @@ def make_variants(
     Arguments and errors are those of `try_variants`.
     """
     registry, settings = ModelRegistry.from_config(config, region), config.region(region)
-    choices = (given if isinstance(given, Iterable) else [given] for given in values.values())
+    choices = [list(v) if isinstance(v, Iterable) else [v] for v in values.values()]
     tasks: dict[str, Task] = {}
     for combination in ((), *product(*choices)):
         params = dict(zip(values, combination, strict=False))
         name = ", ".join(f"{key}={value}" for key, value in params.items()) or "published"
-        if name in tasks:
+        if name in tasks or not all(choices):
             raise ConfigError(f"variant {name}: give a parameter, and each of its values once")
         changed = registry.variant(partition.model, params)
         tasks[name] = Task.of(changed, partition, region=region, settings=settings)
@@ -135,21 +137,21 @@ def _published(store: Store, task: Task, tables: Tables) -> pd.DataFrame:
     return oof
 
 
-def _predict(tasks: Sequence[Task], tables: Tables, config: Model2Config) -> Iterator[pd.DataFrame]:
-    """Yield the out-of-fold predictions of each task, which differ in parameters alone."""
-    data, n_threads = tasks[0].training_data(tables), config.execution.n_jobs or usable_cores()
-    sums = shared_sums(tasks[0], data, tables, n_threads=n_threads)
-    for task in tasks:
+def _predict(
+    tasks: Mapping[str, Task], tables: Tables, config: Model2Config
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the out-of-fold predictions of each task, which differ in parameters alone, by name."""
+    any_task, *_ = tasks.values()
+    data, n_threads = any_task.training_data(tables), config.execution.n_jobs or usable_cores()
+    sums = shared_sums(any_task, data, tables, n_threads=n_threads)
+    for number, (name, task) in enumerate(tasks.items(), start=1):
+        logger.info("variant %d of %d: %s", number, len(tasks), name)
         models = fit_every_split(task, data, config.execution, known_sums=sums)
-        yield predict_out_of_fold(models, data)
+        yield name, predict_out_of_fold(models, data)
 
 
 def _compare(
-    oof: Mapping[str, pd.DataFrame],
-    labels: pd.DataFrame,
-    partition: Partition,
-    *,
-    config: LabelsConfig,
+    oof: dict[str, pd.DataFrame], labels: pd.DataFrame, partition: Partition, config: LabelsConfig
 ) -> pd.DataFrame:
     """Score predictions on the same rows, and compare each with the first."""
     daily = daily_rank_ics(oof.values(), labels, partition.horizon, config)

@@ -2,7 +2,8 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from model2_assets.cli.show import WIDE, fitting_scores_table, scores_table
+from model2_assets.cli.show import WIDE, fitting_scores_table, scores_table, variants_table
+from model2_assets.config import Partition
 from model2_assets.contracts import load_contract
 
 
@@ -131,3 +132,25 @@ def test_shorter_figures_fit_a_narrower_terminal():
     console = Console(width=152)
     table = fitting_scores_table(console, "us", board(**same).assign(**same))
     assert table.columns[1].header == "horizon"
+
+
+def test_variants_of_large_figures_and_long_names_fit_80_columns():
+    row = {
+        **{"rank_ic": -0.01234, "rank_ic_se": 0.00123, "r2": -0.0123, "decile_spread_bps": -123.4},
+        **{"deflated_sharpe": 0.97, "pbo": 0.31, "difference": -0.00456, "difference_se": 0.00789},
+        **{"difference_t": -12.34, "verdict": "no clear difference"},
+    }
+    published = dict.fromkeys(("difference", "difference_se", "difference_t"), float("nan"))
+    rows = [row | published | {"verdict": None}, row]
+    names = ["published", "colsample_bytree=0.123456, max_depth=12"]
+    table = pd.DataFrame(rows, index=names)
+    table.attrs["overfitting"] = ""
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(variants_table("us", Partition("63d", "xgboost"), table))
+    text = capture.get()
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in text
+    figures = ("-0.0123", "0.0012", "-123.4", "0.97", "-0.0046", "0.0079", "-12.34", "clear")
+    assert all(figure in text for figure in figures)
+    assert "PBO" not in text

@@ -9,12 +9,12 @@ from scipy import stats
 
 from model2_assets.evaluation import mean_ic_inference
 from model2_assets.evaluation.feature_ic import (
+    CHANCE,
     conspicuous_features,
     daily_feature_rank_ic,
     feature_rank_ic,
-    least_feature_t,
 )
-from model2_assets.evaluation.inference import standard_error_lag
+from model2_assets.evaluation.inference import critical_t, standard_error_lag
 from model2_assets.features import build_features_from_config
 from model2_assets.labels import build_labels_from_config, realized_returns
 from model2_assets.market_data.synthetic import synthetic_panel
@@ -106,7 +106,7 @@ def test_mean_and_t_are_those_of_the_daily_values() -> None:
 
 @pytest.mark.parametrize(("n_dates", "lag"), [(576, 126), (618, 42), (10_000_000, 42)])
 def test_five_standard_errors_of_short_history_are_more(n_dates: int, lag: int) -> None:
-    least = least_feature_t(n_dates, lag=lag)
+    least = critical_t(n_dates, lag=lag, chance=CHANCE)
     assert stats.t.sf(least, 1.5 * n_dates / (lag + 1)) == pytest.approx(stats.norm.sf(5), rel=1e-6)
     assert least > 5
     assert n_dates < 1000 or least == pytest.approx(5, abs=1e-3)
@@ -140,7 +140,7 @@ def vendor(correlation: float, *, seed: int = 5) -> tuple[pd.DataFrame, pd.Serie
 def named(features: pd.DataFrame, realized: pd.Series, *, limit: float = 0.1) -> dict[str, str]:
     alone = feature_rank_ic(features, realized, lag=LAG)
     n_dates = features.index.get_level_values("datetime").nunique() - 22
-    least_t = least_feature_t(n_dates, lag=LAG)
+    least_t = critical_t(n_dates, lag=LAG, chance=CHANCE)
     return conspicuous_features(alone, features, limit=limit, least_t=least_t)
 
 

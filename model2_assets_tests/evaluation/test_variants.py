@@ -188,6 +188,7 @@ def test_nothing_is_published(market):
         ({"alpha": [1, "high"]}, r"models\.ridge\.params\.alpha: must be a number"),
         ({"alpha": [1, 1]}, "variant alpha=1: give a parameter, and each of its values once"),
         ({}, "variant published: give a parameter"),
+        ({"alpha": [], "fit_intercept": [True]}, "variant published: give a parameter, and each"),
     ],
 )
 def test_what_cannot_be_is_refused_before_anything_is_read(tmp_path, values, message):
