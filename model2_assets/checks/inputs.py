@@ -204,6 +204,11 @@ class SplitsChecks(TableChecks):
             self.table, self.evidence.table("labels"), embargo_days=embargo_days
         )
 
+    @cached_property
+    def samples(self) -> pd.DataFrame:
+        """The labelled rows of every split and horizon, counted."""
+        return count_samples(self.table, self.evidence.table("labels"))
+
     def no_label_overlap(self) -> Finding:
         """Look at the proof."""
         return check_no_label_overlap(self.proof)
@@ -215,12 +220,12 @@ class SplitsChecks(TableChecks):
     def minimum_samples(self) -> Finding:
         """Count the labelled rows of every split and horizon."""
         needed = self.evidence.settings.cross_validation.min_samples
-        labels = self.evidence.table("labels")
-        counts = count_samples(self.table, labels)[["train", "test"]].to_numpy()
+        counts = self.samples[["train", "test"]].to_numpy()
         smallest = int(counts.min()) if counts.size else 0
         problems = []
         try:
-            check_min_samples(self.table, labels, min_samples=needed)
+            if smallest < needed:
+                check_min_samples(self.table, self.evidence.table("labels"), min_samples=needed)
         except CrossValidationError as error:
             problems = [str(error)]
         return Finding.of(

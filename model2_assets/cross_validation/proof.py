@@ -135,8 +135,8 @@ def prove_no_overlap(
                 **count_roles(roles),
                 "overlaps": int(touching.sum()),
                 "in_embargo": int(in_embargo.sum()),
-                "distance_before": min(before[before >= 0], default=None),
-                "distance_after": min(after[after >= 0], default=None),
+                "distance_before": pd.Series(before[before >= 0]).min(),
+                "distance_after": pd.Series(after[after >= 0]).min(),
                 "overlaps_longest": int(touching_longest.sum()),
             }
         )

@@ -139,8 +139,8 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     settings = step.settings.cross_validation
     require_same_origin("market_data", labels=labels, features=features)
     splits = build_cv_splits(features.index, labels, settings)
-    samples = splits_table.count_samples(splits, labels)
-    for row in samples.itertuples():
+    checks = SplitsChecks(splits, step.evidence)
+    for row in checks.samples.itertuples():
         step.context.log.info(
             f"{row.horizon} split {row.split_id}: {row.train:,} train rows, {row.test:,} test rows"
         )
@@ -151,7 +151,6 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
     if settings.splitter is None:
         cost = str(cost_of_long_windows(splits, labels, settings, step.settings.labels))
     step.context.log.info(f"purge of long windows: {cost}")
-    checks = SplitsChecks(splits, step.evidence)
     return Candidate(
         step.stamped(splits),
         checks,
@@ -166,7 +165,7 @@ def cv_splits(step: Step, labels: Any, features: Any) -> Candidate:
             **checks.proof.distances,
             "proof": table(checks.proof.per_split),
             "test_blocks": table(splits_table.split_summary(splits)),
-            "samples": table(samples),
+            "samples": table(checks.samples),
         },
         pictures=lambda: split_pictures(splits),
     )
