@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from model2_assets.config.region import Model2Config
+from model2_assets.config.region import Model2Config, RegionConfig
 from model2_assets.config.sections import PlainNumber, SectionT, expand_home, with_numbers
 from model2_assets.errors import ConfigError, query_carries_secret
 
@@ -201,6 +201,8 @@ def _explain(problem: ErrorDetails) -> str:
     )
     if is_unknown:
         message = _GONE.get(key, "unknown key; correct the spelling or remove it")
+        if key in RegionConfig.model_fields and len(place) == 1:
+            message = "belongs to a region; write it below regions.<its name>"
     elif key.endswith("_variable"):
         message = "write the name of an environment variable here, never a secret itself"
     elif not (

@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
+from statistics import mode
 from typing import IO, Any
 
 import fsspec
@@ -86,7 +87,7 @@ class InputFile:
 
 
 def list_files(
-    path: str, *, suffixes: Sequence[str], key: str = "market_data.path"
+    path: str, *, suffixes: Sequence[str] = ANY_SUFFIX, key: str = "market_data.path"
 ) -> list[InputFile]:
     """List the files that a path stands for, by name: of a file, a folder, or a glob.
 
@@ -115,10 +116,16 @@ def list_files(
 
 
 def _why_none(file_system: Any, path: str, suffixes: Sequence[str], key: str) -> str:
-    if any(map(file_system.isdir, [path, *file_system.glob(path)])):
+    for folder in filter(file_system.isdir, [path, *file_system.glob(path)]):
+        entries = file_system.ls(folder, detail=True)
+        names = [PurePosixPath(entry["name"]) for entry in entries if entry["type"] != "directory"]
+        visible = [name.suffix for name in names if not _is_hidden(name.name)]
+        ending = mode([ending for ending in visible if ending not in suffixes] or [""])
+        sources = [f"source: {source}" for source in SUFFIXES if ending in SUFFIXES[source]]
+        other = f", or {[*sources, f'/*{ending} after it'][0]} for those that end in {ending}"
         return (
             f"the folder has no file that ends in {', '.join(suffixes)}; correct {key}, or write "
-            f"/**/*{suffixes[0]} after it for files of its folders, /*.ENDING for other files"
+            f"/**/*{suffixes[0]} after it for files of its folders{other if ending else ''}"
         )
     hint = "a relative path starts at the working directory"
     hint += "; in a glob, [[] stands for a bracket" if "[" in path else ""
@@ -144,7 +151,7 @@ def _found(file_system: Any, path: str, suffixes: Sequence[str]) -> list[InputFi
     if is_local:
         _refuse_closed(entries, pattern)
     chosen = [entries[name] for name in sorted(_data_files(entries, pattern, suffixes))]
-    parts = [entry["name"] for entry in chosen] if pattern else [f"{folder}/"]
+    parts = [entry["name"] for entry in chosen] + [f"{folder}/"] * (not pattern)
     refuse_parts(file_system, folder, [entry["name"] for entry in entries.values()], parts)
     targets = ((entry["name"], _target(file_system, entry)) for entry in chosen)
     return [
@@ -250,14 +257,9 @@ def _stamp(entry: Mapping[str, Any]) -> str:
     return f"{entry.get('size')} {changed}"
 
 
-def list_universe_files(path: str) -> list[InputFile]:
-    """List the files of a universe, which may be of any format."""
-    return list_files(path, suffixes=ANY_SUFFIX, key="market_data.universe")
-
-
 def list_extra_files(entry: ExtraFeaturesConfig) -> list[InputFile]:
     """List the files of features of one's own."""
-    suffixes = SUFFIXES[entry.source] if entry.source else ANY_SUFFIX
+    suffixes = SUFFIXES.get(entry.source or "", ANY_SUFFIX)
     return list_files(str(entry.path), suffixes=suffixes, key="path in features.extra")
 
 
@@ -278,7 +280,7 @@ def fingerprint_inputs(
     if config.path is not None:
         files += list_files(config.path, suffixes=SUFFIXES[config.source])
     if config.universe is not None:
-        files += list_universe_files(config.universe)
+        files += list_files(config.universe, key="market_data.universe")
     for entry in extra:
         files += list_extra_files(entry) if entry.path else []
     if not files:

@@ -85,6 +85,12 @@ def header_problem(lines: Sequence[Sequence[str]], required: Collection[str]) ->
     return ""
 
 
+def is_uncut(lines: Sequence[Sequence[str]]) -> bool:
+    """Tell whether another mark than a comma is between the columns of a file's first lines."""
+    first, second = ([",".join(line) for line in lines[:2]] + ["", ""])[:2]
+    return "," not in first and any(0 < first.count(m) == second.count(m) for m in ";\t|")
+
+
 def second_header(lines: Sequence[Sequence[str]]) -> str:
     """Return which of the lines below the header belongs to it too, or ''."""
     for number, line in enumerate(lines[1:3], start=2):

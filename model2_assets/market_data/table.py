@@ -30,6 +30,7 @@ from model2_assets.market_data.layout import (
     MISSING_NUMBERS,
     USUAL_NAMES,
     header_problem,
+    is_uncut,
     lists_instruments,
     number_columns,
     refuse_other_formats,
@@ -100,6 +101,8 @@ class ColumnsToRead:
     ) -> str:
         if not found and not lines:
             return "is an empty table, without a column; write the file again, or remove it"
+        if is_uncut(lines):
+            return ""
         names = {ours: (self.mapping or {}).get(ours, ours) for ours in self.required}
         if problem := header_problem(lines, names.values()) if lines else "":
             return problem
@@ -190,6 +193,9 @@ def _add_hive_values(frame: pd.DataFrame, file: InputFile, wanted: ColumnsToRead
             continue
         if ours not in frame:
             frame[ours] = pd.Series(folders[theirs], index=frame.index, dtype="str")
+            if ours in wanted.dates and f"{theirs}=" not in file.name:  # of year, month and day
+                iso = replace(wanted, date_format=None)
+                frame[ours] = parsed_dates(frame[ours], iso, f"{file.name}: column {theirs!r}")
         elif ours == "instrument":
             given = frame[ours].astype("str")
             for other in given[given != folders[theirs]].head(1):

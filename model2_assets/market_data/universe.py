@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import checked_dates, first_row, instrument_names
-from model2_assets.market_data.files import list_universe_files
+from model2_assets.market_data.files import list_files
 from model2_assets.market_data.table import ColumnsToRead, read_table
 from model2_assets.panel import date_codes, instrument_codes
 
@@ -28,7 +28,7 @@ def read_universe(path: str) -> pd.DataFrame:
     ``to`` means a member still. An instrument may have several stints, also overlapping ones.
     """
     tables = []
-    for file in list_universe_files(path):
+    for file in list_files(path, key="market_data.universe"):
         table = read_table(file, _STINTS)
         tables.append(_checked_stints(table, origin=file.name))
     return pd.concat(tables, ignore_index=True)

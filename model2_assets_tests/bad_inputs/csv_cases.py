@@ -148,6 +148,15 @@ CASES = (
         ),
     ),
     _case(
+        "semicolons-and-decimals",
+        "semicolons, and a decimal comma in each of many columns",
+        "instrument;datetime;open;high;low;close\nA;2024-01-02;9,5;11,5;9,0;10,5\n",
+        Refused(
+            f"{_PATH}: no column 'instrument'; the file has one column: "
+            f"instrument;datetime;open;high;low;close; {_COMMAS}"
+        ),
+    ),
+    _case(
         "tabs",
         "tabs",
         GOOD.replace(",", "\t"),

@@ -136,8 +136,7 @@ CASES = (
         "bars",
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
-            f"market_data.path, or write /**/*.csv after it for files of its folders, "
-            "/*.ENDING for other files"
+            f"market_data.path, or write /**/*.csv after it for files of its folders"
         ),
         files={"bars/2024/bars.csv": GOOD},
     ),
@@ -181,6 +180,20 @@ CASES = (
         source="parquet",
     ),
     _case(
+        "delta-below",
+        "a Delta table in a Hive folder",
+        "lake",
+        Refused(
+            "{folder}/lake/instrument=A: is a table of Delta, whose files hold rows that were "
+            "removed or replaced as well; name that folder itself, and its log is followed"
+        ),
+        files={
+            "lake/instrument=A/0.parquet": table(),
+            "lake/instrument=A/_delta_log/00000000000000000000.json": "{}",
+        },
+        source="parquet",
+    ),
+    _case(
         "delta-log",
         "a Delta table without a log",
         "lake",
@@ -216,7 +229,7 @@ CASES = (
         Refused(
             f"{{folder}}/bars: the folder has no file that ends in {_SUFFIXES}; correct "
             f"market_data.path, or write /**/*.csv after it for files of its folders, "
-            "/*.ENDING for other files"
+            "or /*.txt after it for those that end in .txt"
         ),
         files={"bars/README.txt": "none\n"},
     ),
@@ -227,9 +240,9 @@ CASES = (
         Refused(
             "{folder}/bars.parquet: the folder has no file that ends in .parquet, .pq; correct "
             "market_data.path, or write /**/*.parquet after it for files of its folders, "
-            "/*.ENDING for other files"
+            "or source: csv for those that end in .csv"
         ),
-        files={"bars.parquet/README.txt": "none\n"},
+        files={"bars.parquet/part-0.csv": GOOD},
         source="parquet",
     ),
     _case(

@@ -48,6 +48,7 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
     ("values", "key", "reason"),
     [
         ({"region": {}}, "region", "unknown key"),
+        ({"features": {}}, "features", "belongs to a region; write it below regions.<its name>"),
         (region(labls={}), "regions.us.labls", "unknown key"),
         (region(labels={"horizon": [21]}), "regions.us.labels.horizon", "unknown key"),
         (region(labels={"horizons": []}), "regions.us.labels.horizons", "at least 1 item"),

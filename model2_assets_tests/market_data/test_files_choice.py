@@ -119,13 +119,27 @@ def test_a_variable_in_a_path_is_named_by_the_remedy(tmp_path: Path) -> None:
 def test_folders_without_files_of_their_own_are_told_how_to_name_these(tmp_path: Path) -> None:
     plant(tmp_path, ["2024/A.csv"])
 
-    remedy = (
-        r"or write /\*\*/\*\.csv after it for files of its folders, /\*\.ENDING for other files$"
-    )
+    remedy = r"or write /\*\*/\*\.csv after it for files of its folders$"
     for path in (tmp_path, tmp_path / "*"):
         with pytest.raises(MarketDataError, match=rf"the folder has no file that .*, {remedy}"):
             found(path)
     assert found(f"{tmp_path}/**/*.csv") == found(f"{tmp_path}/*/**/*.csv") == ["A.csv"]
+
+
+@pytest.mark.parametrize(
+    ("names", "remedy"),
+    [
+        (["A.txt", "B.txt", "README.md", ".c.x", ".d.x", ".e.x"], r"/\*\.txt after it .* \.txt"),
+        (["A.parquet", "_SUCCESS", "README"], r"source: parquet for those that end in \.parquet"),
+    ],
+)
+def test_the_remedy_names_the_ending_that_is_there(
+    tmp_path: Path, names: list[str], remedy: str
+) -> None:
+    plant(tmp_path, names)
+
+    with pytest.raises(MarketDataError, match=rf"files of its folders, or {remedy}$"):
+        found(tmp_path)
 
 
 def test_a_folder_named_like_a_file_is_not_passed_over(tmp_path: Path) -> None:

@@ -74,7 +74,10 @@ def test_a_year_a_month_and_a_day_make_a_date(tmp_path: Path) -> None:
 
     bars().to_parquet(tmp_path / "bars.parquet")
     whole = load("parquet", tmp_path / "bars.parquet")
-    pd.testing.assert_frame_equal(load("parquet", tmp_path / "*/*/*/*").panel, whole.panel)
+    for given in ({}, {"date_format": "%d.%m.%Y"}):
+        pd.testing.assert_frame_equal(
+            load("parquet", tmp_path / "*/*/*/*", **given).panel, whole.panel
+        )
 
 
 def test_a_missing_column_is_looked_for_among_the_folders(tmp_path: Path) -> None:
