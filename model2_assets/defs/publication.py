@@ -17,6 +17,8 @@ from model2_assets.defs.region import Region
 from model2_assets.defs.steps import core_call
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from model2_assets.checks import CheckOutcome
     from model2_assets.checks.subjects import Evidence
     from model2_assets.storage import Address
@@ -89,6 +91,22 @@ class Step:
         name, settings = self.region.name, self.settings
         registry = ModelRegistry.from_config(self.config, name)
         return Task.of(registry, self.partition, region=name, settings=settings)
+
+    def worked_out_once(
+        self, kind: str, made_from: Mapping[str, str], work_out: "Callable[[], pd.DataFrame]"
+    ) -> "pd.DataFrame":
+        """Return figures by name that all models share: a working file where one can be kept."""
+        from model2_assets.storage.cache import read_figures, write_figures
+        from model2_assets.storage.record import document_digest
+
+        code = self.region.specs[self.context.asset_key].code_version
+        kept = self.region.store.working_files(self.region.name).get(
+            kind,
+            f"{document_digest({'code': code, **made_from})}.npz",
+            write=lambda path: write_figures(path, work_out()),
+            read=read_figures,
+        )
+        return work_out() if kept is None else kept
 
     def checkpoints(self) -> "FoldCheckpoints":
         """Return where its finished folds stay until all are."""

@@ -142,6 +142,19 @@ def _warn_once(folder: str, reason: str) -> None:
     logger.warning("%s: no working file can be kept (%s); going on without", folder, reason)
 
 
+def write_figures(path: Path, figures: pd.DataFrame) -> None:
+    """Write a small table of numbers by name; the file has checksums of all that is in it."""
+    rows, columns = (labels.to_numpy(dtype="U") for labels in figures.axes)
+    np.savez(path, rows=rows, columns=columns, values=figures.to_numpy(np.float64))
+
+
+def read_figures(path: Path) -> pd.DataFrame:
+    """Read what `write_figures` wrote; a damaged file is refused."""
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+        rows, columns = (pd.Index(kept[name], dtype="str") for name in ("rows", "columns"))
+        return pd.DataFrame(kept["values"], rows, columns)
+
+
 @dataclass(frozen=True)
 class TableHeader:
     """What a table of float32 columns states of itself, without reading its values."""

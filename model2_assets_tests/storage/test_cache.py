@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import logging
 import multiprocessing
@@ -14,7 +15,13 @@ from model2_assets.errors import StoreError
 from model2_assets.panel import panel_index
 from model2_assets.storage import Address, Store
 from model2_assets.storage import cache as module
-from model2_assets.storage.cache import MatrixCodec, WorkingFiles, working_files_of
+from model2_assets.storage.cache import (
+    MatrixCodec,
+    WorkingFiles,
+    read_figures,
+    working_files_of,
+    write_figures,
+)
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
 from model2_assets.storage.files import temporary_file
 from model2_assets_tests.sample_tables import mark, sample_table
@@ -407,3 +414,18 @@ def test_a_footer_that_was_changed_is_found_though_the_matrix_is_served(store):
     path.write_bytes(data.replace(name, name[:-1] + b"#"))
     with pytest.raises(StoreError, match=r"features\.parquet: .*is not what was published here"):
         store.read(FEATURES)
+
+
+def test_figures_come_back_to_the_bit_and_damaged_ones_not_at_all(tmp_path):
+    values = [[0.1, np.nan], [1 / 3, -0.0]]
+    figures = pd.DataFrame(values, pd.Index(["NA", "1"], dtype="str"), ["rank_ic", "rank_ic_t"])
+    path = tmp_path / "figures.npz"
+    write_figures(path, figures)
+    pd.testing.assert_frame_equal(read_figures(path), figures, check_exact=True)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        damaged = bytearray(whole)
+        damaged[place] ^= 4
+        path.write_bytes(damaged)
+        with contextlib.suppress(Exception):
+            assert read_figures(path).equals(figures)

@@ -243,10 +243,14 @@ def feature_importance(step: Step, labels: Any, features: Any, fitted_models: An
     manifest, config = fitted_models.manifest, step.settings.labels
     versions = data_versions_of(labels=labels, features=features)
     require_made_from("fitted_models", manifest.data_versions, versions)
-    alone = feature_rank_ic(
-        features,
-        realized_returns(labels, horizon, excess=config.excess),
-        lag=standard_error_lag(horizon, execution_lag_days=config.execution_lag_days),
+    alone = step.worked_out_once(
+        f"feature_rank_ic_{horizon}",
+        versions,
+        lambda: feature_rank_ic(
+            features,
+            realized_returns(labels, horizon, excess=config.excess),
+            lag=standard_error_lag(horizon, execution_lag_days=config.execution_lag_days),
+        ),
     )
     importance = aggregate_importances(load_models(fitted_models)).join(alone, on="feature")
     top = top_importances(importance, TOP_FEATURES)
