@@ -28,6 +28,8 @@ OWNERS = ("team:model2",)
 
 _FILE_KINDS = {"parquet": "parquet", "json_lines": "json", "fold_models": "file", "html": "html"}
 _AS_JSON = TypeAdapter(object)
+_SCORES = ("oof_predictions", "oof_paths", "cv_scores")
+"""Made before what could be made beside them: scores are what a run is waited for."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Asset:
             required_resource_keys={lock_key(region.name)},
             partitions_def=partitions,
             pool=self.pool,
+            op_tags={"dagster/priority": str(int(self.name in _SCORES))},
             hooks=alert_hooks(region.config.alerts),
             check_specs=[
                 dg.AssetCheckSpec(

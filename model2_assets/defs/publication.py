@@ -17,8 +17,6 @@ from model2_assets.defs.region import Region
 from model2_assets.defs.steps import core_call
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from model2_assets.checks import CheckOutcome
     from model2_assets.checks.subjects import Evidence
     from model2_assets.storage import Address
@@ -93,9 +91,9 @@ class Step:
         return Task.of(registry, self.partition, region=name, settings=settings)
 
     def worked_out_once(
-        self, kind: str, made_from: Mapping[str, str], work_out: "Callable[[], pd.DataFrame]"
-    ) -> "pd.DataFrame":
-        """Return figures by name that all models share: a working file where one can be kept."""
+        self, kind: str, made_from: Mapping[str, str], work_out: Callable[[], Any]
+    ) -> Any:
+        """Return figures that all models share, by name: a working file where one can be kept."""
         from model2_assets.storage.cache import read_figures, write_figures
         from model2_assets.storage.record import document_digest
 
