@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterable, Mapping
+from datetime import date
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any
@@ -152,6 +153,17 @@ _Loader.add_implicit_resolver(
 _Loader.add_constructor("!number", lambda _, node: PlainNumber(node.value))
 
 
+def _whole(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    """Read a whole number as YAML 1.2 does, whose 010 is ten, and 1:30 text."""
+    if ":" in node.value:
+        return node.value
+    is_padded = re.fullmatch(r"[-+]?0[\d_]+", node.value)
+    return PlainNumber(node.value) if is_padded else loader.construct_yaml_int(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
+
+
 def _read_yaml(path: Path) -> Mapping[str, Any]:
     try:
         with path.open(encoding="utf-8") as file:
@@ -203,6 +215,8 @@ def _explain(problem: ErrorDetails) -> str:
         message = _GONE.get(key, "unknown key; correct the spelling or remove it")
         if key in RegionConfig.model_fields and len(place) == 1:
             message = "belongs to a region; write it below regions.<its name>"
+    elif problem["type"] == "string_type" and isinstance(given, bool | int | float | date):
+        message = f"a text belongs here, got {given}; put the text in quotes"
     elif key.endswith("_variable"):
         message = "write the name of an environment variable here, never a secret itself"
     elif not (

@@ -183,7 +183,7 @@ NUMBERS = [
     *[("1e-2", 0.01), ("1E-2", 0.01), ("+1e-2", 0.01), (".1e-1", 0.01), ("1_0.e-3", 0.01)],
     *[("+.25", 0.25), (".25", 0.25), ("2.5e-1", 0.25), ("0.25", 0.25)],
 ]
-WHOLE = ["1e3", "+1E3", "1.e+3", "1_000", "10.0e2", "1000", "1_0e2", "1_000.0"]
+WHOLE = ["1e3", "+1E3", "1.e+3", "1_000", "10.0e2", "1000", "1_0e2", "1_000.0", "01000"]
 
 
 @pytest.mark.parametrize(("written", "expected"), [*NUMBERS, *((text, 1000) for text in WHOLE)])
@@ -227,6 +227,8 @@ def test_text_that_looks_like_a_number_stays_text(tmp_path):
         ("checks: {hours: 1e-400}", "checks.hours: Input should be greater than 0"),
         ("checks: {hours: 1e400}", "checks.hours: Input should be a finite number"),
         ("execution: {n_jobs: 1e-2}", "execution.n_jobs: Input should be a valid integer"),
+        ("checks: {hours: 1:30}", "checks.hours: Input should be a valid number, .* got '1:30'"),
+        ("regions: {no: {}}", "a text belongs here, got False; put the text in quotes"),
         ("checks: {hours: yes}", "checks.hours: a number belongs here"),
         ("reports: {pictures: 1e0}", "reports.pictures: Input should be a valid boolean"),
     ],
