@@ -22,13 +22,16 @@ def model_settings(region: Region) -> dg.AssetSpec:
 
 
 def report_model_settings(instance: dg.DagsterInstance, region: Region) -> None:
-    """Report the settings of every partition where they differ from those on record."""
+    """Report the settings of every partition where they differ from those on record.
+
+    Of an asset that no run makes, Dagster compares observations.
+    """
     key, latest = region.key(MODEL_SETTINGS), EventLog(instance).latest
     for partition, version in region.settings_versions.items():
         if tags_of(latest(key, partition)).get(DATA_VERSION) != version:
             settings = region.fit_settings(Partition.parse(partition))
             instance.report_runless_asset_event(
-                dg.AssetMaterialization(
+                dg.AssetObservation(
                     key,
                     partition=partition,
                     metadata={"settings": dg.MetadataValue.json(settings)},

@@ -70,15 +70,22 @@ class EventLog:
         limit: int = 1,
         before: int | None = None,
     ) -> Sequence[dg.EventLogRecord]:
-        """Return the latest materializations, of those before a place in the log; newest first."""
+        """Return the latest materializations, of those before a place in the log; newest first.
+
+        Of the settings of models, which no run makes, they are observations.
+        """
         partitions = None if partition is None else [partition]
         wanted = dg.AssetRecordsFilter(asset, asset_partitions=partitions, before_storage_id=before)
+        if asset.path[-1] == MODEL_SETTINGS:
+            return self.instance.fetch_observations(wanted, limit=limit).records
         return self.instance.fetch_materializations(wanted, limit=limit).records
 
 
 def tags_of(record: dg.EventLogRecord | None) -> Mapping[str, str]:
-    """Return the tags of a materialization; none of one that is not there."""
-    made = record.asset_materialization if record is not None else None
+    """Return the tags of a materialization or observation; none of one that is not there."""
+    if record is None:
+        return {}
+    made = record.asset_materialization or record.event_log_entry.asset_observation
     return (made.tags or {}) if made is not None else {}
 
 

@@ -13,6 +13,7 @@ from model2_assets.defs.recorded import (
     DATA_VERSION,
     INPUT_DATA_VERSION,
     INPUT_POINTER,
+    EventLog,
 )
 from model2_assets.defs.region import Region
 
@@ -67,6 +68,7 @@ class RecordedEvents:
             version = self.versions[name, None]
         else:
             version = "a digest of versions"
-        (record,) = self.instance.fetch_materializations(key, limit=1).records
+        record = EventLog(self.instance).latest(key)
+        assert record is not None
         place = {f"{INPUT_POINTER}/{key.to_user_string()}": str(record.storage_id)}
         return {f"{INPUT_DATA_VERSION}/{key.to_user_string()}": version, **place}

@@ -69,9 +69,9 @@ def test_settings_are_reported_where_they_differ_from_those_on_record() -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         for region, reported in ((before, 4), (before, 4), (after, 5)):
             report_model_settings(instance, region)
-            records = instance.fetch_materializations(region.key("model_settings"), limit=9).records
+            records = instance.fetch_observations(region.key("model_settings"), limit=9).records
             assert len(records) == reported
-    made = records[0].asset_materialization
+    made = records[0].event_log_entry.asset_observation
     assert made is not None
     assert made.partition == "63d|ridge"
     assert made.metadata["settings"].value["params"] == {"alpha": 50_000.0}
