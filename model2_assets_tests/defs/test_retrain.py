@@ -6,6 +6,8 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.data_version import CachingStaleStatusResolver
+from dagster._core.loader import LoadingContextForTest
 
 from model2_assets.defs.assets import asset_names
 from model2_assets.defs.build import configured_regions, define
@@ -75,6 +77,25 @@ def test_settings_are_reported_where_they_differ_from_those_on_record() -> None:
     assert made is not None
     assert made.partition == "63d|ridge"
     assert made.metadata["settings"].value["params"] == {"alpha": 50_000.0}
+
+
+def test_dagsters_ui_calls_stale_what_was_fitted_with_other_settings() -> None:
+    before, after = (
+        built_region("us", small_config(**changes), Store("memory://settings"))
+        for changes in ({}, {"models": OTHERS_OF_63D})
+    )
+    graph = define([before]).resolve_asset_graph()
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        RecordedEvents(instance, before).make_all()
+        report_model_settings(instance, after)
+        resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+        found = {key: resolver.get_stale_causes(before.key("fitted_models"), key) for key in KEYS}
+
+    (cause,) = found.pop("63d|ridge")
+    assert cause.dependency is not None
+    assert cause.dependency.asset_key == before.key("model_settings")
+    assert not any(found.values())
 
 
 class Desk:
