@@ -23,6 +23,7 @@ from model2_assets.config.sections import (
     Params,
     ReportsConfig,
     ScheduleConfig,
+    SearchConfig,
     Section,
     StorageConfig,
     known_timezone,
@@ -402,6 +403,8 @@ class ModelConfig(Section):
     calibration: Literal["inner_slope", "none"] | None = None
     """inner_slope: predictions are shrunk to what holds on inner folds of the train rows. null:
     for ridge and xgboost, not for trainers of one's own."""
+    search: SearchConfig | None = None
+    """null: hyper-parameters are those above."""
 
 
 class RegionConfig(Section):

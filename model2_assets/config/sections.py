@@ -4,7 +4,7 @@ The docstring below a setting is its description, unit included.
 """
 
 import re
-from collections.abc import Sized
+from collections.abc import Container, Mapping, Sized
 from posixpath import expanduser
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -169,6 +169,56 @@ class AlertsConfig(Section):
     """null: no Slack message."""
     email: EmailConfig | None = None
     """null: no e-mail."""
+
+
+class ValueRange(Section):
+    """Values of a hyper-parameter between two numbers, both included."""
+
+    low: Annotated[int | float, BeforeValidator(number)]
+    """Smallest value; where both ends are whole numbers, only such are tried."""
+    high: Annotated[int | float, BeforeValidator(number)]
+    """Largest value."""
+    log: bool = False
+    """Whether orders of magnitude are tried evenly, rather than values."""
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        refuse(self.low >= self.high, f"low ({self.low}) must be below high ({self.high})")
+        refuse(self.log and self.low <= 0, f"log needs a low above 0, got {self.low}")
+        return self
+
+
+def _range_or_choices(values: object) -> object:
+    is_either = isinstance(values, ValueRange | Mapping | list | tuple)
+    refuse(not is_either, "give a range, as {low: 1, high: 9}, or a list of two or more values")
+    return values
+
+
+Choice = bool | int | float | str | None
+
+SearchSpace = Annotated[
+    ValueRange | Annotated[tuple[Choice, ...], Field(min_length=2)],
+    BeforeValidator(_range_or_choices),
+]
+
+
+class SearchConfig(Section):
+    """How each split chooses hyper-parameters on its own train rows; needs the extra ``search``."""
+
+    space: Annotated[dict[str, SearchSpace], BeforeValidator(with_numbers), NotEmpty]
+    """Per hyper-parameter, a range or a list of values to choose from; goes before params and
+    overrides."""
+    trials: int = Field(20, ge=1, le=10_000)
+    """Values tried in each split, those that are pruned included; each is as many fits as there
+    are inner folds."""
+    objective: Literal["mse", "rank_ic"] = "mse"
+    """What of predictions of the inner folds is best: mse, their mean squared error (bps²) against
+    labels; rank_ic, their mean daily rank correlation with labels."""
+
+    def without(self, names: Container[str]) -> "SearchConfig | None":
+        """Return the search for all other hyper-parameters; None if there are none."""
+        left = {name: values for name, values in self.space.items() if name not in names}
+        return self.model_copy(update={"space": left}) if left else None
 
 
 class ChecksConfig(Section):

@@ -12,9 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from model2_assets.config import LabelsConfig
 from model2_assets.errors import Model2Error
 from model2_assets.evaluation.ic import Grid, Values, average_ranks, daily_ic
-from model2_assets.evaluation.inference import label_overlap_days, require_count
+from model2_assets.evaluation.inference import (
+    deflated_sharpe_ratio,
+    label_overlap_days,
+    require_count,
+)
 from model2_assets.labels import realized_returns
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of
+from model2_assets.storage.models import Search
 from model2_assets.training.data import panel_rows
 
 MOST_BLOCKS = 24
@@ -201,6 +206,20 @@ def overfitting_of(daily: pd.DataFrame, horizon: str, config: LabelsConfig) -> H
         description=f"{found.pbo:.2f}: {daily.shape[1]} models, {n_blocks} blocks of "
         f"{len(daily):,} dates, {len(found.logits):,} combinations",
     )
+
+
+def overfitting_of_search(search: Search) -> tuple[float, float]:
+    """Return PBO and deflated Sharpe ratio of the trials of a search, by their inner scores.
+
+    In place of dates are the halves of the inner folds, which share no day of a label. The ratio is
+    that of the best trial, for as many as there were; PBO is of the complete ones. NaN: too few.
+    """
+    performance = np.transpose(search.blocks)
+    pbo, n_blocks = nan, min(BLOCKS, len(performance))
+    if len(search.blocks) >= FEWEST_MODELS and n_blocks >= FEWEST_BLOCKS:
+        pbo = probability_of_backtest_overfitting(performance, n_blocks=n_blocks).pbo
+    best = search.blocks[0] if search.blocks else ()
+    return pbo, deflated_sharpe_ratio(best, n_trials=search.trials)
 
 
 def _withheld(reason: str) -> HorizonOverfitting:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from model2_assets.config import LabelsConfig, RegionConfig
-from model2_assets.evaluation.metrics import Metric, explained, metrics_of, number
+from model2_assets.evaluation.metrics import METRICS, Metric, explained, metrics_of, number
+from model2_assets.evaluation.overfitting import overfitting_of_search
 from model2_assets.evaluation.scores import has_several_paths, wide_scores
 from model2_assets.reports.document import Column, Facts, Row, Section, Table, columns, date
 from model2_assets.storage.data_version import INPUTS, data_version_of, facts_of
@@ -57,6 +58,31 @@ def split_table(scores: pd.DataFrame) -> Table:
     rows = _numbered(scores, "split", OF_FOLDS)
     note = "A split is one fitted model, scored on all groups that it tests."
     return Table("scores-by-split", "By split", columns("Split", *OF_FOLDS), rows, note)
+
+
+def search_table(manifest: "Manifest") -> Table:
+    """Return the parameters that every split has searched, and how far the search overfits."""
+    objective = manifest.search["objective"]
+    score = Column("Mean rank IC") if objective == "rank_ic" else Column("Error saved", "bps²")
+    names = tuple(manifest.search["space"])
+    trials = Column("Trials"), Column("Pruned"), score
+    overfitting = Column("PBO"), Column(METRICS["deflated_sharpe"].title)
+    rows = []
+    for fold in manifest.folds:
+        assert fold.search is not None
+        chosen = (_value(fold.chosen_params[name]) for name in names)
+        pbo, deflated = overfitting_of_search(fold.search)
+        found = number(fold.search.score, "+.4g"), number(pbo, ".2f"), number(deflated, ".2f")
+        counts = str(fold.search.trials), str(fold.search.pruned)
+        rows.append(Row((str(fold.split_id), *chosen, *counts, *found)))
+    note = (
+        "Every split chose its parameters on inner folds of its own train rows. The out-of-fold "
+        "predictions were never selected on, and their scores are not deflated for these trials. "
+        "Selected on are the inner scores here, to which PBO and deflated Sharpe ratio belong: of "
+        "the best of many worthless trials they are above zero, too."
+    )
+    shown = columns("Split", *map(Column, names), *trials, *overfitting)
+    return Table("search", "Searched parameters, by split", shown, tuple(rows), note)
 
 
 def cells(values: Mapping[Any, Any], metrics: Iterable[Metric]) -> tuple[str, ...]:
@@ -149,6 +175,7 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         ("Seed", str(manifest.seed)),
         ("Sample weights", manifest.sample_weights),
         ("Calibration", manifest.calibration),
+        *([("Search", _settings(manifest.search))] if manifest.search else []),
         ("Features used", f"{len(manifest.feature_names):,}"),
         *region_settings(config),
         ("Libraries", _settings(manifest.library_versions)),

@@ -38,6 +38,7 @@ from model2_assets.reports.tables import (
     fold_table,
     path_table,
     provenance_section,
+    search_table,
     split_table,
 )
 from model2_assets.storage.data_version import INPUTS, data_versions_of, facts_of, require_made_from
@@ -190,7 +191,7 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
         inputs={**made_from, **inputs},
         caveats=caveats(config, several_paths=has_several_paths(scores)),
         sections=(
-            _score_section(scores, found),
+            _score_section(scores, found, manifest),
             information_section(found),
             _quantile_section(found),
             _turnover_section(found),
@@ -233,10 +234,14 @@ def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[Key
     )
 
 
-def _score_section(scores: pd.DataFrame, found: PartitionStatistics) -> Section:
+def _score_section(
+    scores: pd.DataFrame, found: PartitionStatistics, manifest: "Manifest"
+) -> Section:
     blocks: list[Block] = [fold_table(scores, found.oof), fold_chart(found), path_table(scores)]
     if has_several_paths(scores):
         blocks += [score_distribution_chart(scores), split_table(scores)]
+    if manifest.search:
+        blocks.append(search_table(manifest))
     return Section("scores", "Scores", tuple(blocks))
 
 

@@ -73,6 +73,28 @@ class Calibration:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Search:
+    """The trials by which a model's hyper-parameters were chosen, on inner folds of its train rows.
+
+    Attributes
+    ----------
+    trials, pruned : int
+        All trials, and those among them that were given up before their last inner fold.
+    score : float
+        Mean over the inner folds of the best: rank IC, or by how much (bps²) the mean squared
+        error is below that of the mean label of the rows trained on.
+    blocks : tuple of tuple of float
+        The same score of every complete trial, the best first, in each half of each inner fold,
+        of labels that end in that half. Empty where halves are too short.
+    """
+
+    trials: _Count
+    pruned: _Count
+    score: float
+    blocks: tuple[tuple[float, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
 class Provenance:
     """Where models come from; `params` are all hyper-parameters, defaults included."""
 
@@ -90,6 +112,7 @@ class Provenance:
     blas_kernel: str = ""  # of the linear algebra; empty if unknown
     sample_weights: str = "none"
     calibration: str = "none"
+    search: Mapping[str, Any] = field(default_factory=dict)  # its settings; empty if none
     kind: ModelKind = "fold_models"
     trained_on: TrainedRows | None = None  # of a final model; splits say it of fold models
 
@@ -108,8 +131,9 @@ class ModelFile:
     n_train: _Count
     n_test: _Count
     seconds: _Seconds
-    chosen_params: Mapping[str, Any] = field(default_factory=dict)  # by the fit itself
+    chosen_params: Mapping[str, Any] = field(default_factory=dict)  # on its train rows alone
     calibration: Calibration | None = None
+    search: Search | None = None
 
 
 def model_file_of(data: bytes, extension: str, kind: ModelKind, **facts: Any) -> ModelFile:

@@ -4,7 +4,7 @@ import hashlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from math import inf
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.errors import TrainingError
-from model2_assets.storage.models import Calibration
+from model2_assets.storage.models import Calibration, Search
 from model2_assets.storage.own_tables import numbers
 from model2_assets.training.data import FeatureMatrix, compact
 from model2_assets.training.sums import TrainSums
@@ -263,14 +263,17 @@ class BaseModelTrainer(ABC):
         """Settle on what the splits' models chose (`chosen_params`), before the final fit."""
         return self
 
+    def with_params(self, params: Mapping[str, Any]) -> Self:
+        """Return an unfitted trainer that differs in some hyper-parameters."""
+        return type(self)(params={**self.params, **params}, seed=self.seed)
+
     def for_inner_folds(self) -> Self:
         """Return an unfitted trainer for folds within the train rows that this one was fitted on.
 
         It keeps what the fit has chosen. Worth overriding where a coarser fit tells as much of
         how large predictions may be, which is all that it is for.
         """
-        unfitted = type(self)(params=self.params, seed=self.seed)
-        return unfitted.adopt([self.chosen_params()])
+        return self.with_params({}).adopt([self.chosen_params()])
 
     def takes_sample_weight(self) -> bool:
         """Tell whether `fit` takes weights of rows."""
@@ -366,6 +369,10 @@ class FoldModel:
     """When an interrupted run finished it; None for a model of this run."""
     calibration: Calibration | None = None
     """How much of what the trainer predicts holds; None: it was not asked."""
+    chosen_params: Mapping[str, Any] = field(default_factory=dict)
+    """Hyper-parameters that were chosen on its train rows."""
+    search: Search | None = None
+    """How; None: not by trials."""
 
     def predict(self, X: NDArray[np.float32]) -> NDArray[np.float64]:
         """Predict the labels of rows in bps; see `BaseModelTrainer.predict`."""

@@ -1,10 +1,10 @@
-"""How large predictions may be: what is left of them on rows that a fit has not seen."""
+"""Fits within train sets, and how large predictions may be: what holds on rows not fitted."""
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Calibration, Manifest
 from model2_assets.training.base_models import BaseModelTrainer, predict_rows
 from model2_assets.training.data import TrainingData
-from model2_assets.training.inner_folds import InnerFold
+from model2_assets.training.inner_folds import InnerFold, InnerFolds
 from model2_assets.training.sums import TrainSums
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,67 @@ class FitInner(Protocol):
         """Fit it on rows among those whose labels it may see; an error says what was fitted."""
 
 
+class InnerPredictions(NamedTuple):
+    """What a model predicts of an inner fold."""
+
+    fitted: NDArray[np.intp]
+    """Rows that it was fitted on."""
+    rows: NDArray[np.intp]
+    """Rows that it predicts."""
+    prediction: NDArray[np.float64]
+    """In bps."""
+
+
+@dataclass(frozen=True, eq=False)
+class InnerFits:
+    """Fits within the train set of a split, of which each leaves out an inner fold and predicts it.
+
+    Attributes
+    ----------
+    data : TrainingData
+        With `TrainingData.inner`.
+    train : ndarray of shape (n_train,), intp
+        Positions of the split's train rows.
+    fit : callable
+        Fits a trainer on rows.
+    sums : TrainSums, optional
+        Of the split, where fits are made from them.
+    what : str
+        What is fitted on the whole train set, for messages.
+    """
+
+    data: TrainingData
+    train: NDArray[np.intp]
+    fit: FitInner
+    sums: TrainSums | None
+    what: str
+
+    @property
+    def inner(self) -> InnerFolds:
+        """How train sets are split once more; a `TrainingError` if they cannot be."""
+        if self.data.inner is None:
+            raise TrainingError(
+                "calibration and search are by inner folds, which take the ends of labels; give "
+                "labels with label_end_<h>d, or set calibration to none and leave search out"
+            )
+        return self.data.inner
+
+    def folds(self, stride: int) -> list[InnerFold]:
+        """Return the inner folds that have rows enough on every n-th date."""
+        return self.inner.split(self.train, is_usable=partial(_is_usable, self.data, stride))
+
+    def predict(
+        self, trainer: BaseModelTrainer, fold: InnerFold, *, every: tuple[int, int], what: str
+    ) -> InnerPredictions:
+        """Fit on every n-th date that is clear of a fold, or on its sums; predict every m-th."""
+        sums = None if self.sums is None or fold.group is None else self.sums.clear_of(fold.group)
+        to_fit, to_predict = every
+        fitted = fold.train if sums else self.data.rows_on_every_nth_date(fold.train, to_fit)
+        rows = self.data.rows_on_every_nth_date(fold.held_out, to_predict)
+        self.fit(trainer, train=fold.train, rows=fitted, sums=sums, what=f"{self.what}, {what}")
+        return InnerPredictions(fitted, rows, predict_rows(trainer, self.data.X, rows))
+
+
 @dataclass(frozen=True)
 class _Moments:
     """Sums over the inner predictions of a fold, each less the mean label that it trained on."""
@@ -49,15 +110,7 @@ class _Moments:
     rows: int
 
 
-def inner_slope(
-    trainer: BaseModelTrainer,
-    data: TrainingData,
-    train: NDArray[np.intp],
-    fit_inner: FitInner,
-    sums: TrainSums | None,
-    *,
-    what: str,
-) -> Calibration:
+def inner_slope(trainer: BaseModelTrainer, fits: InnerFits) -> Calibration:
     r"""Return the slope of labels on predictions of train rows by models that did not see them.
 
     Every group of the train set is predicted by a model of the others that are clear of it, on
@@ -74,17 +127,9 @@ def inner_slope(
     Parameters
     ----------
     trainer : BaseModelTrainer
-        Fitted on `train`; what fits the inner folds is its `for_inner_folds`.
-    data : TrainingData
-        With `TrainingData.inner`.
-    train : ndarray of shape (n_train,), intp
-        Positions of the split's train rows.
-    fit_inner : callable
-        Fits a trainer on rows.
-    sums : TrainSums, optional
-        Of the split, where fits are made from them.
-    what : str
-        What was fitted, for messages.
+        Fitted on the train set; what fits the inner folds is its `for_inner_folds`.
+    fits : InnerFits
+        Of the split.
 
     Raises
     ------
@@ -104,33 +149,24 @@ def inner_slope(
        Statistics in Medicine 9(11), 1990.
     .. [3] B. Efron and R. J. Tibshirani, "An Introduction to the Bootstrap", Chapman & Hall 1993.
     """
-    inner = data.inner
-    if inner is None:
-        raise TrainingError(
-            "calibration is by inner folds, which take the ends of labels; give labels with "
-            "label_end_<h>d, or set calibration to none"
-        )
-    fitted = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
-    stride = max(inner.stride, trainer.date_stride(data.n_rows))
+    data, own_stride = fits.data, trainer.date_stride(fits.data.n_rows)
+    fitted = data.rows_on_every_nth_date(fits.train, own_stride)
+    stride = max(fits.inner.stride, own_stride)
     folds = []
-    for fold in inner.split(train, is_usable=partial(_is_usable, data, stride)):
-        of_fold = None if sums is None or fold.group is None else sums.clear_of(fold.group)
-        rows = fold.train if of_fold else data.rows_on_every_nth_date(fold.train, stride)
-        predicted = data.rows_on_every_nth_date(fold.held_out, stride)
+    for fold in fits.folds(stride):
         model = trainer.for_inner_folds()
-        fit_inner(model, train=fold.train, rows=rows, sums=of_fold, what=f"{what}, an inner fold")
-        base = data.y[rows].mean()
-        predictions = predict_rows(model, data.X, predicted) - base
-        label = data.y[predicted] - base
+        made = fits.predict(model, fold, every=(stride, stride), what="an inner fold")
+        base = data.y[made.fitted].mean()
+        predictions, label = made.prediction - base, data.y[made.rows] - base
         folds.append(
-            _Moments(float(predictions @ label), float(predictions @ predictions), len(predicted))
+            _Moments(float(predictions @ label), float(predictions @ predictions), len(made.rows))
         )
     base_bps = _mean_label(data, fitted)
     if not folds:
         logger.warning(
             "%s: no inner fold has %d rows to train on and to predict, so predictions are left as "
             "large as they are fitted; lengthen the history, or set calibration to none",
-            what,
+            fits.what,
             FEWEST_ROWS,
         )
         return Calibration(slope=1.0, base_bps=base_bps, rows=0)

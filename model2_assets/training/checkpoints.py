@@ -64,7 +64,7 @@ class FoldCheckpoints:
         code = code_state(trainer)
         if self.root is None:
             reason = "there is no local working folder; set execution.working_dir"
-        elif trainer.reads_pickles:
+        elif trainer.reads_pickles and task.search is None:
             reason = (
                 f"{trainer.__name__} is stored as a pickle, and none is read that no manifest "
                 f"vouches for"
@@ -129,7 +129,7 @@ class KeptFolds:
     def read(self, n_splits: int) -> list[FoldModel]:
         """Return the finished models of all splits, but for damaged ones, which go."""
         models: list[FoldModel] = []
-        for split_id in range(n_splits):
+        for split_id in () if self.trainer_class.reads_pickles else range(n_splits):
             path = self._document(split_id)
             try:
                 models.append(self._restore(path, split_id))
@@ -160,6 +160,8 @@ class KeptFolds:
 
     def keep(self, model: FoldModel) -> None:
         """Write a model that has just been fitted; where that fails, warn once and go on."""
+        if self.trainer_class.reads_pickles:
+            return
         path = self._document(model.split_id)
         try:
             file, data = model_file(model)
@@ -183,6 +185,10 @@ class KeptFolds:
         if (split_id, model.digest()) != (file.split_id, file.digest):
             raise ValueError("its model is not the one that was fitted")
         return replace(model, fitted_at=fitted_at)
+
+    def study(self, split_id: int) -> Path:
+        """Return the file of the finished trials of a split's search, which holds no code."""
+        return self._document(split_id).with_suffix(".study")
 
     def _document(self, split_id: int) -> Path:
         key = document_digest({**self.identity, "split_id": split_id})

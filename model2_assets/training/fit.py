@@ -4,8 +4,9 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from model2_assets.errors import TrainingError
 from model2_assets.panel import row_name
 from model2_assets.storage.models import ModelFile, Provenance, models_digest
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, SplitView
-from model2_assets.training.calibration import inner_slope
+from model2_assets.training.calibration import InnerFits, inner_slope
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import TrainingData, hash_row_order
 from model2_assets.training.models import installed_versions, model_file
@@ -28,6 +29,7 @@ from model2_assets.training.resources import (
     measure_resources,
     usable_cores,
 )
+from model2_assets.training.search import ParameterSearch
 from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_splits
 from model2_assets.training.task import Tables, Task
 
@@ -84,6 +86,7 @@ def fit_splits(
     n_jobs: int = 1,
     n_threads: int = 1,
     known_sums: Mapping[int, ColumnSums] | None = None,
+    search: ParameterSearch | None = None,
 ) -> Iterator[FoldModel]:
     """Fit a fresh model on the train rows of each of some splits, and yield it once it is done.
 
@@ -91,6 +94,7 @@ def fit_splits(
     release the interpreter lock), each on one BLAS thread. The last ones, where they are fewer
     than run at once, begin together and share all `n_threads`. `known_sums` are those of the
     blocks of `data`, which are added up here otherwise. None of it changes a bit of a model.
+    Where there is a `search`, each split first chooses parameters on its train rows.
     """
     for split_id in split_ids:
         _rows_of(data, split_id)
@@ -104,18 +108,13 @@ def fit_splits(
 
         def fit(split_id: int, share: int) -> FoldModel:
             started, what = time.monotonic(), f"split {split_id}"
-            trainer, (train, test) = trainers[split_id], _rows_of(data, split_id)
+            train, test = _rows_of(data, split_id)
             of_split = None if sums is None else sums.of_split(split_id)
-            fit_rows = partial(_fit, data=data, n_threads=share)
-            rows = data.rows_on_every_nth_date(train, trainer.date_stride(data.n_rows))
-            fit_rows(trainer, train=train, rows=rows, sums=of_split, what=what)
-            calibration = None
-            if calibrates:
-                calibration = inner_slope(trainer, data, train, fit_rows, of_split, what=what)
+            fits = InnerFits(data, train, partial(_fit, data=data, n_threads=share), of_split, what)
+            model = _searched_and_fitted(trainers[split_id], fits, search, split_id)
+            calibration = inner_slope(model.trainer, fits) if calibrates else None
             seconds = time.monotonic() - started
-            return FoldModel(
-                split_id, trainer, len(train), len(test), seconds, calibration=calibration
-            )
+            return replace(model, n_test=len(test), seconds=seconds, calibration=calibration)
 
         for together in (split_ids[:n_first], split_ids[n_first:]):
             n_at_once = max(1, min(n_jobs, len(together)))
@@ -139,14 +138,40 @@ def fit_split(
 
 
 def fit_all_rows(
-    make_trainer: Callable[[], BaseModelTrainer], data: TrainingData, *, n_threads: int = 1
+    make_trainer: Callable[[], BaseModelTrainer],
+    data: TrainingData,
+    *,
+    n_threads: int = 1,
+    search: ParameterSearch | None = None,
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
     started, trainer, everything = time.monotonic(), make_trainer(), np.arange(data.n_rows)
-    rows = data.rows_on_every_nth_date(everything, trainer.date_stride(data.n_rows))
+    fit = partial(_fit, data=data, n_threads=n_threads)
     with threadpool_limits(limits=1, user_api="blas"):
-        _fit(trainer, data, train=everything, rows=rows, n_threads=n_threads, what="final model")
-    return FoldModel(0, trainer, data.n_rows, 0, time.monotonic() - started)
+        fits = InnerFits(data, everything, fit, None, "final model")
+        model = _searched_and_fitted(trainer, fits, search, 0)
+    return replace(model, seconds=time.monotonic() - started)
+
+
+def _searched_and_fitted(
+    trainer: BaseModelTrainer, fits: InnerFits, search: ParameterSearch | None, split_id: int
+) -> FoldModel:
+    """Fit a trainer on a train set, with parameters that are searched there before, if any are."""
+    data, chosen, found = fits.data, dict[str, Any](), None
+    if search is not None:
+        chosen, found = search.choose(trainer, fits, split_id)
+        trainer = trainer.with_params(chosen)
+    rows = data.rows_on_every_nth_date(fits.train, trainer.date_stride(data.n_rows))
+    fits.fit(trainer, train=fits.train, rows=rows, sums=fits.sums, what=fits.what)
+    return FoldModel(
+        split_id,
+        trainer,
+        n_train=len(fits.train),
+        n_test=0,
+        seconds=0.0,
+        chosen_params={**chosen, **trainer.chosen_params()},
+        search=found,
+    )
 
 
 def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
@@ -243,6 +268,12 @@ class FittedModels:
         )
 
     @property
+    def chosen_params(self) -> pd.DataFrame:
+        """Parameters that splits have chosen on their train rows: by ``split_id``."""
+        chosen = [{"split_id": model.split_id, **model.chosen_params} for model in self.models]
+        return pd.DataFrame([row for row in chosen if len(row) > 1])
+
+    @property
     def calibrations(self) -> pd.DataFrame:
         """How much of their predictions holds: by ``split_id`` what `Calibration` states."""
         stated = [
@@ -307,6 +338,7 @@ def fit_every_split(
         n_jobs=n_jobs,
         n_threads=n_threads,
         known_sums=known_sums,
+        search=ParameterSearch.of(task, kept.study if kept else None),
     ):
         if kept:
             kept.keep(model)

@@ -29,6 +29,7 @@ from model2_assets.training.data import (
 from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
 from model2_assets.training.models import load_model
 from model2_assets.training.resources import fits_in_memory, measure_resources, usable_cores
+from model2_assets.training.search import ParameterSearch
 from model2_assets.training.task import Task
 
 logger = logging.getLogger(__name__)
@@ -47,8 +48,9 @@ def fit_final_model(
 
     Trainer, parameters, seed, weights of rows and the limit on memory are those of the fold
     models; a parameter that every split has chosen itself becomes what the trainer makes of
-    their choices, see `BaseModelTrainer.adopt`, and the slope of its predictions is the median of
-    theirs, walking forward the last. Nothing is held out, so this model has no
+    their choices, see `BaseModelTrainer.adopt`; those that are searched are searched once more, on
+    inner folds of all rows. The slope of its predictions is the median of the splits', walking
+    forward the last. Nothing is held out, so this model has no
     score of its own: that of the fold models, which have its settings and fewer rows, speaks
     for it.
 
@@ -64,7 +66,13 @@ def fit_final_model(
     )
     horizon = task.partition.horizon
     with measure_resources() as usage:
-        rows = assemble_labelled_rows(features=features, labels=labels, horizon=horizon)
+        rows = assemble_labelled_rows(
+            features=features,
+            labels=labels,
+            horizon=horizon,
+            n_groups=1 if task.search is None else task.cross_validation.n_groups,
+            embargo_days=task.embargo_days,
+        )
         data = task.weighted(rows, labels)
         # One fit can only be refused.
         bytes_per_value = task.fit_bytes_per_value(data.n_rows)
@@ -80,6 +88,7 @@ def fit_final_model(
             lambda: task.make_trainer().adopt(chosen),
             data,
             n_threads=execution.n_jobs or usable_cores(),
+            search=ParameterSearch.of(task),
         )
         if task.calibrates:
             walks_forward = task.cross_validation.scheme == "walk_forward"
@@ -94,16 +103,28 @@ def fit_final_model(
 
 
 def assemble_labelled_rows(
-    *, features: pd.DataFrame, labels: pd.DataFrame, horizon: str
+    *,
+    features: pd.DataFrame,
+    labels: pd.DataFrame,
+    horizon: str,
+    n_groups: int = 1,
+    embargo_days: int = 5,
 ) -> TrainingData:
-    """Bring all rows with features and a label of a horizon together, in one split's train set."""
-    shared = labels.index[labels.index.isin(features.index)]
+    """Bring all rows with features and a label of a horizon together, in one split's train set.
+
+    Inner folds are of as many groups of about equally many dates, with that embargo.
+    """
+    labelled = labels.index[labels[f"label_{horizon}"].notna()]
+    shared = labelled[labelled.isin(features.index)]
+    date = pd.factorize(shared.get_level_values("datetime"), sort=True)[0]
     roles = {
-        "group_id": np.zeros(len(shared), dtype=np.int16),
+        "group_id": (date * n_groups // (date.max(initial=0) + 1)).astype(np.int16),
         "split_0": np.full(len(shared), Role.TRAIN, dtype=np.int8),
     }
     everything = to_canonical(pd.DataFrame(roles, index=shared))
-    return assemble_training_data(features, labels, everything, horizon=horizon)
+    return assemble_training_data(
+        features, labels, everything, horizon=horizon, embargo_days=embargo_days
+    )
 
 
 def _trained_on(data: TrainingData, label_end: pd.Series) -> TrainedRows:

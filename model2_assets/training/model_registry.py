@@ -5,12 +5,14 @@ import hashlib
 import sys
 from collections.abc import Iterable, Mapping
 from functools import cache
+from importlib.util import find_spec
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
+from model2_assets.config.sections import SearchConfig, ValueRange
 from model2_assets.errors import ConfigError
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
@@ -96,7 +98,8 @@ class ModelRegistry:
             horizon: {key: value for key, value in own.items() if key not in params}
             for horizon, own in model.overrides.items()
         }
-        update = {"params": {**model.params, **params}, "overrides": overrides}
+        search = model.search and model.search.without(params)
+        update = {"params": {**model.params, **params}, "overrides": overrides, "search": search}
         changed._models = {**self._models, name: model.model_copy(update=update)}
         return changed
 
@@ -142,12 +145,27 @@ class ModelRegistry:
             raise ConfigError(
                 f"{self._key}.{name}.{section}.{error.key}: {error.reason}"
             ) from error
+        if model.search is not None:
+            self._check_search(model.search, trainer, key=f"{self._key}.{name}.search")
         if model.sample_weights != "none" and not trainer.takes_sample_weight():
             raise ConfigError(
                 f"{self._key}.{name}.sample_weights: {model.trainer} takes no weights; give its "
                 f"fit an argument sample_weight, or set sample_weights to none"
             )
         return trainer
+
+    @staticmethod
+    def _check_search(search: SearchConfig, trainer: BaseModelTrainer, *, key: str) -> None:
+        """Refuse a search without its library, or of values that the trainer refuses."""
+        if find_spec("optuna") is None:
+            raise ConfigError(f'{key}: needs the extra: pip install "model2-assets[search]"')
+        for name, values in search.space.items():
+            ends = (values.low, values.high) if isinstance(values, ValueRange) else values
+            try:
+                for value in ends:
+                    trainer.with_params({name: value})
+            except ParameterError as error:
+                raise ConfigError(f"{key}.space.{error.key}: {error.reason}") from error
 
     def validate(self, horizons: Iterable[str]) -> None:
         """Make every trainer for every horizon, such as ``21d``, or raise what `trainer` does."""

@@ -42,8 +42,9 @@ def model_file(model: FoldModel, kind: ModelKind = "fold_models") -> tuple[Model
         n_train=model.n_train,
         n_test=model.n_test,
         seconds=model.seconds,
-        chosen_params=dict(model.trainer.chosen_params()),
+        chosen_params=dict(model.chosen_params),
         calibration=model.calibration,
+        search=model.search,
     )
     return file, data
 
@@ -107,6 +108,8 @@ def fold_model(file: ModelFile, trainer: BaseModelTrainer) -> FoldModel:
         n_test=file.n_test,
         seconds=file.seconds,
         calibration=file.calibration,
+        chosen_params=file.chosen_params,
+        search=file.search,
     )
 
 

@@ -255,10 +255,11 @@ def make_out_of_fold(
     )
     # The fewest train rows: the cheapest to refit.
     split_id = min(range(data.n_splits), key=lambda split: len(data.train_rows(split)))
+    fitted = load_model(stored, split_id)
     difference = refit_difference(
-        task.make_trainer,
+        lambda: task.make_trainer(fitted.chosen_params),
         task.weighted(data, tables.labels),
-        load_model(stored, split_id),
+        fitted,
         split_id=split_id,
         n_threads=n_threads or usable_cores(),
     )

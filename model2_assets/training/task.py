@@ -11,6 +11,7 @@ import pandas as pd
 
 from model2_assets.config import CrossValidationConfig, RegionConfig
 from model2_assets.config.partition import Partition
+from model2_assets.config.sections import SearchConfig
 from model2_assets.errors import StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage.cache import working_files_of
@@ -149,6 +150,8 @@ class Task:
         Own bars from a row to its entry, which weights of rows depend on.
     cross_validation : CrossValidationConfig
         How the splits were made: inner folds have their embargo.
+    search : SearchConfig, optional
+        How every split chooses hyper-parameters, see `ParameterSearch`.
     """
 
     region: str
@@ -159,6 +162,7 @@ class Task:
     calibration: str = "none"
     execution_lag_days: int = 1
     cross_validation: CrossValidationConfig = field(default_factory=CrossValidationConfig)
+    search: SearchConfig | None = None
 
     @classmethod
     def of(
@@ -180,6 +184,7 @@ class Task:
             calibration=registry.calibration(partition.model),
             execution_lag_days=settings.labels.execution_lag_days,
             cross_validation=settings.cross_validation,
+            search=model.search,
         )
 
     @property
@@ -196,6 +201,7 @@ class Task:
             "seed": self.unfitted.seed,
             "sample_weights": self.sample_weights,
             "calibration": self.calibration,
+            "search": {} if self.search is None else self.search.model_dump(mode="json"),
         }
 
     def mark(self, frame: pd.DataFrame, inputs: Mapping[str, str], **facts: Any) -> pd.DataFrame:
@@ -228,9 +234,11 @@ class Task:
         """Return the memory of a fit on `n_rows` rows, for each value of their matrix, in bytes."""
         return self.unfitted.fit_bytes_per_value / self.unfitted.date_stride(n_rows)
 
-    def make_trainer(self) -> BaseModelTrainer:
-        """Return a new, unfitted trainer."""
-        return type(self.unfitted)(params=self.unfitted.params, seed=self.unfitted.seed)
+    def make_trainer(self, chosen: Mapping[str, Any] | None = None) -> BaseModelTrainer:
+        """Return a new, unfitted trainer, with the searched ones of the parameters chosen."""
+        space = self.search.space if self.search is not None else ()
+        searched = {name: value for name, value in (chosen or {}).items() if name in space}
+        return self.unfitted.with_params(searched)
 
     def training_data(self, tables: Tables) -> TrainingData:
         """Return what the fits are made from; see `Tables.of_horizon`."""

@@ -74,8 +74,8 @@ def expected_slope(data, split_id, predict, *, thin):
     return products / squares
 
 
-def ridge_by_scikit_learn(data, rows, held_out):
-    model = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(alpha=2000.0))
+def ridge_by_scikit_learn(data, rows, held_out, *, alpha=2000.0):
+    model = make_pipeline(SimpleImputer(), StandardScaler(), Ridge(alpha=alpha))
     model.fit(data.X[rows].astype(np.float64), data.y[rows])
     return model.predict(data.X[held_out].astype(np.float64))
 

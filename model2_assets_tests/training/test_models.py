@@ -115,6 +115,7 @@ def test_the_manifest_says_everything(folder):
             "seconds": model.seconds,
             "chosen_params": {},
             "calibration": None,
+            "search": None,
         }
     assert values["params"] == {"alpha": 10.0, "fit_intercept": True}
     assert values["feature_names"] == list(DATA.feature_names)

@@ -22,6 +22,7 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
         "parameters": dg.MetadataValue.json(dict(made.params)),
         "sample_weights": made.sample_weights,
         "calibration": table(fitted.calibrations) if len(fitted.calibrations) else "none",
+        **({"chosen_params": table(fitted.chosen_params)} if len(fitted.chosen_params) else {}),
     }
 
 
