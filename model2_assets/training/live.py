@@ -114,7 +114,7 @@ def assemble_labelled_rows(
 
     Inner folds are of as many groups of about equally many dates, with that embargo.
     """
-    labelled = labels.index[labels[f"label_{horizon}"].notna()]
+    labelled = labels.filter([f"label_{horizon}"]).dropna().index
     shared = labelled[labelled.isin(features.index)]
     date = pd.factorize(shared.get_level_values("datetime"), sort=True)[0]
     roles = {
