@@ -4,7 +4,8 @@ The docstring below a setting is its description, unit included.
 """
 
 import re
-from collections.abc import Container, Mapping, Sized
+from collections.abc import Container, Sized
+from math import isfinite
 from posixpath import expanduser
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -171,41 +172,60 @@ class AlertsConfig(Section):
     """null: no e-mail."""
 
 
-class ValueRange(Section):
-    """Values of a hyper-parameter between two numbers, both included."""
-
-    low: Annotated[int | float, BeforeValidator(number)]
-    """Smallest value; where both ends are whole numbers, only such are tried."""
-    high: Annotated[int | float, BeforeValidator(number)]
-    """Largest value."""
-    log: bool = False
-    """Whether orders of magnitude are tried evenly, rather than values."""
-
-    @model_validator(mode="after")
-    def _is_a_range(self) -> Self:
-        refuse(self.low >= self.high, f"low ({self.low}) must be below high ({self.high})")
-        refuse(self.log and self.low <= 0, f"log needs a low above 0, got {self.low}")
-        return self
+def _real(value: object) -> object:
+    found = number(value)
+    refuse(not (isinstance(found, int | float) and isfinite(found)), "a number belongs here")
+    return found
 
 
-def _range_or_choices(values: object) -> object:
-    is_either = isinstance(values, ValueRange | Mapping | list | tuple)
-    refuse(not is_either, "give a range, as {low: 1, high: 9}, or a list of two or more values")
+def _plain_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    is_plain = all(isinstance(value, bool | int | float | str | None) for value in values)
+    refuse(not is_plain or len(set(values)) < 2, "list two or more numbers, texts, true or false")
     return values
 
 
-Choice = bool | int | float | str | None
+Real = Annotated[int | float, BeforeValidator(_real)]
 
-SearchSpace = Annotated[
-    ValueRange | Annotated[tuple[Choice, ...], Field(min_length=2)],
-    BeforeValidator(_range_or_choices),
-]
+
+class SearchedValues(Section):
+    """Values of a hyper-parameter to choose from: a range, or a list of them."""
+
+    low: Real | None = None
+    """Smallest value; where both ends are whole numbers, only such are tried."""
+    high: Real | None = None
+    """Largest value."""
+    log: bool = False
+    """Whether orders of magnitude are tried evenly, rather than values."""
+    choices: Annotated[tuple[Any, ...], AfterValidator(_plain_values)] | None = None
+    """In place of a range; a list alone stands for it."""
+
+    @model_validator(mode="after")
+    def _is_a_range_or_a_list(self) -> Self:
+        has_choices, given = self.choices is not None, (self.low, self.high)
+        refuse(has_choices is (given != (None, None)), "give either low and high, or choices")
+        refuse(not has_choices and None in given, "a range needs low and high")
+        low, high = self.ends[0], self.ends[-1]
+        refuse(not has_choices and low >= high, f"low ({low}) must be below high ({high})")
+        refuse(self.log and (has_choices or low <= 0), "log needs a range with a low above 0")
+        return self
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """Both ends of the range, or all choices."""
+        return (self.low, self.high) if self.choices is None else self.choices
+
+
+def _as_choices(values: object) -> object:
+    return {"choices": values} if isinstance(values, list | tuple) else values
+
+
+Searched = Annotated[SearchedValues, BeforeValidator(_as_choices)]
 
 
 class SearchConfig(Section):
     """How each split chooses hyper-parameters on its own train rows; needs the extra ``search``."""
 
-    space: Annotated[dict[str, SearchSpace], BeforeValidator(with_numbers), NotEmpty]
+    space: Annotated[dict[str, Searched], BeforeValidator(with_numbers), NotEmpty]
     """Per hyper-parameter, a range or a list of values to choose from; goes before params and
     overrides."""
     trials: int = Field(20, ge=1, le=10_000)

@@ -66,15 +66,15 @@ def search_table(manifest: "Manifest") -> Table:
     score = Column("Mean rank IC") if objective == "rank_ic" else Column("Error saved", "bps²")
     names = tuple(manifest.search["space"])
     trials = Column("Trials"), Column("Pruned"), score
-    overfitting = Column("PBO"), Column(METRICS["deflated_sharpe"].title)
+    overfitting = METRICS["pbo"], METRICS["deflated_sharpe"]
     rows = []
     for fold in manifest.folds:
         assert fold.search is not None
         chosen = (_value(fold.chosen_params[name]) for name in names)
-        pbo, deflated = overfitting_of_search(fold.search)
-        found = number(fold.search.score, "+.4g"), number(pbo, ".2f"), number(deflated, ".2f")
         counts = str(fold.search.trials), str(fold.search.pruned)
-        rows.append(Row((str(fold.split_id), *chosen, *counts, *found)))
+        found = zip(overfitting, overfitting_of_search(fold.search), strict=True)
+        shown_values = (number(fold.search.score, "+.4g"), *(m.text(value) for m, value in found))
+        rows.append(Row((str(fold.split_id), *chosen, *counts, *shown_values)))
     note = (
         "Every split chose its parameters on inner folds of its own train rows. The out-of-fold "
         "predictions were never selected on, and their scores are not deflated for these trials. "
@@ -175,7 +175,7 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         ("Seed", str(manifest.seed)),
         ("Sample weights", manifest.sample_weights),
         ("Calibration", manifest.calibration),
-        *([("Search", _settings(manifest.search))] if manifest.search else []),
+        *_search_settings(manifest.search),
         ("Features used", f"{len(manifest.feature_names):,}"),
         *region_settings(config),
         ("Libraries", _settings(manifest.library_versions)),
@@ -192,6 +192,18 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
     blocks = (Facts("settings", settings), Table("models", "Fold models", shown, tuple(rows)))
     text = "The same data versions, settings and libraries give this file again, byte for byte."
     return Section("provenance", "Provenance", blocks, text)
+
+
+def _search_settings(search: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    if not search:
+        return ()
+    ranges = {
+        name: values["choices"]
+        or f"{values['low']:g} to {values['high']:g}{' (log)' if values['log'] else ''}"
+        for name, values in search["space"].items()
+    }
+    found = f"{search['trials']} trials in each split, objective {search['objective']}"
+    return (("Search", f"{found}: {_settings(ranges)}"),)
 
 
 def _slope(calibration: "Calibration") -> str:

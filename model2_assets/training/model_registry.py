@@ -12,7 +12,7 @@ from typing import Any
 
 from model2_assets.config import Model2Config, ModelConfig
 from model2_assets.config.partition import NAME_RULE, horizon_days, is_horizon, is_name
-from model2_assets.config.sections import SearchConfig, ValueRange
+from model2_assets.config.sections import SearchConfig
 from model2_assets.errors import ConfigError
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer, ParameterError
@@ -160,9 +160,8 @@ class ModelRegistry:
         if find_spec("optuna") is None:
             raise ConfigError(f'{key}: needs the extra: pip install "model2-assets[search]"')
         for name, values in search.space.items():
-            ends = (values.low, values.high) if isinstance(values, ValueRange) else values
             try:
-                for value in ends:
+                for value in values.ends:
                     trainer.with_params({name: value})
             except ParameterError as error:
                 raise ConfigError(f"{key}.space.{error.key}: {error.reason}") from error

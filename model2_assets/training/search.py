@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.config.sections import SearchConfig, ValueRange
+from model2_assets.config.sections import SearchConfig
 from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Search
 from model2_assets.training.base_models import BaseModelTrainer
@@ -162,14 +162,13 @@ class ParameterSearch:
 
         found: dict[str, distributions.BaseDistribution] = {}
         for name, values in self.config.space.items():
-            if not isinstance(values, ValueRange):
-                found[name] = distributions.CategoricalDistribution(values)
-            elif isinstance(values.low, int) and isinstance(values.high, int):
-                found[name] = distributions.IntDistribution(values.low, values.high, log=values.log)
+            low, high = values.ends[0], values.ends[-1]
+            if values.choices is not None:
+                found[name] = distributions.CategoricalDistribution(values.choices)
+            elif isinstance(low, int) and isinstance(high, int):
+                found[name] = distributions.IntDistribution(low, high, log=values.log)
             else:
-                found[name] = distributions.FloatDistribution(
-                    values.low, values.high, log=values.log
-                )
+                found[name] = distributions.FloatDistribution(low, high, log=values.log)
         return found
 
     def _held_out(self, fits: InnerFits) -> list[_HeldOut]:

@@ -142,6 +142,35 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
         ({"models": {"ridge": None, "xgboost": None}}, "models", "at least 1 item"),
         ({"models": {"lasso": {}}}, "models.lasso.trainer", "Field required"),
         ({"models": {"ridge": {"overrides": {"5d": {}}}}}, "models.ridge.overrides", "'5d'"),
+        (
+            {"models": {"ridge": {"search": {"space": {"alpha": [1]}}}}},
+            "models.ridge.search.space.alpha.choices",
+            "list two or more numbers",
+        ),
+        (
+            {"models": {"ridge": {"search": {"space": {"alpha": {"low": 5, "high": 1.5}}}}}},
+            "models.ridge.search.space.alpha",
+            "low (5) must be below high (1.5)",
+        ),
+        (
+            {"models": {"ridge": {"search": {"space": {"alpha": {"low": float("inf")}}}}}},
+            "models.ridge.search.space.alpha.low",
+            "a number belongs here",
+        ),
+        (
+            {"models": {"ridge": {"search": {"space": {"alpha": {"low": 2}}}}}},
+            "models.ridge.search.space.alpha",
+            "a range needs low and high",
+        ),
+        (
+            {
+                "models": {
+                    "ridge": {"search": {"space": {"alpha": {"low": 0, "high": 2, "log": True}}}}
+                }
+            },
+            "models.ridge.search.space.alpha",
+            "log needs a range with a low above 0",
+        ),
         ({"checks": {"prediction_bps": float("inf")}}, "checks.prediction_bps", "finite"),
         ({"checks": {"rank_ic_warn": 2}}, "checks.rank_ic_warn", "got 2"),
         (

@@ -11,7 +11,9 @@ from model2_assets.evaluation import (
     METRICS,
     cumulative_quantile_spread,
     decile_spread,
+    deflated_sharpe_ratio,
     mean_quantile_returns,
+    probability_of_backtest_overfitting,
     quantile_returns,
     rank_autocorrelation,
     top_quantile_turnover,
@@ -29,6 +31,7 @@ from model2_assets.reports.tear_sheet import (
 )
 from model2_assets.storage.codecs import Origin, origin_of_report
 from model2_assets.storage.data_version import table_digest
+from model2_assets.storage.models import Search
 from model2_assets_tests.checks.builders import check_report
 from model2_assets_tests.evaluation.paths_example import example, stored
 from model2_assets_tests.evaluation.test_stability import importance
@@ -256,6 +259,36 @@ def test_too_few_names_for_quantiles_or_ranks_are_said_and_no_error(n_names):
     assert "no quantiles: fewer than 10 names a date" in page.text_of["quantile-returns"]
     if n_names < 3:
         assert "no rank IC on any date" in page.text_of["ic-series"]
+
+
+def test_searched_parameters_stand_with_the_overfitting_of_their_inner_scores(cpcv):
+    rng = np.random.default_rng(0)
+    search = Search(
+        trials=9, pruned=4, score=0.0123, blocks=tuple(map(tuple, rng.normal(0.1, 0.1, (5, 8))))
+    )
+    space = {"alpha": {"low": 1, "high": 1e6, "log": True, "choices": None}}
+    manifest = dataclasses.replace(
+        cpcv.manifest,
+        search={"space": space, "trials": 9, "objective": "rank_ic"},
+        folds=tuple(
+            dataclasses.replace(fold, chosen_params={"alpha": 20.5}, search=search)
+            for fold in cpcv.manifest.folds
+        ),
+    )
+    page = Page(dataclasses.replace(cpcv, manifest=manifest).report())
+    table = page.tables["search"]
+    assert table.column("alpha") == ["20.5"] * 6
+    assert table.column("Trials") == ["9"] * 6
+    assert table.column("Pruned") == ["4"] * 6
+    assert table.column("Mean rank IC") == ["+0.0123"] * 6
+    blocks = np.transpose(search.blocks)
+    found = probability_of_backtest_overfitting(blocks, n_blocks=8)
+    assert table.column("PBO") == [f"{found.pbo:.2f}"] * 6
+    deflated = deflated_sharpe_ratio(blocks[:, 0], n_trials=9)
+    assert_shows(table.column("DSR")[0], deflated)
+    assert "never selected on, and their scores are not deflated" in page.text_of["search"]
+    assert "9 trials in each split, objective rank_ic: alpha 1 to 1e+06 (log)" in page.text
+    assert "search" not in Page(cpcv.report()).ids
 
 
 def test_provenance_names_versions_settings_and_fold_models(cpcv, page):
