@@ -58,12 +58,12 @@ def lookahead_control(
 
     Notes
     -----
-    A feature that looks k dates ahead changes in the k dates before the end, so the last
-    date shows it whatever k is; of a name without a bar on that date, its last one before. Of our
-    own features all dates from the earliest of these on are made again, of the bars in their
-    windows. A builder may look back as far as it likes, and fill gaps as it likes: all of its
-    history up to the end is made again. Of ``features.extra``, what was known at the close of the
-    last date is joined.
+    A feature that looks k dates ahead changes in the k dates before the end, so the last bar of
+    every name shows it whatever k is. Of our own features the dates are made again from the
+    earliest of these bars on, of names that go on after the end, with the bars in their windows.
+    A builder may look back as far as it likes, and fill gaps anywhere: it is given all history
+    up to the end, and all its rows are compared. Of ``features.extra``, what was known at the
+    close of the last date is joined.
     """
     extra = read_extra(config)
     stated = facts_of(features).get("extra")
