@@ -128,7 +128,7 @@ def _subtitle(oof: Mapping[str, pd.DataFrame]) -> str:
         return "Out-of-fold predictions: none yet"
     dates = [frame.index.get_level_values("datetime") for frame in oof.values()]
     ends = pd.DatetimeIndex([min(each.min() for each in dates), max(each.max() for each in dates)])
-    n_names = max(frame.index.get_level_values("instrument").nunique() for frame in oof.values())
+    n_names = max(len(frame.index.unique("instrument")) for frame in oof.values())
     return f"Out-of-fold predictions of {n_names:,} instruments, {period(ends)}"
 
 

@@ -204,7 +204,7 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
 
 
 def _subtitle(oof: pd.DataFrame, manifest: "Manifest", found: PartitionStatistics) -> str:
-    n_names = oof.index.get_level_values("instrument").nunique()
+    n_names = len(oof.index.unique("instrument"))
     dates = period(pd.DatetimeIndex(found.rank_ic.index))
     return (
         f"Out-of-fold predictions of region {manifest.region}: {n_names:,} instruments, "

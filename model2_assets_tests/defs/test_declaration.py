@@ -7,6 +7,7 @@ from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pandas as pd
 
 from model2_assets.checks import Finding
 from model2_assets.defs.assets.prepare import market_data
@@ -56,3 +57,26 @@ def test_a_body_says_what_it_cost_until_it_hands_its_result_on(tmp_path: Path) -
     assert 0 < costs["seconds"] <= (elapsed - 1) * (1 + 1e-5)
     assert costs["peak_rss_mb"] > MEGABYTES
     assert all(found.passed for found in result.get_asset_check_evaluations())
+
+
+def test_what_all_models_share_is_worked_out_once_a_version_of_its_inputs(tmp_path: Path) -> None:
+    calls: list[str] = []
+    found: list[float] = []
+
+    def body(step: Step) -> Candidate:
+        for version in ("a", "a", "b"):
+
+            def work_out(version: str = version) -> pd.DataFrame:
+                calls.append(version)
+                return pd.DataFrame({"rank_ic": [len(calls) / 3]}, ["KMID"])
+
+            shared = step.worked_out_once("shared", {"features": version}, work_out)
+            found.append(shared.loc["KMID", "rank_ic"])
+        return Candidate([1], AllHolds(), data_version="v")
+
+    body.__name__ = "market_data"
+    region = Region("us", small_config(), Store(tmp_path))
+    asset = replace(market_data, body=body).build(region)
+    resources = {IO_MANAGER_KEY: dg.mem_io_manager, lock_key("us"): region_lock(region)}
+    dg.materialize([asset], resources=resources)
+    assert (calls, found) == (["a", "b"], [1 / 3, 1 / 3, 2 / 3])
