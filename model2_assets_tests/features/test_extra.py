@@ -19,6 +19,7 @@ from model2_assets.features.build import make_features
 from model2_assets.features.extra import join_extra, known_by, read_extra
 from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import stamped
+from model2_assets_tests.checks.builders import latest_bars
 from model2_assets_tests.features.sample_panels import random_panel, same_bits
 
 BUILDERS = "model2_assets_tests.checks.feature_builders"
@@ -268,7 +269,9 @@ def test_the_control_passes_what_is_known_and_counts_it(market):
     assert found.passed, found.description
     rows = features.index.get_level_values("datetime")
     dates = str(found.values["dates"]).split(", ")  # noqa: PD011 -- of a finding
-    assert found.values["values"] == 159 * sum((rows <= date).sum() for date in dates)  # noqa: PD011
+    first = [latest_bars(panel, pd.Timestamp(date)).min() for date in dates]
+    n_rows = sum(((rows >= s) & (rows <= e)).sum() for s, e in zip(first, dates, strict=True))
+    assert found.values["values"] == 159 * n_rows  # noqa: PD011
 
 
 @pytest.mark.parametrize(("days", "is_leak"), [(0, True), (2, False)])
