@@ -123,7 +123,7 @@ def wide_problem(names: Sequence[str], numbers: Collection[str], *, value: str) 
     if 2 * sum(_FIELD.search(name) is not None for name in columns) > len(columns):
         kind, remedy = "instrument and field", "splitting their names in two levels, and stack()"
     return (
-        f"the file seems to be wide, with a column per {kind} ({_quoted(columns)}); save a row "
+        f"the table seems to be wide, with a column per {kind} ({_quoted(columns)}); save a row "
         f"per instrument and date, in pandas, with {index or 'the first column'} as the index, by "
         f"{remedy}"
     )

@@ -291,19 +291,21 @@ def _read_parquet(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     with file.open() as handle:
         refuse_other_formats(handle.read(100), source="parquet", origin=file.name)
         parquet = pq.ParquetFile(handle)
-        schema = parquet.schema_arrow
-        empty = schema.empty_table().to_pandas(ignore_metadata=True)
-        numbers = list(empty.select_dtypes("number").columns)
-        columns = wanted.names_in(schema.names, origin=file.name, numbers=numbers)
+        columns = _names(parquet.schema_arrow, wanted, file.name)
         table = parquet.read(columns=list(columns.values()))
     return _frame(table, columns, wanted)
 
 
 def _read_delta(file: InputFile, wanted: ColumnsToRead) -> pd.DataFrame:
     table = open_delta(file.name)
-    found = [column.name for column in table.schema().fields]
-    columns = wanted.names_in(found, origin=file.name)
+    columns = _names(pa.schema(table.schema().to_arrow()), wanted, file.name)
     return _frame(delta_rows(table, list(columns.values())), columns, wanted)
+
+
+def _names(schema: pa.Schema, wanted: ColumnsToRead, origin: str) -> dict[str, str]:
+    empty = schema.empty_table().to_pandas(ignore_metadata=True)
+    numbers = list(empty.select_dtypes("number").columns)
+    return wanted.names_in(schema.names, origin=origin, numbers=numbers)
 
 
 def _frame(table: pa.Table, columns: Mapping[str, str], wanted: ColumnsToRead) -> pd.DataFrame:
@@ -363,7 +365,7 @@ def bars_of_table(table: pa.Table, config: MarketDataConfig, *, origin: str) -> 
 def select(table: pa.Table, wanted: ColumnsToRead, *, origin: str) -> pd.DataFrame:
     """Return the columns that are wanted of a table, as `read_table` does of a file."""
     wanted = replace(wanted, holder="it")
-    columns = wanted.names_in(table.column_names, origin=origin)
+    columns = _names(table.schema, wanted, origin)
     return _with_dates(_frame(table, columns, wanted), wanted, origin)
 
 

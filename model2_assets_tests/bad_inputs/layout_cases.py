@@ -158,14 +158,14 @@ CASES = (
         "wide",
         "a column per instrument",
         _WIDE.to_csv(),
-        f"the file seems to be wide, with a column per instrument (A,B,C); save a row per "
+        f"the table seems to be wide, with a column per instrument (A,B,C); save a row per "
         f"instrument and date, {_MELT.format('Date', 'instrument')}",
     ),
     _case(
         "wide-mapped",
         "a column per instrument, with the dates mapped",
         _WIDE.to_csv(),
-        f"the file seems to be wide, with a column per instrument (A,B,C); save a row per "
+        f"the table seems to be wide, with a column per instrument (A,B,C); save a row per "
         f"instrument and date, {_MELT.format('Date', 'instrument')}",
         **_columns(datetime="Date"),
     ),
@@ -173,7 +173,7 @@ CASES = (
         "wide-by-date",
         "a column per date",
         _WIDE.T.rename_axis("instrument").to_csv(),
-        f"the file seems to be wide, with a column per date (2024-01-02,2024-01-03,2024-01-04,"
+        f"the table seems to be wide, with a column per date (2024-01-02,2024-01-03,2024-01-04,"
         f"2024-01-05,2024-01-08); save a row per instrument and date, "
         f"{_MELT.format('instrument', 'datetime')}",
     ),
@@ -181,7 +181,7 @@ CASES = (
         "wide-by-field",
         "a column per instrument and field",
         _TWO_LEVELS.set_axis([f"{b} {a}" for a, b in _TWO_LEVELS], axis=1).to_csv(),
-        "the file seems to be wide, with a column per instrument and field (A Close,B Close,C "
+        "the table seems to be wide, with a column per instrument and field (A Close,B Close,C "
         "Close,A Open,B Open,C Open); save a row per instrument and date, in pandas, with Date as "
         "the index, by splitting their names in two levels, and stack()",
     ),
@@ -189,7 +189,7 @@ CASES = (
         "wide-parquet",
         "a column per instrument",
         _WIDE.reset_index(),
-        f"the file seems to be wide, with a column per instrument (A,B,C); save a row per "
+        f"the table seems to be wide, with a column per instrument (A,B,C); save a row per "
         f"instrument and date, {_MELT.format('Date', 'instrument')}",
         name="bars.parquet",
     ),

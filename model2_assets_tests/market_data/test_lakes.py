@@ -58,6 +58,15 @@ def test_a_delta_table_is_not_the_file_of_an_instrument(tmp_path: Path) -> None:
     assert_refused(refused, "parquet", tmp_path, instrument_from_filename=True)
 
 
+def test_a_wide_delta_table_is_named(tmp_path: Path) -> None:
+    wide = bars().set_index(["datetime", "instrument"])["close"].unstack().reset_index()
+    write_deltalake(str(tmp_path / "wide"), wide)
+
+    assert_refused(
+        "the table seems to be wide, with a column per instrument", "parquet", tmp_path / "wide"
+    )
+
+
 def test_columns_of_a_delta_table_are_mapped_whatever_their_names(tmp_path: Path) -> None:
     names = {"instrument": 'a "b', "datetime": "Date", "close": "select"}
     write_deltalake(str(tmp_path), bars().rename(columns=names))

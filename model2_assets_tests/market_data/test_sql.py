@@ -179,6 +179,10 @@ def test_a_missing_package_is_named_with_the_extra(monkeypatch, address: str, pa
         (";", "the query gives no row; correct market_data.query, and end it with a SELECT"),
         ("SELECT 'X' AS instrument", "no column 'datetime'; it has: instrument. Say under market"),
         (
+            'SELECT DATE \'2024-01-02\' AS day, 1.5::float8 AS "A", 2 AS "B"',
+            "the table seems to be wide, with a column per instrument (A,B); save a row per",
+        ),
+        (
             "SET threads = 1",
             "the query gives no row; correct market_data.query, and end it with a SELECT",
         ),
