@@ -155,10 +155,8 @@ _Loader.add_constructor("!number", lambda _, node: PlainNumber(node.value))
 
 def _whole(loader: _Loader, node: yaml.ScalarNode) -> Any:
     """Read a whole number as YAML 1.2 does, whose 010 is ten, and 1:30 text."""
-    if ":" in node.value:
-        return node.value
-    is_padded = re.fullmatch(r"[-+]?0[\d_]+", node.value)
-    return PlainNumber(node.value) if is_padded else loader.construct_yaml_int(node)
+    text = node.value if ":" in node.value else PlainNumber(node.value)
+    return text if re.match(r"[-+]?0\d|.*:", text) else loader.construct_yaml_int(node)
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole)

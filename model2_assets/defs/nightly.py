@@ -19,6 +19,7 @@ from model2_assets.defs.maintenance import ENDED, OPEN
 from model2_assets.defs.recorded import PARTITION_TAG, Target, outdated
 from model2_assets.defs.region import STAGES, Region, job_name
 from model2_assets.errors import ConfigError, MarketDataError
+from model2_assets.storage.record import document_digest
 
 NIGHTLY, NIGHT, STAGE = "model2/nightly", "model2/night", "model2/stage"
 """Tags of the runs of a night: the region, when it began, and the stage.
@@ -104,30 +105,30 @@ def data_watch(region: Region) -> dg.SensorDefinition:
         ),
     )
     def market_data_changed(context: dg.SensorEvaluationContext) -> dg.SensorResult:
-        from model2_assets.market_data.files import fingerprint_inputs
+        from model2_assets.market_data.files import file_stamps
 
         try:
-            found = fingerprint_inputs(region.settings.market_data, region.settings.features.extra)
+            found = file_stamps(region.settings.market_data, region.settings.features.extra)
         except MarketDataError as error:
             return dg.SensorResult(skip_reason=str(error), cursor=context.cursor)
-        assert found is not None
-        files = f"{found.n_files:,} file{'s' if found.n_files > 1 else ''}"
-        used, last = json.loads(context.cursor) if context.cursor else (found.digest, None)
+        digest = document_digest(found)
+        files = f"{len(found):,} file{'s' if len(found) > 1 else ''}"
+        used, last = json.loads(context.cursor) if context.cursor else (digest, None)
 
         def wait(reason: str) -> dg.SensorResult:
-            cursor = json.dumps([used, found.digest])
+            cursor = json.dumps([used, digest])
             return dg.SensorResult(skip_reason=f"{files}{reason}", cursor=cursor)
 
         if last is None:
             return wait("; waits for a change")
-        if found.digest == used:
+        if digest == used:
             return wait(", unchanged")
-        if found.digest != last:
+        if digest != last:
             return wait(", changed; waits until two looks agree")
         begun = begin(context.instance, region, datetime.now(UTC))
         if isinstance(begun, dg.SkipReason):
             return wait(f", changed; {begun.skip_message}")
-        return dg.SensorResult([begun], cursor=json.dumps([found.digest, found.digest]))
+        return dg.SensorResult([begun], cursor=json.dumps([digest, digest]))
 
     return market_data_changed
 

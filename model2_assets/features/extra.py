@@ -19,7 +19,7 @@ from model2_assets.market_data.bars import (
     numbers,
     sessions,
 )
-from model2_assets.market_data.files import list_extra_files
+from model2_assets.market_data.files import list_source
 from model2_assets.market_data.sql import query_table
 from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables, select
 from model2_assets.panel import date_codes, histories, instrument_codes
@@ -66,7 +66,7 @@ def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.Da
         found, origin = query_table(entry, key=key)
         table = typed(select(found, wanted, origin=origin), origin=origin)
     else:
-        files = list_extra_files(entry)
+        files = list_source(entry, key="path in features.extra")
         origin = files[0].name if len(files) == 1 else f"{len(files)} files of {entry.path}"
         table = read_tables(files, wanted, entry, typed=typed)
     if KNOWN not in table and "max_age_days" in entry.model_fields_set:

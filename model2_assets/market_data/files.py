@@ -18,11 +18,10 @@ from fsspec.core import has_magic, url_to_fs
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import glob_translate, infer_compression
 
-from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig
+from model2_assets.config import ExtraFeaturesConfig, MarketDataConfig, TableSource
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import reason
 from model2_assets.market_data.lakes import open_delta, refuse_parts
-from model2_assets.storage.record import document_digest
 
 logger = logging.getLogger(__name__)
 
@@ -257,33 +256,21 @@ def _stamp(entry: Mapping[str, Any]) -> str:
     return f"{entry.get('size')} {changed}"
 
 
-def list_extra_files(entry: ExtraFeaturesConfig) -> list[InputFile]:
-    """List the files of features of one's own."""
-    suffixes = SUFFIXES.get(entry.source or "", ANY_SUFFIX)
-    return list_files(str(entry.path), suffixes=suffixes, key="path in features.extra")
+def list_source(config: TableSource, *, key: str = "market_data.path") -> list[InputFile]:
+    """List the files of a section, of its format, or of any where it names none."""
+    suffixes = SUFFIXES.get(config.source or "", ANY_SUFFIX)
+    return list_files(str(config.path), suffixes=suffixes, key=key)
 
 
-@dataclass(frozen=True)
-class InputFingerprint:
-    """State of the files that market data and features of one's own are read from."""
-
-    digest: str
-    """Differs once a file is added, removed, or of another size, time of change or entity tag."""
-    n_files: int
-
-
-def fingerprint_inputs(
+def file_stamps(
     config: MarketDataConfig, extra: Sequence[ExtraFeaturesConfig] = ()
-) -> InputFingerprint | None:
-    """Return the state of all files, those of the universe included; None without a file."""
-    files = []
-    if config.path is not None:
-        files += list_files(config.path, suffixes=SUFFIXES[config.source])
-    if config.universe is not None:
-        files += list_files(config.universe, key="market_data.universe")
+) -> dict[str, str]:
+    """Return the stamps of all files that a region is read from, by name.
+
+    They differ once a file is added, removed, or of another size, time of change or entity tag.
+    """
+    files = list_source(config) if config.path else []
+    files += list_files(config.universe, key="market_data.universe") if config.universe else []
     for entry in extra:
-        files += list_extra_files(entry) if entry.path else []
-    if not files:
-        return None
-    stamps = {file.name: file.stamp for file in files}
-    return InputFingerprint(digest=document_digest(stamps), n_files=len(files))
+        files += list_source(entry, key="path in features.extra") if entry.path else []
+    return {file.name: file.stamp for file in files}

@@ -36,7 +36,10 @@ def refuse_parts(file_system: Any, base: str, listed: Iterable[str], parts: Sequ
     for name in names:
         folder, _, mark = name.rstrip("/").rpartition("/")
         is_part = mark in _MARKS and any(part.startswith(f"{folder}/") for part in parts)
-        if is_part and (mark != "metadata" or _is_of_iceberg(file_system, name)):
+        if is_part and mark == "metadata":  # a name that others use too
+            inside = file_system.ls(name, detail=False)
+            is_part = any(entry.endswith(".metadata.json") for entry in inside)
+        if is_part:
             remedy = "name that folder itself, and its log is followed"
             if mark != "_delta_log":
                 remedy = (
@@ -47,11 +50,6 @@ def refuse_parts(file_system: Any, base: str, listed: Iterable[str], parts: Sequ
                 f"{folder}: is a table of {_MARKS[mark]}, whose files hold rows that were removed "
                 f"or replaced as well; {remedy}"
             )
-
-
-def _is_of_iceberg(file_system: Any, folder: str) -> bool:
-    listed = file_system.ls(folder, detail=False)
-    return any(name.endswith(".metadata.json") for name in listed)
 
 
 def delta_rows(table: "DeltaTable", columns: Sequence[str]) -> pa.Table:

@@ -10,7 +10,7 @@ import pandas as pd
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row
-from model2_assets.market_data.files import SUFFIXES, list_files
+from model2_assets.market_data.files import list_source
 from model2_assets.market_data.sql import query_table
 from model2_assets.market_data.synthetic import synthetic_panel
 from model2_assets.market_data.table import bars_of_table, read_bars
@@ -114,8 +114,7 @@ def _generate(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
 
 
 def _read_files(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
-    assert config.path is not None
-    files = list_files(config.path, suffixes=SUFFIXES[config.source])
+    files = list_source(config)
     bars = read_bars(files, config)
     source = files[0].name if len(files) == 1 else f"{len(files)} files of {config.path}"
     return bars, source

@@ -115,8 +115,7 @@ class ColumnsToRead:
         return second_header(lines) or wide
 
     def _missing(self, ours: str, theirs: str, found: Sequence[str]) -> str:
-        is_uncut = self.holder == "the file" and self.mapping is not None
-        if len(found) == 1 and (is_uncut or re.search(r"[;\t|]", found[0])):
+        if len(found) == 1 and re.search(r"[;\t|]", found[0]):
             return (
                 f"no column {theirs!r}; the file has one column: {shown(found[0])}; put commas "
                 f"between the columns of a CSV file, and a point in numbers"
