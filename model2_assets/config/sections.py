@@ -5,7 +5,6 @@ The docstring below a setting is its description, unit included.
 
 import re
 from collections.abc import Container, Sized
-from math import isfinite
 from posixpath import expanduser
 from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -172,68 +171,57 @@ class AlertsConfig(Section):
     """null: no e-mail."""
 
 
-def _real(value: object) -> object:
-    found = number(value)
-    refuse(not (isinstance(found, int | float) and isfinite(found)), "a number belongs here")
-    return found
-
-
-def _plain_values(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    is_plain = all(isinstance(value, bool | int | float | str | None) for value in values)
-    refuse(not is_plain or len(set(values)) < 2, "list two or more numbers, texts, true or false")
-    return values
-
-
-Real = Annotated[int | float, BeforeValidator(_real)]
-
-
 class SearchedValues(Section):
-    """Values of a hyper-parameter to choose from: a range, or a list of them."""
+    """Values of a hyper-parameter to choose from: a range, or a list in its place."""
 
-    low: Real | None = None
-    """Smallest value; where both ends are whole numbers, only such are tried."""
-    high: Real | None = None
+    low: float | None = None
+    """Smallest value; of a parameter whose default is a whole number, only such are tried."""
+    high: float | None = None
     """Largest value."""
     log: bool = False
     """Whether orders of magnitude are tried evenly, rather than values."""
-    choices: Annotated[tuple[Any, ...], AfterValidator(_plain_values)] | None = None
-    """In place of a range; a list alone stands for it."""
+    choices: tuple[Any, ...] | None = Field(None, min_length=2)
+    """What a list stands for: numbers, texts, true, false or null."""
 
     @model_validator(mode="after")
     def _is_a_range_or_a_list(self) -> Self:
-        has_choices, given = self.choices is not None, (self.low, self.high)
-        refuse(has_choices is (given != (None, None)), "give either low and high, or choices")
-        refuse(not has_choices and None in given, "a range needs low and high")
-        low, high = self.ends[0], self.ends[-1]
-        refuse(not has_choices and low >= high, f"low ({low}) must be below high ({high})")
-        refuse(self.log and (has_choices or low <= 0), "log needs a range with a low above 0")
+        low, high, is_list = self.low, self.high, self.choices is not None
+        refuse(is_list and (low, high, self.log) != (None, None, False), "give a range or a list")
+        refuse(not is_list and None in (low, high), "a range needs low and high")
+        refuse(low is not None and high is not None and low >= high, "low must be below high")
+        refuse(self.log and (low or 0) <= 0, f"log needs a low above 0, got {low}")
+        plain = bool | int | float | str | None
+        is_plain = all(isinstance(value, plain) for value in self.choices or ())
+        refuse(not is_plain, "choices are numbers, texts, true, false or null")
         return self
 
-    @property
-    def ends(self) -> tuple[Any, ...]:
-        """Both ends of the range, or all choices."""
-        return (self.low, self.high) if self.choices is None else self.choices
+    def values(self, like: object) -> tuple[Any, ...]:
+        """Return both ends, whole numbers where the parameter is like one; or all choices."""
+        if self.choices is not None:
+            return self.choices
+        is_whole = isinstance(like, int)
+        ends = (end for end in (self.low, self.high) if end is not None)
+        return tuple(int(end) if is_whole and end.is_integer() else end for end in ends)
 
 
 def _as_choices(values: object) -> object:
     return {"choices": values} if isinstance(values, list | tuple) else values
 
 
-Searched = Annotated[SearchedValues, BeforeValidator(_as_choices)]
-
-
 class SearchConfig(Section):
     """How each split chooses hyper-parameters on its own train rows; needs the extra ``search``."""
 
-    space: Annotated[dict[str, Searched], BeforeValidator(with_numbers), NotEmpty]
-    """Per hyper-parameter, a range or a list of values to choose from; goes before params and
-    overrides."""
+    space: Annotated[
+        dict[str, Annotated[SearchedValues, BeforeValidator(_as_choices)]],
+        BeforeValidator(with_numbers),
+        NotEmpty,
+    ]
+    """Values of each hyper-parameter to choose from; they go before params and overrides."""
     trials: int = Field(20, ge=1, le=10_000)
-    """Values tried in each split, those that are pruned included; each is as many fits as there
-    are inner folds."""
+    """Values tried in each split, pruned ones included; each is a fit of every inner fold."""
     objective: Literal["mse", "rank_ic"] = "mse"
-    """What of predictions of the inner folds is best: mse, their mean squared error (bps²) against
-    labels; rank_ic, their mean daily rank correlation with labels."""
+    """What is best on inner folds: mse, mean squared error against labels (bps²); rank_ic, mean
+    daily rank correlation with labels."""
 
     def without(self, names: Container[str]) -> "SearchConfig | None":
         """Return the search for all other hyper-parameters; None if there are none."""

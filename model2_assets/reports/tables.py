@@ -76,10 +76,9 @@ def search_table(manifest: "Manifest") -> Table:
         shown_values = (number(fold.search.score, "+.4g"), *(m.text(value) for m, value in found))
         rows.append(Row((str(fold.split_id), *chosen, *counts, *shown_values)))
     note = (
-        "Every split chose its parameters on inner folds of its own train rows. The out-of-fold "
-        "predictions were never selected on, and their scores are not deflated for these trials. "
-        "Selected on are the inner scores here, to which PBO and deflated Sharpe ratio belong: of "
-        "the best of many worthless trials they are above zero, too."
+        "Every split chose on inner folds of its train rows. Out-of-fold predictions were never "
+        "selected on, and their scores are not deflated for these trials. The inner scores were: "
+        "the best of many worthless trials has one above zero. PBO and DSR are theirs."
     )
     shown = columns("Split", *map(Column, names), *trials, *overfitting)
     return Table("search", "Searched parameters, by split", shown, tuple(rows), note)
@@ -175,7 +174,7 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
         ("Seed", str(manifest.seed)),
         ("Sample weights", manifest.sample_weights),
         ("Calibration", manifest.calibration),
-        *_search_settings(manifest.search),
+        *([("Search", _settings(manifest.search))] if manifest.search else []),
         ("Features used", f"{len(manifest.feature_names):,}"),
         *region_settings(config),
         ("Libraries", _settings(manifest.library_versions)),
@@ -192,18 +191,6 @@ def provenance_section(oof: pd.DataFrame, manifest: "Manifest", config: RegionCo
     blocks = (Facts("settings", settings), Table("models", "Fold models", shown, tuple(rows)))
     text = "The same data versions, settings and libraries give this file again, byte for byte."
     return Section("provenance", "Provenance", blocks, text)
-
-
-def _search_settings(search: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    if not search:
-        return ()
-    ranges = {
-        name: values["choices"]
-        or f"{values['low']:g} to {values['high']:g}{' (log)' if values['log'] else ''}"
-        for name, values in search["space"].items()
-    }
-    found = f"{search['trials']} trials in each split, objective {search['objective']}"
-    return (("Search", f"{found}: {_settings(ranges)}"),)
 
 
 def _slope(calibration: "Calibration") -> str:
@@ -230,6 +217,8 @@ def _settings(values: Mapping[str, Any]) -> str:
 
 
 def _value(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"({_settings(value)})"
     if isinstance(value, tuple | list):
         return " and ".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

@@ -74,23 +74,17 @@ class Calibration:
 
 @dataclass(frozen=True, kw_only=True)
 class Search:
-    """The trials by which a model's hyper-parameters were chosen, on inner folds of its train rows.
+    """Trials of hyper-parameters on inner folds of a model's train rows.
 
-    Attributes
-    ----------
-    trials, pruned : int
-        All trials, and those among them that were given up before their last inner fold.
-    score : float
-        Mean over the inner folds of the best: rank IC, or by how much (bps²) the mean squared
-        error is below that of the mean label of the rows trained on.
-    blocks : tuple of tuple of float
-        The same score of every complete trial, the best first, in each half of each inner fold,
-        of labels that end in that half. Empty where halves are too short.
+    Scores are mean rank ICs, or by how much the mean squared error is below that of the mean label
+    of the rows trained on (bps²).
     """
 
     trials: _Count
-    pruned: _Count
-    score: float
+    pruned: _Count  # of the trials: given up before their last inner fold
+    score: float  # of the best
+    # Of every complete trial, the best first: the score in each half of each inner fold, of labels
+    # that end in that half; empty where halves are too short.
     blocks: tuple[tuple[float, ...], ...] = ()
 
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,20 +40,9 @@ class FitInner(Protocol):
         """Fit it on rows among those whose labels it may see; an error says what was fitted."""
 
 
-class InnerPredictions(NamedTuple):
-    """What a model predicts of an inner fold."""
-
-    fitted: NDArray[np.intp]
-    """Rows that it was fitted on."""
-    rows: NDArray[np.intp]
-    """Rows that it predicts."""
-    prediction: NDArray[np.float64]
-    """In bps."""
-
-
 @dataclass(frozen=True, eq=False)
 class InnerFits:
-    """Fits within the train set of a split, of which each leaves out an inner fold and predicts it.
+    """How trainers are fitted within the train set of a split.
 
     Attributes
     ----------
@@ -66,7 +55,7 @@ class InnerFits:
     sums : TrainSums, optional
         Of the split, where fits are made from them.
     what : str
-        What is fitted on the whole train set, for messages.
+        What is fitted on all of them, for messages.
     """
 
     data: TrainingData
@@ -91,14 +80,17 @@ class InnerFits:
 
     def predict(
         self, trainer: BaseModelTrainer, fold: InnerFold, *, every: tuple[int, int], what: str
-    ) -> InnerPredictions:
-        """Fit on every n-th date that is clear of a fold, or on its sums; predict every m-th."""
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64]]:
+        """Fit on every n-th date clear of a fold, or their sums; predict every m-th date of it.
+
+        Returns the rows fitted on, the rows predicted, and the predictions in bps.
+        """
         sums = None if self.sums is None or fold.group is None else self.sums.clear_of(fold.group)
         to_fit, to_predict = every
         fitted = fold.train if sums else self.data.rows_on_every_nth_date(fold.train, to_fit)
         rows = self.data.rows_on_every_nth_date(fold.held_out, to_predict)
         self.fit(trainer, train=fold.train, rows=fitted, sums=sums, what=f"{self.what}, {what}")
-        return InnerPredictions(fitted, rows, predict_rows(trainer, self.data.X, rows))
+        return fitted, rows, predict_rows(trainer, self.data.X, rows)
 
 
 @dataclass(frozen=True)
@@ -155,11 +147,13 @@ def inner_slope(trainer: BaseModelTrainer, fits: InnerFits) -> Calibration:
     folds = []
     for fold in fits.folds(stride):
         model = trainer.for_inner_folds()
-        made = fits.predict(model, fold, every=(stride, stride), what="an inner fold")
-        base = data.y[made.fitted].mean()
-        predictions, label = made.prediction - base, data.y[made.rows] - base
+        rows, predicted, predictions = fits.predict(
+            model, fold, every=(stride, stride), what="an inner fold"
+        )
+        base = data.y[rows].mean()
+        predictions, label = predictions - base, data.y[predicted] - base
         folds.append(
-            _Moments(float(predictions @ label), float(predictions @ predictions), len(made.rows))
+            _Moments(float(predictions @ label), float(predictions @ predictions), len(predicted))
         )
     base_bps = _mean_label(data, fitted)
     if not folds:

@@ -148,7 +148,10 @@ def fit_all_rows(
     started, trainer, everything = time.monotonic(), make_trainer(), np.arange(data.n_rows)
     fit = partial(_fit, data=data, n_threads=n_threads)
     with threadpool_limits(limits=1, user_api="blas"):
-        fits = InnerFits(data, everything, fit, None, "final model")
+        sums = None
+        if search is not None and uses_sums(trainer, data):
+            sums = add_up_splits(data, [0], n_threads=n_threads).of_split(0)
+        fits = InnerFits(data, everything, fit, sums, "final model")
         model = _searched_and_fitted(trainer, fits, search, 0)
     return replace(model, seconds=time.monotonic() - started)
 

@@ -161,7 +161,7 @@ class ModelRegistry:
             raise ConfigError(f'{key}: needs the extra: pip install "model2-assets[search]"')
         for name, values in search.space.items():
             try:
-                for value in values.ends:
+                for value in values.values(trainer.params.get(name)):
                     trainer.with_params({name: value})
             except ParameterError as error:
                 raise ConfigError(f"{key}.space.{error.key}: {error.reason}") from error

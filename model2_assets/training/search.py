@@ -1,14 +1,8 @@
 """Hyper-parameters that every split chooses by trials on inner folds of its own train rows.
 
-What a search chooses it has chosen on rows that no score is reported of: out-of-fold scores stay
-those of rows that neither a fit nor a choice has seen, as in nested cross-validation [1]_ [2]_.
-
-References
-----------
-.. [1] S. Varma and R. Simon, "Bias in Error Estimation when Using Cross-Validation for
-   Model Selection", BMC Bioinformatics 7:91, 2006.
-.. [2] T. Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework",
-   KDD 2019.
+No score is reported of the rows that a search has chosen on: as in nested cross-validation, out of
+fold a row is unseen by fits and choices alike (S. Varma and R. Simon, "Bias in Error Estimation
+when Using Cross-Validation for Model Selection", BMC Bioinformatics 7:91, 2006).
 """
 
 import logging
@@ -23,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model2_assets.config.sections import SearchConfig
+from model2_assets.config.sections import SearchConfig, SearchedValues
 from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Search
 from model2_assets.training.base_models import BaseModelTrainer
@@ -38,27 +32,17 @@ logger = logging.getLogger(__name__)
 
 _BLOCKS = "blocks"
 
-Positions = NDArray[np.intp]
-
-
-@dataclass(frozen=True, eq=False)
-class _HeldOut:
-    """An inner fold, and which of the rows predicted of it belong to each half of its dates."""
-
-    fold: InnerFold
-    halves: tuple[NDArray[np.bool_], ...]
+Halves = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
 @dataclass(frozen=True)
 class ParameterSearch:
     """Chooses hyper-parameters by trials, of which each is fitted on and scored by inner folds.
 
-    The values of a trial are drawn by Optuna's tree-structured Parzen estimator from those before
-    it, with a seed of its own. A trial whose mean over its first inner folds is below the median of
-    the complete ones at that point is pruned, from the sixth on. Trials of a split come one after
-    another, and splits are fitted side by side as far as memory allows; so a search gives the
-    same choice for any number of cores, and resumed as without interruption, with one version of
-    Optuna.
+    The values of a trial are drawn by Optuna's tree-structured Parzen estimator from the trials
+    before it, with a seed of its own, so a search that is resumed chooses as if it had not been
+    interrupted. From the sixth on, a trial is pruned where its mean over the first inner folds is
+    below the median of the complete ones at that point.
 
     Attributes
     ----------
@@ -84,52 +68,38 @@ class ParameterSearch:
     ) -> tuple[dict[str, Any], Search]:
         """Return the best parameters for the train set of a split, and how they were found.
 
-        Parameters
-        ----------
-        trainer : BaseModelTrainer
-            With the parameters that are not searched.
-        fits : InnerFits
-            Of the split.
-        split_id : int
-            The split, for its file.
-
-        Raises
-        ------
-        TrainingError
-            If the train set has no inner fold with rows enough, or a fit fails.
+        All other parameters are those of `trainer`. A `TrainingError` is raised if the train set
+        has no inner fold with rows enough, or a fit fails.
         """
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
-        done = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-        study, held_out = self._study(split_id), self._held_out(fits)
-        while (n_done := len(study.get_trials(deepcopy=False, states=done))) < self.config.trials:
+        complete, pruned = optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED
+        study, held_out = self._study(split_id), _held_out(fits)
+        space = self.config.space.items()
+        distributions = {name: _distribution(own, trainer.params[name]) for name, own in space}
+        while True:
+            done = study.get_trials(deepcopy=False, states=(complete, pruned))
+            if len(done) >= self.config.trials:
+                break
             # Seeded anew, a trial depends on those before it alone, whichever run made them.
-            study.sampler = optuna.samplers.TPESampler(seed=self.seed + n_done, constant_liar=False)
-            trial = study.ask(self._distributions())
+            seed = self.seed + len(done)
+            study.sampler = optuna.samplers.TPESampler(seed=seed, constant_liar=False)
+            trial = study.ask(distributions)
             score = self._score(trial, trainer, fits, held_out)
-            study.tell(trial, score, state=done[score is None])
-        best = study.best_trial
-        complete = study.get_trials(deepcopy=False, states=done[:1])
-        blocks = [best.user_attrs[_BLOCKS]]
-        blocks += [trial.user_attrs[_BLOCKS] for trial in complete if trial.number != best.number]
+            study.tell(trial, score, state=pruned if score is None else complete)
+        best, ended = study.best_trial, [trial for trial in done if trial.state == complete]
+        ended.sort(key=lambda trial: trial.number != best.number)
+        blocks = [tuple(trial.user_attrs[_BLOCKS]) for trial in ended]
         assert best.value is not None
-        found = Search(
-            trials=n_done,
-            pruned=n_done - len(complete),
+        found = f"{best.params} is the best of {len(done)} trials, inner score {best.value:.4g}"
+        logger.info("%s: %s", fits.what, found)
+        return dict(best.params), Search(
+            trials=len(done),
+            pruned=len(done) - len(ended),
             score=best.value,
-            blocks=tuple(map(tuple, blocks)) if np.isfinite(blocks).all() else (),
+            blocks=tuple(blocks) if np.isfinite(blocks).all() else (),
         )
-        logger.info(
-            "%s: the best of %d trials (%d pruned) is %s, inner %s %.4g",
-            fits.what,
-            found.trials,
-            found.pruned,
-            best.params,
-            self.config.objective,
-            found.score,
-        )
-        return dict(best.params), found
 
     def _study(self, split_id: int) -> "optuna.Study":
         """Open the trials of a split that an interrupted run has finished, if any."""
@@ -157,69 +127,51 @@ class ParameterSearch:
                 path.unlink()
             return create()
 
-    def _distributions(self) -> "dict[str, optuna.distributions.BaseDistribution]":
-        from optuna import distributions
-
-        found: dict[str, distributions.BaseDistribution] = {}
-        for name, values in self.config.space.items():
-            low, high = values.ends[0], values.ends[-1]
-            if values.choices is not None:
-                found[name] = distributions.CategoricalDistribution(values.choices)
-            elif isinstance(low, int) and isinstance(high, int):
-                found[name] = distributions.IntDistribution(low, high, log=values.log)
-            else:
-                found[name] = distributions.FloatDistribution(low, high, log=values.log)
-        return found
-
-    def _held_out(self, fits: InnerFits) -> list[_HeldOut]:
-        stride = fits.inner.stride
-        folds = fits.folds(stride)
-        if not folds:
-            raise TrainingError(
-                f"{fits.what}: no inner fold has {FEWEST_ROWS} rows to train on and to predict, so "
-                f"nothing can be searched; lengthen the history, or leave search out"
-            )
-        return [_HeldOut(fold, _halves(fits, fold, stride)) for fold in folds]
-
     def _score(
         self,
         trial: "optuna.Trial",
         trainer: BaseModelTrainer,
         fits: InnerFits,
-        held_out: Sequence[_HeldOut],
+        held_out: Sequence[tuple[InnerFold, Halves]],
     ) -> float | None:
         """Return the mean score of a trial over the inner folds; None where it is pruned."""
         data, scores, blocks = fits.data, list[float](), list[float]()
-        tried = trainer.with_params(trial.params)
-        every = tried.date_stride(data.n_rows), fits.inner.stride
         what = f"trial {trial.number} with {trial.params}"
-        for number, (fold, halves) in enumerate((each.fold, each.halves) for each in held_out):
-            made = fits.predict(trainer.with_params(trial.params), fold, every=every, what=what)
-            outcome = pd.DataFrame(
-                {
-                    "prediction": made.prediction,
-                    "label": data.y[made.rows],
-                    "base": data.y[fold.train].mean(),
-                    "date": data.date_codes[made.rows],
-                }
-            )
-            scores.append(self._score_of(outcome))
-            blocks += [self._score_of(outcome[half]) for half in halves]
-            mean = float(np.mean(scores))
-            trial.report(mean, number)
+        for number, (fold, halves) in enumerate(held_out):
+            tried = trainer.with_params(trial.params)
+            every = tried.date_stride(data.n_rows), fits.inner.stride
+            _, rows, prediction = fits.predict(tried, fold, every=every, what=what)
+            outcome = pd.DataFrame({"prediction": prediction, "label": data.y[rows]})
+            outcome["date"], base = data.date_codes[rows], float(data.y[fold.train].mean())
+            scores.append(self._score_of(outcome, base))
+            blocks += [self._score_of(outcome[half], base) for half in halves]
+            trial.report(float(np.mean(scores)), number)
             if number + 1 < len(held_out) and trial.should_prune():
                 return None
         trial.set_user_attr(_BLOCKS, blocks)
-        return mean
+        return float(np.mean(scores))
 
-    def _score_of(self, outcome: pd.DataFrame) -> float:
+    def _score_of(self, outcome: pd.DataFrame, base: float) -> float:
         """Score the predictions of some rows, larger being better; NaN of none."""
         if self.config.objective == "rank_ic":
             return mean_rank_ic(outcome)
         label = outcome["label"]
-        saved = (label - outcome["base"]) ** 2 - (label - outcome["prediction"]) ** 2
-        score = float(saved.mean())
-        return score if isfinite(score) or outcome.empty else -inf
+        saved = float(((label - base) ** 2 - (label - outcome["prediction"]) ** 2).mean())
+        return saved if isfinite(saved) or outcome.empty else -inf
+
+
+def _distribution(
+    searched: SearchedValues, like: object
+) -> "optuna.distributions.BaseDistribution":
+    from optuna import distributions
+
+    values = searched.values(like)
+    if searched.choices is not None:
+        return distributions.CategoricalDistribution(values)
+    low, high = values
+    if isinstance(low, int) and isinstance(high, int):
+        return distributions.IntDistribution(low, high, log=searched.log)
+    return distributions.FloatDistribution(low, high, log=searched.log)
 
 
 def mean_rank_ic(outcome: pd.DataFrame) -> float:
@@ -236,11 +188,22 @@ def mean_rank_ic(outcome: pd.DataFrame) -> float:
     return float(correlation.fillna(0.0).mean())
 
 
-def _halves(fits: InnerFits, fold: InnerFold, stride: int) -> tuple[NDArray[np.bool_], ...]:
-    """Mark the rows predicted of a fold that lie, with their labels, in each half of its dates."""
-    rows = fits.data.rows_on_every_nth_date(fold.held_out, stride)
-    date = fits.data.index.get_level_values("datetime").take(rows).to_numpy()
-    dates, end = np.unique(date), fits.inner.label_end[fits.inner.rows[rows]]
-    middle = dates[len(dates) // 2]
-    first = (date < middle) & (end < middle)
-    return first, (date >= middle) & (end <= dates[-1])
+def _held_out(fits: InnerFits) -> list[tuple[InnerFold, Halves]]:
+    """Return the inner folds, and which rows that are predicted lie, with their labels, in halves.
+
+    The halves are of the fold's dates.
+    """
+    inner, data, found = fits.inner, fits.data, []
+    datetime = data.index.get_level_values("datetime")
+    for fold in fits.folds(inner.stride):
+        rows = data.rows_on_every_nth_date(fold.held_out, inner.stride)
+        date, end = datetime[rows].to_numpy(), inner.label_end[inner.rows[rows]]
+        dates = np.unique(date)
+        middle = dates[len(dates) // 2]
+        found.append((fold, (end < middle, (date >= middle) & (end <= dates[-1]))))
+    if not found:
+        raise TrainingError(
+            f"{fits.what}: no inner fold has {FEWEST_ROWS} rows to train on and to predict, so "
+            f"nothing can be searched; lengthen the history, or leave search out"
+        )
+    return found

@@ -145,17 +145,17 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
         (
             {"models": {"ridge": {"search": {"space": {"alpha": [1]}}}}},
             "models.ridge.search.space.alpha.choices",
-            "list two or more numbers",
+            "at least 2 items",
         ),
         (
             {"models": {"ridge": {"search": {"space": {"alpha": {"low": 5, "high": 1.5}}}}}},
             "models.ridge.search.space.alpha",
-            "low (5) must be below high (1.5)",
+            "low must be below high",
         ),
         (
             {"models": {"ridge": {"search": {"space": {"alpha": {"low": float("inf")}}}}}},
             "models.ridge.search.space.alpha.low",
-            "a number belongs here",
+            "finite",
         ),
         (
             {"models": {"ridge": {"search": {"space": {"alpha": {"low": 2}}}}}},
@@ -169,7 +169,7 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
                 }
             },
             "models.ridge.search.space.alpha",
-            "log needs a range with a low above 0",
+            "log needs a low above 0",
         ),
         ({"checks": {"prediction_bps": float("inf")}}, "checks.prediction_bps", "finite"),
         ({"checks": {"rank_ic_warn": 2}}, "checks.rank_ic_warn", "got 2"),

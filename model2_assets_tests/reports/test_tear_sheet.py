@@ -287,7 +287,7 @@ def test_searched_parameters_stand_with_the_overfitting_of_their_inner_scores(cp
     deflated = deflated_sharpe_ratio(blocks[:, 0], n_trials=9)
     assert_shows(table.column("DSR")[0], deflated)
     assert "never selected on, and their scores are not deflated" in page.text_of["search"]
-    assert "9 trials in each split, objective rank_ic: alpha 1 to 1e+06 (log)" in page.text
+    assert "space (alpha (low 1, high 1e+06, log True)), trials 9, objective rank_ic" in page.text
     assert "search" not in Page(cpcv.report()).ids
 
 
