@@ -103,8 +103,10 @@ class ImportanceChecks(TableChecks):
         alone = table.reindex(columns=["rank_ic", "rank_ic_t"])
         if alone.isna().all(axis=None):
             return Finding(True, "no feature has a rank IC of its own in this table", values)
-        features, least_t = self.evidence.table("features"), self._least_t
-        found = conspicuous_features(alone, features, limit=limit, least_t=least_t)
+        features, label, lag = self.evidence.table("features"), *self._label_and_lag
+        first, second = (set(date_codes(each.index).values) for each in (label, features))
+        least_t = critical_t(len(first & second), lag=lag, chance=CHANCE)
+        found = conspicuous_features(alone, features, label, limit=limit, lag=lag)
         largest, (rank_ic, t) = next(alone.loc[[alone["rank_ic"].abs().idxmax()]].iterrows())
         values |= {
             "largest_feature_rank_ic": float(rank_ic),
@@ -123,15 +125,12 @@ class ImportanceChecks(TableChecks):
         return Finding.of(problems, text, values, remedy=remedy)
 
     @property
-    def _least_t(self) -> float:
-        """The t-statistic that counts, of as many dates as features and labels share."""
+    def _label_and_lag(self) -> tuple[pd.Series, int]:
+        """The labels that there are, and over how many dates these are correlated."""
         evidence = self.evidence
-        labelled = evidence.table("labels")[f"label_{evidence.horizon}"].dropna()
-        first, second = date_codes(labelled.index), date_codes(evidence.table("features").index)
-        common = set(first.values) & set(second.values)
+        label = evidence.table("labels")[f"label_{evidence.horizon}"].dropna()
         lag_days = evidence.settings.labels.execution_lag_days
-        lag = standard_error_lag(evidence.horizon, execution_lag_days=lag_days)
-        return critical_t(len(common), lag=lag, chance=CHANCE)
+        return label, standard_error_lag(evidence.horizon, execution_lag_days=lag_days)
 
 
 @dataclass(frozen=True, eq=False)

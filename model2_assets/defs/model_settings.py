@@ -12,9 +12,9 @@ def model_settings(region: Region) -> dg.AssetSpec:
     return dg.AssetSpec(
         region.key(MODEL_SETTINGS),
         description=(
-            "Trainer, parameters, seed, weights and calibration of every model and horizon, from "
-            "the configuration. Each run reports what has changed as it begins; the data version "
-            "is a digest."
+            "Trainer, parameters, seed, weights, calibration, embargo and execution lag of every "
+            "model and horizon, from the configuration. Each run reports what has changed as it "
+            "begins; the data version is a digest."
         ),
         group_name=region.name,
         partitions_def=region.partitions,

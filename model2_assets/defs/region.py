@@ -108,7 +108,13 @@ class Region:
         model = self.config.models_of(self.name)[partition.model]
         params = {**model.params, **model.overrides.get(partition.horizon, {})}
         resolved = model.model_copy(update={"params": params, "overrides": {}})
-        return {**resolved.model_dump(mode="json"), "profile": self.config.execution.profile}
+        return {
+            **resolved.model_dump(mode="json"),
+            "profile": self.config.execution.profile,
+            # Of inner folds, and of weights: splits and labels of one's own may not show them.
+            "embargo_days": self.settings.cross_validation.embargo_days,
+            "execution_lag_days": self.settings.labels.execution_lag_days,
+        }
 
     @cached_property
     def settings_versions(self) -> dict[str, str]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from model2_assets.evaluation.ic import MIN_NAMES, Grid, Ints, Values
-from model2_assets.evaluation.inference import mean_ic_inference
+from model2_assets.evaluation.inference import critical_t, mean_ic_inference
 from model2_assets.features import normalize_cross_sections
 from model2_assets.features.kernels import compiled, for_each_chunk
 from model2_assets.panel import date_codes, to_canonical
@@ -163,15 +163,16 @@ def _sums_of_ranks(
 
 
 def conspicuous_features(
-    alone: pd.DataFrame, features: pd.DataFrame, *, limit: float, least_t: float
+    alone: pd.DataFrame, features: pd.DataFrame, realized: pd.Series, *, limit: float, lag: int
 ) -> dict[str, str]:
     """Say which features alone rank returns better than one can believe, and why.
 
-    Of the features whose t-statistic is beyond `least_t`, they are those whose rank IC is beyond
+    Of the features whose t-statistic is beyond what luck reaches on as many dates as they have a
+    rank IC on (`critical_t`; a vendor's column has fewer), they are those whose rank IC is beyond
     `limit`, or more than twice that of the best feature unlike it; all in absolute value. Two
     features are alike from a rank correlation of 0.9 on: the mean over 20 dates, evenly spread
-    over history, of Spearman's across names, in absolute value. Without a feature unlike it,
-    one is held to `limit` alone.
+    over history, of Spearman's across names, in absolute value. Without a feature unlike it, one
+    is held to `limit` alone.
 
     Parameters
     ----------
@@ -179,8 +180,12 @@ def conspicuous_features(
         As `feature_rank_ic` returns it.
     features : DataFrame of shape (n_rows, n_features)
         The features, in canonical order.
-    limit, least_t : float
+    realized : Series
+        By a panel index; finite on the rows that `alone` is of.
+    limit : float
         See above.
+    lag : int
+        That of `alone`.
 
     Returns
     -------
@@ -189,7 +194,13 @@ def conspicuous_features(
     """
     alone = alone.reindex(features.columns).dropna(subset="rank_ic")
     size = alone["rank_ic"].abs().sort_values(ascending=False, kind="stable")
-    suspects = size.index[alone.loc[size.index, "rank_ic_t"].abs() > least_t]
+    t = alone.loc[size.index, "rank_ic_t"].abs()
+    all_dates = len(date_codes(features.index).values)
+    suspects = t.index[t > critical_t(all_dates, lag=lag, chance=CHANCE)]
+    if len(suspects):
+        n_dates = daily_feature_rank_ic(features[suspects], realized).count()
+        least_t = n_dates.map(lambda n: critical_t(n, lag=lag, chance=CHANCE))
+        suspects = suspects[(t[suspects] > least_t).to_numpy()]
     reasons = {name: f"above {limit:g}" for name in suspects if size[name] > limit}
     if len(suspects):
         features = _on_sampled_dates(features[size.index])
@@ -215,4 +226,6 @@ def _on_sampled_dates(features: pd.DataFrame) -> pd.DataFrame:
 
 def _likeness(features: pd.DataFrame, name: str) -> pd.Series:
     """Return the mean rank correlation of every feature with one, without sign; 0 if unknown."""
-    return daily_feature_rank_ic(features, features[name]).mean().abs().fillna(0.0)
+    likeness = daily_feature_rank_ic(features, features[name]).mean().abs().fillna(0.0)
+    likeness[name] = 1.0  # also of one that is nowhere on these dates
+    return likeness

@@ -113,7 +113,8 @@ def inner_slope(trainer: BaseModelTrainer, fits: InnerFits) -> Calibration:
 
     over all groups together, within 0.05 and 1: the calibration slope of Cox (1958), through the
     origin and from cross-validation within the train set, as van Houwelingen and le Cessie
-    (1990) shrink with. Its standard error is that of the jackknife that deletes one group
+    (1990) shrink with. Rows of which a model has no finite prediction to make do not count. Its
+    standard error is that of the jackknife that deletes one group
     (Efron and Tibshirani 1993, chapter 11).
 
     Parameters
@@ -150,11 +151,10 @@ def inner_slope(trainer: BaseModelTrainer, fits: InnerFits) -> Calibration:
         rows, predicted, predictions = fits.predict(
             model, fold, every=(stride, stride), what="an inner fold"
         )
-        base = data.y[rows].mean()
-        predictions, label = predictions - base, data.y[predicted] - base
-        folds.append(
-            _Moments(float(predictions @ label), float(predictions @ predictions), len(predicted))
-        )
+        base = _mean_label(data, rows)
+        known = np.isfinite(predictions)
+        p, y = predictions[known] - base, data.y[predicted[known]] - base
+        folds.append(_Moments(products=float(p @ y), squares=float(p @ p), rows=len(p)))
     base_bps = _mean_label(data, fitted)
     if not folds:
         logger.warning(
@@ -178,7 +178,7 @@ def _is_usable(data: TrainingData, stride: int, fold: InnerFold) -> bool:
 
 
 def final_calibration(
-    validated: Manifest, data: TrainingData, *, walks_forward: bool
+    trainer: BaseModelTrainer, data: TrainingData, validated: Manifest, *, walks_forward: bool
 ) -> Calibration:
     """Calibrate the model of all rows by the median slope of the splits, or by the last one's.
 
@@ -187,10 +187,12 @@ def final_calibration(
     slopes = [fold.calibration for fold in validated.folds if fold.calibration is not None]
     if not slopes:
         raise TrainingError("fitted_models are not calibrated; materialize fitted_models again")
+    stride = trainer.date_stride(data.n_rows)
+    fitted = data.rows_on_every_nth_date(np.arange(data.n_rows), stride)
     slope = slopes[-1].slope if walks_forward else float(np.median([of.slope for of in slopes]))
     return Calibration(
         slope=slope,
-        base_bps=_mean_label(data, np.arange(data.n_rows)),
+        base_bps=_mean_label(data, fitted),
         rows=sum(of.rows for of in slopes),
     )
 

@@ -92,7 +92,9 @@ def fit_final_model(
         )
         if task.calibrates:
             walks_forward = task.cross_validation.scheme == "walk_forward"
-            calibration = final_calibration(validated, data, walks_forward=walks_forward)
+            calibration = final_calibration(
+                final.trainer, data, validated, walks_forward=walks_forward
+            )
             final = replace(final, calibration=calibration)
     provenance = replace(
         provenance_of(task, data, data_versions=versions, usage=usage),

@@ -72,7 +72,9 @@ def make_nested(
         expected = expected_rows(data)
         pair_splits, proof = prove_nested_splits(tables, config)
         # Without features: their matrix is there already, and is far larger than the rest.
-        pairs = replace(tables, cv_splits=pair_splits).roles(task.partition.horizon)
+        pairs = replace(tables, cv_splits=pair_splits).roles(
+            task.partition.horizon, embargo_days=task.embargo_days
+        )
         pair_data = replace(
             pairs, X=data.X, feature_names=data.feature_names, row_weights=data.row_weights
         )

@@ -118,10 +118,14 @@ class Tables:
             n_threads=n_threads,
         )
 
-    def roles(self, horizon: str) -> TrainingData:
+    def roles(self, horizon: str, *, embargo_days: int = 5) -> TrainingData:
         """Do as `of_horizon` does, but for the values of the features, which take the space."""
         return assemble_training_data(
-            self.features[[]], self.labels, self.cv_splits, horizon=horizon
+            self.features[[]],
+            self.labels,
+            self.cv_splits,
+            horizon=horizon,
+            embargo_days=embargo_days,
         )
 
 

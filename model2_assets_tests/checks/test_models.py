@@ -75,7 +75,7 @@ def features_alone(*, t: float = 40.0) -> dict[str, pd.DataFrame]:
     return {
         "importance": pd.DataFrame(alone),
         "features": pd.DataFrame(values, index, columns=names),
-        "labels": pd.DataFrame({"label_21d": 1.0}, index),
+        "labels": pd.DataFrame({"label_21d": values[:, 2]}, index),
     }
 
 

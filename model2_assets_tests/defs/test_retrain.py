@@ -64,6 +64,16 @@ def test_an_edit_of_a_model_outdates_its_own_partitions(
         assert partition_problems(before.results(instance)) == expected
 
 
+@pytest.mark.parametrize(
+    "section", [{"cross_validation": {"embargo_days": 9}}, {"labels": {"execution_lag_days": 2}}]
+)
+def test_what_inner_folds_and_weights_depend_on_is_of_the_settings(section: dict[str, Any]) -> None:
+    """Splits or labels of one's own may be the same for any, and so no reason to fit again."""
+    changed = built_region("us", small_config(regions=small_region(**section)), REGION.store)
+    for key, version in changed.settings_versions.items():
+        assert version != REGION.settings_versions[key]
+
+
 def test_settings_are_reported_where_they_differ_from_those_on_record() -> None:
     before = built_region("us", small_config(), Store("memory://settings"))
     after = built_region("us", small_config(models=OTHERS_OF_63D), Store("memory://settings"))

@@ -139,9 +139,7 @@ def vendor(correlation: float, *, seed: int = 5) -> tuple[pd.DataFrame, pd.Serie
 
 def named(features: pd.DataFrame, realized: pd.Series, *, limit: float = 0.1) -> dict[str, str]:
     alone = feature_rank_ic(features, realized, lag=LAG)
-    n_dates = features.index.get_level_values("datetime").nunique() - 22
-    least_t = critical_t(n_dates, lag=LAG, chance=CHANCE)
-    return conspicuous_features(alone, features, limit=limit, least_t=least_t)
+    return conspicuous_features(alone, features, realized, limit=limit, lag=LAG)
 
 
 def test_a_vendor_column_that_knows_a_little_of_the_future_is_named() -> None:
@@ -181,6 +179,31 @@ def test_two_that_know_different_things_are_named_by_the_limit_alone() -> None:
     assert named(both, realized) == {}
     assert set(named(both, realized, limit=0.05)) == {"A", "B"}
     assert named(both[["A"]], realized) == {}, "nothing to compare it with"
+
+
+def test_a_feature_on_few_dates_is_held_to_the_t_of_as_many() -> None:
+    """A t of 5 is rare over all of history; over the last 62 dates luck alone exceeds it."""
+    features, realized = vendor(0.1)
+    dates = features.index.get_level_values("datetime")
+    last = np.unique(dates)[-62 - 22 :]
+    recent = features.assign(VENDOR=features["VENDOR"].where(dates >= last[0]))
+    rank_ic, t = feature_rank_ic(recent[["VENDOR"]], realized, lag=LAG).iloc[0]
+    assert rank_ic > 0.06
+    least, of_few = (critical_t(n, lag=LAG, chance=CHANCE) for n in (len(np.unique(dates)), 62))
+    assert least < t < of_few
+
+    assert named(recent, realized, limit=0.05) == {}
+
+
+def test_a_feature_is_like_itself_where_it_is_on_none_of_the_sampled_dates() -> None:
+    features, realized = vendor(0.2)
+    dates, n_dates = np.unique(features.index.get_level_values("datetime"), return_inverse=True)
+    sampled = np.linspace(0, len(dates) - 1, 20).round().astype(int)
+    kept = features["VENDOR"].where(~np.isin(n_dates, sampled))
+
+    found = named(features.assign(VENDOR=kept), realized, limit=1.0)
+
+    assert list(found) == ["VENDOR"]
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -373,7 +373,7 @@ def test_the_model_that_trades_has_the_median_slope_or_walking_forward_the_last(
         (False, np.median(slopes[:n_folds])),
         (True, slopes[n_folds - 1]),
     ):
-        found = final_calibration(validated, data, walks_forward=walks_forward)
+        found = final_calibration(make_ridge(), data, validated, walks_forward=walks_forward)
         assert found.slope == expected
         assert (found.rows, found.base_bps) == (10 * n_folds, pytest.approx(data.y.mean()))
     final = fit_final(live_tables(), models(calibration="inner_slope")).models[0]
@@ -386,4 +386,68 @@ def test_the_final_model_of_models_that_were_not_calibrated_is_refused():
     folds = tuple(replace(fold, calibration=None) for fold in live_tables().validated.folds)
     validated = replace(live_tables().validated, folds=folds)
     with pytest.raises(TrainingError, match="materialize fitted_models again"):
-        final_calibration(validated, make_data(), walks_forward=False)
+        final_calibration(make_ridge(), make_data(), validated, walks_forward=False)
+
+
+def test_the_final_model_shrinks_to_the_mean_label_of_the_rows_that_it_was_fitted_on():
+    folds = tuple(
+        replace(fold, calibration=Calibration(slope=0.5, base_bps=0.0, rows=9))
+        for fold in live_tables().validated.folds
+    )
+    validated, data = replace(live_tables().validated, folds=folds), make_data()
+    trainer = XGBoostTrainer(params={"date_stride": 7}, seed=7)
+    weights = 1.0 + np.arange(data.n_rows)
+    weighted = replace(data, row_weights=lambda rows: weights[rows] / weights[rows].mean())
+    fitted = data.date_codes % 7 == 0
+    for of, expected in (
+        (data, data.y[fitted].mean()),
+        (weighted, np.average(data.y[fitted], weights=weights[fitted])),
+    ):
+        found = final_calibration(trainer, of, validated, walks_forward=False)
+        assert found.base_bps == pytest.approx(expected)
+        assert found.base_bps != pytest.approx(data.y.mean())
+
+
+def test_weights_of_rows_count_in_the_mean_label_that_inner_predictions_are_less():
+    """Labels of half of the dates are larger, and count more: predictions lie around their mean."""
+    data = make_panel(signal=60.0)
+    is_high = data.date_codes // 10 % 2 == 1
+    weights = np.where(is_high, 3.0, 0.3)
+    data = replace(
+        data,
+        y=data.y + 3000.0 * is_high,
+        row_weights=lambda rows: weights[rows] / weights[rows].mean(),
+    )
+    products = squares = 0.0
+    for train, held_out in inner_rows(data, 2):
+        rows = train[data.date_codes[train] % STRIDE == 0]
+        model = make_ridge().fit(
+            data.X[rows],
+            data.y[rows],
+            feature_names=data.feature_names,
+            sample_weight=data.row_weights(rows),
+        )
+        base = np.average(data.y[rows], weights=weights[rows])
+        predicted = model.predict(data.X[held_out]) - base
+        products += predicted @ (data.y[held_out] - base)
+        squares += predicted @ predicted
+    found = fit_split(make_ridge, data, 2, calibrates=True).calibration
+    assert found.slope == pytest.approx(np.clip(products / squares, 0.05, 1), rel=1e-6)
+    assert found.slope > 0.1
+
+
+class SilentRidge(RidgeTrainer):
+    """Has nothing to say of some rows."""
+
+    def predict(self, X):
+        return np.where(X[:, 1] > 0.5, np.nan, super().predict(X))
+
+
+def test_rows_without_a_prediction_do_not_take_those_of_all_others():
+    data = make_panel(signal=60.0)
+    model = fit_split(lambda: SilentRidge(params={}, seed=7), data, 1, calibrates=True)
+    rows = data.test_rows(1)
+    is_silent = data.X[rows, 1] > 0.5
+    np.testing.assert_array_equal(np.isnan(model.predict(data.X[rows])), is_silent)
+    held_out = np.concatenate([rows for _, rows in inner_rows(data, 1)])
+    assert model.calibration.rows == np.count_nonzero(~(data.X[held_out, 1] > 0.5))

@@ -34,6 +34,7 @@ from model2_assets.training import (
     base_models,
     cross_validate,
     fit,
+    nested,
     sums,
 )
 from model2_assets.training.nested import build_nested_splits, make_nested, predict_nested
@@ -192,6 +193,20 @@ def test_nested_predictions_carry_their_evidence():
     assert set(facts["inputs"]) == {"features", "labels", "cv_splits"}
     assert facts["sample_weights"] == "none"
     assert data_version_of(made(tables).nested) == facts["data_version"]
+
+
+def test_inner_folds_of_nested_models_have_the_embargo_of_the_configuration(monkeypatch):
+    seen, own = [], nested.fit_every_split
+
+    def fit_every_split(task, data, *settings, **others):
+        seen.append(data.inner.embargo_days)
+        return own(task, data, *settings, **others)
+
+    monkeypatch.setattr(nested, "fit_every_split", fit_every_split)
+    config = CONFIG.model_copy(update={"embargo_days": 9})
+    of_ridge = replace(task("ridge"), cross_validation=config)
+    make_nested(of_ridge, stored_tables(config), config, ExecutionConfig(n_jobs=1))
+    assert seen == [9]
 
 
 def test_weights_reach_the_nested_models():
