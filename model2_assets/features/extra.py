@@ -19,9 +19,7 @@ from model2_assets.market_data.bars import (
     numbers,
     sessions,
 )
-from model2_assets.market_data.files import list_source
-from model2_assets.market_data.sql import query_table
-from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_tables, select
+from model2_assets.market_data.table import ColumnsToRead, parsed_dates, read_source
 from model2_assets.panel import date_codes, histories, instrument_codes
 from model2_assets.storage.data_version import table_digest
 
@@ -62,13 +60,7 @@ def _read(entry: ExtraFeaturesConfig, key: str, config: FeaturesConfig) -> pd.Da
     )
     zone = ZoneInfo(config.session_close.split()[1])
     typed = partial(_typed, wanted=wanted, zone=zone)
-    if entry.source == "sql":
-        found, origin = query_table(entry, key=key)
-        table = typed(select(found, wanted, origin=origin), origin=origin)
-    else:
-        files = list_source(entry, key="path in features.extra")
-        origin = files[0].name if len(files) == 1 else f"{len(files)} files of {entry.path}"
-        table = read_tables(files, wanted, entry, typed=typed)
+    table, origin = read_source(entry, wanted, typed=typed, path_key="path in features.extra")
     if KNOWN not in table and "max_age_days" in entry.model_fields_set:
         raise FeatureError(
             f"{origin}: has no column {KNOWN!r}, so a value counts on its own date alone; name the "

@@ -10,10 +10,8 @@ import pandas as pd
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row
-from model2_assets.market_data.files import list_source
-from model2_assets.market_data.sql import query_table
 from model2_assets.market_data.synthetic import synthetic_panel
-from model2_assets.market_data.table import bars_of_table, read_bars
+from model2_assets.market_data.table import read_bars
 from model2_assets.market_data.universe import mark_universe, read_universe
 from model2_assets.market_data.validate import validate_panel
 
@@ -66,8 +64,8 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
     >>> load_market_data(config).counts["rows"]
     210
     """
-    readers = {"demo": _read_demo, "synthetic": _generate, "sql": _query}
-    bars, source = readers.get(config.source, _read_files)(config)
+    readers = {"demo": _read_demo, "synthetic": _generate}
+    bars, source = readers.get(config.source, read_bars)(config)
     if config.source in ("csv", "parquet", "sql"):
         _refuse_future(bars, origin=source)
     panel, counts = validate_panel(bars, origin=source, max_gap_days=config.max_gap_days)
@@ -111,18 +109,6 @@ def _generate(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     listed = ", ".join(f"{name}={value!r}" for name, value in sorted(config.params.items()))
     bars = synthetic_panel(**config.params)
     return bars, f"synthetic market ({listed or 'default settings'})"
-
-
-def _read_files(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
-    files = list_source(config)
-    bars = read_bars(files, config)
-    source = files[0].name if len(files) == 1 else f"{len(files)} files of {config.path}"
-    return bars, source
-
-
-def _query(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
-    table, origin = query_table(config)
-    return bars_of_table(table, config, origin=origin), origin
 
 
 def _refuse_future(bars: pd.DataFrame, *, origin: str) -> None:

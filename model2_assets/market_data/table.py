@@ -24,7 +24,7 @@ from model2_assets.market_data.bars import (
     shown,
     typed_bars,
 )
-from model2_assets.market_data.files import SUFFIXES, InputFile, hive_values
+from model2_assets.market_data.files import SUFFIXES, InputFile, hive_values, list_source
 from model2_assets.market_data.lakes import delta_rows, open_delta
 from model2_assets.market_data.layout import (
     MISSING_NUMBERS,
@@ -37,6 +37,7 @@ from model2_assets.market_data.layout import (
     second_header,
     wide_problem,
 )
+from model2_assets.market_data.sql import query_table
 
 _LISTED = 30
 _PREVIEWED = 30
@@ -351,44 +352,40 @@ def parsed_dates(values: pd.Series, wanted: ColumnsToRead, place: str) -> pd.Ser
     return pd.Series(dates.to_numpy()[codes], index=values.index, name=values.name)
 
 
-def read_bars(files: Sequence[InputFile], config: MarketDataConfig) -> pd.DataFrame:
-    """Read bars of one or many files into one table, in the order of files and their rows."""
-    return read_tables(files, _columns_of_bars(config), config, typed=typed_bars)
-
-
-def bars_of_table(table: pa.Table, config: MarketDataConfig, *, origin: str) -> pd.DataFrame:
-    """Return the bars of a table, read as those of a file are."""
-    return typed_bars(select(table, _columns_of_bars(config), origin=origin), origin=origin)
-
-
-def select(table: pa.Table, wanted: ColumnsToRead, *, origin: str) -> pd.DataFrame:
-    """Return the columns that are wanted of a table, as `read_table` does of a file."""
-    wanted = replace(wanted, holder="it")
-    columns = _names(table.schema, wanted, origin)
-    return _with_dates(_frame(table, columns, wanted), wanted, origin)
-
-
-def _columns_of_bars(config: MarketDataConfig) -> ColumnsToRead:
-    return ColumnsToRead(
-        required=REQUIRED_COLUMNS,
-        optional=(*NUMERIC_COLUMNS, CURRENCY),
-        mapping=config.columns,
-        date_format=config.date_format,
+def read_bars(config: MarketDataConfig) -> tuple[pd.DataFrame, str]:
+    """Read bars of files or a query; return them, and what messages call their origin."""
+    wanted = ColumnsToRead(
+        required=REQUIRED_COLUMNS, optional=(*NUMERIC_COLUMNS, CURRENCY), mapping=config.columns
     )
+    return read_source(config, wanted, typed=typed_bars, path_key="market_data.path")
 
 
-def read_tables(
+def read_source(
+    config: TableSource, wanted: ColumnsToRead, *, typed: Callable[..., pd.DataFrame], path_key: str
+) -> tuple[pd.DataFrame, str]:
+    """Read the files or the query of a section; return the table, and what messages call it.
+
+    ``typed(table, origin=...)`` gives columns their types; ``path_key`` is what gave the path.
+    """
+    wanted = replace(wanted, date_format=config.date_format)
+    if config.source == "sql":
+        found, origin = query_table(config, key=wanted.key)
+        wanted = replace(wanted, holder="it")
+        frame = _frame(found, _names(found.schema, wanted, origin), wanted)
+        return typed(_with_dates(frame, wanted, origin), origin=origin), origin
+    files = list_source(config, key=path_key)
+    origin = files[0].name if len(files) == 1 else f"{len(files)} files of {config.path}"
+    return _read_files(files, wanted, config, typed=typed), origin
+
+
+def _read_files(
     files: Sequence[InputFile],
     wanted: ColumnsToRead,
     config: TableSource,
     *,
     typed: Callable[..., pd.DataFrame],
 ) -> pd.DataFrame:
-    """Read one or many files into one table, in the order of files and their rows.
-
-    ``typed(table, origin=...)`` gives the columns of each file their types.
-    """
-    wanted = replace(wanted, date_format=config.date_format)
+    """Read one or many files into one table, in the order of files and their rows."""
     if config.instrument_from_filename:
         required = [name for name in wanted.required if name != "instrument"]
         wanted = replace(wanted, required=required)
