@@ -63,7 +63,7 @@ def split_table(scores: pd.DataFrame) -> Table:
 def search_table(manifest: "Manifest") -> Table:
     """Return the parameters that every split has searched, and how far the search overfits."""
     objective = manifest.search["objective"]
-    score = Column("Mean rank IC") if objective == "rank_ic" else Column("Error saved", "bps²")
+    score = Column("Inner rank IC") if objective == "rank_ic" else Column("Inner MSE saved", "bps²")
     names = tuple(manifest.search["space"])
     trials = Column("Trials"), Column("Pruned"), score
     overfitting = METRICS["pbo"], METRICS["deflated_sharpe"]

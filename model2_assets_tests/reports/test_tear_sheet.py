@@ -280,7 +280,7 @@ def test_searched_parameters_stand_with_the_overfitting_of_their_inner_scores(cp
     assert table.column("alpha") == ["20.5"] * 6
     assert table.column("Trials") == ["9"] * 6
     assert table.column("Pruned") == ["4"] * 6
-    assert table.column("Mean rank IC") == ["+0.0123"] * 6
+    assert table.column("Inner rank IC") == ["+0.0123"] * 6
     blocks = np.transpose(search.blocks)
     found = probability_of_backtest_overfitting(blocks, n_blocks=8)
     assert table.column("PBO") == [f"{found.pbo:.2f}"] * 6

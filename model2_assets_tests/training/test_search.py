@@ -26,6 +26,8 @@ from model2_assets.training.predict import make_out_of_fold
 from model2_assets.training.search import ParameterSearch, mean_rank_ic
 from model2_assets_tests.sample_models import save_fold_models
 from model2_assets_tests.training.live_tables import fit_final, live_tables
+from model2_assets_tests.training.nested_noise import NoiseStudy
+from model2_assets_tests.training.search_noise import score_search
 from model2_assets_tests.training.stored_tables import TRAINERS, stored_tables, task
 from model2_assets_tests.training.test_calibration import (
     inner_rows,
@@ -310,3 +312,14 @@ def test_a_variant_of_a_searched_parameter_is_not_searched():
     assert (
         both.variant("ridge", {"alpha": 5.0, "fit_intercept": True}).model("ridge").search is None
     )
+
+
+def test_on_noise_the_best_trial_is_above_zero_on_inner_folds_and_its_model_is_not_out_of_fold():
+    study = NoiseStudy(
+        n_dates=300, n_instruments=10, n_features=8, horizons=(5,), alphas=(), n_groups=4
+    )
+    found = score_search(study, seed=0, trials=6)
+    # Of a mean over dates with 5 days in common, whose names have independent returns.
+    error = (5 / 300 / 9) ** 0.5
+    assert found.inner > 0.01
+    assert abs(found.outer) < 3 * error
