@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -42,27 +41,13 @@ class FitInner(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class InnerFits:
-    """How trainers are fitted within the train set of a split.
+    """How trainers are fitted within the train set of a split."""
 
-    Attributes
-    ----------
-    data : TrainingData
-        With `TrainingData.inner`.
-    train : ndarray of shape (n_train,), intp
-        Positions of the split's train rows.
-    fit : callable
-        Fits a trainer on rows.
-    sums : TrainSums, optional
-        Of the split, where fits are made from them.
-    what : str
-        What is fitted on all of them, for messages.
-    """
-
-    data: TrainingData
-    train: NDArray[np.intp]
+    data: TrainingData  # with inner folds
+    train: NDArray[np.intp]  # positions of its rows
     fit: FitInner
-    sums: TrainSums | None
-    what: str
+    sums: TrainSums | None  # of the split, where fits are made from them
+    what: str  # is fitted on all of them, for messages
 
     @property
     def inner(self) -> InnerFolds:
@@ -76,7 +61,13 @@ class InnerFits:
 
     def folds(self, stride: int) -> list[InnerFold]:
         """Return the inner folds that have rows enough on every n-th date."""
-        return self.inner.split(self.train, is_usable=partial(_is_usable, self.data, stride))
+
+        def is_usable(fold: InnerFold) -> bool:
+            parts = (fold.train, fold.held_out)
+            kept = (self.data.rows_on_every_nth_date(rows, stride) for rows in parts)
+            return min(map(len, kept)) >= FEWEST_ROWS
+
+        return self.inner.split(self.train, is_usable=is_usable)
 
     def predict(
         self, trainer: BaseModelTrainer, fold: InnerFold, *, every: tuple[int, int], what: str
@@ -170,11 +161,6 @@ def inner_slope(trainer: BaseModelTrainer, fits: InnerFits) -> Calibration:
         rows=sum(fold.rows for fold in folds),
         standard_error=_standard_error(folds),
     )
-
-
-def _is_usable(data: TrainingData, stride: int, fold: InnerFold) -> bool:
-    kept = (data.rows_on_every_nth_date(rows, stride) for rows in (fold.train, fold.held_out))
-    return min(map(len, kept)) >= FEWEST_ROWS
 
 
 def final_calibration(

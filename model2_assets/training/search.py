@@ -43,20 +43,12 @@ class ParameterSearch:
     before it, with a seed of its own, so a search that is resumed chooses as if it had not been
     interrupted. From the sixth on, a trial is pruned where its mean over the first inner folds is
     below the median of the complete ones at that point.
-
-    Attributes
-    ----------
-    config : SearchConfig
-        Values, number of trials and objective.
-    seed : int
-        Of the model.
-    study_of : callable, optional
-        Returns the file in which the finished trials of a split stay. None: in memory.
     """
 
     config: SearchConfig
     seed: int
     study_of: Callable[[int], Path] | None = None
+    """Returns the file in which the finished trials of a split stay. None: in memory."""
 
     @classmethod
     def of(cls, task: Task, study_of: Callable[[int], Path] | None = None) -> Self | None:
