@@ -397,6 +397,12 @@ def _read_files(
             table["instrument"] = pd.Series(file.stem, index=table.index, dtype="str")
         tables.append(typed(table, origin=file.name))
         _refuse_other_columns(tables[0], files[0].name, tables[-1], file.name)
+    if config.instrument_from_filename and len(files) > 1 == len({file.stem for file in files}):
+        raise MarketDataError(
+            f"{files[0].name}: this and {len(files) - 1} other files are all called "
+            f"{shown(files[0].stem)}, which would be one instrument; call their folders "
+            f"instrument=NAME, and remove instrument_from_filename"
+        )
     if not any(map(len, tables)):
         raise MarketDataError(f"{files[0].name}: has columns but no row; write the file again")
     return pd.concat(tables, ignore_index=True) if len(tables) > 1 else tables[0]

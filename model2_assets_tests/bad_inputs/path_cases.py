@@ -162,6 +162,21 @@ CASES = (
         instrument_from_filename=True,
     ),
     _case(
+        "folders-by-file-name",
+        "instruments named by plain folders, and files that are all called alike",
+        "lake/*/bars.csv",
+        Refused(
+            "{folder}/lake/A/bars.csv: this and 1 other files are all called bars, which would be "
+            "one instrument; call their folders instrument=NAME, and remove "
+            "instrument_from_filename"
+        ),
+        files={
+            "lake/A/bars.csv": _PLAIN,
+            "lake/B/bars.csv": _PLAIN.replace("2024", "2023"),
+        },
+        instrument_from_filename=True,
+    ),
+    _case(
         "hive-other-name",
         "a file in the Hive folder of another instrument",
         "lake",
