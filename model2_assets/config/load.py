@@ -19,6 +19,12 @@ from model2_assets.errors import ConfigError, query_carries_secret
 CONFIG_VARIABLE = "MODEL2_CONFIG"
 """Environment variable that names the file."""
 
+_GONE = {
+    "checks.null_control_permutations": "the null control is gone, since beside the overlap proof "
+    "it fails by chance alone; remove the key",
+}
+"""Keys that files may still have, and why they are no longer there."""
+
 _LONGEST_ECHO = 100
 
 
@@ -204,7 +210,7 @@ def _explain(problem: ErrorDetails) -> str:
         r"a valid dictionary( or instance of \w+)?", "a mapping of keys to values", message
     )
     if is_unknown:
-        message = "unknown key; correct the spelling or remove it"
+        message = _GONE.get(key, "unknown key; correct the spelling or remove it")
         if key in RegionConfig.model_fields and len(place) == 1:
             message = "belongs to a region; write it below regions.<its name>"
     elif problem["type"] == "string_type" and isinstance(given, bool | int | float | date):

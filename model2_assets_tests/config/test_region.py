@@ -176,7 +176,8 @@ def test_shipped_yaml_and_defaults_of_the_classes_agree():
         (
             {"checks": {"null_control_permutations": 200}},
             "checks.null_control_permutations",
-            "unknown key; correct the spelling or remove it",
+            "the null control is gone, since beside the overlap proof it fails by chance alone; "
+            "remove the key",
         ),
         ({"checks": {"lookahead_control_dates": 0}}, "checks.lookahead_control_dates", "got 0"),
         ({"checks": {"controls_seed": -1}}, "checks.controls_seed", "got -1"),
