@@ -183,6 +183,11 @@ class SearchedValues(Section):
     choices: tuple[Any, ...] | None = Field(None, min_length=2)
     """What a list stands for: numbers, texts, true, false or null."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _of_a_list(cls, values: object) -> object:
+        return {"choices": values} if isinstance(values, list | tuple) else values
+
     @model_validator(mode="after")
     def _is_a_range_or_a_list(self) -> Self:
         low, high, is_list = self.low, self.high, self.choices is not None
@@ -204,18 +209,10 @@ class SearchedValues(Section):
         return tuple(int(end) if is_whole and end.is_integer() else end for end in ends)
 
 
-def _as_choices(values: object) -> object:
-    return {"choices": values} if isinstance(values, list | tuple) else values
-
-
 class SearchConfig(Section):
     """How each split chooses hyper-parameters on its own train rows; needs the extra ``search``."""
 
-    space: Annotated[
-        dict[str, Annotated[SearchedValues, BeforeValidator(_as_choices)]],
-        BeforeValidator(with_numbers),
-        NotEmpty,
-    ]
+    space: Annotated[dict[str, SearchedValues], BeforeValidator(with_numbers), NotEmpty]
     """Values of each hyper-parameter to choose from; they go before params and overrides."""
     trials: int = Field(20, ge=1, le=10_000)
     """Values tried in each split, pruned ones included; each is a fit of every inner fold."""

@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_BLOCKS = "blocks"
-
 Halves = tuple[NDArray[np.bool_], NDArray[np.bool_]]
 
 
@@ -82,7 +80,7 @@ class ParameterSearch:
             study.tell(trial, score, state=pruned if score is None else complete)
         best, ended = study.best_trial, [trial for trial in done if trial.state == complete]
         ended.sort(key=lambda trial: trial.number != best.number)
-        blocks = [tuple(trial.user_attrs[_BLOCKS]) for trial in ended]
+        blocks = [tuple(trial.user_attrs["blocks"]) for trial in ended]
         assert best.value is not None
         found = f"{best.params} is the best of {len(done)} trials, inner score {best.value:.4g}"
         logger.info("%s: %s", fits.what, found)
@@ -140,7 +138,7 @@ class ParameterSearch:
             trial.report(float(np.mean(scores)), number)
             if number + 1 < len(held_out) and trial.should_prune():
                 return None
-        trial.set_user_attr(_BLOCKS, blocks)
+        trial.set_user_attr("blocks", blocks)
         return float(np.mean(scores))
 
     def _score_of(self, outcome: pd.DataFrame, base: float) -> float:

@@ -36,9 +36,10 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
 def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candidate:
     """One fitted model per cross-validation split, stored with a manifest.
 
-    Imputation, scaling and the model itself are fitted on the train rows of each split and
-    on nothing else. `manifest.json` names every file with its hash, the parameters, the
-    features in order, library versions and the data versions that the models were made from.
+    Imputation, scaling and the model itself are fitted, and parameters searched, on the train
+    rows of each split and on nothing else. `manifest.json` names every file with its hash, the
+    parameters, the features in order, library versions and the data versions that the models
+    were made from.
     """
     from model2_assets.checks.models import FoldModelsChecks
     from model2_assets.training import Tables, fit_models
@@ -285,7 +286,8 @@ def final_models(
 ) -> Candidate:
     """The model that trades: one for each horizon and model, refitted on all labelled rows.
 
-    Trainer, parameters, seed and weights of rows are those of the fold models. It is made only
+    Trainer, parameters, seed and weights of rows are those of the fold models; parameters that are
+    searched are searched on all of these rows. It is made only
     from out-of-fold predictions that passed their checks and belong to the stored fold models,
     features and labels, so what failed its validation never trades. Nothing is held out: its
     score is that of the fold models. `manifest.json` says that it is a final model, how many
