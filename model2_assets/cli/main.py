@@ -130,8 +130,13 @@ def retrain(gate: bool, report_dir: str | None, force: bool, **only: str | None)
     from model2_assets.defs.retrain import execute_plan, plan_region
 
     command = JudgedCommand.begin("retrain", gate=gate, report_dir=report_dir, **only)
-    plan = [run for name, chosen in command.chosen.items() for run in plan_region(name, chosen)]
     regions = configured_regions(command.config, command.store)
+    readers = {region.name: () if force else region.readers for region in regions}
+    plan = [
+        run
+        for name, chosen in command.chosen.items()
+        for run in plan_region(name, chosen, readers=readers[name])
+    ]
     definitions = define(regions)
     with open_instance() as instance:
         end_dead_runs(instance)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.defs.assets import PREPARATION, asset_names
+from model2_assets.defs.assets import asset_names
 from model2_assets.defs.maintenance import (
     PROCESS_TAG,
     cancel_runs,
@@ -137,16 +137,19 @@ def _of_partition(partition: str | None) -> str:
     return "" if partition is None else f" {partition}"
 
 
-def plan_region(region: str, partitions: Iterable[Partition]) -> list[PlannedRun]:
-    """Return the runs that retrain a region, in order.
+def plan_region(
+    region: str, partitions: Iterable[Partition], *, readers: Sequence[str] = ()
+) -> list[PlannedRun]:
+    """Return the runs that retrain a region, in order: preparation, each partition, summary.
 
-    They are its market data, what else all models share, each partition, the summary.
+    Assets that are `readers` are made first, in a run of their own, so that what follows can be
+    compared with what they read.
     """
     preparation, training, summary = (job_name(region, stage) for stage in STAGES)
-    market_data, *others = PREPARATION
+    read = PlannedRun(region, preparation, title="market data", assets=tuple(readers))
     return [
-        PlannedRun(region, preparation, title="market data", assets=(market_data,)),
-        PlannedRun(region, preparation, assets=tuple(others)),
+        *([read] if readers else []),
+        PlannedRun(region, preparation),
         *(PlannedRun(region, training, partition.key) for partition in partitions),
         PlannedRun(region, summary),
     ]
@@ -165,9 +168,10 @@ def execute_plan(
 
     A failed partition does not stop the others. After a failed preparation the rest of its
     region is skipped: it would train on yesterday's data. Of the `regions` given, whose assets
-    `definitions` have, what is current is not made again, by the rule of the nightly: its
-    `readers` read anew, then it is what `outdated` does not name. Of other regions all is made.
-    `hold`, given a region, returns what is held from its first run to its last: see `Store.hold`.
+    `definitions` have, what is current is not made again, by the rule of the nightly: it is what
+    `outdated` does not name, once the region's `readers` have read anew. Of other regions all is
+    made. `hold`, given a region, returns what is held from its first run to its last: see
+    `Store.hold`.
     """
     lookups = {region.name: region for region in regions}
     numbered = enumerate(plan, start=1)
@@ -195,12 +199,10 @@ def _due(
     region: Region | None, instance: dg.DagsterInstance, planned: PlannedRun
 ) -> tuple[PlannedRun | None, str]:
     """Return a run of what is not current, with why; no run where all is."""
-    if region is None:
+    if region is None or planned.assets:
         return planned, ""
-    if planned.assets == PREPARATION[:1]:
-        return replace(planned, assets=region.readers), ""
     stage = next(stage for stage in STAGES if job_name(region.name, stage) == planned.job)
-    names = planned.assets or asset_names(region, stage)
+    names = asset_names(region, stage)
     keys = [region.key(name) for name in names]
     problems = outdated(region.results(instance), keys, planned.partition)
     if stage == "summary":  # it reads the event log besides: what is outdated, what all has cost

@@ -61,7 +61,7 @@ def backfilled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backfilled]
     parsed, store = parse_config(config(broken)), Store(str(home.data))
     definitions = build_definitions(parsed, store)
     region = built_region("us", parsed, store)
-    assets = [key.path for key in definitions.resolve_asset_graph().get_all_asset_keys()]
+    assets = [key.path for key in region.specs]
 
     with served(home) as url, home.instance() as instance:
 

@@ -218,8 +218,8 @@ def test_mornings_after(bench: Workbench) -> None:
     held, told = latest_check(bench, "partitions_current")
     assert not held
     assert told.startswith(
-        "2 of 2 partitions are missing or outdated: 21d|ridge: fitted_models was made by other "
-        "code or settings; 63d|ridge: cv_scores is missing; "
+        "2 of 2 partitions are missing or outdated: 21d|ridge: fitted_models was made with "
+        "other settings of the model; 63d|ridge: cv_scores is missing; "
     )
     beyond = bench.check_records("leaderboard", "within_budget")[0].evaluation
     assert (beyond.passed, beyond.severity) == (False, dg.AssetCheckSeverity.ERROR)

@@ -82,7 +82,7 @@ class Campaign:
         assert status == 0, self._base.log.read_text()[-3000:]
         self.old = results_of(self._base)
         undisturbed = self._base.copy_to(self._folder / "undisturbed")
-        child = start(undisturbed, NEW, "retrain")
+        child = start(undisturbed, NEW, "retrain", "--force")
         told = list(child.told())
         assert child.join() == 0, undisturbed.log.read_text()[-3000:]
         self.timeline = Timeline.of(told)
@@ -93,7 +93,7 @@ class Campaign:
         return self._base.copy_to(folder)
 
     def run(self, kills: int, *, seed: int, recover_every: int = 1) -> Iterator[Kill]:
-        """Kill so many retrains; yield what became of each.
+        """Kill so many retrains, each of which makes all; yield what became of each.
 
         Parameters
         ----------
@@ -120,7 +120,7 @@ class Campaign:
 
     def _kill(self, scene: Scene, moment: Moment) -> Kill:
         kill = Kill(moment)
-        child = start(scene, NEW, "retrain", moment=moment)
+        child = start(scene, NEW, "retrain", "--force", moment=moment)
         kill.status = child.die_at(moment)
         kill.spot = spot(scene)
         state, kill.faults = whole(scene, self.old, self.new)

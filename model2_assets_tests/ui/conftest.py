@@ -42,8 +42,8 @@ def site(executable: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     definitions = build_definitions(parse_config(CONFIG), Store(str(home.data)))
     with home.instance() as instance:
         plan = plan_region("us", [Partition("21d", "ridge")])
-        prepared = list(execute_plan(definitions, instance, plan[:2]))
-    assert all(run.success for run in prepared), [run.failures for run in prepared]
+        (preparation,) = execute_plan(definitions, instance, plan[:1])
+    assert preparation.success, preparation.failures
     with served(home) as url:
         yield Site(url, home)
 
