@@ -105,7 +105,7 @@ def test_feature_that_knows_the_future_raises_the_alarm(bench: Workbench, tmp_pa
     )
 
     assert all(run.success for run in runs)
-    by_name, implausible, unlike_history = runs[1].warnings
+    by_name, implausible, unlike_history = sorted(runs[1].warnings)
     assert "feature_ic of us/feature_importance 21d|ridge: leak alone has a rank IC" in by_name
     assert "rank_ic_plausible" in implausible
     assert "look for a feature that knows the future" in implausible
