@@ -368,9 +368,9 @@ def test_one_path_has_no_distribution():
 
 def normal_oracle(values):
     """Return the middle of every rank and standardized values in plain Python."""
-    n = len(values)
+    n, middle, spread = len(values), mean(values), stdev(values)
     normal = [NormalDist().inv_cdf((rank - 0.5) / n) for rank in range(1, n + 1)]
-    return normal, [(value - mean(values)) / stdev(values) for value in sorted(values)]
+    return normal, [(value - middle) / spread for value in sorted(values)]
 
 
 def test_normal_quantiles_hand_worked_points():
