@@ -110,6 +110,41 @@ def row_chunks(frame: pd.DataFrame, n_rows: int = CHUNK_ROWS) -> Iterator[pd.Dat
         yield frame.iloc[start : start + n_rows]
 
 
+PART_ROWS = 131_072
+"""Rows of a part at most: few enough to be in memory several times, many enough for a task."""
+
+
+def date_parts(index: pd.Index, most_rows: int | None = None) -> list[slice]:
+    """Cut rows in the order of their dates into parts of whole dates.
+
+    Parameters
+    ----------
+    index : Index of length n_rows
+        Of a panel, or the dates themselves.
+    most_rows : int, optional
+        Rows of a part at most, `PART_ROWS` by default; a longer date is a part of its own.
+
+    Returns
+    -------
+    list of slice
+        Neighbours, of all rows, at least one. One where there are no dates, or these do not
+        ascend. Each begins where the one before ends, so that the rows of each date are all
+        that the cut depends on.
+    """
+    dates = index.get_level_values("datetime") if "datetime" in index.names else index
+    n_rows, start, parts = len(index), 0, []
+    most_rows = PART_ROWS if most_rows is None else most_rows
+    if not isinstance(dates, pd.DatetimeIndex) or not dates.is_monotonic_increasing:
+        return [slice(0, n_rows)]
+    days = dates.to_numpy()
+    ends = np.append(np.flatnonzero(days[1:] != days[:-1]) + 1, n_rows)
+    while start < n_rows:
+        first, beyond = np.searchsorted(ends, [start, start + most_rows], side="right")
+        parts.append(slice(start, int(ends[max(first, beyond - 1)])))
+        start = parts[-1].stop
+    return parts or [slice(0, 0)]
+
+
 def in_universe(panel: pd.DataFrame) -> NDArray[np.bool_]:
     """Tell of every bar whether it is in the universe: all are where the panel does not say."""
     if "in_universe" in panel.columns:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from model2_assets.panel import (
     INDEX_NAMES,
     date_codes,
+    date_parts,
     instrument_codes,
     is_canonical,
     panel_index,
@@ -150,3 +151,33 @@ def test_chunks_are_views_of_all_rows_in_order():
 
 def test_no_rows_have_no_chunk():
     assert list(row_chunks(pd.DataFrame({"a": []}))) == []
+
+
+def parts_of(counts: list[int], most_rows: int) -> list[tuple[int, int]]:
+    """Cut row after row, by hand: a date joins the part before where both fit."""
+    parts, start, stop = [], 0, 0
+    for count in counts:
+        if stop > start and stop + count - start > most_rows:
+            parts.append((start, stop))
+            start = stop
+        stop += count
+    return [*parts, (start, stop)]
+
+
+@settings(deadline=None, derandomize=True, max_examples=150)
+@given(st.lists(st.integers(1, 7), max_size=12), st.integers(1, 9))
+def test_parts_are_whole_dates_and_as_long_as_they_may_be(counts, most_rows):
+    dates = np.repeat(pd.date_range("2024-01-01", periods=len(counts)).to_numpy(), counts)
+    index = panel_index(np.arange(len(dates)).astype(str), dates)
+    found = date_parts(index, most_rows)
+    assert [(part.start, part.stop) for part in found] == parts_of(counts, most_rows)
+    assert date_parts(index.get_level_values("datetime"), most_rows) == found
+
+
+def test_rows_without_ascending_dates_are_one_part():
+    ascending = panel_index(["A", "A", "A"], DAYS[2:3] + DAYS[:2])
+    assert date_parts(ascending, 1) == [slice(0, 1), slice(1, 2), slice(2, 3)]
+    assert date_parts(ascending[::-1], 1) == [slice(0, 3)]
+    assert date_parts(panel_index(["A", "A"], [DAYS[0], "NaT"]), 1) == [slice(0, 2)]
+    assert date_parts(pd.RangeIndex(3), 1) == [slice(0, 3)]
+    assert date_parts(ascending[:0], 1) == [slice(0, 0)]

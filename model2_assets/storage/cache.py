@@ -252,7 +252,8 @@ class _Source:
         return data
 
 
-_VALUES = "matrix"
+VALUES = "matrix"
+"""Kind of the working files that hold the values of a table, named by its data version."""
 _ROWS = "matrix_rows"
 
 
@@ -276,7 +277,7 @@ class MatrixCodec(ParquetCodec):
         working, version = self._working_of(header), header.data_version
         chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(value))
         working.put(
-            _VALUES, f"{version}.npy", write=lambda path: _write_values(path, header, chunks)
+            VALUES, f"{version}.npy", write=lambda path: _write_values(path, header, chunks)
         )
         working.put(
             _ROWS, f"{version}.npz", write=lambda path: _write_rows(path, value.index, header)
@@ -319,10 +320,10 @@ class MatrixCodec(ParquetCodec):
         header = source.header
         working, version = self._working_of(header), header.data_version
         values = working.get(
-            _VALUES,
+            VALUES,
             f"{version}.npy",
             write=lambda file: _write_values(file, header, source.chunks()),
-            read=lambda file: _map_values(file, header),
+            read=lambda file: map_values(file, header.shape),
         )
         index = working.get(
             _ROWS,
@@ -350,9 +351,10 @@ def _write_values(path: Path, header: TableHeader, chunks: Iterable[_Matrix]) ->
             file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
 
 
-def _map_values(path: Path, header: TableHeader) -> _Matrix:
-    mapped = np.load(path, mmap_mode="r" if header.n_rows else None, allow_pickle=False)
-    if mapped.shape != header.shape or mapped.dtype != np.dtype("<f4"):
+def map_values(path: Path, shape: tuple[int, int]) -> _Matrix:
+    """Map a working file of values; ValueError if it is not one of that shape."""
+    mapped = np.load(path, mmap_mode="r" if shape[0] else None, allow_pickle=False)
+    if mapped.shape != shape or mapped.dtype != np.dtype("<f4"):
         raise ValueError(f"it holds {mapped.dtype} of shape {mapped.shape}")
     return np.asarray(mapped)
 

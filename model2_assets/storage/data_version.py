@@ -6,13 +6,14 @@ brings tables together compares them.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from model2_assets.errors import StoreError
+from model2_assets.panel import date_parts
 from model2_assets.storage.conformity import table_columns
 
 PROVENANCE = "provenance"
@@ -29,8 +30,23 @@ def table_digest(frame: pd.DataFrame) -> str:
 
     Two tables have the same digest if and only if they hold equal values, however they
     were stored. A missing value counts as one value, whatever its bits, and so does zero,
-    whatever its sign.
+    whatever its sign. It is made of the digests of the parts that `date_parts` cuts.
     """
+    in_columns = list(frame.columns).count("datetime") == 1 and "datetime" not in frame.index.names
+    dates = pd.Index(frame["datetime"]) if in_columns else frame.index
+    return joined_digest(part_digest(frame.iloc[part]) for part in date_parts(dates))
+
+
+def joined_digest(parts: Iterable[str]) -> str:
+    """Return the digest of a table from those of all its parts, in order: of one part, its own."""
+    digests = list(parts)
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256(" ".join(digests).encode()).hexdigest()[:32]
+
+
+def part_digest(frame: pd.DataFrame) -> str:
+    """Digest a part of a table, from its own rows alone; see `joined_digest`."""
     digest = hashlib.sha256(f"{len(frame)} rows".encode())
     for name, values in _columns(frame):
         for part in _parts(values):
@@ -56,7 +72,6 @@ def _columns(frame: pd.DataFrame) -> Iterator[tuple[str, pd.Index | pd.Series]]:
 
 
 def _is_matrix_by_row(frame: pd.DataFrame) -> bool:
-
     first = frame.iloc[:2].to_numpy()
     one_type = isinstance(first.dtype, np.dtype) and first.dtype.kind == "f"
     return (
@@ -68,7 +83,6 @@ def _is_matrix_by_row(frame: pd.DataFrame) -> bool:
 
 
 def _parts(values: pd.Index | pd.Series) -> tuple[np.ndarray[Any, Any], ...]:
-
     dtype = values.dtype
     if isinstance(dtype, np.dtype) and dtype.kind == "f":
         numbers = np.array(values, copy=True)

@@ -8,12 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from model2_assets import panel
 from model2_assets.errors import StoreError
 from model2_assets.panel import panel_index
 from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
     facts_of,
+    joined_digest,
+    part_digest,
     require_made_from,
     table_digest,
     with_provenance,
@@ -331,3 +334,17 @@ def test_hand_made_tables_are_told_apart():
     one, other = oof_predictions(), oof_predictions(fold_id=(0, 0, 1))
     with pytest.raises(StoreError, match="made from splits of version"):
         require_made_from("x", data_versions_of(splits=one), data_versions_of(splits=other))
+
+
+def test_the_digest_is_that_of_parts_of_whole_dates(monkeypatch):
+    frame = labels()
+    whole = table_digest(frame)
+    monkeypatch.setattr(panel, "PART_ROWS", 1)
+    parts = [frame.iloc[part] for part in panel.date_parts(frame.index)]
+    assert len(parts) > 1
+    digests = [part_digest(part.copy()) for part in parts]
+    assert joined_digest(digests) == table_digest(frame) == table_digest(frame.reset_index())
+    assert table_digest(frame) != whole == part_digest(frame)
+    swapped = [digests[1], digests[0], *digests[2:]]
+    assert joined_digest(swapped) != joined_digest(digests)
+    assert joined_digest(digests[:1]) == digests[0] == table_digest(parts[0])
