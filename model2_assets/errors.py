@@ -131,6 +131,10 @@ class CrossValidationError(Model2Error):
     """Splits are impossible or invalid; the message names the split and its counts."""
 
 
+class EngineError(Model2Error):
+    """Workers or their scheduler cannot be used; the message names the address and the cause."""
+
+
 class TrainingError(Model2Error):
     """A model cannot be fitted or used; the message names the model and the cause."""
 

@@ -284,8 +284,27 @@ class LoggingConfig(Section):
     """text: for people; json: JSON lines."""
 
 
+Scheduler = Annotated[str, Field(pattern=r"^(tcp|tls)://[^\s/@]+:\d+$")]
+"""Address of a Dask scheduler."""
+
+
 class ExecutionConfig(Section):
-    """How much of the machine a run may use."""
+    """Where the work of a run is done, and how much of the machine it may use."""
+
+    engine: Literal["local", "dask"] = "local"
+    """local: threads of the process of the run; dask: worker processes of a Dask cluster, which
+    see the same results; needs the extra ``dask``. The results are the same."""
+    scheduler: Scheduler | None = None
+    """Address of the scheduler, such as tls://scheduler.example.com:8786. Whoever reaches it runs
+    code on its workers."""
+    scheduler_variable: EnvironmentVariable | None = None
+    """Environment variable that holds the address, in place of scheduler."""
+    tls_ca_variable: EnvironmentVariable = "DASK_DISTRIBUTED__COMM__TLS__CA_FILE"
+    """Environment variable that names the file of the authority that certifies both ends (PEM)."""
+    tls_cert_variable: EnvironmentVariable = "DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT"
+    """Environment variable that names the file of our certificate (PEM)."""
+    tls_key_variable: EnvironmentVariable = "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY"
+    """Environment variable that names the file of its key (PEM)."""
 
     profile: Literal["exact", "default", "fast"] = "default"
     """exact: every train row; default and fast: XGBoost trains on fewer dates, whose labels
@@ -298,6 +317,15 @@ class ExecutionConfig(Section):
     working_dir: NonEmpty | None = None
     """Folder of working files on a local disk, which may be removed at any time; null: .working
     beside the results, or in DAGSTER_HOME where those are not on a local disk."""
+
+    @model_validator(mode="after")
+    def _dask_has_one_scheduler(self) -> Self:
+        named = [self.scheduler, self.scheduler_variable]
+        refuse(
+            self.engine == "dask" and named.count(None) != 1,
+            "engine dask needs either scheduler, such as tls://host:8786, or scheduler_variable",
+        )
+        return self
 
 
 def known_timezone(name: str) -> str:
