@@ -67,7 +67,7 @@ def _setting(evidence: Evidence, trees: int) -> Iterator[str]:
     found = evidence.measurements
     yield (
         f"Rendered from `measurements.jsonl` by `python -m benchmarks report`; "
-        f"[README.md](README.md) says how it is measured. Trees of every XGBoost model: {trees}.\n"
+        f"`benchmarks/README.md` says how it is measured. Trees of every XGBoost model: {trees}.\n"
     )
     yield f"- machine: {'; '.join(stated(found, 'machine'))}"
     versions = sorted({f"{name} {v}" for m in found for name, v in m.versions.items()})

@@ -1,0 +1,201 @@
+"""Reference pages, written of the code itself when the site is built: no fact is written twice."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from sphinx.application import Sphinx
+
+from model2_assets.checks.catalogue import markdown_table
+from model2_assets.config import Model2Config, load_config
+from model2_assets.contracts import FOLDER, Column, load_contract, load_schema
+from model2_assets.evaluation import METRICS
+from model2_assets.panel import INDEX_NAMES
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Write the pages before Sphinx looks for any."""
+    folder = Path(app.srcdir) / "reference"
+    folder.mkdir(exist_ok=True)
+    pages = {
+        "configuration": configuration_page(),
+        "checks": checks_page(),
+        "contracts": contracts_page(),
+        "metrics": metrics_page(),
+    }
+    for name, text in pages.items():
+        path = folder / f"{name}.md"
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    return {"parallel_read_safe": True}
+
+
+def configuration_page() -> str:
+    """Return every configuration key, section by section."""
+    head = (
+        "# Configuration\n\nEvery key, with its default. A file of your own, named by `--config` "
+        "or `MODEL2_CONFIG`, gives only what differs. `model2 validate-config` says whether it is "
+        "understood, and what an edit outdates. Its `regions` replace the default region; its "
+        "`models` are merged over the default models, and `null` removes one.\n\n"
+        "```yaml\n"
+        + (Path(load_config.__code__.co_filename).parents[1] / "default.yaml").read_text("utf-8")
+        + "```\n"
+    )
+    return head + "".join(_section("", Model2Config, depth=2))
+
+
+def _section(path: str, model: type[BaseModel], *, depth: int) -> Iterator[str]:
+    nested: list[tuple[str, type[BaseModel]]] = []
+    rows = []
+    for name, field in model.model_fields.items():
+        key = f"{path}.{name}" if path else name
+        inner, placeholder = _model_within(field.annotation)
+        if inner is not None:
+            nested.append((f"{key}.{placeholder}" if placeholder else key, inner))
+        if inner is None or field.description:
+            rows.append(f"| `{name}` | {_default(field)} | {_type(field)} | {_text(field)} |\n")
+    title = f"`{path}`" if path else ""
+    if title:
+        yield f"\n{'#' * min(depth, 4)} {title}\n\n{_one_line(model.__doc__)}\n"
+    if rows:
+        yield "\n| key | default | values | what it is |\n| --- | --- | --- | --- |\n"
+        yield from rows
+    for key, inner in nested:
+        yield from _section(key, inner, depth=depth if not path else depth + 1)
+
+
+def _model_within(annotation: Any) -> tuple[type[BaseModel] | None, str]:
+    """Return the section that a key holds, and the placeholder of the names it is under."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation, ""
+    arguments = [argument for argument in get_args(annotation) if argument is not type(None)]
+    if get_origin(annotation) is dict:
+        inner, _ = _model_within(arguments[1])
+        return inner, "<name>" if inner else ""
+    if get_origin(annotation) in (tuple, list) and arguments:
+        inner, _ = _model_within(arguments[0])
+        return inner, "<n>" if inner else ""
+    if get_origin(annotation) in (Annotated, Union, UnionType):
+        for argument in arguments:
+            inner, placeholder = _model_within(argument)
+            if inner is not None:
+                return inner, placeholder
+    return None, ""
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True, validated_data={})
+    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+    if isinstance(plain, tuple | Mapping | list) and any(
+        isinstance(each, BaseModel) for each in plain
+    ):
+        return ""
+    text = json.dumps(plain, default=str)
+    return f"`{text}`" if len(text) < 60 else ""
+
+
+def _type(field: FieldInfo) -> str:
+    limits = [str(limit) for limit in field.metadata if hasattr(limit, "__slots__")]
+    words = {"Ge(ge=": "≥ ", "Gt(gt=": "> ", "Le(le=": "≤ ", "Lt(lt=": "< "}
+    found = [
+        symbol + limit.removeprefix(start).removesuffix(")")
+        for limit in limits
+        for start, symbol in words.items()
+        if limit.startswith(start)
+    ]
+    return ", ".join([_words(field.annotation), *found])
+
+
+def _words(annotation: Any) -> str:
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(f"`{argument}`" for argument in arguments)
+    if origin is Annotated:
+        return _words(arguments[0])
+    if origin in (Union, UnionType):
+        return " or ".join(dict.fromkeys(_words(argument) for argument in arguments))
+    if origin in (tuple, list):
+        return f"list of {_words(arguments[0])}"
+    if origin is dict:
+        return "mapping"
+    names = {int: "whole number", float: "number", str: "text", bool: "true, false"}
+    if annotation is type(None):
+        return "null"
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "section"
+    return names.get(annotation, "any")
+
+
+def _text(field: FieldInfo) -> str:
+    return _one_line(field.description)
+
+
+def _one_line(text: str | None) -> str:
+    return " ".join((text or "").split()).replace("|", "\\|").replace("<", "&lt;")
+
+
+def checks_page() -> str:
+    """Return the promise of every check."""
+    return (
+        "# Checks\n\nWhat is evaluated of every asset, with the limits of the default "
+        "configuration. A failure of level error keeps a candidate from being published, but for "
+        "`within_budget` and for those of what is on disk (`stored`, "
+        "`stored_models_reproduce_oof`).\n\n" + markdown_table(load_config(), "us")
+    )
+
+
+def contracts_page() -> str:
+    """Return the columns of every table that is handed to others."""
+    names = sorted(path.name.split(".")[0] for path in FOLDER.glob("*.schema.json"))
+    head = (
+        "# Contracts\n\nColumns, types, units and keys of what is handed on, from the JSON "
+        "Schemas in `contracts/`, which readers and writers enforce.\n"
+    )
+    return head + "".join(_contract(name) for name in names)
+
+
+def _contract(name: str) -> str:
+    schema = load_schema(name)
+    head = f"\n## {name}\n\n{_one_line(schema['description'])}\n"
+    if "x-key" not in schema:
+        return head + "".join(
+            f"\n- `{key}`: {_one_line(each.get('description'))}"
+            for key, each in schema["properties"].items()
+        ) + "\n"
+    contract = load_contract(name)
+    rows = [_column(column) for column in contract.columns]
+    rows += [_column(column, is_pattern=True) for column in contract.patterns]
+    key = ", ".join(f"`{each}`" for each in contract.key)
+    index = " They are the index." if set(contract.key) == set(INDEX_NAMES) else ""
+    return (
+        f"{head}\nA row is identified by {key}.{index}\n\n"
+        "| column | type | unit | what it is |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    )
+
+
+def _column(column: Column, *, is_pattern: bool = False) -> str:
+    name = f"`{column.name}`".replace("|", "\\|")
+    kind = column.arrow_type + (", nullable" if column.nullable else "")
+    what = _one_line(column.description)
+    return f"| {name}{' (pattern)' if is_pattern else ''} | {kind} | {column.unit} | {what} |\n"
+
+
+def metrics_page() -> str:
+    """Return what every metric means, and what it is held against."""
+    rows = [
+        f"| `{each.name}` | {each.long or each.title} | {each.unit or '–'} | {each.on or '–'} | "
+        f"{_one_line(each.meaning)} |\n"
+        for each in METRICS.values()
+    ]
+    return (
+        "# Metrics\n\nWhat scores, leaderboard and tear sheets show. [](../scores.md) says why "
+        "some are on realized returns and some on labels.\n\n"
+        "| name | heading | unit | held against | meaning |\n| --- | --- | --- | --- | --- |\n"
+        + "".join(rows)
+    )
