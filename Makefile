@@ -1,5 +1,6 @@
 # make train: environment, then the whole graph on the demo data
 # make test:  environment, then the tests
+# make docs:  the documentation as a site
 # make ui:    Dagster on the same instance
 # make test-lowest, test-latest: the fast tests with the lowest allowed and the newest libraries
 # make audit: known vulnerabilities of the pinned versions
@@ -16,7 +17,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
-.PHONY: determinism resume planted-failures long-run audit test-lowest test-latest test-faults
+.PHONY: docs determinism resume planted-failures long-run audit test-lowest test-latest test-faults
 .PHONY: bad-inputs shapes fuzz corruption signals
 
 train: environment
@@ -44,6 +45,10 @@ signals: environment
 
 ui: environment
 	$(BIN)/model2 ui
+
+# The site, in docs/_build/html; a broken link or a notebook that fails is an error.
+docs: environment
+	$(BIN)/python -m sphinx -b html -W --keep-going -q docs docs/_build/html
 
 check: environment
 	$(BIN)/ruff format --check .

@@ -1,6 +1,7 @@
 """The example workflow: its commands are accepted, and make everything that there is."""
 
 import shlex
+import tomllib
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from click.testing import CliRunner
-from dagster._cli import cli as dagster_cli
+from dagster_dg_cli.cli import cli as dg_cli
 
 from model2_assets.cli.main import main
 from model2_assets.config import parse_config
@@ -16,9 +17,10 @@ from model2_assets.defs.assets import PREPARATION, asset_names
 from model2_assets.defs.region import Region
 from model2_assets.storage import Store
 
-WORKFLOW = Path(__file__).parents[1] / "docs" / "ci_workflow.yml"
+ROOT = Path(__file__).parents[1]
+WORKFLOW = ROOT / "docs" / "ci_workflow.yml"
 JOBS: dict[str, Any] = yaml.safe_load(WORKFLOW.read_text(encoding="utf-8"))["jobs"]
-COMMANDS = {"model2": main, "dagster": dagster_cli}
+COMMANDS = {"model2": main, "dg": dg_cli}
 
 
 def command_lines(job: str) -> list[list[str]]:
@@ -36,7 +38,7 @@ def ours(job: str) -> list[list[str]]:
     return [words for words in command_lines(job) if words[0].startswith(".venv/bin/")]
 
 
-@pytest.mark.parametrize("words", ours("gate") + ours("plain_dagster"), ids=" ".join)
+@pytest.mark.parametrize("words", ours("gate") + ours("dagster"), ids=" ".join)
 def test_command_line_is_accepted(words: list[str]) -> None:
     command = COMMANDS[words[0].removeprefix(".venv/bin/")]
 
@@ -65,12 +67,12 @@ def test_the_gate_is_passed_and_its_report_kept_whatever_happens() -> None:
     assert upload["with"]["path"].split() == ["reports/*/gate.xml", "reports/*/gate.json"]
 
 
-def test_plain_dagster_makes_every_asset_of_every_partition() -> None:
+def test_dagster_makes_every_asset_of_every_partition() -> None:
     region = Region("us", parse_config({}), Store("memory://workflow"))
     made = {
         (asset.removeprefix("us/"), option(words, "--partition"))
-        for words in ours("plain_dagster")
-        for asset in str(option(words, "--select")).split(",")
+        for words in ours("dagster")
+        for asset in str(option(words, "--assets")).split(",")
     }
 
     assert made == {
@@ -81,3 +83,17 @@ def test_plain_dagster_makes_every_asset_of_every_partition() -> None:
             for key in region.partition_keys
         ),
     }
+
+
+def test_dg_and_dagster_find_one_code_location() -> None:
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    workspace = yaml.safe_load((ROOT / "workspace.yaml").read_text(encoding="utf-8"))
+    (location,) = (each["python_module"] for each in workspace["load_from"])
+    project = tools["dg"]["project"]
+
+    assert tools["dg"]["directory_type"] == "project"
+    assert (
+        (tools["dagster"]["module_name"], tools["dagster"]["code_location_name"])
+        == (project["code_location_target_module"], project["code_location_name"])
+        == (location["module_name"], location["location_name"])
+    )

@@ -1,5 +1,6 @@
 """The commands of the README, as processes of their own."""
 
+import json
 import os
 import subprocess
 import sys
@@ -91,6 +92,10 @@ def test_retrain_exits_with_one_where_a_check_failed(
     assert "Traceback" not in finished.stderr
 
 
+def launch(environment: Mapping[str, str], assets: str, *arguments: str) -> None:
+    execute("dagster_dg_cli.cli", "launch", "--assets", assets, *arguments, environment=environment)
+
+
 def materialize(environment: Mapping[str, str], selection: str, *arguments: str) -> None:
     execute(
         *("dagster", "asset", "materialize", "-m", "model2_assets.definitions"),
@@ -99,7 +104,7 @@ def materialize(environment: Mapping[str, str], selection: str, *arguments: str)
     )
 
 
-def test_dagster_materializes_each_partition(environment: dict[str, str]) -> None:
+def test_dagster_and_dg_materialize_each_partition(environment: dict[str, str]) -> None:
     training = (
         "us/fitted_models,us/oof_predictions,us/oof_paths,us/feature_importance,us/cv_scores,"
         "us/final_models,us/live_predictions"
@@ -107,8 +112,9 @@ def test_dagster_materializes_each_partition(environment: dict[str, str]) -> Non
 
     materialize(environment, "us/market_data,us/labels,us/features,us/cv_splits")
     for partition in PARTITIONS:
-        materialize(environment, training, "--partition", partition)
-    materialize(environment, "us/leaderboard")
+        make = launch if partition == "63d|ridge" else materialize
+        make(environment, training, "--partition", partition)
+    launch(environment, "us/leaderboard")
 
     board = pd.read_parquet(Path(environment["MODEL2_STORAGE"]) / "us" / "leaderboard.parquet")
     assert {f"{row.horizon}|{row.model}" for row in board.itertuples()} == set(PARTITIONS)
@@ -130,3 +136,12 @@ def test_every_way_to_load_the_code_location_is_valid_and_quiet(
         if "Warning" in line and "definitions_validate_command" not in line
     ]
     assert ours == []
+
+
+def test_dg_lists_the_definitions_and_finds_them_valid(environment: dict[str, str]) -> None:
+    checked = execute("dagster_dg_cli.cli", "check", "defs", environment=environment)
+    listed = execute("dagster_dg_cli.cli", "list", "defs", "--json", environment=environment)
+
+    assert "All definitions loaded successfully" in checked.stdout + checked.stderr
+    assets = {asset["asset_key"] for asset in json.loads(listed.stdout)["assets"]}
+    assert {"us/market_data", "us/fitted_models", "us/leaderboard"} < assets
