@@ -10,7 +10,7 @@ import dagster as dg
 import pytest
 from rich.console import Console
 
-from model2_assets.checks.catalogue import CATALOGUE, Check, Finding, evaluate, markdown_table
+from model2_assets.checks.catalogue import CATALOGUE, Check, Finding, checks_of, evaluate
 from model2_assets.checks.inputs import MarketDataChecks
 from model2_assets.checks.stored import SUBJECTS, StoredFiles, evaluate_stored
 from model2_assets.checks.subjects import Evidence
@@ -102,7 +102,7 @@ def test_a_check_is_an_entry_and_a_method(tmp_path: Path, monkeypatch: pytest.Mo
         dg.AssetCheckKey(dg.AssetKey(["us", "market_data"]), "few_rows")
     )
     assert (spec.description, spec.blocking) == ("At most 2 rows.", True)
-    assert "`few_rows`: At most 2 rows." in markdown_table(config, "us")
+    assert checks_of("market_data", config, "us")[0].promise == "At most 2 rows."
     candidate = MarketDataChecks(market_data(), Evidence(config, "us"))
     before = next(evaluate("market_data", candidate))
     assert (before.name, before.passed) == ("few_rows", False)

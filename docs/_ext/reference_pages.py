@@ -10,11 +10,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 
-from model2_assets.checks.catalogue import markdown_table
+from model2_assets.checks.catalogue import REPRODUCED, STORED, Check, checks_of
 from model2_assets.config import Model2Config, load_config
 from model2_assets.contracts import FOLDER, Column, load_contract, load_schema
 from model2_assets.evaluation import METRICS
 from model2_assets.panel import INDEX_NAMES
+from model2_assets.storage import PRODUCTS
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -112,24 +113,28 @@ def _type(field: FieldInfo) -> str:
     return ", ".join([_words(field.annotation), *found])
 
 
+_PLAIN = {
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "true, false",
+    dict: "mapping",
+    type(None): "null",
+}
+
+
 def _words(annotation: Any) -> str:
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin is Literal:
         return ", ".join(f"`{argument}`" for argument in arguments)
-    if origin is Annotated:
-        return _words(arguments[0])
     if origin in (Union, UnionType):
         return " or ".join(dict.fromkeys(_words(argument) for argument in arguments))
     if origin in (tuple, list):
         return f"list of {_words(arguments[0])}"
-    if origin is dict:
-        return "mapping"
-    names = {int: "whole number", float: "number", str: "text", bool: "true, false"}
-    if annotation is type(None):
-        return "null"
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "section"
-    return names.get(annotation, "any")
+    if origin is Annotated:
+        return _words(arguments[0])
+    is_section = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return "section" if is_section else _PLAIN.get(origin or annotation, "any")
 
 
 def _text(field: FieldInfo) -> str:
@@ -141,13 +146,30 @@ def _one_line(text: str | None) -> str:
 
 
 def checks_page() -> str:
-    """Return the promise of every check."""
-    return (
+    """Return the promise of every check, asset by asset."""
+    head = (
         "# Checks\n\nWhat is evaluated of every asset, with the limits of the default "
-        "configuration. A failure of level error keeps a candidate from being published, but for "
-        "`within_budget` and for those of what is on disk (`stored`, "
-        "`stored_models_reproduce_oof`).\n\n" + markdown_table(load_config(), "us")
+        "configuration. A check of level error keeps a candidate that fails it from being "
+        "published, if it looks at one before that; one of level warn is told and fails nothing.\n"
     )
+    config = load_config()
+    of_assets = {asset: checks_of(asset, config, "us") for asset in PRODUCTS}
+    of_assets["oof_predictions"] += (REPRODUCED,)
+    return head + "".join(
+        _checks(f"`{asset}`" if asset else "Every asset", checks)
+        for asset, checks in {"": (STORED,), **of_assets}.items()
+    )
+
+
+def _checks(title: str, checks: tuple[Check, ...]) -> str:
+    looks = {"before": "before", "both": "before, and on disk", "stored": "on disk"}
+    rows = [
+        f"| `{check.name}` | {check.level}{'' if check.rejects else ', rejects nothing'} | "
+        f"{looks[check.when]} | {_one_line(check.promise)} |\n"
+        for check in checks
+    ]
+    table = "| check | level | looks | promise |\n| --- | --- | --- | --- |\n" + "".join(rows)
+    return f"\n## {title}\n\n{table}"
 
 
 def contracts_page() -> str:
@@ -164,10 +186,14 @@ def _contract(name: str) -> str:
     schema = load_schema(name)
     head = f"\n## {name}\n\n{_one_line(schema['description'])}\n"
     if "x-key" not in schema:
-        return head + "".join(
-            f"\n- `{key}`: {_one_line(each.get('description'))}"
-            for key, each in schema["properties"].items()
-        ) + "\n"
+        return (
+            head
+            + "".join(
+                f"\n- `{key}`: {_one_line(each.get('description'))}"
+                for key, each in schema["properties"].items()
+            )
+            + "\n"
+        )
     contract = load_contract(name)
     rows = [_column(column) for column in contract.columns]
     rows += [_column(column, is_pattern=True) for column in contract.patterns]

@@ -413,22 +413,3 @@ def evaluate(asset: str, subject: object, *, stored: bool = False) -> Iterator[C
         if check.when != left_out:
             names = [PRODUCTS[asset].contract] if check.name == "contract" else []
             yield check.outcome(getattr(subject, check.name)(*names))
-
-
-def markdown_table(config: Model2Config, region: str) -> str:
-    """Return the checks as a table in Markdown, a line for each asset, as the README has it."""
-    text = _CONTRACT.promise.format(contract="its contract")
-    contract = replace(_CONTRACT, promise=text, name="contract")
-    rows: dict[str, tuple[Check, ...]] = {"all": (STORED,), "all tables": (contract,)}
-    for asset in CATALOGUE:
-        checks = checks_of(asset, config, region)
-        rows[f"`{asset}`"] = tuple(check for check in checks if check.name != "contract")
-    rows["`oof_predictions`"] += (REPRODUCED,)
-    lines = ["| asset | checks (error level unless said otherwise) |", "| --- | --- |"]
-    for asset, checks in rows.items():
-        texts = (
-            f"`{check.name}`{' (warns)' if check.level == 'warn' else ''}: {check.promise}"
-            for check in checks
-        )
-        lines += [f"| {asset} | {' '.join(texts)} |"] if checks else []
-    return "\n".join(lines) + "\n"

@@ -1,11 +1,9 @@
-"""Every check stands once: in the catalogue, with its predicate; the README shows it."""
-
-from pathlib import Path
+"""Every check stands once: in the catalogue, with its predicate."""
 
 import pytest
 
 from model2_assets.checks import CATALOGUE, CheckOutcome, checks_of, evaluate, failed_errors
-from model2_assets.checks.catalogue import Check, Finding, markdown_table
+from model2_assets.checks.catalogue import Check, Finding
 from model2_assets.checks.models import ImportanceChecks
 from model2_assets.checks.reports import ReportChecks
 from model2_assets.checks.stored import SUBJECTS
@@ -14,8 +12,6 @@ from model2_assets.storage import PRODUCTS
 from model2_assets_tests.checks.builders import evidence
 from model2_assets_tests.defs.small_region import small_config
 from model2_assets_tests.sample_tables import feature_importance
-
-README = Path(__file__).parents[2] / "README.md"
 
 SUBJECT_OF = {**SUBJECTS, "tear_sheet": ReportChecks, "region_report": ReportChecks}
 
@@ -104,10 +100,6 @@ def test_an_outcome_has_name_and_level_of_its_check() -> None:
     doubt = Finding(False, "rounding", only_warns=True)
     assert Check("Equal.", name="determinism").outcome(doubt).severity == "warn"
     assert Check("Equal.", name="determinism").outcome(Finding(False, "other")).severity == "error"
-
-
-def test_the_readme_shows_the_catalogue() -> None:
-    assert markdown_table(load_config(), "us") in README.read_text(encoding="utf-8")
 
 
 def test_failed_errors_are_those_that_forbid_publication():

@@ -1,0 +1,95 @@
+"""The pages: their commands are accepted, and the reference has every key, column and metric."""
+
+import re
+import shlex
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from dagster._cli import cli as dagster_cli
+from dagster_dg_cli.cli import cli as dg_cli
+from pydantic import BaseModel
+
+from model2_assets.checks import CATALOGUE
+from model2_assets.cli.main import main
+from model2_assets.config import Model2Config
+from model2_assets.contracts import FOLDER, load_contract
+from model2_assets.evaluation import METRICS
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "docs" / "_ext"))
+
+import reference_pages  # noqa: E402 -- an extension of the site, not a module of the package
+
+README = ROOT / "README.md"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PARSERS = {"model2": main, "dg": dg_cli, "dagster": dagster_cli}
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> Iterator[list[str]]:
+    """Yield the words of every command in a page's shell blocks."""
+    for block in SHELL.findall(page.read_text(encoding="utf-8")):
+        for line in block.replace("\\\n", " ").splitlines():
+            words = shlex.split(line, comments=True)
+            while words and re.fullmatch(r"[A-Z0-9_]+=.*", words[0]):
+                words.pop(0)
+            if words:
+                yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
+
+
+COMMANDS = sorted({tuple(words) for page in PAGES for words in commands(page)})
+
+
+@pytest.mark.parametrize("words", [each for each in COMMANDS if each[0] in PARSERS], ids=" ".join)
+def test_commands_of_the_pages_are_accepted(words: tuple[str, ...]) -> None:
+    asked = CliRunner().invoke(PARSERS[words[0]], [*words[1:], "--help"])
+
+    assert asked.exit_code == 0, asked.output
+
+
+def test_make_targets_of_the_pages_are_there() -> None:
+    targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    named = {words[1] for words in COMMANDS if words[0] == "make"}
+
+    assert {"train", "test", "ui"} <= named <= targets
+
+
+def test_the_readme_can_be_read_in_five_minutes() -> None:
+    assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def keys(section: type[BaseModel]) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner, _ = reference_pages._model_within(field.annotation)
+        yield from [name] if inner is None else keys(inner)
+
+
+def test_the_reference_has_every_configuration_key() -> None:
+    page = reference_pages.configuration_page()
+
+    assert {"embargo_days", "token_variable", "low"} < set(keys(Model2Config))
+    for key in set(keys(Model2Config)):
+        (row, *_) = re.findall(rf"^\| `{key}` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)
+        assert not row.endswith("|  |"), key
+
+
+def test_the_reference_has_every_column_and_metric() -> None:
+    page = reference_pages.contracts_page()
+    for path in FOLDER.glob("*.schema.json"):
+        name = path.name.split(".")[0]
+        if name == "GateSummary":  # a document
+            continue
+        for column in load_contract(name).columns:
+            assert f"| `{column.name}` | {column.arrow_type}" in page
+    assert all(f"| `{name}` |" in reference_pages.metrics_page() for name in METRICS)
+
+
+def test_the_reference_has_every_check() -> None:
+    page = reference_pages.checks_page()
+    for asset, checks in CATALOGUE.items():
+        (section,) = re.findall(rf"^## `{asset}`\n(.*?)(?=^## |\Z)", page, re.DOTALL | re.MULTILINE)
+        for check in checks:
+            assert check.when == "stored" or f"| `{check.name}` | {check.level}" in section
