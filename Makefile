@@ -31,10 +31,7 @@ test-fast: environment
 test-end-to-end: environment
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m end_to_end
 
-test-signals: environment
-	$(BIN)/python -m model2_assets_tests.signals
-
-ui: environment
+test-ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
 
 test-faults: environment

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +56,20 @@ def test_make_targets_of_the_pages_are_there() -> None:
     named = {words[1] for words in COMMANDS if words[0] == "make"}
 
     assert {"train", "test", "ui"} <= named <= targets
+
+
+def test_all_kinds_of_tests_are_run() -> None:
+    planned = subprocess.run(
+        ["make", "-n", "-o", "environment", "test"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert planned.stderr == ""
+    for kind in ("not end_to_end and not ui", "-m end_to_end", "-m ui"):
+        assert kind in planned.stdout
 
 
 def test_the_readme_can_be_read_in_five_minutes() -> None:
