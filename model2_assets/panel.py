@@ -1,6 +1,6 @@
 """The panel: rows of (instrument, datetime) in canonical order."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,6 +92,19 @@ def with_plain_names(index: pd.MultiIndex) -> pd.MultiIndex:
     levels: list[Any] = [names[order], index.levels[1]]
     codes: list[Any] = [rank[index.codes[0]], index.codes[1]]
     return pd.MultiIndex(levels, codes, names=index.names, verify_integrity=False)
+
+
+def joined_index(indexes: Sequence[pd.Index]) -> pd.MultiIndex:
+    """Return the rows of several panel indexes, one after the other."""
+    levels: list[Any] = []
+    codes: list[Any] = []
+    for codes_of in (instrument_codes, date_codes):
+        found = [codes_of(index) for index in indexes]
+        first, *others = (each.values for each in found)  # noqa: PD011
+        levels.append(first.append(others).unique().sort_values())
+        ranks = (levels[-1].get_indexer(each.values).astype(np.int32) for each in found)
+        codes.append(np.concatenate([r[each.codes] for r, each in zip(ranks, found, strict=True)]))
+    return pd.MultiIndex(levels, codes, names=INDEX_NAMES, verify_integrity=False)
 
 
 def row_name(index: pd.Index, row: int) -> str:

@@ -17,7 +17,7 @@ from model2_assets.errors import (
     without_secrets,
 )
 from model2_assets.storage import Store, default_store
-from model2_assets.storage.codecs import readable_parquet
+from model2_assets.storage.parquet import readable_parquet
 
 CANARY = "c4narY-S3cret"
 WITH_SECRET = (

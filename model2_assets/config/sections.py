@@ -256,7 +256,7 @@ class ChecksConfig(Section):
 
 
 class StorageConfig(Section):
-    """How long old results are kept; where they are says the environment."""
+    """How results are kept, and how long old ones; where they are says the environment."""
 
     keep_versions: int = Field(5, ge=0, le=1000)
     """Versions of each result that are kept, the current one among them, to be read and rolled
@@ -264,6 +264,9 @@ class StorageConfig(Section):
     keep_rejected: int = Field(5, ge=1, le=1000)
     """Candidates that failed a check that are kept of each asset and partition, the newest ones;
     older ones are removed when another one comes."""
+    dataset_above_mb: float = Field(512, ge=0)
+    """Market data, labels and features that are larger in memory than this, 10^6 bytes, are a
+    folder of Parquet files in place of one; both have the same data version."""
 
 
 class ReportsConfig(Section):

@@ -86,6 +86,7 @@ def configured_store(config: Model2Config, store: Store) -> Store:
     return Store(
         store.base,
         keep_versions=config.storage.keep_versions,
+        dataset_above_mb=config.storage.dataset_above_mb,
         keep_rejected=config.storage.keep_rejected,
         working_dir=config.execution.working_dir,
         trainers=config.trainers,

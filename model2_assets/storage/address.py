@@ -31,11 +31,14 @@ class Product:
         reports, which are read by people.
     as_matrix : bool, default False
         Whether its values, all float32, are also kept as a working matrix.
+    as_dataset : bool, default False
+        Whether it is a folder of parts, in place of one file, where it is large.
     """
 
     format: Format
     contract: str | None
     as_matrix: bool = False
+    as_dataset: bool = False
 
     @property
     def suffix(self) -> str:
@@ -49,9 +52,9 @@ class Product:
 
 
 PRODUCTS: Mapping[str, Product] = {
-    "market_data": Product("parquet", "MarketData"),
-    "labels": Product("parquet", "Labels"),
-    "features": Product("parquet", "Features", as_matrix=True),
+    "market_data": Product("parquet", "MarketData", as_dataset=True),
+    "labels": Product("parquet", "Labels", as_dataset=True),
+    "features": Product("parquet", "Features", as_matrix=True, as_dataset=True),
     "cv_splits": Product("parquet", "CVSplits"),
     "fitted_models": Product("fold_models", None),
     "oof_predictions": Product("parquet", "OOFPredictions"),

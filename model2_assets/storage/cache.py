@@ -4,15 +4,13 @@ The values of a large table of float32 columns are one of them: a matrix that re
 memory-mapped, 20 to 30 times faster than any columnar file.
 """
 
-import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
-from functools import cache, cached_property
-from io import BufferedIOBase, BytesIO
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -24,16 +22,28 @@ from upath import UPath
 
 from model2_assets.contracts import Contract
 from model2_assets.errors import StoreError
-from model2_assets.panel import CHUNK_ROWS, INDEX_NAMES, date_codes, instrument_codes, row_chunks
-from model2_assets.storage.codecs import (
-    ParquetCodec,
-    Recognize,
-    readable_parquet,
-    stated_metadata,
+from model2_assets.panel import (
+    CHUNK_ROWS,
+    INDEX_NAMES,
+    date_codes,
+    date_parts,
+    instrument_codes,
+    is_canonical,
+    joined_index,
+    row_chunks,
 )
+from model2_assets.storage.codecs import ParquetCodec, Recognize
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import DATA_VERSION, PROVENANCE
-from model2_assets.storage.files import is_local, publish, temporary_file
+from model2_assets.storage.dataset import part_files
+from model2_assets.storage.files import publish, temporary_file
+from model2_assets.storage.parquet import (
+    AS_CODES,
+    TableFile,
+    readable_parquet,
+    stated_metadata,
+    without_categories,
+)
 from model2_assets.storage.record import Origin, misplaced
 
 logger = logging.getLogger(__name__)
@@ -182,6 +192,11 @@ class TableHeader:
         return str(self.provenance.get(DATA_VERSION, ""))
 
     @property
+    def stated(self) -> tuple[object, ...]:
+        """All but the number of rows: what the parts of a table have in common."""
+        return self.columns, self.provenance
+
+    @property
     def shape(self) -> tuple[int, int]:
         """Number of rows and of columns."""
         return self.n_rows, len(self.columns)
@@ -191,28 +206,24 @@ class TableHeader:
         return json.dumps(asdict(self), sort_keys=True).encode()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Source:
-    """A Parquet file of float32 columns; whoever reads its values has its bytes recognized."""
+    """The files of a table of float32 columns; whoever reads values has their bytes verified."""
 
-    path: UPath
+    files: Sequence[TableFile]
     contract: Contract
     header: TableHeader
-    recognize: Recognize
+    _index: list[pd.MultiIndex] = field(default_factory=list)
+    """The rows, once all files have been read."""
 
     def chunks(self) -> Iterator[_Matrix]:
         """Yield the values, some rows at a time, each chunk checked against the contract."""
-        with self._recognized() as file:
-            batches = file.iter_batches(CHUNK_ROWS, use_threads=False)
-            while True:
-                with readable_parquet(str(self.path)):
-                    batch = next(batches, None)
-                    frame = None if batch is None else batch.to_pandas()
-                if frame is None:
-                    return
-                require_conformity(frame, self.contract, origin=str(self.path))
-                values = frame[list(self.header.columns)].to_numpy(dtype=np.float32)
-                yield np.ascontiguousarray(values)
+        pieces = []
+        for frame in self._frames():
+            pieces.append(frame.index)
+            values = frame[list(self.header.columns)].to_numpy(dtype=np.float32)
+            yield np.ascontiguousarray(values)
+        self._index.append(joined_index(pieces))
 
     def values(self) -> _Matrix:
         """Return the values of shape (n_rows, n_columns), in memory."""
@@ -225,31 +236,35 @@ class _Source:
 
     def index(self) -> pd.MultiIndex:
         """Return the rows, their key and order checked."""
-        with self._recognized() as file, readable_parquet(str(self.path)):
-            rows = file.read(columns=list(INDEX_NAMES), use_threads=False).to_pandas()
-        require_conformity(rows, self.contract, origin=str(self.path))
-        assert isinstance(rows.index, pd.MultiIndex)
-        return rows.index
+        if not self._index:
+            rows = (frame.index for frame in self._frames(list(INDEX_NAMES)))
+            self._index.append(joined_index(list(rows)))
+        index = self._index[0]
+        if not is_canonical(index):
+            where = str(self.files[0].path)
+            require_conformity(pd.DataFrame(index=index), self.contract, origin=where)
+        return index
 
-    @contextmanager
-    def _recognized(self) -> Iterator[pq.ParquetFile]:
-        with self._whole() as file:
-            self.recognize(hashlib.file_digest(file, "sha256").hexdigest())
-            file.seek(0)
-            with readable_parquet(str(self.path)):
-                parquet = pq.ParquetFile(file)
-                if TableHeader.of_file(parquet) != self.header:
-                    raise ValueError("it was replaced while it was read")
-            yield parquet
-
-    def _whole(self) -> BufferedIOBase:
-        """Open the file for reading it from end to end, more than once."""
-        return Path(self.path.path).open("rb") if is_local(self.path) else BytesIO(self._fetched)
-
-    @cached_property
-    def _fetched(self) -> bytes:
-        data: bytes = self.path.read_bytes()
-        return data
+    def _frames(self, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+        n_rows = 0
+        for file in self.files:
+            with file.opened() as stream:
+                with readable_parquet(str(file.path)):
+                    parquet = pq.ParquetFile(stream, read_dictionary=AS_CODES)
+                    if TableHeader.of_file(parquet).stated != self.header.stated:
+                        raise ValueError("it was replaced while it was read")
+                    batches = parquet.iter_batches(CHUNK_ROWS, columns=columns, use_threads=False)
+                while True:
+                    with readable_parquet(str(file.path)):
+                        batch = next(batches, None)
+                        frame = None if batch is None else without_categories(batch.to_pandas())
+                    if frame is None:
+                        break
+                    require_conformity(frame, self.contract, origin=str(file.path))
+                    n_rows += len(frame)
+                    yield frame
+        if n_rows != self.header.n_rows:
+            raise StoreError(f"{self.files[0].path}: was replaced while it was read; read it again")
 
 
 VALUES = "matrix"
@@ -288,6 +303,11 @@ class MatrixCodec(ParquetCodec):
         """Return the table; its ``to_numpy()`` is C-contiguous, a view, read-only where mapped."""
         return self._served(self._source(recognize))
 
+    def blocks(self, recognize: Recognize) -> Iterator[pd.DataFrame]:
+        """Return views of the table in parts of whole dates."""
+        frame = self.read(recognize)
+        return (frame.iloc[part] for part in date_parts(frame.index))
+
     def verify(self, recognize: Recognize) -> None:
         """Read the Parquet file as a whole and compare it with what readers are given."""
         source = self._source(recognize)
@@ -308,13 +328,17 @@ class MatrixCodec(ParquetCodec):
         return self.working if header.data_version else WorkingFiles(None)
 
     def _source(self, recognize: Recognize) -> _Source:
+        if self.in_parts:
+            manifest = self.manifest(recognize)
+            header = TableHeader(manifest.columns, manifest.rows, manifest.provenance)
+            return _Source(part_files(manifest, self.path), self.contract, header)
         with self.path.open("rb") as file, readable_parquet(str(self.path)):
             parquet = pq.ParquetFile(file)
             header = TableHeader.of_file(parquet)
             stated = stated_metadata(parquet.schema_arrow).get("name", str(self.address))
         if stated != str(self.address):
             raise StoreError(misplaced(self.path, stated))
-        return _Source(self.path, self.contract, header, recognize)
+        return _Source(self.files(recognize), self.contract, header)
 
     def _served(self, source: _Source) -> pd.DataFrame:
         header = source.header

@@ -9,45 +9,51 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape, unescape
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import jsonschema
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from upath import UPath
 
 from model2_assets.contracts import Contract, load_contract
-from model2_assets.errors import ContractError, StoreError, lack_of_memory
-from model2_assets.panel import INDEX_NAMES, with_plain_names
+from model2_assets.errors import ContractError, StoreError
+from model2_assets.panel import date_parts
 from model2_assets.storage.address import Address, Format
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.data_version import (
     INPUTS,
-    PROVENANCE,
     data_version_of,
     facts_of,
     table_digest,
     with_provenance,
 )
+from model2_assets.storage.dataset import (
+    DatasetManifest,
+    DatasetPlace,
+    part_files,
+    write_dataset,
+)
 from model2_assets.storage.files import write_atomically
 from model2_assets.storage.models import (
+    MANIFEST_NAME,
     Manifest,
     StorableModels,
     StoredFoldModels,
     save_fold_models,
     store_models,
 )
+from model2_assets.storage.parquet import (
+    TableFile,
+    encode_anything,
+    read_parquet,
+    read_table,
+    write_parquet,
+)
 from model2_assets.storage.record import Origin, Record, document_digest
-
-ROW_GROUP_ROWS = 131_072
-"""Rows of a Parquet file that are encoded, and decoded, at a time."""
 
 Recognize = Callable[[str], Record]
 """Returns the record of a file by its hash, and refuses one that has none."""
@@ -62,7 +68,6 @@ class Recorded:
     origin: str
 
 
-_METADATA_KEY = b"model2"
 _SETTINGS = ("trainer", "params", "seed", "sample_weights")
 
 
@@ -105,17 +110,57 @@ class Codec(ABC):
 
 
 class ParquetCodec(Codec):
-    """Tables as Parquet (zstd); what a table was made from is in the file's metadata besides."""
+    """Tables as Parquet (zstd), in one file, or in parts where readers follow a manifest.
+
+    What a table was made from is in the metadata of its files besides.
+    """
 
     def encode(self, value: pd.DataFrame, file: Path) -> Origin:
-        """Write a table, a row group at a time, so that a large one is not in memory twice."""
-        with file.open("wb") as stream:
-            write_parquet(value, self.contract, stream, origin=str(self.path), name=self.address)
-        return origin_of(value)
+        """Write a table, some rows at a time, so that a large one is not in memory twice."""
+        origin = origin_of(value)
+        if not self.in_parts:
+            with file.open("wb") as stream:
+                write_parquet(
+                    value, self.contract, stream, origin=str(self.path), name=self.address
+                )
+            return origin
+        place = DatasetPlace(self.path.parent, self.address, self.contract)
+        manifest = write_dataset(value, place, origin.data_version, scratch=file.parent)
+        file.write_bytes(manifest.to_json())
+        return replace(origin, files=manifest.sha256)
 
     def decode(self, file: Recorded) -> pd.DataFrame:
         """Return the table, with the file's metadata in ``attrs["provenance"]``."""
         return read_parquet(BytesIO(file.data), self.contract, origin=file.origin)
+
+    def read(self, recognize: Recognize) -> pd.DataFrame:
+        """Return the current table; every file of it is verified."""
+        return read_table(self.files(recognize), self.contract, origin=str(self.path))
+
+    def blocks(self, recognize: Recognize) -> Iterator[pd.DataFrame]:
+        """Return the current table in parts of whole dates; of several files one at a time."""
+        if self.in_parts:
+            files = self.files(recognize)
+            return (read_table([file], self.contract, origin=str(file.path)) for file in files)
+        frame = self.read(recognize)
+        return (frame.iloc[part] for part in date_parts(frame.index))
+
+    def files(self, recognize: Recognize) -> list[TableFile]:
+        """Return the files of the current table; of parts, once the manifest is recognized."""
+        if not self.in_parts:
+            return [TableFile(self.path, recognize)]
+        return part_files(self.manifest(recognize), self.path)
+
+    def manifest(self, recognize: Recognize) -> DatasetManifest:
+        """Return the manifest of the current parts."""
+        data = self.path.read_bytes()
+        recognize(hashlib.sha256(data).hexdigest())
+        return DatasetManifest.from_json(data, origin=str(self.path))
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether readers follow a manifest."""
+        return self.path.name == MANIFEST_NAME
 
 
 class JsonLinesCodec(Codec):
@@ -225,109 +270,6 @@ def inputs_element(inputs: Mapping[str, str]) -> str:
     """Return the ``meta`` element by which a report states what it was made from."""
     content = escape(json.dumps(dict(inputs), sort_keys=True))
     return f'<meta name="{_META_NAME}" content="{content}">'
-
-
-def write_parquet(
-    frame: pd.DataFrame, contract: Contract, file: BinaryIO, *, origin: str, name: object = ""
-) -> None:
-    """Write a table as Parquet (zstd), after checking its contract; pandas restores the index.
-
-    What the table states of its origin, and the name of its place, go into the metadata.
-    """
-    require_conformity(frame, contract, origin=origin)
-    bare = frame.copy(deep=False)
-    bare.attrs = {}
-    metadata = {
-        "contract": contract.schema["$id"],
-        "name": str(name),
-        PROVENANCE: frame.attrs.get(PROVENANCE, {}),
-    }
-    own = {_METADATA_KEY: json.dumps(metadata, sort_keys=True)}
-    tables = _row_groups(bare, contract)
-    table = next(tables)
-    schema = table.schema.with_metadata({**(table.schema.metadata or {}), **own})
-    # The next rows are turned into columns while these are compressed.
-    with (
-        pq.ParquetWriter(file, schema, compression="zstd", compression_level=3) as writer,
-        ThreadPoolExecutor(1) as pool,
-    ):
-        while table is not None:
-            following = pool.submit(next, tables, None)
-            writer.write_table(table.replace_schema_metadata(schema.metadata))
-            table = following.result()
-
-
-def read_parquet(file: BinaryIO, contract: Contract, *, origin: str) -> pd.DataFrame:
-    """Read a Parquet file and check its contract."""
-    with readable_parquet(origin):
-        # Few names, in many rows: as codes they are read in a third of the time.
-        table = pq.read_table(file, use_threads=False, read_dictionary=[INDEX_NAMES[0]])
-        provenance = stated_metadata(table.schema).get(PROVENANCE, {})
-        frame = _without_categories(table.to_pandas())
-    require_conformity(frame, contract, origin=origin)
-    frame.attrs[PROVENANCE] = provenance
-    return frame
-
-
-@contextmanager
-def readable_parquet(origin: str) -> Iterator[None]:
-    """Turn whatever a damaged Parquet file makes Arrow and pandas raise into a StoreError.
-
-    A lack of memory says nothing about the file, and is left as it is.
-    """
-    try:
-        yield
-    except StoreError:
-        raise
-    except Exception as error:  # a damaged footer can fail anywhere
-        if lack_of_memory(error) is not None:
-            raise
-        raise StoreError(
-            f"{origin}: not a readable Parquet file ({error}); materialize the asset again"
-        ) from error
-
-
-def encode_anything(frame: pd.DataFrame) -> bytes:
-    """Encode a table for people, whatever its contract says; as text if Parquet cannot hold it."""
-    bare = frame.copy(deep=False)
-    bare.attrs = {}
-    try:
-        return bytes(bare.to_parquet(compression="zstd"))
-    except (TypeError, ValueError):
-        return bytes(bare.reset_index().astype("str").to_parquet(compression="zstd"))
-
-
-def _row_groups(frame: pd.DataFrame, contract: Contract) -> Iterator[pa.Table]:
-    """Yield at least one part of a table, each of at most so many rows."""
-    indexed = frame.index.names[0] is not None
-    fields = [_field(name, contract) for name in frame.columns]
-    if indexed:
-        fields += [_field(str(name), contract) for name in frame.index.names]
-    for start in range(0, max(len(frame), 1), ROW_GROUP_ROWS):
-        rows = frame.iloc[start : start + ROW_GROUP_ROWS]
-        yield pa.Table.from_pandas(rows, schema=pa.schema(fields), preserve_index=indexed)
-
-
-def _field(name: str, contract: Contract) -> pa.Field:
-    column = contract.column(name)
-    assert column is not None
-    annotations = {"unit": column.unit, "description": column.description}
-    return pa.field(name, pa.type_for_alias(column.arrow_type), metadata=annotations)
-
-
-def _without_categories(frame: pd.DataFrame) -> pd.DataFrame:
-    categories = frame.select_dtypes("category").columns
-    if len(categories):
-        frame = frame.astype({name: frame[name].cat.categories.dtype for name in categories})
-    if isinstance(frame.index, pd.MultiIndex):
-        frame.index = with_plain_names(frame.index)
-    return frame
-
-
-def stated_metadata(schema: pa.Schema) -> dict[str, Any]:
-    """Return what a Parquet file states of its origin; empty where others wrote it."""
-    metadata: dict[str, Any] = json.loads((schema.metadata or {}).get(_METADATA_KEY, b"{}"))
-    return metadata
 
 
 def encode_json_lines(frame: pd.DataFrame, contract: Contract, *, origin: str) -> bytes:

@@ -12,10 +12,12 @@ configuration and one state of the data.
 import copy
 import hashlib
 import logging
+import math
 import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,6 +72,9 @@ class Store:
     keep_versions : int, default 0
         Versions of each result that are kept, the current one among them. With 0 none is
         added, and those kept before stay.
+    dataset_above_mb : float, default inf
+        Size of market data, labels and features in memory, in 10^6 bytes, above which they are
+        written as a folder of parts; see `model2_assets.storage.dataset`.
     keep_rejected : int, default 5
         Candidates that failed a check that are kept of each result, at least 1; older ones
         are removed when another one comes.
@@ -98,11 +103,13 @@ class Store:
         base: str | UPath,
         *,
         keep_versions: int = 0,
+        dataset_above_mb: float = math.inf,
         keep_rejected: int = 5,
         working_dir: str | None = None,
         trainers: Collection[str] = (),
     ) -> None:
         self.base = open_base(base)
+        self.dataset_above_mb = dataset_above_mb
         self.keep_rejected = keep_rejected
         self.trainers = frozenset(trainers)
         self._attest: Attest | None = None
@@ -147,13 +154,27 @@ class Store:
         )
 
     def path(self, address: Address) -> UPath:
-        """Return where a result is, or will be."""
-        return self.base / str(address)
+        """Return where a result is, or will be: a file, or a folder of models or of parts."""
+        return self._parts(address) or self.base / str(address)
 
     def entry_file(self, address: Address) -> UPath:
-        """Return the one file that readers of a result follow: of fold models, their manifest."""
-        path = self.path(address)
-        return path / MANIFEST_NAME if address.product.format == "fold_models" else path
+        """Return the one file that readers of a result follow.
+
+        Of fold models, and of a table in parts, it is their manifest.
+        """
+        in_parts = address.product.as_dataset and self._entry(address, in_parts=True).exists()
+        return self._entry(address, in_parts=in_parts)
+
+    def _entry(self, address: Address, *, in_parts: bool) -> UPath:
+        in_folder = in_parts or address.product.format == "fold_models"
+        folder = self.base.joinpath(*address.parts)
+        return folder / MANIFEST_NAME if in_folder else self.base / str(address)
+
+    def _parts(self, address: Address) -> UPath | None:
+        if not address.product.as_dataset:
+            return None
+        folder: UPath | None = _room("dataset").followed_folder(self._entry(address, in_parts=True))
+        return folder
 
     def exists(self, address: Address) -> bool:
         """Tell whether a result has been published."""
@@ -168,7 +189,8 @@ class Store:
     def write(self, address: Address, value: Any) -> UPath:
         """Publish a result, replacing the last good one in one step.
 
-        It is recorded, and kept as a version, first: what is current always has its record.
+        It is recorded, and kept as a version, first: what is current always has its record. Of
+        a table in one file and in parts, as a kill may leave, readers follow the manifest.
         The value is a table, fitted models or a report, as the address says; returned is where it
         is.
 
@@ -180,17 +202,23 @@ class Store:
             If the disk is full or the base path cannot be written; the last good result
             stays.
         """
-        path, entry = self.path(address), self.entry_file(address)
-        with storing(path):
-            before = self._models_before(address)
+        is_large = address.product.as_dataset and _megabytes(value) > self.dataset_above_mb
+        entry = self._entry(address, in_parts=is_large)
+        with storing(entry):
+            before, parts_before = self._models_before(address), self._parts(address)
             with temporary_file(entry) as temporary:
-                origin = self._codec(address).encode(value, temporary)
+                origin = self._codec(address, entry).encode(value, temporary)
                 record = self.archive.add(address, temporary, origin)
                 publish(temporary, entry)
+            if address.product.as_dataset:
+                # Whoever has read the manifest before can still follow it.
+                self._entry(address, in_parts=not is_large).unlink(missing_ok=True)
+                parts = self._entry(address, in_parts=True).parent
+                _room("dataset").remove_folders(parts, keep={parts_before, self._parts(address)})
             self.archive.prune(address, current=record, needed=self._needed_models(address))
             if before is not None:
                 self._remove_models(address, before)
-        return path
+        return self.path(address)
 
     def reject(self, address: Address, value: Any) -> UPath:
         """Put a candidate that failed its checks aside; return where under ``.rejected/`` it is."""
@@ -226,6 +254,14 @@ class Store:
         """Read a table and check its contract; see `load`."""
         frame: pd.DataFrame = self.load(address)
         return frame
+
+    def blocks(self, address: Address) -> "Iterator[pd.DataFrame]":
+        """Yield a table's rows in parts of whole dates, in order, each like what `read` returns.
+
+        Of market data and labels in parts one is in memory at a time, and verified when it is
+        reached. Raises as `load` does.
+        """
+        yield from self._climb(address, lambda codec, recognize: codec.blocks(recognize))
 
     def open_models(self, address: Address) -> StoredFoldModels:
         """Open fold models; each is verified when it is asked for. See `load`."""
@@ -309,8 +345,8 @@ class Store:
                 "%s: removed %d temporary files that a killed process left", region, removed
             )
 
-    def _codec(self, address: Address) -> "Codec":
-        entry = self.entry_file(address)
+    def _codec(self, address: Address, entry: UPath | None = None) -> "Codec":
+        entry = entry or self.entry_file(address)
         codec: Codec
         if address.product.as_matrix:
             codec = _room("cache").MatrixCodec(address, entry, self.working_files(address.region))
@@ -318,27 +354,24 @@ class Store:
             codec = _room("codecs").CODECS[address.product.format](address, entry)
         return codec
 
-    def _climb(
-        self, address: Address, read: "Callable[[Codec, Callable[[str], Record]], Any]"
-    ) -> Any:
+    def _climb(self, address: Address, read: Callable[[Any, Callable[[str], Record]], Any]) -> Any:
         """Read a result whose bytes have a record, once more where it was replaced meanwhile."""
-        codec = self._codec(address)
 
-        def recognize(sha256: str) -> Record:
-            return self._record_of(address, sha256)
+        def attempt() -> Any:
+            entry = self.entry_file(address)
+            return read(self._codec(address, entry), partial(self._record_of, address, entry))
 
         try:
             try:
-                return read(codec, recognize)
-            except _UnrecordedError:
-                return read(codec, recognize)
+                return attempt()
+            except (_UnrecordedError, FileNotFoundError):
+                return attempt()
         except FileNotFoundError as error:
             raise StoreError(
                 f"{self.entry_file(address)}: not there; materialize {address.asset} first"
             ) from error
 
-    def _record_of(self, address: Address, sha256: str) -> Record:
-        path = self.entry_file(address)
+    def _record_of(self, address: Address, path: UPath, sha256: str) -> Record:
         record = self.archive.find(address, sha256)
         if record is not None:
             return record
@@ -381,6 +414,10 @@ class Store:
 
 class _UnrecordedError(StoreError):
     """A file has no record."""
+
+
+def _megabytes(table: "pd.DataFrame") -> float:
+    return float(table.memory_usage(index=False).sum()) / 1e6
 
 
 def _room(name: str) -> Any:

@@ -12,14 +12,9 @@ from hypothesis import strategies as st
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError, Model2Error, StoreError
 from model2_assets.panel import panel_index
-from model2_assets.storage.codecs import (
-    decode_json_lines,
-    encode_anything,
-    encode_json_lines,
-    read_parquet,
-    write_parquet,
-)
+from model2_assets.storage.codecs import decode_json_lines, encode_json_lines
 from model2_assets.storage.data_version import facts_of, table_digest, with_provenance
+from model2_assets.storage.parquet import encode_anything, read_parquet, write_parquet
 from model2_assets_tests.sample_tables import (
     CONTRACTS,
     cv_scores,
