@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from model2_assets.checks.subjects import Evidence
     from model2_assets.storage import Address
     from model2_assets.storage.read import PreviousResult
-    from model2_assets.training import FoldCheckpoints, Task
+    from model2_assets.training import FoldCheckpoints, Tables, Task
 
 
 FORCED_TAG = "model2/forced"
@@ -89,6 +89,15 @@ class Step:
         name, settings = self.region.name, self.settings
         registry = ModelRegistry.from_config(self.config, name)
         return Task.of(registry, self.partition, region=name, settings=settings)
+
+    def tables(self, features: Any, labels: Any, cv_splits: Any) -> "Tables":
+        """Return its inputs together, with where workers find them."""
+        from model2_assets.training import Tables
+        from model2_assets.training.task import TableSource
+
+        base, working_dir = str(self.region.store.base), self.config.execution.working_dir
+        source = TableSource(base, self.region.name, working_dir)
+        return Tables(features, labels, cv_splits, source=source)
 
     def worked_out_once(
         self, kind: str, made_from: Mapping[str, str], work_out: Callable[[], Any]

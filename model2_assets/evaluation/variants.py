@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from model2_assets.config import LabelsConfig, Model2Config, Partition, load_config
+from model2_assets.engines import LocalEngine
 from model2_assets.errors import ConfigError
 from model2_assets.evaluation.inference import (
     MeanInference,
@@ -143,7 +144,7 @@ def _predict(
     """Yield the out-of-fold predictions of each task, which differ in parameters alone, by name."""
     any_task, *_ = tasks.values()
     data, n_threads = any_task.training_data(tables), config.execution.n_jobs or usable_cores()
-    sums = shared_sums(any_task, data, tables, n_threads=n_threads)
+    sums = shared_sums(any_task, data, tables, LocalEngine(n_threads))
     for number, (name, task) in enumerate(tasks.items(), start=1):
         logger.info("variant %d of %d: %s", number, len(tasks), name)
         models = fit_every_split(task, data, config.execution, known_sums=sums)

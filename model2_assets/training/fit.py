@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.engines import Engine, LocalEngine, open_engine
 from model2_assets.errors import TrainingError
 from model2_assets.panel import row_name
 from model2_assets.storage.models import ModelFile, Provenance, models_digest
@@ -21,7 +21,7 @@ from model2_assets.training.base_models import BaseModelTrainer, FoldModel, Spli
 from model2_assets.training.calibration import InnerFits, inner_slope
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import TrainingData, hash_row_order
-from model2_assets.training.models import installed_versions, model_file
+from model2_assets.training.models import fold_model, installed_versions, model_file
 from model2_assets.training.resources import (
     ResourceUsage,
     blas_kernel,
@@ -31,7 +31,7 @@ from model2_assets.training.resources import (
 )
 from model2_assets.training.search import ParameterSearch
 from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_splits
-from model2_assets.training.task import Tables, Task
+from model2_assets.training.task import SharedTables, Tables, Task
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +119,9 @@ def fit_splits(
         for together in (split_ids[:n_first], split_ids[n_first:]):
             n_at_once = max(1, min(n_jobs, len(together)))
             share = max(1, n_threads // n_at_once)
-            yield from _in_threads(partial(fit, share=share), together, n_at_once)
+            yield from LocalEngine(n_at_once).map(
+                partial(fit, share=share), together, ordered=False
+            )
 
 
 def fit_split(
@@ -181,21 +183,6 @@ def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
     """Tell whether fits are made from sums, in which rows of all dates count alike."""
     is_plain = data.row_weights is None and trainer.date_stride(data.n_rows) == 1
     return is_plain and trainer.fits_from_sums
-
-
-def _in_threads(
-    fit: Callable[[int], FoldModel], split_ids: Sequence[int], n_jobs: int
-) -> Iterator[FoldModel]:
-    """Fit splits on threads, and yield their models as they are done."""
-    pool = ThreadPoolExecutor(n_jobs)
-    try:
-        for future in as_completed([pool.submit(fit, split_id) for split_id in split_ids]):
-            yield future.result()
-    except (Exception, GeneratorExit):  # none is begun, and what runs is waited for
-        pool.shutdown(cancel_futures=True)
-        raise
-    finally:  # a signal ends the caller at once
-        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _fit(
@@ -308,68 +295,115 @@ def fit_every_split(
 ) -> tuple[FoldModel, ...]:
     """Fit a model on every split, as many at once as memory allows.
 
-    Without `tables`, which `data` come from, nothing is kept for other horizons. Models that are
-    finished are taken from `kept`, checkpoints of these very fits, and put there. `known_sums`
-    are the `shared_sums`, where they are there already.
+    Without `tables`, which `data` come from, nothing is kept for other horizons, and all is done
+    in this process. Models that are finished are taken from `kept`, checkpoints of these very
+    fits, and put there. `known_sums` are the `shared_sums`, where they are there already.
     """
     started = time.monotonic()
     models = kept.read(data.n_splits) if kept else []
+    n_reused = len(models)
     left = sorted(set(range(data.n_splits)) - {model.split_id for model in models})
     if not left:
         return tuple(models)
     n_threads = execution.n_jobs or usable_cores()
-    wanted = min(execution.n_jobs or max(1, n_threads // task.n_threads), len(left))
+    wanted = execution if tables is not None else ExecutionConfig()
+    with open_engine(wanted, n_threads=n_threads) as engine:
+        if known_sums is None and tables is not None:
+            known_sums = shared_sums(task, data, tables, engine)
+        if engine.is_local or known_sums is not None:
+            fitted = _fitted_here(task, data, left, execution, known_sums, kept)
+        else:
+            assert tables is not None
+            fitted = _fitted_by_workers(task, data, left, tables, engine)
+        for model in fitted:
+            if kept:
+                kept.keep(model)
+            models.append(model)
+            elapsed_s, n_fitted = time.monotonic() - started, len(models) - n_reused
+            logger.info(
+                "%s split %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
+                "%.0f s elapsed, about %.0f s remaining",
+                type(model.trainer).__name__,
+                model.split_id,
+                model.seconds,
+                model.n_train,
+                model.n_test,
+                len(models),
+                data.n_splits,
+                elapsed_s,
+                elapsed_s / n_fitted * (data.n_splits - len(models)),
+            )
+    return tuple(sorted(models, key=lambda model: model.split_id))
+
+
+def _fitted_here(
+    task: Task,
+    data: TrainingData,
+    split_ids: Sequence[int],
+    execution: ExecutionConfig,
+    known_sums: Mapping[int, ColumnSums] | None,
+    kept: KeptFolds | None,
+) -> Iterator[FoldModel]:
+    """Fit splits in this process, as many at once as fit into its memory."""
+    n_threads = execution.n_jobs or usable_cores()
+    wanted = min(execution.n_jobs or max(1, n_threads // task.n_threads), len(split_ids))
     n_jobs = fits_in_memory(
         wanted, data.X.shape, task.fit_bytes_per_value(data.n_rows), execution.max_rss_gb
     )
-    logger.info(
-        "%s: fitting %d splits, %d at once, on %s rows × %d features",
-        task.partition.key,
-        len(left),
-        n_jobs,
-        f"{data.n_rows:,}",
-        len(data.feature_names),
-    )
-    if known_sums is None and tables is not None:
-        known_sums = shared_sums(task, data, tables, n_threads=n_threads)
-    n_reused = len(models)
-    for model in fit_splits(
+    _say_what_is_fitted(task, data, len(split_ids), f"{n_jobs} at once")
+    return fit_splits(
         task.make_trainer,
         data,
-        left,
+        split_ids,
         calibrates=task.calibrates,
         n_jobs=n_jobs,
         n_threads=n_threads,
         known_sums=known_sums,
         search=ParameterSearch.of(task, kept.study if kept else None),
-    ):
-        if kept:
-            kept.keep(model)
-        models.append(model)
-        elapsed_s, n_fitted = time.monotonic() - started, len(models) - n_reused
-        logger.info(
-            "%s split %d fitted in %.1f s on %d rows, to predict %d; %d of %d done, "
-            "%.0f s elapsed, about %.0f s remaining",
-            type(model.trainer).__name__,
-            model.split_id,
-            model.seconds,
-            model.n_train,
-            model.n_test,
-            len(models),
-            data.n_splits,
-            elapsed_s,
-            elapsed_s / n_fitted * (data.n_splits - len(models)),
-        )
-    return tuple(sorted(models, key=lambda model: model.split_id))
+    )
+
+
+def _fitted_by_workers(
+    task: Task, data: TrainingData, split_ids: Sequence[int], tables: Tables, engine: Engine
+) -> Iterator[FoldModel]:
+    """Fit splits by workers, each on one that reads the tables from their store."""
+    _say_what_is_fitted(task, data, len(split_ids), f"on {engine.n_workers} workers")
+    fit = partial(_fit_on_worker, task, tables.for_workers())
+    for file, content in engine.map(fit, split_ids, ordered=False):
+        yield fold_model(file, type(task.unfitted).from_bytes(content))
+
+
+def _fit_on_worker(task: Task, shared: SharedTables, split_id: int) -> tuple[ModelFile, bytes]:
+    """Fit a split as `fit_splits` does in any process, on one thread or those of the trainer."""
+    data = task.training_data(shared.load())
+    (model,) = fit_splits(
+        task.make_trainer,
+        data,
+        [split_id],
+        calibrates=task.calibrates,
+        search=ParameterSearch.of(task),
+    )
+    return model_file(model)
+
+
+def _say_what_is_fitted(task: Task, data: TrainingData, n_splits: int, how: str) -> None:
+    logger.info(
+        "%s: fitting %d splits, %s, on %s rows × %d features",
+        task.partition.key,
+        n_splits,
+        how,
+        f"{data.n_rows:,}",
+        len(data.feature_names),
+    )
 
 
 def shared_sums(
-    task: Task, data: TrainingData, tables: Tables, *, n_threads: int
+    task: Task, data: TrainingData, tables: Tables, engine: Engine
 ) -> Mapping[int, ColumnSums] | None:
     """Return the sums that fits of all splits are made from, whatever the parameters, if any."""
     if not uses_sums(task.unfitted, data):
         return None
-    return tables.sums(task.partition.horizon, embargo_days=task.embargo_days, n_threads=n_threads)
+    return tables.sums(task.partition.horizon, engine, embargo_days=task.embargo_days)
 
 
 def provenance_of(

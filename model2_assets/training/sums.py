@@ -5,16 +5,16 @@ import time
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, reduce
-from itertools import pairwise
+from itertools import groupby, pairwise
 from pathlib import Path
 from typing import Any, Self
 
-import joblib
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.cross_validation.roles import Role
+from model2_assets.engines import LocalEngine
 from model2_assets.errors import TrainingError
 from model2_assets.training.data import (
     RUN_ROWS,
@@ -30,6 +30,13 @@ logger = logging.getLogger(__name__)
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
 Blocks = list[int]
+
+SPAN_RUNS = 64
+"""Runs of rows that are added up by themselves: a task, wherever it runs, of half a million rows.
+
+Sums of a span are added run after run, those of all rows span after span. So they are equal to
+the bit for any engine and any number of workers and threads.
+"""
 
 _ARRAYS = ("shift", "missing", "gram", "moments", "squares")
 """What of the sums of a block a file holds."""
@@ -208,18 +215,20 @@ def add_up_blocks(
     blocks: RowBlocks,
     *,
     is_wanted: Chosen | None = None,
+    span: int | None = None,
     n_threads: int = 1,
 ) -> dict[int, ColumnSums]:
     """Add up products of features and labels for every block of rows, by ascending block.
 
     The features are read once. Labels have the shape (n_rows, n_labels); the sums of a block are
     NaN for one that its rows do not have. A block's are equal to the bit for any `is_wanted` and
-    further labels.
+    further labels. With a `span`, they are over its rows alone: `add_in_order` makes those of all.
     """
 
     def runs() -> Iterator[dict[int, Rows]]:
-        cuts = np.flatnonzero(np.diff(blocks.runs)) + 1
-        for start, stop in pairwise([0, *cuts.tolist(), len(blocks.runs)]):
+        ends = list(pairwise([0, *_ends_of_runs(blocks), len(blocks.runs)]))
+        chosen = slice(None) if span is None else slice(span * SPAN_RUNS, (span + 1) * SPAN_RUNS)
+        for start, stop in ends[chosen]:
             ids = blocks.ids[start:stop]
             yield {
                 block: compact(start + np.flatnonzero(ids == block))
@@ -228,6 +237,15 @@ def add_up_blocks(
             }
 
     return _add_up(X, labels, runs(), n_threads=n_threads)
+
+
+def _ends_of_runs(blocks: RowBlocks) -> list[int]:
+    return (np.flatnonzero(np.diff(blocks.runs)) + 1).tolist()
+
+
+def count_spans(blocks: RowBlocks) -> int:
+    """Return the number of spans that the rows of blocks are added up in."""
+    return -(-(len(_ends_of_runs(blocks)) + 1) // SPAN_RUNS)
 
 
 def add_up_rows(
@@ -251,7 +269,7 @@ def _add_up(
     weights: Floats | None = None,
     n_threads: int,
 ) -> dict[int, ColumnSums]:
-    """Add up the rows of every block, run after run; equal to the bit for any `n_threads`."""
+    """Add up the rows of every block, run after run and span after span."""
 
     def add_up(run: Mapping[int, Rows]) -> dict[int, ColumnSums]:
         return {
@@ -259,13 +277,19 @@ def _add_up(
             for block, rows in run.items()
         }
 
-    totals: dict[int, ColumnSums] = {}
-    parallel = joblib.Parallel(n_jobs=n_threads, backend="threading", return_as="generator")
     # On several threads, BLAS adds up in another order.
     with threadpool_limits(limits=1, user_api="blas"):
-        for run in parallel(joblib.delayed(add_up)(run) for run in runs):
-            for block, sums in run.items():
-                totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
+        of_runs = enumerate(LocalEngine(n_threads).map(add_up, runs))
+        spans = groupby(of_runs, key=lambda numbered: numbered[0] // SPAN_RUNS)
+        return add_in_order(add_in_order(sums for _, sums in span) for _, span in spans)
+
+
+def add_in_order(parts: Iterable[Mapping[int, ColumnSums]]) -> dict[int, ColumnSums]:
+    """Add sums by block over several sets of rows, one after the other, by ascending block."""
+    totals: dict[int, ColumnSums] = {}
+    for part in parts:
+        for block, sums in part.items():
+            totals[block] = ColumnSums.total([totals[block], sums]) if block in totals else sums
     return dict(sorted(totals.items()))
 
 

@@ -1,9 +1,10 @@
 """What determines a fit: the tables of a region, and the settings of one of its partitions."""
 
 import logging
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import pandas as pd
 from model2_assets.config import CrossValidationConfig, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.config.sections import SearchConfig
-from model2_assets.errors import StoreError
+from model2_assets.engines import Engine
+from model2_assets.errors import EngineError, StoreError
 from model2_assets.panel import to_canonical
+from model2_assets.storage import Address, Store
 from model2_assets.storage.cache import working_files_of
 from model2_assets.storage.data_version import (
     INPUTS,
@@ -26,6 +29,8 @@ from model2_assets.storage.models import Manifest
 from model2_assets.storage.record import document_digest
 from model2_assets.training.base_models import BaseModelTrainer
 from model2_assets.training.data import (
+    FeatureMatrix,
+    RowBlocks,
     TrainingData,
     assemble_training_data,
     blocks_of_tables,
@@ -37,13 +42,46 @@ from model2_assets.training.data import (
 )
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.resources import blas_kernel
-from model2_assets.training.sums import ColumnSums, add_up_blocks, read_sums, write_sums
+from model2_assets.training.sums import (
+    ColumnSums,
+    Floats,
+    add_in_order,
+    add_up_blocks,
+    count_spans,
+    read_sums,
+    write_sums,
+)
 from model2_assets.training.weights import label_spans
 
 logger = logging.getLogger(__name__)
 
-_SUMS_FORMAT = 3
+_SUMS_FORMAT = 4
 """Version of the files of sums, and of the way in which sums are made."""
+
+
+@dataclass(frozen=True)
+class TableSource:
+    """Where tables are stored: what tasks in other processes are handed in their place.
+
+    Attributes
+    ----------
+    base : str
+        Folder or URL of the store.
+    region : str
+        Such as ``us``.
+    working_dir : str, optional
+        Folder of its working files, see `Store`.
+    """
+
+    base: str
+    region: str
+    working_dir: str | None = None
+
+    def load(self) -> "Tables":
+        """Read the tables; features are mapped."""
+        store = Store(self.base, working_dir=self.working_dir)
+        names = ("features", "labels", "cv_splits")
+        return Tables(*(store.read(Address(self.region, name)) for name in names), source=self)
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,11 +92,14 @@ class Tables:
     ----------
     features, labels, cv_splits : DataFrame
         Panel frames, with their provenance.
+    source : TableSource, optional
+        Where they are stored. None: they cannot be used by an engine of other processes.
     """
 
     features: pd.DataFrame
     labels: pd.DataFrame
     cv_splits: pd.DataFrame
+    source: TableSource | None = field(default=None, kw_only=True)
 
     @cached_property
     def versions(self) -> Mapping[str, str]:
@@ -78,13 +119,13 @@ class Tables:
         )
 
     def sums(
-        self, horizon: str, *, embargo_days: int = 5, n_threads: int
+        self, horizon: str, engine: Engine, *, embargo_days: int = 5
     ) -> Mapping[int, ColumnSums]:
         """Read the sums of a horizon by block, or add up those of all, and keep them if possible.
 
         The bits are those of the rows of that horizon alone.
         """
-        add_up = partial(self.add_up, embargo_days=embargo_days, n_threads=n_threads)
+        add_up = partial(self.add_up, engine, embargo_days=embargo_days)
         identity = {
             "format": _SUMS_FORMAT,
             "blas_kernel": blas_kernel(),
@@ -100,9 +141,17 @@ class Tables:
         label = label_columns(self.labels).index(f"label_{horizon}")
         return {block: sums.of_label(label) for block, sums in (everything or add_up()).items()}
 
-    def add_up(self, *, embargo_days: int = 5, n_threads: int) -> Mapping[int, ColumnSums]:
+    def add_up(self, engine: Engine, *, embargo_days: int = 5) -> Mapping[int, ColumnSums]:
         """Add up products of features with the labels of every horizon, block by block."""
         logger.info("adding up the rows of all horizons, once for all of them")
+        X, labels, blocks = self.rows_to_add_up(embargo_days)
+        if engine.is_local:
+            return add_up_blocks(X, labels, blocks, n_threads=engine.n_at_once)
+        task = partial(_add_up_span, self.for_workers(), embargo_days)
+        return add_in_order(engine.map(task, range(count_spans(blocks))))
+
+    def rows_to_add_up(self, embargo_days: int) -> tuple[FeatureMatrix, Floats, RowBlocks]:
+        """Return features, labels of every horizon, and blocks of the rows of the splits."""
         cv_splits = to_canonical(self.cv_splits)
         index = panel_rows(cv_splits)
         label_rows = positions_of(self.labels, index, "labels")
@@ -111,12 +160,20 @@ class Tables:
         inner = inner_folds_of(
             self.labels, cv_splits, label_rows, embargo_days=embargo_days, horizon="1d"
         )
-        return add_up_blocks(
+        return (
             take_rows(self.features, positions_of(self.features, index, "features")),
             labels[label_rows],
             blocks_of_tables(self.labels, cv_splits, label_rows, inner),
-            n_threads=n_threads,
         )
+
+    def for_workers(self) -> "SharedTables":
+        """Return what tasks in other processes are handed in their place."""
+        if self.source is None:
+            raise EngineError(
+                "execution.engine: workers read tables from a store, and these are none of one; "
+                "use engine local"
+            )
+        return SharedTables(self.source, tuple(sorted(self.versions.items())))
 
     def roles(self, horizon: str, *, embargo_days: int = 5) -> TrainingData:
         """Do as `of_horizon` does, but for the values of the features, which take the space."""
@@ -127,6 +184,46 @@ class Tables:
             horizon=horizon,
             embargo_days=embargo_days,
         )
+
+
+@dataclass(frozen=True)
+class SharedTables:
+    """Stored tables of certain data versions, of which a worker keeps the last that it read."""
+
+    source: TableSource
+    versions: tuple[tuple[str, str], ...]
+
+    def load(self) -> Tables:
+        """Return the tables, read once by a process; those of other versions are refused."""
+        with _one_reads:
+            return _read_tables(self)
+
+
+_one_reads = threading.Lock()
+
+
+@lru_cache(maxsize=1)
+def _read_tables(shared: SharedTables) -> Tables:
+    tables = shared.source.load()
+    for name, version in shared.versions:
+        if tables.versions[name] != version:
+            raise EngineError(
+                f"{shared.source.base}: a worker finds {name} of version "
+                f"{tables.versions[name][:12]} there, the step was given {version[:12]}; let "
+                f"workers see the same store, and run again"
+            )
+    return tables
+
+
+def _add_up_span(shared: SharedTables, embargo_days: int, span: int) -> dict[int, ColumnSums]:
+    return add_up_blocks(*_rows_of_shared(shared, embargo_days), span=span)
+
+
+@lru_cache(maxsize=1)
+def _rows_of_shared(
+    shared: SharedTables, embargo_days: int
+) -> tuple[FeatureMatrix, Floats, RowBlocks]:
+    return shared.load().rows_to_add_up(embargo_days)
 
 
 @dataclass(frozen=True, eq=False)

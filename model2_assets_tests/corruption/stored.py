@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from model2_assets.engines import LocalEngine
 from model2_assets.storage import PRODUCTS, WITHOUT_VERSIONS, Address, Store
 from model2_assets.storage.data_version import facts_of, table_digest
 from model2_assets.storage.models import TrainedRows
@@ -233,7 +234,7 @@ def _sums(store: Store) -> StoredFile:
     features, labels, splits = make_tables(n_dates=30, n_instruments=4)
     tables = Tables(features, labels, splits)
     if not path.exists():
-        write_sums(path, tables.add_up(n_threads=1))
+        write_sums(path, tables.add_up(LocalEngine()))
 
     def read() -> Any:
         sums = read_sums(path)

@@ -52,11 +52,12 @@ class Cluster:
     def wait_for_workers(self, count: int) -> None:
         """Wait until so many have said that they are there."""
         until = time.monotonic() + _STARTS_WITHIN_S
-        while self._log().count("Register worker") < count:
-            assert time.monotonic() < until, self._log()
+        while self.log().count("Register worker") < count:
+            assert time.monotonic() < until, self.log()
             time.sleep(0.05)
 
-    def _log(self) -> str:
+    def log(self) -> str:
+        """Return what the processes have written."""
         return (self.folder / "log").read_text(errors="replace")
 
     def _dask(self, *command: str) -> subprocess.Popen[bytes]:
@@ -95,7 +96,7 @@ def running_cluster(
         )
         file, until = folder / "scheduler.json", time.monotonic() + _STARTS_WITHIN_S
         while not (file.exists() and '"address": "' in file.read_text()):
-            assert time.monotonic() < until, cluster._log()
+            assert time.monotonic() < until, cluster.log()
             time.sleep(0.05)
         cluster.address = file.read_text().partition('"address": "')[2].partition('"')[0]
         for _ in range(n_workers):

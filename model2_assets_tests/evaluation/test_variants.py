@@ -161,9 +161,9 @@ def test_ridge_variants_come_from_one_pass_over_the_rows(tmp_path, monkeypatch, 
         market.store._working = None
     add_up, passes = Tables.add_up, []
 
-    def counted(self, **options):
+    def counted(self, engine, **options):
         passes.append(self)
-        return add_up(self, **options)
+        return add_up(self, engine, **options)
 
     monkeypatch.setattr(Tables, "add_up", counted)
     monkeypatch.setattr(sums, "add_up_rows", None)

@@ -5,12 +5,20 @@ import pandas as pd
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from model2_assets.engines import LocalEngine
 from model2_assets.errors import TrainingError
 from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import Tables, cross_validate
 from model2_assets.training import data as row_blocks
+from model2_assets.training import sums as adding
 from model2_assets.training.fit import fit_split, fit_splits
-from model2_assets.training.sums import ColumnSums, add_up_splits
+from model2_assets.training.sums import (
+    ColumnSums,
+    add_in_order,
+    add_up_blocks,
+    add_up_splits,
+    count_spans,
+)
 from model2_assets_tests.training.panels import make_data, make_tables
 from model2_assets_tests.training.trainers import make_ridge
 
@@ -41,7 +49,7 @@ def two_horizons(folder=None, **shape):
 
 
 def kept_sums(tables, horizon="21d"):
-    return tables.sums(horizon, n_threads=1)
+    return tables.sums(horizon, LocalEngine())
 
 
 def by_kept_sums(data, tables, horizon="21d", **settings):
@@ -95,13 +103,28 @@ def test_a_refit_reads_the_rows_and_not_the_file(tmp_path):
     assert fit_split(make_ridge, stale, 0).trainer.digest() != kept[0]
 
 
-def test_the_number_of_threads_does_not_change_a_bit_of_any_sum():
-    tables = two_horizons(n_dates=120, n_features=20)
-    one, three = (tables.add_up(n_threads=n) for n in (1, 3))
-    assert list(one) == list(three)
-    for block, sums in one.items():
+def assert_same_bits(sums, others):
+    assert list(sums) == list(others)
+    for block, one in sums.items():
         for name in ("gram", "moments", "squares"):
-            assert getattr(sums, name).tobytes() == getattr(three[block], name).tobytes()
+            assert getattr(one, name).tobytes() == getattr(others[block], name).tobytes()
+
+
+@pytest.mark.parametrize("span_runs", [1, 3, 64])
+def test_neither_threads_nor_where_spans_are_added_up_change_a_bit_of_any_sum(
+    monkeypatch, span_runs
+):
+    monkeypatch.setattr(adding, "SPAN_RUNS", span_runs)
+    tables = two_horizons(n_dates=120, n_features=20)
+    one, three = (tables.add_up(LocalEngine(n)) for n in (1, 3))
+    assert_same_bits(one, three)
+
+    *_, blocks = rows = tables.rows_to_add_up(5)
+    n_runs = len(np.unique(blocks.runs))
+    assert count_spans(blocks) == -(-n_runs // span_runs)
+    spans = [add_up_blocks(*rows, span=span) for span in range(count_spans(blocks))]
+    assert_same_bits(one, add_in_order(spans))
+    assert set(spans[0]) == set(blocks.ids[blocks.runs < span_runs].tolist())
 
 
 def test_rows_are_added_up_on_one_blas_thread_whoever_asks(monkeypatch):
@@ -114,7 +137,7 @@ def test_rows_are_added_up_on_one_blas_thread_whoever_asks(monkeypatch):
 
     monkeypatch.setattr(ColumnSums, "of", classmethod(of))
     with threadpool_limits(limits=2, user_api="blas"):
-        two_horizons().add_up(n_threads=1)
+        two_horizons().add_up(LocalEngine())
     assert seen == {1}
 
 

@@ -42,12 +42,12 @@ def fitted_models(step: Step, labels: Any, features: Any, cv_splits: Any) -> Can
     were made from.
     """
     from model2_assets.checks.models import FoldModelsChecks
-    from model2_assets.training import Tables, fit_models
+    from model2_assets.training import fit_models
 
     checkpoints = step.checkpoints()
     fitted = fit_models(
         step.task(),
-        Tables(features, labels, cv_splits),
+        step.tables(features, labels, cv_splits),
         step.config.execution,
         checkpoints=checkpoints,
     )
@@ -76,13 +76,12 @@ def oof_predictions(
     """
     from model2_assets.checks.predictions import OutOfFoldChecks
     from model2_assets.reports.tear_sheet import prediction_pictures
-    from model2_assets.training import Tables
     from model2_assets.training.predict import make_out_of_fold
 
     made = make_out_of_fold(
         step.task(),
         fitted_models,
-        Tables(features, labels, cv_splits),
+        step.tables(features, labels, cv_splits),
         covers_history=step.settings.cross_validation.covers_history,
         n_threads=step.config.execution.n_jobs,
     )
@@ -115,10 +114,9 @@ def oof_paths(
     """
     from model2_assets.checks.predictions import PathsChecks
     from model2_assets.storage.data_version import facts_of
-    from model2_assets.training import Tables
     from model2_assets.training.predict import make_paths
 
-    tables = Tables(features, labels, cv_splits)
+    tables = step.tables(features, labels, cv_splits)
     paths, expected = make_paths(step.task(), fitted_models, oof_predictions, tables)
     facts = facts_of(paths)
     metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
@@ -148,13 +146,12 @@ def nested_oof(step: Step, labels: Any, features: Any, cv_splits: Any) -> Candid
     fold, and like all cross-validation they train on the future; neither is a backtest.
     """
     from model2_assets.checks.predictions import NestedChecks
-    from model2_assets.training import Tables
     from model2_assets.training.nested import make_nested
 
     checkpoints = step.checkpoints()
     made = make_nested(
         step.task(),
-        Tables(features, labels, cv_splits),
+        step.tables(features, labels, cv_splits),
         step.settings.cross_validation,
         step.config.execution,
         checkpoints=checkpoints,
