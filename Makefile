@@ -7,6 +7,7 @@
 # make determinism, long-run: evidence for docs/reliability.md (an hour or more)
 # make test-faults: kills a hundred retrains (an hour)
 # make signals: stops every command at every stage (half an hour)
+# make test-services: kills, restarts, races and memory limits of engines and services (an hour)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
@@ -18,7 +19,7 @@ export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 .PHONY: docs determinism resume planted-failures long-run audit test-lowest test-latest test-faults
-.PHONY: bad-inputs shapes fuzz corruption signals
+.PHONY: bad-inputs shapes fuzz corruption signals test-services
 
 train: environment
 	$(BIN)/model2 retrain
@@ -36,6 +37,9 @@ test-ui: environment
 
 test-faults: environment
 	$(BIN)/python -m model2_assets_tests.faults --kills 100 --seed 0
+
+test-services: environment
+	$(BIN)/python -m pytest -m services -rs model2_assets_tests/services
 
 signals: environment
 	$(BIN)/python -m model2_assets_tests.signals
@@ -106,7 +110,7 @@ audit:
 	$(call install,.venv-audit,-c constraints.txt,$$(grep -o 'pip-audit>=[0-9.]*' pyproject.toml))
 	.venv-audit/bin/python -m model2_assets_tests.supply_chain.audit constraints.txt
 
-FAST_TESTS = -m pytest -n auto --dist loadfile -m "not end_to_end and not ui"
+FAST_TESTS = -m pytest -n auto --dist loadfile -m "not end_to_end and not ui and not services"
 
 # The fast tests with the lowest versions that pyproject.toml allows, and with the newest.
 test-lowest:
