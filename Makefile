@@ -93,7 +93,7 @@ long-run: environment
 	$(BIN)/python -m model2_assets_tests.long_run --retrains 200
 	$(BIN)/python -m model2_assets_tests.long_run --nights 30
 
-RESOLVE = uv pip compile pyproject.toml --extra test --extra audit --universal --fork-strategy fewest \
+RESOLVE = uv pip compile pyproject.toml --extra test --extra audit --extra k8s --universal --fork-strategy fewest \
 	--python-version 3.11 --upgrade --quiet --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links
 

@@ -144,7 +144,7 @@ def retrain(gate: bool, report_dir: str | None, force: bool, **only: str | None)
             definitions,
             instance,
             plan,
-            regions=() if force else regions,
+            regions=regions,
             tags={FORCED_TAG: "yes"} if force else None,
             hold=regions[0].store.hold,
         )

@@ -10,6 +10,7 @@ from model2_assets.defs.alerts import lost_runs_sensor, open_channels
 from model2_assets.defs.assets import asset_names, region_assets
 from model2_assets.defs.checks import region_checks
 from model2_assets.defs.io_manager import StoreIOManager
+from model2_assets.defs.kubernetes import largest_memory_tags
 from model2_assets.defs.maintenance import dead_runs_sensor
 from model2_assets.defs.model_settings import model_settings
 from model2_assets.defs.nightly import data_watch, has_input_files, nightly_schedule, stages_sensor
@@ -76,6 +77,7 @@ def region_jobs(region: Region) -> list[Any]:
             job_name(region.name, stage),
             selection=[region.key(asset) for asset in asset_names(region, stage)],
             description=f"{what} of region {region.name}.",
+            tags=largest_memory_tags(region),
         )
         for stage, what in made.items()
     ]

@@ -16,7 +16,7 @@ PROCESS_TAG = "model2/process"
 """Tag of the runs of a command: the process that executes them."""
 
 WORKER_TAG = "model2/worker"
-"""Tag of other runs: the process that executes them, of a daemon or a code server."""
+"""Tag of other runs: the process that executes them, which a code server or a launcher started."""
 
 IN_PROGRESS = (
     dg.DagsterRunStatus.QUEUED,
@@ -43,15 +43,16 @@ def this_process() -> str:
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> int:
-    """Mark runs of commands whose process is gone as failed, and return how many.
+    """Mark runs whose process was one of this host and is gone as failed, and return how many.
 
     A process that was killed cannot say so itself; its run would show as started for
-    ever and hold a slot of the run queue, and of the pool of training steps.
+    ever and hold a slot of the run queue, and of the pool of training steps. A code server says
+    it of its own runs, unless it was ended with them, or its database was away at that moment.
     """
     closed = 0
     for run in instance.get_runs(filters=dg.RunsFilter(statuses=list(OPEN))):
-        tag = run.tags.get(PROCESS_TAG)
-        if tag is not None and not _is_alive(tag):
+        tag = run.tags.get(WORKER_TAG, run.tags.get(PROCESS_TAG))
+        if tag is not None and not _is_alive(tag) and not _is_inherited(instance, run, tag):
             # The slot first: once the run has ended, nobody looks for it here again.
             instance.event_log_storage.free_concurrency_slots_for_run(run.run_id)
             instance.report_run_failed(run, message=f"the process {tag} that ran it is gone")
@@ -72,12 +73,18 @@ def cancel_runs(instance: dg.DagsterInstance, run_id: str | None = None) -> None
     name="dead_runs",
     default_status=dg.DefaultSensorStatus.RUNNING,
     minimum_interval_seconds=30,
-    description="Marks runs of `model2 retrain` as failed whose process is gone.",
+    description="Marks runs as failed whose process on the code location's host is gone.",
 )
 def dead_runs_sensor(context: dg.SensorEvaluationContext) -> dg.SkipReason:
-    """Close the runs of killed commands; the daemon watches over its own runs alone."""
+    """Close the runs of killed processes; on other hosts they are for the run launcher."""
     closed = close_dead_runs(context.instance)
-    return dg.SkipReason(f"{closed} runs of killed commands closed" if closed else "none is dead")
+    return dg.SkipReason(f"{closed} runs of killed processes closed" if closed else "none is dead")
+
+
+def _is_inherited(instance: dg.DagsterInstance, run: dg.DagsterRun, tag: str) -> bool:
+    """Tell whether a run that repeats another has that one's tag, as it has until it starts."""
+    parent = instance.get_run_by_id(run.parent_run_id) if run.parent_run_id else None
+    return parent is not None and tag in parent.tags.values()
 
 
 def _is_alive(tag: str) -> bool:

@@ -15,6 +15,7 @@ import dagster as dg
 
 from model2_assets.config.sections import ScheduleConfig
 from model2_assets.defs.assets import asset_names
+from model2_assets.defs.kubernetes import memory_tags
 from model2_assets.defs.maintenance import ENDED, OPEN
 from model2_assets.defs.recorded import PARTITION_TAG, Target, outdated
 from model2_assets.defs.region import STAGES, Region, job_name
@@ -192,7 +193,10 @@ def _next_stage(
                 job_name=job_name(region.name, stage),
                 asset_selection=untried,
                 partition_key=partition,
-                tags=_tags(region, night, stage),
+                tags={
+                    **_tags(region, night, stage),
+                    **memory_tags(region, instance, partition),
+                },
             )
             for partition, problems in due.items()
             if (untried := [asset for asset in problems if (asset, partition) not in tried])

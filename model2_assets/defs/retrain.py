@@ -14,12 +14,14 @@ import dagster as dg
 
 from model2_assets.config.partition import Partition
 from model2_assets.defs.assets import asset_names
+from model2_assets.defs.kubernetes import memory_tags
 from model2_assets.defs.maintenance import (
     PROCESS_TAG,
     cancel_runs,
     close_dead_runs,
     this_process,
 )
+from model2_assets.defs.publication import FORCED_TAG
 from model2_assets.defs.recorded import outdated
 from model2_assets.defs.region import STAGES, Region, job_name
 from model2_assets.defs.steps import failure_reason
@@ -169,14 +171,14 @@ def execute_plan(
     A failed partition does not stop the others. After a failed preparation the rest of its
     region is skipped: it would train on yesterday's data. Of the `regions` given, whose assets
     `definitions` have, what is current is not made again, by the rule of the nightly: it is what
-    `outdated` does not name, once the region's `readers` have read anew. Of other regions all is
-    made. `hold`, given a region, returns what is held from its first run to its last: see
-    `Store.hold`.
+    `outdated` does not name, once the region's `readers` have read anew. Of other regions, and
+    with the tag of a forced run, all is made. `hold`, given a region, returns what is held from
+    its first run to its last: see `Store.hold`.
     """
     lookups = {region.name: region for region in regions}
-    numbered = enumerate(plan, start=1)
+    numbered, forced = enumerate(plan, start=1), FORCED_TAG in (tags or {})
     for name, runs in groupby(numbered, key=lambda item: item[1].region):
-        prepared = True
+        prepared, region = True, lookups.get(name)
         with hold(name):
             close_dead_runs(instance)  # of whoever was killed while this process waited
             for number, planned in runs:
@@ -184,13 +186,15 @@ def execute_plan(
                     reason = f"the preparation of {name} failed"
                     yield RunResult(**asdict(planned), status="skipped", reason=reason)
                     continue
-                due, said = _due(lookups.get(name), instance, planned)
+                due, said = _due(None if forced else region, instance, planned)
                 logger.info("[%d/%d] %s%s", number, len(plan), planned.name, said)
                 if due is None:
                     yield RunResult(**asdict(planned), status="current", reason="it is current")
                     continue
                 job = definitions.resolve_job_def(planned.job)
-                finished = execute(job, instance, due, tags=tags)
+                # For when it is repeated from the UI of a cluster.
+                memory = memory_tags(region, instance, planned.partition) if region else {}
+                finished = execute(job, instance, due, tags={**memory, **(tags or {})})
                 yield finished
                 prepared = finished.success or planned.job != job_name(name, "preparation")
 

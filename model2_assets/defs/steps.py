@@ -166,8 +166,9 @@ def region_lock(region: Region) -> dg.ResourceDefinition:
         specs = [region.specs.get(key) for key in (run and run.asset_selection) or ()]
         if any(spec.partitions_def is None for spec in specs if spec is not None):
             partition = None
-        if run is not None and instance is not None and PROCESS_TAG not in run.tags:
-            instance.add_run_tags(run.run_id, {WORKER_TAG: this_process()})
+        process = this_process()
+        if run is not None and instance is not None and run.tags.get(PROCESS_TAG) != process:
+            instance.add_run_tags(run.run_id, {WORKER_TAG: process})
         try:
             stop_here()
             with ExitStack() as stack:

@@ -38,6 +38,16 @@ class Server:
 
     port: int
     password: str
+    data: Path
+
+    def stop(self) -> None:
+        """End all its processes at once, as if they were killed; what was committed stays."""
+        _run("pg_ctl", self.data, "-w", "-m", "immediate", "stop")
+
+    def start(self) -> None:
+        """Serve, until it is stopped."""
+        options = f"-h 127.0.0.1 -p {self.port} -c unix_socket_directories=''"
+        _run("pg_ctl", self.data, "-w", "-l", f"{self.data}.log", "-o", options, "start")
 
     def url(self, password: str | None = None, *, port: int | None = None) -> str:
         """Return what SQLAlchemy connects to, by default with the password that is right."""
@@ -61,30 +71,33 @@ def running_server(folder: Path, *, password: str) -> Iterator[Server]:
 
     PostgreSQL refuses to run as root; root lends it the user that Debian has made for it.
     """
-    programs = server_programs()
-    assert programs is not None
-    user = "postgres" if os.geteuid() == 0 else None
+    user = _server_user()
     folder.mkdir()
     (folder / "password").write_text(password, encoding="utf-8")
     if user:
         owner = pwd.getpwnam(user)
         for path in (folder, folder / "password"):
             os.chown(path, owner.pw_uid, owner.pw_gid)
-    data, server = folder / "data", Server(_free_port(), password)
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), "-D", str(data), *arguments]
-        subprocess.run(
-            command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, timeout=120
-        )
-
-    run("initdb", "-U", "dagster", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}")
-    options = f"-h 127.0.0.1 -p {server.port} -c unix_socket_directories=''"
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", options, "start")
+    server = Server(_free_port(), password, folder / "data")
+    options = ("-U", "dagster", "-A", "scram-sha-256", f"--pwfile={folder / 'password'}")
+    _run("initdb", server.data, *options)
+    server.start()
     try:
         yield server
     finally:
-        run("pg_ctl", "-w", "-m", "immediate", "stop")
+        server.stop()
+
+
+def _run(program: str, data: Path, *arguments: str) -> None:
+    programs = server_programs()
+    assert programs is not None
+    command = [str(programs / program), "-D", str(data), *arguments]
+    user = _server_user()
+    subprocess.run(command, check=True, user=user, cwd="/", stdout=subprocess.DEVNULL, timeout=120)
+
+
+def _server_user() -> str | None:
+    return "postgres" if os.geteuid() == 0 else None
 
 
 def _free_port() -> int:

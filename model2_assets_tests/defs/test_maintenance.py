@@ -10,6 +10,7 @@ import pytest
 
 from model2_assets.defs.maintenance import (
     PROCESS_TAG,
+    WORKER_TAG,
     close_dead_runs,
     delete_runs,
     find_prunable,
@@ -17,7 +18,10 @@ from model2_assets.defs.maintenance import (
 )
 from model2_assets_tests.defs.small_region import Workbench, real_instance
 
+STARTED = dg.DagsterRunStatus.STARTED
 
+
+@pytest.mark.parametrize("of", [PROCESS_TAG, WORKER_TAG])
 @pytest.mark.parametrize(
     ("process", "status"),
     [
@@ -27,7 +31,7 @@ from model2_assets_tests.defs.small_region import Workbench, real_instance
     ],
 )
 def test_runs_of_killed_processes_are_closed_and_no_others(
-    bench: Workbench, process: str, status: dg.DagsterRunStatus
+    bench: Workbench, of: str, process: str, status: dg.DagsterRunStatus
 ) -> None:
     tag = {
         "gone": this_process().rpartition(":")[0] + ":1",
@@ -35,9 +39,7 @@ def test_runs_of_killed_processes_are_closed_and_no_others(
         "elsewhere": "another-host:1:1",
     }[process]
     job = bench.definitions.resolve_job_def("us_preparation")
-    run = bench.instance.create_run_for_job(
-        job, status=dg.DagsterRunStatus.STARTED, tags={PROCESS_TAG: tag}
-    )
+    run = bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED, tags={of: tag})
 
     closed = close_dead_runs(bench.instance)
 
@@ -55,11 +57,36 @@ def test_a_run_that_was_killed_before_it_began_is_closed_too(bench: Workbench) -
     assert close_dead_runs(bench.instance) == 0
 
 
-def test_runs_of_the_daemon_are_left_to_the_daemon(bench: Workbench) -> None:
+def test_a_run_that_no_process_has_begun_is_left_to_the_daemon(bench: Workbench) -> None:
     job = bench.definitions.resolve_job_def("us_preparation")
     bench.instance.create_run_for_job(job, status=dg.DagsterRunStatus.STARTED)
 
     assert close_dead_runs(bench.instance) == 0
+
+
+@pytest.mark.parametrize("tag", [PROCESS_TAG, WORKER_TAG])
+def test_a_repeated_run_is_not_taken_for_dead_by_the_tag_of_the_run_it_repeats(
+    bench: Workbench, tag: str
+) -> None:
+    job = bench.definitions.resolve_job_def("us_preparation")
+    gone = {tag: this_process().rpartition(":")[0] + ":1"}
+    lost = bench.instance.create_run_for_job(job, status=STARTED, tags=gone)
+    again = bench.instance.create_run_for_job(
+        job,
+        status=STARTED,
+        tags=gone,
+        parent_run_id=lost.run_id,
+        root_run_id=lost.run_id,
+    )
+
+    assert close_dead_runs(bench.instance) == 1
+    assert bench.instance.get_run_by_id(lost.run_id).status == dg.DagsterRunStatus.FAILURE
+    assert bench.instance.get_run_by_id(again.run_id).status == STARTED
+
+    # Its own process says so in region_lock; once that is gone too, it is dead.
+    other = {WORKER_TAG: this_process().rpartition(":")[0] + ":2"}
+    bench.instance.add_run_tags(again.run_id, other)
+    assert close_dead_runs(bench.instance) == 1
 
 
 HOME = "dagster_home"
