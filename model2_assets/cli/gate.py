@@ -20,7 +20,7 @@ from model2_assets.cli.context import (
 )
 from model2_assets.config import Model2Config, Partition
 from model2_assets.config.sections import expand_home
-from model2_assets.defs.assets import asset_names
+from model2_assets.defs.checks import stored_assets
 from model2_assets.defs.region import Region
 from model2_assets.defs.retrain import RunResult, StepResult
 from model2_assets.errors import ConfigError, Model2Error, one_line
@@ -206,7 +206,7 @@ class JudgedCommand:
         """
         partitions: list[StoredPartition] = []
         for name in self.chosen if self.report else ():
-            assets = asset_names(Region(name, self.config, self.store), "training")
+            assets = stored_assets(Region(name, self.config, self.store), partitioned=True)
             every = self.config.partitions_of(name)
             partitions += look_at_partitions(self.store, name, every, assets=assets)
         seconds = (datetime.now(UTC) - self.started).total_seconds()

@@ -26,6 +26,7 @@ from model2_assets.config.sections import (
     SearchConfig,
     Section,
     StorageConfig,
+    TrackingConfig,
     known_timezone,
     number,
     refuse,
@@ -432,6 +433,7 @@ class Model2Config(Section):
     reports: ReportsConfig = ReportsConfig()
     logging: LoggingConfig = LoggingConfig()
     alerts: AlertsConfig = AlertsConfig()
+    tracking: TrackingConfig = TrackingConfig()
 
     @model_validator(mode="after")
     def _names_are_known(self) -> Self:

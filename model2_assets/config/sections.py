@@ -171,6 +171,22 @@ class AlertsConfig(Section):
     """null: no e-mail."""
 
 
+class MlflowConfig(Section):
+    """Runs of partitions in MLflow; needs the extra ``mlflow``."""
+
+    uri_variable: EnvironmentVariable = "MLFLOW_TRACKING_URI"
+    """Environment variable that holds the address of the tracking server."""
+    experiment_prefix: str = "model2/"
+    """What precedes the region's name in the name of its experiment."""
+
+
+class TrackingConfig(Section):
+    """Where parameters, scores and models are logged besides."""
+
+    mlflow: MlflowConfig | None = None
+    """null: not to MLflow."""
+
+
 class SearchedValues(Section):
     """Values of a hyper-parameter to choose from: a range, or a list in its place."""
 

@@ -15,6 +15,7 @@ from model2_assets.defs.recorded import PARTITION_TAG, EventLog
 from model2_assets.defs.region import Region, Stage, dimension_tags
 from model2_assets.defs.retrain import PlannedRun, RunResult, execute
 from model2_assets.defs.steps import core_call
+from model2_assets.storage import PRODUCTS
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +41,7 @@ def with_hooks(
 def stored_assets(region: Region, *, partitioned: bool) -> tuple[str, ...]:
     """Return the names of a region's assets with horizon × model partitions, or of the others."""
     stages: tuple[Stage, ...] = ("training",) if partitioned else ("preparation", "summary")
-    return asset_names(region, *stages)
+    return tuple(name for name in asset_names(region, *stages) if name in PRODUCTS)
 
 
 def check_keys(region: Region, *, partitioned: bool) -> frozenset[dg.AssetCheckKey]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from model2_assets.config.partition import Partition
-from model2_assets.storage import Address
+from model2_assets.storage import PRODUCTS, Address
 from model2_assets.storage.record import Attestation
 
 if TYPE_CHECKING:
@@ -210,9 +210,10 @@ def outdated(
 def partition_problems(results: Results) -> dict[str, str]:
     """Return the first thing wrong with each partition, by its key; empty where all is current.
 
-    What is wrong with an asset that all partitions share is wrong with each.
+    What is wrong with an asset that all partitions share is wrong with each. What is not stored
+    outdates nothing.
     """
-    assets = list(results.specs)
+    assets = [asset for asset in results.specs if asset.path[-1] in PRODUCTS]
     partitioned = [asset for asset in assets if results.is_partitioned(asset)]
     shared = assets[: assets.index(partitioned[0])]  # in the order of the graph
     for_all = next(iter(outdated(results, shared, None).values()), None)
