@@ -354,7 +354,7 @@ def validate_config(no_data: bool) -> None:
 
     config = read_config()
     check_cron(config.schedule)
-    validate_imports(config)
+    validate_imports(config, chosen_partitions(config, region=None, horizon=None, model=None))
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
         models = ", ".join(config.models_of(name))

@@ -3,7 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution
 
 import pandas as pd
 
@@ -90,18 +90,20 @@ def _read_demo(_: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     So a score on them says nothing about a strategy.
     """
     try:
-        from skfolio.datasets import load_sp500_dataset
-    except ImportError as error:
+        library = distribution("skfolio")
+    except PackageNotFoundError as error:
         raise MarketDataError(
             f"market_data.source: demo needs the library skfolio ({error}); install the extra: "
             f'pip install "model2-assets[demo]"'
         ) from error
-    closes: pd.DataFrame = load_sp500_dataset()
+    # The library itself, which is not needed, loads many others.
+    file = library.locate_file("skfolio/datasets/data/sp500_dataset.csv.gz")
+    closes = pd.read_csv(str(file), index_col=0, parse_dates=True)
     bars = closes.rename_axis(index="datetime", columns="instrument").melt(
         value_name="close", ignore_index=False
     )
     return bars.dropna().reset_index()[["instrument", "datetime", "close"]], (
-        f"closes of 20 S&P 500 stocks, 1990 to 2022, shipped with skfolio {version('skfolio')}"
+        f"closes of 20 S&P 500 stocks, 1990 to 2022, shipped with skfolio {library.version}"
     )
 
 
