@@ -135,6 +135,10 @@ class EngineError(Model2Error):
     """Workers or their scheduler cannot be used; the message names the address and the cause."""
 
 
+class LostWorkerError(EngineError):
+    """A worker was lost or failed in a task of all workers, which may be begun once more."""
+
+
 class TrainingError(Model2Error):
     """A model cannot be fitted or used; the message names the model and the cause."""
 

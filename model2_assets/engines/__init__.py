@@ -2,5 +2,6 @@
 
 from model2_assets.engines.engine import Engine, LocalEngine
 from model2_assets.engines.open import open_engine
+from model2_assets.engines.workers import Workers, give_pages_back
 
-__all__ = ["Engine", "LocalEngine", "open_engine"]
+__all__ = ["Engine", "LocalEngine", "Workers", "give_pages_back", "open_engine"]

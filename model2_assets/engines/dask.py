@@ -16,11 +16,18 @@ import dask
 from distributed import Client, wait
 from distributed.scheduler import KilledWorker
 from distributed.security import Security
+from distributed.utils import get_ip
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from model2_assets.config import ExecutionConfig
 from model2_assets.engines.engine import Engine, Item, Result, Submit
-from model2_assets.errors import ConfigError, EngineError, Model2Error, one_line
+from model2_assets.errors import (
+    ConfigError,
+    EngineError,
+    LostWorkerError,
+    Model2Error,
+    one_line,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -30,8 +37,13 @@ _CONNECT_S = 15
 _SILENT_S = 35
 """Seconds without a sign of life after which a worker is given up; each gives one every second."""
 
+_FRESH_S = 10
+"""Seconds without one after which a worker is not chosen for a task of all workers."""
+
 _LOOK_EVERY_S = 3
 """Seconds between looks at the scheduler and its workers, while we wait for a task."""
+
+_LONGEST_REASON = 300
 
 _FROM_DASK = (OSError, TimeoutError, RuntimeError)
 """What a lost connection raises: `CommClosedError` and `TimeoutError` are the first two."""
@@ -130,19 +142,23 @@ class DaskEngine(Engine):
 
     def __init__(self, client: Client, address: str) -> None:
         self._client, self._address = client, address
+        self.host = get_ip(address.partition("://")[2].rpartition(":")[0].strip("[]"))
         self._seen: dict[str, tuple[float, float]] = {}
-        if not self._look():
+        self._fresh: list[str] = []
+        self._look()
+        if not self._fresh:
             raise EngineError(
                 f"{address}: the scheduler has no worker; start some by: dask worker {address}"
             )
-        workers = list(self._seen)
+        workers = list(self._fresh)
         _require_same(dict(zip(workers, self.together(_installed, workers), strict=True)))
 
     def together(self, task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Run a task on all items at the same time; see `Engine.together`."""
-        chosen = list(self._look())[: len(items)]
+        self._look()
+        chosen = self._fresh[: len(items)]
         if len(chosen) < len(items):
-            raise EngineError(
+            raise LostWorkerError(
                 f"{self._address}: {len(items)} workers are needed, {len(chosen)} are there"
             )
         running = [
@@ -154,10 +170,12 @@ class DaskEngine(Engine):
             while left:
                 done = self._first_done(left, needed=chosen)
                 left.remove(done)
-                self._result(done)
+                self._result(done, failed=LostWorkerError)
             return [self._result(future) for future in running]
         finally:
             self._cancel(running)
+            with suppress(EngineError):
+                self._look()
 
     @contextmanager
     def _submitting(self, running: list[Any]) -> Iterator[Submit]:
@@ -177,13 +195,13 @@ class DaskEngine(Engine):
                     found = wait(futures, timeout=_LOOK_EVERY_S, return_when="FIRST_COMPLETED")
                 return next(iter(found.done))
             except TimeoutError:
-                lost = set(needed) - set(self._look())
+                lost = set(needed) - self._look()
                 if lost:
-                    raise EngineError(f"{self._address}: lost worker {min(lost)}") from None
+                    raise LostWorkerError(f"{self._address}: worker {min(lost)} was lost") from None
             except _FROM_DASK as error:
                 raise self._lost(error) from error
 
-    def _result(self, future: Any) -> Any:
+    def _result(self, future: Any, *, failed: type[EngineError] = EngineError) -> Any:
         try:
             return future.result(timeout=_CONNECT_S)
         except (Model2Error, MemoryError):
@@ -197,46 +215,45 @@ class DaskEngine(Engine):
         except Exception as error:
             if future.status != "error":
                 raise self._lost(error) from error
-            raise EngineError(
-                f"{self._address}: a task failed on a worker: {type(error).__name__}: "
-                f"{one_line(str(error))}"
+            reason = f"{type(error).__name__}: {one_line(str(error))}"
+            raise failed(
+                f"{self._address}: a task failed on a worker: {reason[:_LONGEST_REASON]}"
             ) from error
 
     def _lost(self, error: Exception) -> EngineError:
         reason = one_line(str(error)) or type(error).__name__
         return EngineError(
-            f"{self._address}: the scheduler was lost ({reason[:200]}); start it and its workers "
-            f"again, then run again: the last good result stays"
+            f"{self._address}: the scheduler was lost ({reason[:_LONGEST_REASON]}); start it and "
+            f"its workers again, then run again: the last good result stays"
         )
 
-    def _look(self) -> dict[str, Any]:
-        """Ask the scheduler for its workers, less those that are silent, which it then forgets."""
+    def _look(self) -> set[str]:
+        """Ask the scheduler for its workers, which it is to forget where they are silent."""
         ask: Any = self._client.scheduler
         try:
             workers = self._client.sync(ask.identity, callback_timeout=_CONNECT_S)["workers"]
-            now, seen = time.monotonic(), self._seen
-            for address, worker in workers.items():
-                if address not in seen or seen[address][0] != worker["last_seen"]:
-                    seen[address] = (worker["last_seen"], now)
-            self._seen = {address: seen[address] for address in workers}
-            for address in [a for a, (_, since) in self._seen.items() if now - since > _SILENT_S]:
-                logger.warning(
-                    "worker %s was silent for %d s; going on without", address, _SILENT_S
-                )
-                self._client.sync(
-                    ask.unregister,
-                    address=address,
-                    stimulus_id=f"silent-{now}",
-                    callback_timeout=_CONNECT_S,
-                )
-                del workers[address], self._seen[address]
+            now, before = time.monotonic(), self._seen
+            self._seen = {
+                worker: (facts["last_seen"], now)
+                if before.get(worker, (None,))[0] != facts["last_seen"]
+                else before[worker]
+                for worker, facts in workers.items()
+            }
+            silent = {worker: now - since for worker, (_, since) in self._seen.items()}
+            for worker in [each for each, seconds in silent.items() if seconds > _SILENT_S]:
+                logger.warning("worker %s is silent; going on without", worker)
+                stimulus = {"address": worker, "stimulus_id": f"silent-{now}"}
+                self._client.sync(ask.unregister, **stimulus, callback_timeout=_CONNECT_S)
+                del workers[worker]
         except _FROM_DASK as error:
             raise self._lost(error) from error
+        self._fresh = [worker for worker in workers if silent[worker] < _FRESH_S]
         limits = [w["memory_limit"] // w["nthreads"] for w in workers.values() if w["memory_limit"]]
-        self.n_workers = len(workers)
-        self.n_at_once = sum(worker["nthreads"] for worker in workers.values())
+        threads = [worker["nthreads"] for worker in workers.values()]
+        self.n_workers, self.n_at_once = len(self._fresh), sum(threads)
+        self.threads_per_worker = min(threads, default=1)
         self.task_memory_bytes = min(limits, default=None)
-        return dict(workers)
+        return set(workers)
 
 
 def _on_worker(task: Callable[[Any], Any], item: Any) -> Any:
@@ -247,14 +264,13 @@ def _on_worker(task: Callable[[Any], Any], item: Any) -> Any:
 
 def _installed(_: object) -> dict[str, str]:
     """Return what results depend on besides their inputs, as it is here."""
+    kernels = {pool["architecture"] for pool in threadpool_info() if pool["user_api"] == "blas"}
     libraries = ("numpy", "pandas", "scipy", "scikit-learn", "xgboost", "numba")
     return {
         "Python": platform.python_version(),
         "model2_assets": _own_code(),
         **{name: metadata.version(name) for name in libraries},
-        "linear algebra": ", ".join(
-            sorted({str(each.get("architecture")) for each in threadpool_info()})
-        ),
+        "linear algebra": ", ".join(sorted(kernels)),
     }
 
 

@@ -29,12 +29,18 @@ class Engine(ABC):
         Tasks that run at once, at least one a worker.
     task_memory_bytes : int or None
         Memory of each of these on the smallest worker; None: what this process has.
+    threads_per_worker : int
+        Threads that a task which has a worker to itself may use.
+    host : str
+        Address at which workers reach this process.
     """
 
     is_local = True
     n_workers: int
     n_at_once: int
     task_memory_bytes: int | None = None
+    threads_per_worker: int = 1
+    host: str = "127.0.0.1"
 
     def map(
         self, task: Callable[[Item], Result], items: Iterable[Item], *, ordered: bool = True
@@ -73,7 +79,8 @@ class Engine(ABC):
     def together(self, task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Run a task on all items at the same time, each on a worker of its own.
 
-        There are at most `n_workers` items. It fails as a whole, and may be repeated as a whole.
+        There are at most `n_workers` items. Where a worker is lost, or what runs there fails for
+        another cause than the data, a `LostWorkerError` says so: all of it may be repeated.
         """
 
     @abstractmethod

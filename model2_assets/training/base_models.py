@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
+from model2_assets.engines import Workers
 from model2_assets.errors import TrainingError
 from model2_assets.storage.models import Calibration, Search
 from model2_assets.storage.own_tables import numbers
@@ -105,6 +106,8 @@ class SplitView:
     n_threads : int, default 1
         Threads that the fit may use. The models have to be the same to the bit for any number:
         the determinism check refits a split on all of them.
+    workers : Workers, optional
+        Workers that are to fit together, given to a trainer with `fits_by_workers`.
     """
 
     X: FeatureMatrix
@@ -114,6 +117,7 @@ class SplitView:
     index: pd.MultiIndex | None = None
     sums: TrainSums | None = None
     n_threads: int = 1
+    workers: Workers | None = None
 
 
 class BaseModelTrainer(ABC):
@@ -147,6 +151,8 @@ class BaseModelTrainer(ABC):
         Whether fits without weights use `SplitView.sums`, which all splits share one pass for.
     determinism_tolerance_bps : float
         Largest difference in bps that a refit on the same machine may show.
+    fits_by_workers : bool
+        Whether `fit_rows` can spread a fit that is too large for any one worker over all.
     fit_bytes_per_value : int
         Bytes of memory at the peak of `fit`, for each value of its train matrix, the
         matrix itself included.
@@ -158,6 +164,7 @@ class BaseModelTrainer(ABC):
     libraries: ClassVar[tuple[str, ...]] = ()
     reads_pickles: ClassVar[bool] = True
     determinism_tolerance_bps: ClassVar[float] = 1e-6
+    fits_by_workers: ClassVar[bool] = False
     fit_bytes_per_value: ClassVar[int] = 32
 
     def __init__(self, *, params: Mapping[str, Any], seed: int) -> None:

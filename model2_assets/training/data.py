@@ -26,6 +26,7 @@ from model2_assets.panel import (
     row_name,
     to_canonical,
 )
+from model2_assets.storage.matrix import StoredMatrix, stored_matrix
 from model2_assets.training.inner_folds import InnerFolds
 from model2_assets.training.resources import usable_cores
 
@@ -51,6 +52,8 @@ class SelectedRows:
 
     matrix: NDArray[np.float32]
     positions: NDArray[np.intp]
+    stored: StoredMatrix | None = None
+    """Where other processes find the matrix, if they do."""
 
     def __len__(self) -> int:
         return len(self.positions)
@@ -445,5 +448,5 @@ def take_rows(features: pd.DataFrame, rows: NDArray[np.intp]) -> FeatureMatrix:
     with np.errstate(over="ignore"):
         values = features.to_numpy(dtype=np.float32)
     if values.flags.c_contiguous:
-        return SelectedRows(values, rows)
+        return SelectedRows(values, rows, stored_matrix(features))
     return np.ascontiguousarray(values[rows])

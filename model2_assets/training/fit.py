@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from model2_assets.config import ExecutionConfig
-from model2_assets.engines import Engine, LocalEngine, open_engine
+from model2_assets.engines import Engine, LocalEngine, Workers, open_engine
 from model2_assets.errors import TrainingError
 from model2_assets.panel import row_name
 from model2_assets.storage.models import ModelFile, Provenance, models_digest
@@ -25,6 +25,7 @@ from model2_assets.training.models import fold_model, installed_versions, model_
 from model2_assets.training.resources import (
     ResourceUsage,
     blas_kernel,
+    estimate_training_bytes,
     fits_in_memory,
     measure_resources,
     usable_cores,
@@ -87,6 +88,7 @@ def fit_splits(
     n_threads: int = 1,
     known_sums: Mapping[int, ColumnSums] | None = None,
     search: ParameterSearch | None = None,
+    workers: Workers | None = None,
 ) -> Iterator[FoldModel]:
     """Fit a fresh model on the train rows of each of some splits, and yield it once it is done.
 
@@ -94,7 +96,8 @@ def fit_splits(
     release the interpreter lock), each on one BLAS thread. The last ones, where they are fewer
     than run at once, begin together and share all `n_threads`. `known_sums` are those of the
     blocks of `data`, which are added up here otherwise. None of it changes a bit of a model.
-    Where there is a `search`, each split first chooses parameters on its train rows.
+    Where there is a `search`, each split first chooses parameters on its train rows. With
+    `workers`, these fit each model together.
     """
     for split_id in split_ids:
         _rows_of(data, split_id)
@@ -110,7 +113,8 @@ def fit_splits(
             started, what = time.monotonic(), f"split {split_id}"
             train, test = _rows_of(data, split_id)
             of_split = None if sums is None else sums.of_split(split_id)
-            fits = InnerFits(data, train, partial(_fit, data=data, n_threads=share), of_split, what)
+            fit_one = partial(_fit, data=data, n_threads=share, workers=workers)
+            fits = InnerFits(data, train, fit_one, of_split, what)
             model = _searched_and_fitted(trainers[split_id], fits, search, split_id)
             calibration = inner_slope(model.trainer, fits) if calibrates else None
             seconds = time.monotonic() - started
@@ -194,6 +198,7 @@ def _fit(
     what: str,
     n_threads: int,
     sums: TrainSums | None = None,
+    workers: Workers | None = None,
 ) -> None:
     """Fit a trainer on rows of a train set. An error names the fit and its train set."""
     try:
@@ -208,6 +213,7 @@ def _fit(
             index=data.index,
             sums=sums,
             n_threads=n_threads,
+            workers=workers,
         )
         trainer.fit_rows(handed, rows)
     except Exception as error:
@@ -366,11 +372,45 @@ def _fitted_here(
 def _fitted_by_workers(
     task: Task, data: TrainingData, split_ids: Sequence[int], tables: Tables, engine: Engine
 ) -> Iterator[FoldModel]:
-    """Fit splits by workers, each on one that reads the tables from their store."""
-    _say_what_is_fitted(task, data, len(split_ids), f"on {engine.n_workers} workers")
-    fit = partial(_fit_on_worker, task, tables.for_workers())
-    for file, content in engine.map(fit, split_ids, ordered=False):
-        yield fold_model(file, type(task.unfitted).from_bytes(content))
+    """Fit splits by workers, each on one that reads the tables from their store, or on all."""
+    shared = tables.for_workers()
+    reason = lack_of_worker_memory(task, data, allowed=engine.task_memory_bytes)
+    if not reason:
+        _say_what_is_fitted(
+            task, data, len(split_ids), f"side by side on {engine.n_workers} workers"
+        )
+        fit = partial(_fit_on_worker, task, shared)
+        for file, content in engine.map(fit, split_ids, ordered=False):
+            yield fold_model(file, type(task.unfitted).from_bytes(content))
+        return
+    _say_what_is_fitted(task, data, len(split_ids), f"each by {engine.n_workers} workers: {reason}")
+    yield from fit_splits(
+        task.make_trainer,
+        data,
+        split_ids,
+        calibrates=task.calibrates,
+        search=ParameterSearch.of(task),
+        workers=Workers(engine, shared.source.base),
+    )
+
+
+def lack_of_worker_memory(task: Task, data: TrainingData, *, allowed: int | None) -> str:
+    """Say why a fit has to be made by all workers together; empty where it fits one.
+
+    A `TrainingError` refuses one of a trainer that cannot be.
+    """
+    of_a_value, (n_rows, n_features) = task.fit_bytes_per_value(data.n_rows), data.X.shape
+    # The pages of the mapped matrix do not stay.
+    needed = estimate_training_bytes((n_rows, 0), 1, 0) + n_rows * n_features * of_a_value
+    if allowed is None or needed <= allowed:
+        return ""
+    reason = f"one needs about {needed / 1e9:.1f} GB, and a worker has {allowed / 1e9:.1f} GB"
+    if not task.unfitted.fits_by_workers:
+        raise TrainingError(
+            f"{type(task.unfitted).__name__} cannot be fitted by several workers together: "
+            f"{reason} a thread; give workers more memory, or train on fewer instruments or dates"
+        )
+    return reason
 
 
 def _fit_on_worker(task: Task, shared: SharedTables, split_id: int) -> tuple[ModelFile, bytes]:

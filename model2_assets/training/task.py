@@ -13,7 +13,7 @@ import pandas as pd
 from model2_assets.config import CrossValidationConfig, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.config.sections import SearchConfig
-from model2_assets.engines import Engine
+from model2_assets.engines import Engine, give_pages_back
 from model2_assets.errors import EngineError, StoreError
 from model2_assets.panel import to_canonical
 from model2_assets.storage import Address, Store
@@ -205,6 +205,7 @@ _one_reads = threading.Lock()
 @lru_cache(maxsize=1)
 def _read_tables(shared: SharedTables) -> Tables:
     tables = shared.source.load()
+    give_pages_back(tables.features.to_numpy())
     for name, version in shared.versions:
         if tables.versions[name] != version:
             raise EngineError(

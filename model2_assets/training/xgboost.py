@@ -20,6 +20,7 @@ from model2_assets.training.base_models import (
     require_number,
 )
 from model2_assets.training.resources import usable_cores
+from model2_assets.training.xgboost_collective import fit_together, require_known_bins
 
 _BATCH_ROWS = 65_536
 
@@ -65,6 +66,19 @@ class RowBatches(xgb.DataIter):
     def reset(self) -> None:
         """Begin again."""
         self._start = 0
+
+
+def _mean_label(data: SplitView, rows: NDArray[np.intp]) -> float:
+    """Return the mean label, to float32, that trees start from, as XGBoost works it out itself.
+
+    It is given to XGBoost, which would add up the rows of several workers in another order.
+    """
+    label = data.y[rows].astype(np.float32)
+    if data.sample_weight is None:
+        return float(np.float32(label.mean(dtype=np.float64)))
+    weight = data.sample_weight[rows].astype(np.float32)
+    total = (label * weight).sum(dtype=np.float64) / weight.sum(dtype=np.float64)
+    return float(np.float32(total))
 
 
 def _fill_missing(X: NDArray[np.float32], value: float | None) -> NDArray[np.float32]:
@@ -159,6 +173,7 @@ class XGBoostTrainer(BaseModelTrainer):
     libraries: ClassVar[tuple[str, ...]] = ("xgboost",)
     reads_pickles: ClassVar[bool] = False
     determinism_tolerance_bps: ClassVar[float] = 1e-6
+    fits_by_workers: ClassVar[bool] = True
     fit_bytes_per_value: ClassVar[int] = 8
 
     booster_: xgb.Booster
@@ -249,6 +264,14 @@ class XGBoostTrainer(BaseModelTrainer):
     def fit_rows(self, data: SplitView, rows: NDArray[np.intp]) -> Self:
         """Grow the trees from rows read in batches; see `BaseModelTrainer.fit_rows`."""
         native = self.native_params(len(rows), data.n_threads)
+        native["base_score"] = _mean_label(data, rows)
+        if data.workers is not None:
+            require_known_bins(self.params)
+            n_rounds = self.params["n_estimators"]
+            booster = fit_together(
+                self._binned, native, n_rounds, data=data, rows=rows, workers=data.workers
+            )
+            return self._grown(booster, data)
         try:
             with xgb.config_context(verbosity=0):
                 self._require_device()
@@ -256,6 +279,9 @@ class XGBoostTrainer(BaseModelTrainer):
             booster = xgb.train(native, train, num_boost_round=self.params["n_estimators"])
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
+        return self._grown(booster, data)
+
+    def _grown(self, booster: xgb.Booster, data: SplitView) -> Self:
         # Trees are fitted and read by position; names are for importances alone.
         self.booster_ = _for_prediction(booster)
         self.feature_names = tuple(data.feature_names)

@@ -4,21 +4,33 @@ from pathlib import Path
 
 import pytest
 
+from model2_assets.errors import TrainingError
+from model2_assets.training import Task, TrainingData, fit
+from model2_assets.training.fit import lack_of_worker_memory
 from model2_assets_tests.defs.small_region import SMALL_XGBOOST
 from model2_assets_tests.engines.cluster import running_cluster
 from model2_assets_tests.engines.region import bits, fitted, region_config, store_tables
 
 
+def on_a_small_worker(task: Task, data: TrainingData, *, allowed: int | None) -> str:
+    return lack_of_worker_memory(task, data, allowed=1)
+
+
 @pytest.mark.end_to_end
-def test_workers_make_the_same_bits(tmp_path: Path) -> None:
+def test_workers_make_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = region_config(xgboost={"params": SMALL_XGBOOST})
     tables = store_tables(tmp_path / "data", config)
     with running_cluster(tmp_path / "cluster") as cluster:
-        for model in ("ridge", "xgboost", "net"):
-            here = fitted(config, tables, model)
-            if model == "ridge":  # no sums of the fits before
-                (folder,) = (tmp_path / "data").rglob("ridge_sums")
-                folder.rename(folder.with_name("others"))
-            there = fitted(config, tables, model, execution=cluster.execution())
-            assert bits(there) == bits(here), model
+        here = {model: bits(fitted(config, tables, model)) for model in ("ridge", "xgboost", "net")}
+        (sums,) = (tmp_path / "data").rglob("ridge_sums")
+        sums.rename(sums.with_name("made_here"))
+        for model, expected in here.items():
+            assert bits(fitted(config, tables, model, execution=cluster.execution())) == expected
+
+        monkeypatch.setattr(fit, "lack_of_worker_memory", on_a_small_worker)
+        together = fitted(config, tables, "xgboost", execution=cluster.execution())
+        assert bits(together) == here["xgboost"]
+        with pytest.raises(TrainingError, match="ElasticNetTrainer cannot be fitted by several"):
+            fitted(config, tables, "net", execution=cluster.execution())
         assert "Traceback" not in cluster.log()
+    assert not list((tmp_path / "data" / ".working").glob("workers-*"))
