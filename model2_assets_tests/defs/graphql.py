@@ -55,9 +55,16 @@ mutation LaunchPipelineExecution($executionParams: ExecutionParams!) {
 """The mutation behind "Materialize selected"."""
 
 
-def launch_run(url: str, location: str, assets: list[list[str]], partition: str | None) -> str:
+def launch_run(
+    url: str,
+    location: str,
+    assets: list[list[str]],
+    partition: str | None,
+    tags: dict[str, str] | None = None,
+) -> str:
     """Launch one run of several assets as "Materialize selected" does, and return its id."""
-    tags = [{"key": "dagster/partition", "value": partition}] if partition else []
+    of_partition = {"dagster/partition": partition} if partition else {}
+    pairs = {**of_partition, **(tags or {})}.items()
     params = {
         "selector": {
             "repositoryLocationName": location,
@@ -67,7 +74,7 @@ def launch_run(url: str, location: str, assets: list[list[str]], partition: str 
         },
         "mode": "default",
         "runConfigData": "{}",
-        "executionMetadata": {"tags": tags},
+        "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in pairs]},
     }
     answer = _ask(url, LAUNCH_RUN, {"executionParams": params})
     (result,) = answer["data"].values()

@@ -1,6 +1,7 @@
 """An instance whose runs and events are in PostgreSQL, as for several people."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from importlib.util import find_spec
 import pytest
 
 from model2_assets_tests.defs.postgres import Server, temporary_server, why_no_server
-from model2_assets_tests.long_run.region import GrowingRegion
+from model2_assets_tests.long_run.region import REPOSITORY, GrowingRegion
 
 PASSWORD = "c4narY-S3cret"
 
@@ -37,8 +38,7 @@ def region(tmp_path_factory: pytest.TempPathFactory) -> GrowingRegion:
     region = GrowingRegion(tmp_path_factory.mktemp("shared") / "region")
     region.prepare(cron="0 3 * * *", pictures=False)
     region.add_a_day(0)
-    with (region.folders.home / "dagster.yaml").open("a", encoding="utf-8") as file:
-        file.write("storage: {postgres: {postgres_url: {env: DAGSTER_POSTGRES_URL}}}\n")
+    shutil.copy(REPOSITORY / "deploy" / "dagster.yaml", region.folders.home)
     return region
 
 

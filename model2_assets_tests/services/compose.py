@@ -17,11 +17,32 @@ from typing import Any
 import dagster as dg
 import yaml
 
+from model2_assets.config import parse_config
+from model2_assets.defs.assets import asset_names
+from model2_assets.defs.region import Region, Stage
+from model2_assets.storage import Store
 from model2_assets_tests.defs.daemon import REPOSITORY, end_session, wait_until
+from model2_assets_tests.defs.graphql import launch_run
 from model2_assets_tests.defs.postgres import Server, running_server
-from model2_assets_tests.ui.server import HOST, free_port, is_served
+from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_REGION, SMALL_XGBOOST
+from model2_assets_tests.ui.server import HOST, free_port
 
 DEPLOY = REPOSITORY / "deploy"
+PATIENCE = 900.0  # seconds, for a machine that is busy
+STARTED, SUCCESS = dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.SUCCESS
+
+CONFIG: dict[str, Any] = {
+    "regions": {
+        "us": {
+            **SMALL_REGION,
+            "features": {"builder": "model2_assets_tests.defs.plugged_in:momentum_features"},
+        }
+    },
+    "models": {"xgboost": {"params": SMALL_XGBOOST}},
+    "checks": {"lookahead_control_dates": 1},
+    "reports": NO_DRAWINGS,
+}
+PARTITIONS = ("21d|ridge", "21d|xgboost", "63d|ridge", "63d|xgboost")
 PASSWORD = "0123456789abcdef"
 GRACE_SECONDS = 10  # of docker compose, between SIGTERM and SIGKILL
 
@@ -56,7 +77,7 @@ class Compose:
     folder: Path
     postgres: Server
     config: dict[str, Any]
-    dagster: dict[str, Any] = field(default_factory=dict)
+    concurrency: dict[str, Any] = field(default_factory=dict)
     variables: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -64,13 +85,17 @@ class Compose:
         for name in ("home", "data", "working", "tls"):
             (self.folder / name).mkdir(exist_ok=True)
         shutil.copy(DEPLOY / "workspace.yaml", self.home)
-        shared = yaml.safe_load((DEPLOY / "dagster.yaml").read_text("utf-8"))
-        shared["concurrency"] = {**shared["concurrency"], **self.dagster}
-        (self.home / "dagster.yaml").write_text(yaml.safe_dump(shared), "utf-8")
+        self.limit(**self.concurrency)
         config = yaml.safe_load((DEPLOY / "model2.yaml").read_text("utf-8"))
         execution = {**config["execution"], "working_dir": str(self.folder / "working")}
         config = {**config, "execution": execution, **self.config}
         (self.folder / "config.yaml").write_text(yaml.safe_dump(config), "utf-8")
+
+    def limit(self, **concurrency: Any) -> None:
+        """Write the instance's settings, with other limits where they are given."""
+        shared = yaml.safe_load((DEPLOY / "dagster.yaml").read_text("utf-8"))
+        shared["concurrency"] = {**shared["concurrency"], **concurrency}
+        (self.home / "dagster.yaml").write_text(yaml.safe_dump(shared), "utf-8")
 
     @property
     def home(self) -> Path:
@@ -141,6 +166,20 @@ class Compose:
         end_session(process.pid)
         process.wait(timeout=10)
 
+    def restart(self, service: str) -> None:
+        self.stop(service)
+        self.start(service)
+        self.until_healthy(service)
+
+    def revive(self) -> list[str]:
+        """Start what has ended by itself, as ``restart: unless-stopped`` does; return its names."""
+        ended = [name for name, process in self.processes.items() if process.poll() is not None]
+        for name in ended:
+            assert services()[name]["restart"] == "unless-stopped"
+            end_session(self.processes.pop(name).pid)
+            self.start(name)
+        return ended
+
     def is_healthy(self, service: str) -> bool:
         """Ask the service's own health check."""
         process = self.processes[service]
@@ -161,7 +200,15 @@ class Compose:
         os.environ["DAGSTER_POSTGRES_URL"] = self.environment("daemon")["DAGSTER_POSTGRES_URL"]
         return dg.DagsterInstance.from_config(str(self.home))
 
-    def all_healthy(self, *names: str) -> None:
+    def launch(
+        self, stage: Stage, partition: str | None = None, tags: dict[str, str] | None = None
+    ) -> str:
+        """Launch a stage as "Materialize selected" does, and return the run's id."""
+        region = Region("us", parse_config(self.config), Store(str(self.data)))
+        assets = [["us", name] for name in asset_names(region, stage)]
+        return launch_run(self.url, "model2_assets", assets, partition, tags or {})
+
+    def until_healthy(self, *names: str) -> None:
         for service in names:
             wait_until(
                 lambda service=service: self.is_healthy(service),  # type: ignore[misc]
@@ -169,30 +216,46 @@ class Compose:
                 what=f"{service} is healthy; see {self.folder}",
             )
 
-    def is_served(self) -> bool:
-        return is_served(int(self._ports["3000"]))
-
 
 @contextmanager
 def composed(
     folder: Path,
-    config: dict[str, Any],
     *names: str,
-    dagster: dict[str, Any] | None = None,
+    config: dict[str, Any] | None = None,
+    concurrency: dict[str, Any] | None = None,
 ) -> Iterator[Compose]:
     """Run services in the order of their names once PostgreSQL does, until the block is left."""
     folder.mkdir(parents=True)
     with ExitStack() as stack:
         place = Path(stack.enter_context(_enterable_folder()))
         server = stack.enter_context(running_server(place / "server", password=PASSWORD))
-        compose = Compose(folder, server, config, dagster or {})
+        compose = Compose(folder, server, {**CONFIG, **(config or {})}, concurrency or {})
         stack.callback(lambda: [compose.stop(name) for name in list(compose.processes)])
         for name in names:
             compose.start(name)
             if name == "code-location":
-                compose.all_healthy(name)
-        compose.all_healthy(*names)
+                compose.until_healthy(name)
+        compose.until_healthy(*names)
         yield compose
+
+
+def last_try(instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRun:
+    """Wait until a run, or the last of its retries, has ended, and return that."""
+
+    def found() -> dg.DagsterRun | None:
+        run = instance.get_run_by_id(run_id)
+        while run is not None and "dagster/auto_retry_run_id" in run.tags:
+            run = instance.get_run_by_id(run.tags["dagster/auto_retry_run_id"])
+        # The daemon says of each failed run, a moment after its failure, whether it retries it.
+        is_over = run is not None and (
+            run.status == SUCCESS or run.tags.get("dagster/will_retry") == "false"
+        )
+        return run if is_over else None
+
+    wait_until(lambda: found() is not None, seconds=PATIENCE, what=f"run {run_id} is over")
+    run = found()
+    assert run is not None
+    return run
 
 
 @contextmanager
