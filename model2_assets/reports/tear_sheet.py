@@ -151,9 +151,7 @@ class PartitionResults:
     manifest: "Manifest"
 
 
-def partition_report(
-    made: PartitionResults, *, config: RegionConfig, prediction_bps: float, stored: bool = True
-) -> str:
+def partition_report(made: PartitionResults, *, config: RegionConfig, prediction_bps: float) -> str:
     """Write the tear sheet of one horizon and model.
 
     Parameters
@@ -164,8 +162,6 @@ def partition_report(
         Settings of the region.
     prediction_bps : float
         Largest absolute prediction allowed, bps.
-    stored : bool, default True
-        Whether the page belongs beside the region's report, to which it leads.
 
     Returns
     -------
@@ -190,7 +186,7 @@ def partition_report(
     report = Report(
         title=f"{manifest.model}, {found.days} days",
         subtitle=_subtitle(oof, manifest, found),
-        home=(f"All models of region {manifest.region}", REGION_REPORT) if stored else None,
+        home=(f"All models of region {manifest.region}", REGION_REPORT),
         figures=_figures(overall_scores(scores), found),
         inputs={**made_from, **inputs},
         caveats=caveats(config, several_paths=has_several_paths(scores)),

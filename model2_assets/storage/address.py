@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from fsspec import get_filesystem_class
+from fsspec.asyn import AsyncFileSystem
 from upath import UPath
 
-from model2_assets.config.partition import NAME_RULE, is_horizon, is_name
+from model2_assets.config.partition import NAME_RULE, Partition, is_horizon, is_name
 from model2_assets.config.sections import expand_home
 from model2_assets.errors import NO_SECRET_IN_URLS, ConfigError, StoreError, url_carries_secret
-from model2_assets.storage.files import is_local
+from model2_assets.storage.files import is_local, is_s3
 
 Format = Literal["parquet", "json_lines", "fold_models", "html"]
 
@@ -77,10 +78,12 @@ WITHOUT_VERSIONS = ("market_data", "labels", "features", "cv_splits")
 REPORT_FILE = "report.html"
 """Name of every report: what people look for and send on."""
 
+MANIFEST_SUFFIX = ".manifest.json"
+
 _SUFFIXES: Mapping[Format, tuple[str, str]] = {
     "parquet": (".parquet", ".parquet"),
     "json_lines": (".jsonl", ".jsonl"),
-    "fold_models": ("", ".manifest.json"),
+    "fold_models": ("", MANIFEST_SUFFIX),
     "html": (f"/{REPORT_FILE}", ".html"),
 }
 
@@ -127,6 +130,11 @@ class Address:
         partition = (self.horizon, self.model) if self.horizon and self.model else ()
         return (self.region, self.asset, *partition)
 
+    @property
+    def partition(self) -> str | None:
+        """Key of the partition; None for unpartitioned assets."""
+        return Partition(self.horizon, self.model).key if self.horizon and self.model else None
+
     def __str__(self) -> str:
         """Return the path of the file or folder below the base."""
         return "/".join(self.parts) + self.product.suffix
@@ -165,14 +173,26 @@ def open_base(base: str | UPath) -> UPath:
             protocol, is_url, _ = link.partition("://")
             if is_url:
                 get_filesystem_class(protocol)
-        path = UPath(expand_home(base) if isinstance(base, str) else base)
-        return path.absolute() if is_local(path) else path
+        return _opened(UPath(expand_home(base) if isinstance(base, str) else base))
     except (ImportError, ValueError) as error:
         is_missing = isinstance(error, ImportError)
         remedy = "install that Python package, or correct" if is_missing else "correct"
         raise ConfigError(
             f"storage {base}: cannot be opened ({error}); {remedy} {STORAGE_VARIABLE}"
         ) from error
+
+
+def _opened(path: UPath) -> UPath:
+    """Return a path whose listings are never those of a while ago."""
+    if is_local(path):
+        return path.absolute()
+    if is_s3(path):
+        from model2_assets.storage.s3 import ObjectPath
+
+        return ObjectPath(str(path), **path.storage_options)
+    if issubclass(get_filesystem_class(path.protocol), AsyncFileSystem):
+        return UPath(path, use_listings_cache=False)
+    return path
 
 
 WORKING = ".working"

@@ -15,7 +15,7 @@ from pathlib import Path
 from upath import UPath
 
 from model2_assets.errors import StoreError
-from model2_assets.storage.address import WITHOUT_VERSIONS, Address
+from model2_assets.storage.address import MANIFEST_SUFFIX, WITHOUT_VERSIONS, Address
 from model2_assets.storage.files import ABANDONED_AFTER, discard, link_atomically, write_atomically
 from model2_assets.storage.record import Origin, Record
 
@@ -47,8 +47,9 @@ class Archive:
         return self._base.joinpath(VERSIONS, *address.parts)
 
     def path(self, address: Address, record: Record) -> UPath:
-        """Return where the kept file of a version is."""
-        return self.folder(address) / f"{record.sha256}{address.product.kept_suffix}"
+        """Return where the kept file of a version is, by its hash: of several, their manifest."""
+        suffix = MANIFEST_SUFFIX if record.files else address.product.kept_suffix
+        return self.folder(address) / f"{record.sha256}{suffix}"
 
     def keeps(self, address: Address) -> bool:
         """Tell whether publishing a result adds a version."""

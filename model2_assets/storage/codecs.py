@@ -9,7 +9,7 @@ import math
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from html import escape, unescape
 from io import BytesIO
 from pathlib import Path
@@ -76,7 +76,8 @@ class Codec(ABC):
     """How the result of one address becomes a file, and a file the result."""
 
     address: Address
-    path: UPath  # the file that its readers follow
+    path: UPath  # where the file belongs that its readers follow
+    current: UPath = field(kw_only=True)  # where the bytes of that are read
 
     @abstractmethod
     def encode(self, value: Any, file: Path) -> Origin:
@@ -88,7 +89,7 @@ class Codec(ABC):
 
     def read(self, recognize: Recognize) -> Any:
         """Return the current value, whose bytes have a record."""
-        data = self.path.read_bytes()
+        data = self.current.read_bytes()
         record = recognize(hashlib.sha256(data).hexdigest())
         return self.decode(Recorded(data, record, str(self.path)))
 
@@ -148,12 +149,12 @@ class ParquetCodec(Codec):
     def files(self, recognize: Recognize) -> list[TableFile]:
         """Return the files of the current table; of parts, once the manifest is recognized."""
         if not self.in_parts:
-            return [TableFile(self.path, recognize)]
+            return [TableFile(self.current, recognize)]
         return part_files(self.manifest(recognize), self.path)
 
     def manifest(self, recognize: Recognize) -> DatasetManifest:
         """Return the manifest of the current parts."""
-        data = self.path.read_bytes()
+        data = self.current.read_bytes()
         recognize(hashlib.sha256(data).hexdigest())
         return DatasetManifest.from_json(data, origin=str(self.path))
 

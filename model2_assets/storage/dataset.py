@@ -23,7 +23,7 @@ from model2_assets.contracts import Contract
 from model2_assets.errors import StoreError
 from model2_assets.panel import date_parts
 from model2_assets.storage.address import Address
-from model2_assets.storage.files import discard, publish
+from model2_assets.storage.files import discard, make_folder, publish
 from model2_assets.storage.parquet import TableFile, file_schema, write_parquet
 
 _FOLDER = r"^[0-9a-f]{12}-[0-9a-f]{6}$"
@@ -116,7 +116,7 @@ def write_dataset(
     cuts = date_parts(frame.index)
     target = place.folder / _folder_name(frame, place, data_version, cuts)
     was_there = target.exists()
-    target.mkdir(parents=True, exist_ok=True)
+    make_folder(target)
 
     def write(number: int) -> Part:
         return _write_part(frame.iloc[cuts[number]], place, target / _name(number), scratch)
@@ -213,10 +213,10 @@ def _verify(manifest: DatasetManifest, path: UPath, part: Part, found: str) -> N
     raise StoreError(f"{path}: {problem}; materialize {path.parent.parent.name} again")
 
 
-def followed_folder(entry: UPath) -> UPath | None:
-    """Return the folder of parts that a manifest at `entry` names; None if there is none."""
+def followed_folder(entry: UPath, current: UPath) -> UPath | None:
+    """Return the folder of parts that the manifest of `entry` names; None if there is none."""
     try:
-        return entry.parent / DatasetManifest.from_json(entry.read_bytes(), origin="").folder
+        return entry.parent / DatasetManifest.from_json(current.read_bytes(), origin="").folder
     except (FileNotFoundError, StoreError):
         return None
 

@@ -41,6 +41,20 @@ _REMEDIES = {
     errno.EPERM: _WRITABLE,
 }
 
+
+class ObjectStoreError(StoreError, OSError):
+    """An object store refuses a request, or does not answer; `code` is the name of the reason."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+    @property
+    def is_refusal(self) -> bool:
+        """Whether the credentials lack a permission."""
+        return self.code in ("AccessDenied", "AllAccessDisabled", "403")
+
+
 _held = threading.local()
 """Lock files that the thread holds; it may hold what it holds already."""
 
@@ -51,9 +65,9 @@ def write_atomically(path: UPath, data: bytes) -> None:
         with temporary_file(path) as temporary:
             temporary.write_bytes(data)
             publish(temporary, path)
-    else:  # an object store replaces an object in a single request
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+    else:  # one request replaces an object, so that an error cannot publish half of it
+        make_folder(path.parent)
+        path.fs.pipe_file(path.path, data)
 
 
 @contextmanager
@@ -63,7 +77,7 @@ def temporary_file(path: UPath) -> Iterator[Path]:
     It is in a temporary folder beside its place or, where that is in an object store, among the
     system's temporary files. It is gone when the block ends.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with scratch_folder(Path(path.path).parent if is_local(path) else None) as folder:
         yield folder / path.name
 
@@ -130,6 +144,10 @@ def link_atomically(source: UPath | Path, target: UPath) -> None:
             os.link(UPath(source).path, temporary)
             temporary.replace(target.path)
             return
+    elif isinstance(source, Path):
+        make_folder(target.parent)
+        publish(source, target)
+        return
     write_atomically(target, source.read_bytes())
 
 
@@ -141,6 +159,17 @@ def discard(path: UPath) -> None:
         return
     except OSError as error:
         logger.warning("%s: cannot be removed (%s); remove it by hand", path, error)
+
+
+def make_folder(path: UPath) -> None:
+    """Make a folder, with those above it, where a store has folders."""
+    if not is_s3(path):  # which would make a bucket
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def is_s3(path: UPath) -> bool:
+    """Tell whether a path is in a store that speaks the protocol of Amazon S3."""
+    return path.protocol in ("s3", "s3a")
 
 
 def is_local(path: UPath) -> bool:
@@ -225,15 +254,19 @@ def _lock(descriptor: int, what: str, mode: int) -> None:
     _sign(descriptor)
 
 
-def _sign(descriptor: int) -> None:
-    """Leave word of who holds a lock, for those who wait; it is no more than that."""
-    text = (
+def signature() -> str:
+    """Return who works on something from now on, for those who wait; it is no more than that."""
+    return (
         f"process {os.getpid()} on {socket.gethostname()}, "
         f"which works on it since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC"
     )
+
+
+def _sign(descriptor: int) -> None:
+    text = signature().encode()
     with suppress(OSError):
-        os.pwrite(descriptor, text.encode(), 0)
-        os.ftruncate(descriptor, len(text.encode()))
+        os.pwrite(descriptor, text, 0)
+        os.ftruncate(descriptor, len(text))
 
 
 def _holder(descriptor: int) -> str:

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from model2_assets.errors import StoreError
 from model2_assets.storage.address import Address
 from model2_assets.storage.archive import find_version
-from model2_assets.storage.files import link_atomically
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.storage.record import Record
 from model2_assets.storage.store import Store
@@ -136,8 +135,7 @@ def restore(store: Store, rollback: Rollback) -> Iterator[str]:
     """Replace the current results by verified ones, each in one step; yield each asset then."""
     for asset, version in rollback.versions.items():
         address = replace(rollback.predictions, asset=asset)
-        store.archive.mark_published(address, version)
-        link_atomically(store.archive.path(address, version), store.entry_file(address))
+        store.restore(address, version)
         yield asset
 
 

@@ -15,9 +15,10 @@ import logging
 import math
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from functools import partial
+from datetime import UTC, datetime
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ from upath import UPath
 from model2_assets.errors import StoreError
 from model2_assets.storage.address import (
     LOCKS,
+    MANIFEST_SUFFIX,
     Address,
     default_base,
     open_base,
@@ -40,12 +42,25 @@ from model2_assets.storage.archive import (
     prune_rejected,
 )
 from model2_assets.storage.files import (
+    ABANDONED_AFTER,
+    ObjectStoreError,
     is_local,
+    is_s3,
+    link_atomically,
     locked,
     publish,
     remove_abandoned,
     storing,
     temporary_file,
+)
+from model2_assets.storage.lease import (
+    ALL,
+    COMMITS,
+    READ,
+    Lease,
+    RegionObject,
+    has_conditional_writes,
+    leased,
 )
 from model2_assets.storage.models import MANIFEST_NAME, StoredFoldModels, remove_models
 from model2_assets.storage.record import Attestation, Record, misplaced
@@ -53,7 +68,7 @@ from model2_assets.storage.record import Attestation, Record, misplaced
 if TYPE_CHECKING:
     import pandas as pd
 
-    from model2_assets.storage.cache import MatrixFiles, WorkingFiles
+    from model2_assets.storage.cache import WorkingFiles
     from model2_assets.storage.codecs import Codec
 
 Attest = Callable[[Address], Attestation | None]
@@ -162,8 +177,27 @@ class Store:
 
         Of fold models, and of a table in parts, it is their manifest.
         """
-        in_parts = address.product.as_dataset and self._entry(address, in_parts=True).exists()
-        return self._entry(address, in_parts=in_parts)
+        return self._followed(address)[0]
+
+    def current_file(self, address: Address) -> UPath:
+        """Return where the bytes of the entry file are read, there or not.
+
+        Where writers take turns by the region's object in the store, that is the file which it
+        names; what is at the result's own path is a copy, for others.
+        """
+        return self._followed(address)[1]
+
+    def _followed(self, address: Address) -> tuple[UPath, UPath]:
+        shared = self._region_object(address.region)
+        state = shared.read() if shared is not None else None
+        name = state.current.get(str(address)) if state is not None else None
+        may_have_parts = address.product.as_dataset
+        if name:
+            in_parts = may_have_parts and name.endswith(MANIFEST_SUFFIX)
+            return self._entry(address, in_parts=in_parts), self.archive.folder(address) / name
+        in_parts = may_have_parts and self._entry(address, in_parts=True).exists()
+        entry = self._entry(address, in_parts=in_parts)
+        return entry, entry
 
     def _entry(self, address: Address, *, in_parts: bool) -> UPath:
         in_folder = in_parts or address.product.format == "fold_models"
@@ -173,12 +207,12 @@ class Store:
     def _parts(self, address: Address) -> UPath | None:
         if not address.product.as_dataset:
             return None
-        folder: UPath | None = _room("dataset").followed_folder(self._entry(address, in_parts=True))
+        folder: UPath | None = _room("dataset").followed_folder(*self._followed(address))
         return folder
 
     def exists(self, address: Address) -> bool:
         """Tell whether a result has been published."""
-        return self.entry_file(address).exists()
+        return self.current_file(address).exists()
 
     def working_files(self, region: str) -> "WorkingFiles":
         """Return the working files of a region."""
@@ -204,12 +238,19 @@ class Store:
         """
         is_large = address.product.as_dataset and _megabytes(value) > self.dataset_above_mb
         entry = self._entry(address, in_parts=is_large)
-        with storing(entry):
+        with storing(entry), self._turn(address.region, address.partition) as lease:
             before, parts_before = self._models_before(address), self._parts(address)
             with temporary_file(entry) as temporary:
                 origin = self._codec(address, entry).encode(value, temporary)
+                if lease is not None:
+                    lease.require()
                 record = self.archive.add(address, temporary, origin)
-                publish(temporary, entry)
+                if lease is None:
+                    publish(temporary, entry)
+                else:
+                    if not self.archive.keeps(address):
+                        publish(temporary, self.archive.path(address, record))
+                    self._make_current(address, record, lease)
             if address.product.as_dataset:
                 # Whoever has read the manifest before can still follow it.
                 self._entry(address, in_parts=not is_large).unlink(missing_ok=True)
@@ -219,6 +260,26 @@ class Store:
             if before is not None:
                 self._remove_models(address, before)
         return self.path(address)
+
+    def restore(self, address: Address, version: Record) -> None:
+        """Make a kept version current again, in one step."""
+        with storing(self.path(address)), self._turn(address.region, address.partition) as lease:
+            version = self.archive.mark_published(address, version)
+            if lease is None:
+                link_atomically(self.archive.path(address, version), self.entry_file(address))
+            else:
+                self._make_current(address, version, lease)
+
+    def _make_current(self, address: Address, record: Record, lease: Lease) -> None:
+        """Have readers follow a file that is there, and copy it to where others look for it."""
+        lease.publish(str(address), self.archive.path(address, record).name)
+        copied = None
+        # Till it is the current one: who copied late, after another publication, mends it.
+        while copied != (followed := self._followed(address)):
+            entry, current = copied = followed
+            with suppress(FileNotFoundError):  # another publication has removed it
+                current.fs.cp_file(current.path, entry.path)
+        lease.require()  # who has lost its hold removes nothing
 
     def reject(self, address: Address, value: Any) -> UPath:
         """Put a candidate that failed its checks aside; return where under ``.rejected/`` it is."""
@@ -247,8 +308,7 @@ class Store:
                 value, trainers=self.trainers, recorded_sha256=attestation.manifest_sha256
             )
         if not isinstance(value, str):
-            stored = (str(self.base), address.region, address.asset)
-            _room("cache").note_working_files(value, self.working_files(address.region), *stored)
+            _room("cache").note_working_files(value, self.working_files(address.region))
         return value
 
     def read(self, address: Address) -> "pd.DataFrame":
@@ -263,11 +323,6 @@ class Store:
         reached. Raises as `load` does.
         """
         yield from self._climb(address, lambda codec, recognize: codec.blocks(recognize))
-
-    def open_matrix(self, address: Address) -> "MatrixFiles":
-        """Open the files of a table that is read as a matrix; see `StoredMatrix`."""
-        files: MatrixFiles = self._climb(address, lambda codec, known: codec.source(known))
-        return files
 
     def open_models(self, address: Address) -> StoredFoldModels:
         """Open fold models; each is verified when it is asked for. See `load`."""
@@ -293,7 +348,7 @@ class Store:
     def current_version(self, address: Address) -> Record | None:
         """Return the record of what is current; None if there is none that can be read."""
         try:
-            data = self.entry_file(address).read_bytes()
+            data = self.current_file(address).read_bytes()
             return self.archive.find(address, hashlib.sha256(data).hexdigest())
         except FileNotFoundError:
             return None
@@ -308,19 +363,22 @@ class Store:
         Who holds a partition, such as ``21d|ridge``, shares the region with other ones. Who has
         to wait says for whom, and goes on as soon as the other has ended. What killed processes
         left of temporary files goes first. A thread may hold what it holds already: the runs of
-        a retrain are within its own hold. Results of an object store are held among the
-        processes of a machine that have the same ``DAGSTER_HOME`` or ``execution.working_dir``,
-        and of no others. StoreError if the base path cannot be written.
+        a retrain are within its own hold. In a store with conditional writes that goes for all
+        machines, see `model2_assets.storage.lease`; in another one for the processes of a machine
+        that have the same ``DAGSTER_HOME`` or ``execution.working_dir``, and for no others.
+        StoreError if the base path cannot be written, or the hold was lost.
         """
-        folder = self._lock_folder
-        with ExitStack() as stack:
+        with self._turn(region, partition) as lease, ExitStack() as stack:
+            folder = self._lock_folder if lease is None else None
             if folder is not None:
                 whole = folder / f"{region}.lock"
                 stack.enter_context(locked(whole, region, shared=partition is not None))
                 if partition is not None:
                     own = folder / f"{region}.{partition.replace('|', '.')}.lock"
                     stack.enter_context(locked(own, f"{region} {partition}", shared=False))
-                self._remove_leftovers(region)
+            self._remove_leftovers(region)
+            if self._working is None:
+                _tell_of_no_working_folder(self.base)
             yield
 
     @contextmanager
@@ -329,14 +387,42 @@ class Store:
 
         Where the base path cannot be written there is nobody to wait for.
         """
-        folder = self._lock_folder
+        shared, folder = self._region_object(region), self._lock_folder
         with ExitStack() as stack:
-            if folder is not None and os.access(folder / f"{region}.lock", os.W_OK):
+            if shared is not None and shared.read() is not None:
+                try:
+                    stack.enter_context(leased(shared, region, READ))
+                except ObjectStoreError as error:
+                    if not error.is_refusal:
+                        raise
+            elif folder is not None and os.access(folder / f"{region}.lock", os.W_OK):
                 stack.enter_context(locked(folder / f"{region}.lock", region, shared=True))
             yield
 
+    def _region_object(self, region: str) -> RegionObject | None:
+        """Return what readers of a region follow, if it is there; None where it never is."""
+        return RegionObject(self.base / COMMITS / f"{region}.json") if is_s3(self.base) else None
+
+    @contextmanager
+    def _turn(self, region: str, partition: str | None) -> Iterator[Lease | None]:
+        """Hold a region by its object; None where the store has no conditional writes."""
+        shared = self._region_object(region)
+        if not has_conditional_writes(self.base):
+            if shared is not None and shared.read() is not None:
+                raise StoreError(
+                    f"{shared.path}: was written where the store had conditional writes, and it "
+                    f"has none now; remove it while nothing runs"
+                )
+            yield None
+            return
+        assert shared is not None
+        what = f"{region} {partition}" if partition else region
+        with leased(shared, what, partition or ALL) as lease:
+            yield lease
+
     @property
     def _lock_folder(self) -> Path | None:
+        """Where processes of this machine have their locks; None if there is no place."""
         if is_local(self.base):
             return Path(self.base.path) / LOCKS
         return self._working / LOCKS if self._working else None
@@ -350,22 +436,36 @@ class Store:
             logger.info(
                 "%s: removed %d temporary files that a killed process left", region, removed
             )
+        if is_s3(self.base):
+            self._clear_uploads(region)
+
+    def _clear_uploads(self, region: str) -> None:
+        """Clear parts of large objects that killed processes left; not every store lists them."""
+        before = datetime.now(UTC) - ABANDONED_AFTER
+        try:
+            for folder in (self.base / region, self.base / VERSIONS / region):
+                self.base.fs.clear_uploads(folder.path, before)
+        except ObjectStoreError as error:
+            logger.debug("%s", error)
 
     def _codec(self, address: Address, entry: UPath | None = None) -> "Codec":
-        entry = entry or self.entry_file(address)
+        followed, current = self._followed(address)
+        entry = entry or followed
         codec: Codec
         if address.product.as_matrix:
-            codec = _room("cache").MatrixCodec(address, entry, self.working_files(address.region))
+            codec = _room("cache").MatrixCodec(
+                address, entry, self.working_files(address.region), current=current
+            )
         else:
-            codec = _room("codecs").CODECS[address.product.format](address, entry)
+            codec = _room("codecs").CODECS[address.product.format](address, entry, current=current)
         return codec
 
     def _climb(self, address: Address, read: Callable[[Any, Callable[[str], Record]], Any]) -> Any:
         """Read a result whose bytes have a record, once more where it was replaced meanwhile."""
 
         def attempt() -> Any:
-            entry = self.entry_file(address)
-            return read(self._codec(address, entry), partial(self._record_of, address, entry))
+            codec = self._codec(address)
+            return read(codec, partial(self._record_of, address, codec.current))
 
         try:
             try:
@@ -416,6 +516,17 @@ class Store:
         predictions = replace(address, asset="oof_predictions")
         kept = self.archive.versions(predictions)[: self.archive.keep]
         return {version.inputs.get(address.asset, "") for version in kept}
+
+
+@cache
+def _tell_of_no_working_folder(base: UPath) -> None:
+    logger.warning(
+        "%s: there is no local folder for working files, so every step reads features from "
+        "Parquet into memory, sums of Ridge are added up anew, and after an interruption all "
+        "folds are trained again; set execution.working_dir to a folder on a local disk, such as "
+        "an emptyDir, or set DAGSTER_HOME",
+        base,
+    )
 
 
 class _UnrecordedError(StoreError):

@@ -14,6 +14,7 @@ import dagster as dg
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from fsspec.registry import _registry as opened_before
 from sqlalchemy.exc import OperationalError
 
 from model2_assets import load_oof
@@ -511,6 +512,7 @@ def test_every_command_names_the_package_that_a_base_path_needs(
 ) -> None:
     monkeypatch.setenv("MODEL2_STORAGE", "s3://bucket/results")
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.delitem(opened_before, "s3", raising=False)
 
     result = run(*command.split())
 

@@ -56,8 +56,7 @@ class Market:
         self.store.write(Address("us", "oof_predictions", *PARTITION), oof)
         paths, _ = make_paths(task, stored, oof, self.tables)
         scores = score_partition(
-            *(oof, self.tables.labels, PARTITION),
-            paths=paths,
+            *(oof, paths, self.tables.labels, PARTITION),
             config=config.region("us").labels,
             n_trials=2,
         )

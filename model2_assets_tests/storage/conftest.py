@@ -1,9 +1,18 @@
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from model2_assets.storage import Store
+from model2_assets_tests.storage.buckets import s3_server
+
+
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    """Run a server of the S3 protocol; return its URL."""
+    with s3_server() as url:
+        yield url
 
 
 @pytest.fixture(params=["local", "memory"])

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.registry import _registry as opened_before
 from upath import UPath
 
 from model2_assets.config import parse_config
@@ -318,6 +319,8 @@ def test_local_base_is_made_absolute(monkeypatch, tmp_path):
 )
 def test_base_that_nothing_can_open_is_named_with_its_package(monkeypatch, base, module, reason):
     monkeypatch.setitem(sys.modules, module, None)
+    for protocol in ("s3", "s3a"):  # which another test may have opened
+        monkeypatch.delitem(opened_before, protocol, raising=False)
     remedy = "" if module == "none" else ".*; install that Python package, or correct"
     said = rf"^storage {re.escape(base)}: cannot be opened \({reason}{remedy}"
     with pytest.raises(ConfigError, match=said):
