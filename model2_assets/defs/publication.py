@@ -115,6 +115,15 @@ class Step:
         )
         return work_out() if kept is None else kept
 
+    def scratch_folder(self) -> AbstractContextManager[Path]:
+        """Return a folder for what is larger than memory, among the region's working files."""
+        from model2_assets.storage.files import scratch_folder
+
+        working = self.region.store.working_files(self.region.name).folder
+        if working is not None:
+            working.mkdir(parents=True, exist_ok=True)
+        return scratch_folder(working)
+
     def checkpoints(self) -> "FoldCheckpoints":
         """Return where its finished folds stay until all are."""
         from model2_assets.training import FoldCheckpoints
@@ -146,7 +155,7 @@ class Candidate:
     data_version: str | None = None
     figures: Sequence[str] = ()
     pictures: Callable[[], Mapping[str, bytes]] | None = None
-    until_published: AbstractContextManager[None] = field(default_factory=nullcontext)
+    until_published: AbstractContextManager[Any, Any] = field(default_factory=nullcontext)
 
 
 Body = Callable[..., Candidate]

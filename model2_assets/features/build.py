@@ -1,9 +1,13 @@
 """Features of a panel, as the configuration wants them."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -11,6 +15,7 @@ from numpy.typing import NDArray
 from model2_assets.config import FeaturesConfig
 from model2_assets.config.load import parse_section
 from model2_assets.errors import FeatureError
+from model2_assets.features.blocks import Run, cut_blocks, features_by_block, write_bars
 from model2_assets.features.catalogue import alpha158_features, missing_columns
 from model2_assets.features.extra import join_extra, with_extra
 from model2_assets.features.kernels import (
@@ -43,6 +48,8 @@ def build_features_from_config(
     config: FeaturesConfig | Mapping[str, Any],
     *,
     n_threads: int | None = None,
+    scratch: Path | None = None,
+    run: Run | None = None,
 ) -> pd.DataFrame:
     """Compute the Alpha158 features of a panel.
 
@@ -61,6 +68,11 @@ def build_features_from_config(
         Settings; of the mapping, what differs from the defaults.
     n_threads : int, optional
         Threads; by default one per usable core. Results do not depend on it.
+    scratch : Path, optional
+        Empty folder in which larger tables than memory are made, block by block: the table
+        returned is mapped from a file there. Without it, all is in memory. The bits are the same.
+    run : callable, optional
+        What runs the tasks of blocks, such as an engine's ``map``; else `n_threads` threads do.
 
     Returns
     -------
@@ -134,16 +146,26 @@ def build_features_from_config(
 
     own = histories(panel)
     has_features, counts = _rows_with_features(panel, own, settings.min_history_bars)
-    selected = np.flatnonzero([spec.name not in left_out for spec in specs])
-    values = np.empty((int(has_features.sum()), len(selected)), dtype=np.float32)
-    _compute(bars, own, has_features, selected.astype(np.int64), values, n_threads)
-
+    selected = np.flatnonzero([spec.name not in left_out for spec in specs]).astype(np.int64)
     index = panel.index[has_features]
     assert isinstance(index, pd.MultiIndex)
     index = index.remove_unused_levels()
-    normalize_cross_sections(
-        values, date_codes(index).starts, method=settings.normalization, n_threads=n_threads
-    )
+    targets = np.where(has_features, np.cumsum(has_features) - 1, -1)
+    columns = [_numbers(bars, name) for name in BAR_COLUMNS]
+    if scratch is None:
+        values = np.empty((len(index), len(selected)), dtype=np.float32)
+        _compute(columns, own, targets, selected, values, n_threads)
+        starts = date_codes(index).starts
+        normalize_cross_sections(values, starts, method=settings.normalization, n_threads=n_threads)
+    else:
+        write_bars(scratch, columns, own, targets)
+        values = features_by_block(
+            scratch,
+            index,
+            cut_blocks(scratch, own, selected),
+            normalization=settings.normalization,
+            run=run or partial(_in_threads, n_threads),
+        )
     features = pd.DataFrame(
         values,
         index=index,
@@ -158,7 +180,7 @@ def build_features_from_config(
         "features_without_values": int(np.count_nonzero(missing == len(values))),
     }
     features.attrs = {"left_out": left_out, "counts": counts}
-    return with_extra(features, settings, panel)
+    return with_extra(features, settings, panel, scratch)
 
 
 def _require_numbers(panel: pd.DataFrame) -> None:
@@ -208,29 +230,29 @@ def bars_of_windows(
     return panel[kept].assign(in_universe=members[kept])
 
 
+def _numbers(bars: pd.DataFrame, name: str) -> NDArray[np.float64] | None:
+    if name not in bars.columns:
+        return None
+    return bars[name].to_numpy(dtype=np.float64, na_value=np.nan)
+
+
 def _compute(
-    bars: pd.DataFrame,
+    columns: Sequence[NDArray[np.float64] | None],
     own: Histories,
-    has_features: NDArray[np.bool_],
+    targets: NDArray[np.int64],
     selected: NDArray[np.int64],
     values: NDArray[np.float32],
     n_threads: int | None,
 ) -> None:
     """Fill `values` (n_rows, n_selected), a chunk of histories at a time."""
     order, starts = own.order, own.starts
-    targets = np.where(has_features, np.cumsum(has_features) - 1, -1)
-    columns = {
-        name: bars[name].to_numpy(dtype=np.float64, na_value=np.nan)
-        for name in BAR_COLUMNS
-        if name in bars.columns
-    }
 
     def compute(first: int, stop: int) -> None:
         rows = order[starts[first] : starts[stop]]
         inputs = np.full((N_BAR_COLUMNS, len(rows)), np.nan)
-        for position, name in enumerate(BAR_COLUMNS):
-            if name in columns:
-                inputs[position] = columns[name][rows]
+        for row, column in zip(inputs, columns, strict=True):
+            if column is not None:
+                row[:] = column[rows]
         inputs[np.isinf(inputs)] = np.nan
         own_starts = starts[first : stop + 1] - starts[first]
         compute_alpha158(inputs, own_starts, targets[rows], selected, values)
@@ -238,17 +260,31 @@ def _compute(
     for_each_chunk(compute, len(starts) - 1, chunk_size=INSTRUMENTS_PER_CHUNK, n_threads=n_threads)
 
 
+def _in_threads(
+    n_threads: int | None, task: Callable[[Any], Any], items: Iterable[Any]
+) -> Iterator[Any]:
+    with ThreadPoolExecutor(n_threads or joblib.cpu_count()) as pool:
+        yield from pool.map(task, items)
+
+
 def make_features(
-    panel: pd.DataFrame, config: FeaturesConfig, extra: Sequence[pd.DataFrame] | None = None
+    panel: pd.DataFrame,
+    config: FeaturesConfig,
+    extra: Sequence[pd.DataFrame] | None = None,
+    *,
+    scratch: Path | None = None,
+    run: Run | None = None,
 ) -> pd.DataFrame:
     """Build features with ``features.builder``, or ours where it is not set; in canonical order.
+
+    Ours are made in memory, or by blocks in a folder `scratch`, see `build_features_from_config`.
 
     A builder that is not there, returns no table, or one without any value, is refused. Those of
     ``features.extra`` are joined, from tables like those of `read_extra` where these are given.
     """
     bare = config.model_copy(update={"extra": ()})
     if config.builder is None:
-        features = build_features_from_config(panel, bare)
+        features = build_features_from_config(panel, bare, scratch=scratch, run=run)
     else:
         features = built_table(panel, bare, key=BUILDER_KEY, contract="Features")
     columns = range(features.shape[1])
@@ -258,5 +294,5 @@ def make_features(
             f"{len(features):,} rows; correct the prices or features.builder"
         )
     if extra is None:
-        return with_extra(features, config, panel)
-    return join_extra(features, extra, config, panel)
+        return with_extra(features, config, panel, scratch)
+    return join_extra(features, extra, config, panel, scratch)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from model2_assets.config import ExtraFeaturesConfig, FeaturesConfig
 from model2_assets.errors import FeatureError
+from model2_assets.features.blocks import mapped_matrix, new_matrix
 from model2_assets.features.catalogue import alpha158_features
 from model2_assets.features.normalize import normalize_cross_sections
 from model2_assets.market_data.bars import (
@@ -24,6 +26,7 @@ from model2_assets.panel import date_codes, histories, instrument_codes
 from model2_assets.storage.data_version import table_digest
 
 KNOWN = "available_at"
+_FILE = "features-and-extra.npy"
 _ZONE = r"(?:Z|[+-]\d\d:?\d\d)$"
 _DAY = pd.Timedelta(days=1)
 _LARGEST = float(np.finfo(np.float32).max)
@@ -149,7 +152,12 @@ def extra_digest(
     return " ".join(table_digest(known_by(table, last, config)) for table in tables)
 
 
-def with_extra(features: pd.DataFrame, config: FeaturesConfig, panel: pd.DataFrame) -> pd.DataFrame:
+def with_extra(
+    features: pd.DataFrame,
+    config: FeaturesConfig,
+    panel: pd.DataFrame,
+    scratch: Path | None = None,
+) -> pd.DataFrame:
     """Read the files of ``features.extra``, and join them as `join_extra` does.
 
     A feature without any value is refused. ``attrs["extra"]`` has the `extra_digest`.
@@ -157,7 +165,7 @@ def with_extra(features: pd.DataFrame, config: FeaturesConfig, panel: pd.DataFra
     if not config.extra:
         return features
     tables = read_extra(config)
-    joined = join_extra(features, tables, config, panel)
+    joined = join_extra(features, tables, config, panel, scratch)
     for n, (entry, table) in enumerate(zip(config.extra, tables, strict=True)):
         for name in entry.names:
             if joined[name].isna().all():
@@ -180,6 +188,7 @@ def join_extra(
     tables: Sequence[pd.DataFrame],
     config: FeaturesConfig,
     panel: pd.DataFrame,
+    scratch: Path | None = None,
 ) -> pd.DataFrame:
     """Join to a set, in canonical order, what was known at the close of each row's date.
 
@@ -187,7 +196,7 @@ def join_extra(
     known last: a correction of an older quarter does not replace the newest. An empty value
     counts like any other. What was known before the last bar of another history of the same name
     is of another instrument. Columns are in the order of the configuration, behind those of the
-    set.
+    set. The table is in memory, or in a mapped file in a folder `scratch`.
     """
     if not config.extra:
         return features
@@ -201,9 +210,13 @@ def join_extra(
             normalize_cross_sections(values, starts, method=config.normalization)
         blocks.append(values)
     names = [*features.columns, *(name for entry in config.extra for name in entry.names)]
-    joined = pd.DataFrame(
-        np.hstack(blocks), index=index, columns=pd.Index(names, dtype="str"), copy=False
-    )
+    shape, dtype = (len(index), len(names)), np.result_type(*blocks)
+    if scratch is None:
+        matrix = np.hstack(blocks)
+    else:
+        np.concatenate(blocks, axis=1, out=new_matrix(scratch / _FILE, shape, dtype))
+        matrix = mapped_matrix(scratch / _FILE)
+    joined = pd.DataFrame(matrix, index=index, columns=pd.Index(names, dtype="str"), copy=False)
     added = {
         "features": len(names) - features.shape[1],
         "missing_values": sum(int(np.isnan(values).sum()) for values in blocks[1:]),

@@ -290,10 +290,7 @@ class MatrixCodec(ParquetCodec):
         origin = super().encode(value, file)
         header = TableHeader.of_frame(value)
         working, version = self._working_of(header), header.data_version
-        chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(value))
-        working.put(
-            VALUES, f"{version}.npy", write=lambda path: _write_values(path, header, chunks)
-        )
+        working.put(VALUES, f"{version}.npy", write=lambda path: _keep_values(path, value))
         working.put(
             _ROWS, f"{version}.npz", write=lambda path: _write_rows(path, value.index, header)
         )
@@ -373,6 +370,21 @@ def _write_values(path: Path, header: TableHeader, chunks: Iterable[_Matrix]) ->
         )
         for chunk in chunks:
             file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
+
+
+def _keep_values(path: Path, frame: pd.DataFrame) -> None:
+    """Write the values of a table; those mapped from a file are given another name, if possible."""
+    header, values = TableHeader.of_frame(frame), frame.iloc[:1].to_numpy()
+    owner: Any = values
+    while isinstance(owner, np.ndarray) and not isinstance(owner, np.memmap):
+        owner = owner.base
+    if isinstance(owner, np.memmap) and owner.shape == header.shape and owner.dtype == "<f4":
+        with suppress(OSError):
+            if owner.ctypes.data == values.ctypes.data and owner.flags.c_contiguous:
+                os.link(str(owner.filename), path)
+                return
+    chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(frame))
+    _write_values(path, header, chunks)
 
 
 def map_values(path: Path, shape: tuple[int, int]) -> _Matrix:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from math import inf
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -108,6 +109,9 @@ class SplitView:
         the determinism check refits a split on all of them.
     workers : Workers, optional
         Workers that are to fit together, given to a trainer with `fits_by_workers`.
+    scratch : Path, optional
+        Folder in which a fit in external memory makes a `scratch_folder` of its own; such a fit
+        is wanted where there is one.
     """
 
     X: FeatureMatrix
@@ -118,6 +122,7 @@ class SplitView:
     sums: TrainSums | None = None
     n_threads: int = 1
     workers: Workers | None = None
+    scratch: Path | None = None
 
 
 class BaseModelTrainer(ABC):
@@ -156,7 +161,9 @@ class BaseModelTrainer(ABC):
     fit_bytes_per_value : int
         Bytes of memory at the peak of `fit`, for each value of its train matrix, the
         matrix itself included.
-
+    external_bytes_per_value : float, optional
+        The same of a fit in external memory, without the matrix: `SplitView.scratch` is given.
+        None: the trainer knows no such fit.
     """
 
     DEFAULT_PARAMS: ClassVar[Mapping[str, Any]] = {}
@@ -166,6 +173,7 @@ class BaseModelTrainer(ABC):
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fits_by_workers: ClassVar[bool] = False
     fit_bytes_per_value: ClassVar[int] = 32
+    external_bytes_per_value: float | None = None
 
     def __init__(self, *, params: Mapping[str, Any], seed: int) -> None:
         known = self.DEFAULT_PARAMS
@@ -374,6 +382,8 @@ class FoldModel:
     """Wall time of the fit."""
     fitted_at: datetime | None = None
     """When an interrupted run finished it; None for a model of this run."""
+    external: bool = False
+    """Whether it was fitted in external memory in this run."""
     calibration: Calibration | None = None
     """How much of what the trainer predicts holds; None: it was not asked."""
     chosen_params: Mapping[str, Any] = field(default_factory=dict)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -26,6 +28,7 @@ from model2_assets.panel import (
     row_name,
     to_canonical,
 )
+from model2_assets.storage.cache import working_files_of
 from model2_assets.storage.matrix import StoredMatrix, stored_matrix
 from model2_assets.training.inner_folds import InnerFolds
 from model2_assets.training.resources import usable_cores
@@ -186,6 +189,10 @@ class TrainingData:
         How train sets are split once more. None: they cannot be.
     make_blocks : callable, optional
         Returns the rows that the splits of every horizon treat alike. None: these splits count.
+    working_folder : Path
+        Local folder for files of fits in external memory.
+    is_external : bool
+        Whether fits are wanted in external memory.
     row_weights : callable, optional
         Returns the weights, with a mean of 1, of the train rows at given positions. None: all
         rows count alike.
@@ -206,6 +213,8 @@ class TrainingData:
     inner: InnerFolds | None = None
     make_blocks: Callable[[], RowBlocks] | None = None
     row_weights: RowWeights | None = None
+    working_folder: Path = Path(gettempdir())
+    is_external: bool = False
 
     def __post_init__(self) -> None:
         if not is_canonical(self.index):
@@ -337,6 +346,7 @@ def assemble_training_data(
         group_id=cv_splits["group_id"].to_numpy(dtype=np.int16)[labelled],
         inner=None if inner is None else inner.take(labelled),
         make_blocks=lambda: blocks_of_tables(labels, cv_splits, label_rows, inner).take(labelled),
+        working_folder=working_files_of(features).folder or Path(gettempdir()),
     )
 
 

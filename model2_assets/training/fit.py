@@ -180,6 +180,7 @@ def _searched_and_fitted(
         seconds=0.0,
         chosen_params={**chosen, **trainer.chosen_params()},
         search=found,
+        external=data.is_external,
     )
 
 
@@ -214,6 +215,7 @@ def _fit(
             sums=sums,
             n_threads=n_threads,
             workers=workers,
+            scratch=data.working_folder if data.is_external else None,
         )
         trainer.fit_rows(handed, rows)
     except Exception as error:
@@ -253,6 +255,11 @@ class FittedModels:
     def n_reused(self) -> int:
         """Models that an interrupted run had fitted already."""
         return sum(model.fitted_at is not None for model in self.models)
+
+    @property
+    def n_external(self) -> int:
+        """Models that were fitted in external memory."""
+        return sum(model.external for model in self.models)
 
     @property
     def data_version(self) -> str:
@@ -353,9 +360,7 @@ def _fitted_here(
     """Fit splits in this process, as many at once as fit into its memory."""
     n_threads = execution.n_jobs or usable_cores()
     wanted = min(execution.n_jobs or max(1, n_threads // task.n_threads), len(split_ids))
-    n_jobs = fits_in_memory(
-        wanted, data.X.shape, task.fit_bytes_per_value(data.n_rows), execution.max_rss_gb
-    )
+    data, n_jobs = within_memory(task, data, execution, wanted=wanted)
     _say_what_is_fitted(task, data, len(split_ids), f"{n_jobs} at once")
     return fit_splits(
         task.make_trainer,
@@ -435,6 +440,20 @@ def _say_what_is_fitted(task: Task, data: TrainingData, n_splits: int, how: str)
         f"{data.n_rows:,}",
         len(data.feature_names),
     )
+
+
+def within_memory(
+    task: Task, data: TrainingData, execution: ExecutionConfig, *, wanted: int = 1
+) -> tuple[TrainingData, int]:
+    """Return data whose fits keep within memory, and how many may run at once."""
+    memory = fits_in_memory(
+        wanted,
+        data.X.shape,
+        task.fit_bytes_per_value(data.n_rows),
+        execution.max_rss_gb,
+        external_bytes_per_value=task.external_bytes_per_value(data.n_rows),
+    )
+    return replace(data, is_external=True) if memory.external else data, memory.n_jobs
 
 
 def shared_sums(

@@ -26,9 +26,9 @@ from model2_assets.training.data import (
     refuse_infinity,
     take_rows,
 )
-from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of
+from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of, within_memory
 from model2_assets.training.models import load_model
-from model2_assets.training.resources import fits_in_memory, measure_resources, usable_cores
+from model2_assets.training.resources import measure_resources, usable_cores
 from model2_assets.training.search import ParameterSearch
 from model2_assets.training.task import Task
 
@@ -74,9 +74,7 @@ def fit_final_model(
             embargo_days=task.embargo_days,
         )
         data = task.weighted(rows, labels)
-        # One fit can only be refused.
-        bytes_per_value = task.fit_bytes_per_value(data.n_rows)
-        fits_in_memory(1, data.X.shape, bytes_per_value, execution.max_rss_gb)
+        data, _ = within_memory(task, data, execution)
         logger.info(
             "%s: fitting the final model on %s rows × %d features",
             task.partition.key,

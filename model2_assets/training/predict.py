@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model2_assets.config import ExecutionConfig
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, row_name
 from model2_assets.storage.data_version import (
@@ -18,7 +19,7 @@ from model2_assets.storage.data_version import (
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, predict_rows
 from model2_assets.training.data import TrainingData, hash_row_order
-from model2_assets.training.fit import fit_split
+from model2_assets.training.fit import fit_split, within_memory
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task
@@ -238,13 +239,13 @@ def make_out_of_fold(
     tables: Tables,
     *,
     covers_history: bool = True,
-    n_threads: int | None = None,
+    execution: ExecutionConfig | None = None,
 ) -> OutOfFold:
     """Predict every row by the stored models that did not see it, and refit one of them.
 
     Without `covers_history`, a row that no split tests need not be predicted: the first groups
     of a walk-forward, and what a splitter of one's own leaves out. Models of other tables or
-    settings are refused. `n_threads` are those of the refit, by default the usable cores.
+    settings are refused. `execution` is how many cores and how much memory the refit may use.
     """
     manifest = stored.manifest
     task.require_same_settings("fitted_models", manifest)
@@ -255,13 +256,14 @@ def make_out_of_fold(
     )
     # The fewest train rows: the cheapest to refit.
     split_id = min(range(data.n_splits), key=lambda split: len(data.train_rows(split)))
-    fitted = load_model(stored, split_id)
+    fitted, execution = load_model(stored, split_id), execution or ExecutionConfig()
+    refit_data, _ = within_memory(task, task.weighted(data, tables.labels), execution)
     difference = refit_difference(
         lambda: task.make_trainer(fitted.chosen_params),
-        task.weighted(data, tables.labels),
+        refit_data,
         fitted,
         split_id=split_id,
-        n_threads=n_threads or usable_cores(),
+        n_threads=execution.n_jobs or usable_cores(),
     )
     marked = task.mark(
         oof,

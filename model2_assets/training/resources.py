@@ -47,8 +47,27 @@ def usable_cores() -> int:
 def usable_memory() -> int:
     """Return how much memory this process can have before the system ends it, in bytes.
 
-    The smaller of the machine's memory and the limit of its control groups.
+    The smallest of the machine's memory, the limit of its control groups, and the limit on data
+    of the process itself (``ulimit -d``), which the pages of mapped files do not count against.
     """
+    return min(_machine_memory(), _data_limit())
+
+
+def _data_limit() -> int:
+    limit, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def _data_room() -> int:
+    """Return how much of its limit on data the process has left, in bytes."""
+    limit = _data_limit()
+    if limit == sys.maxsize:
+        return limit
+    release_unused_memory()
+    return max(limit - _status_bytes("VmData"), 0)
+
+
+def _machine_memory() -> int:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     for folder in _control_groups():
         for name in ("memory.max", "memory.limit_in_bytes"):
@@ -132,53 +151,108 @@ _USABLE_SHARE = 0.75
 
 
 def estimate_training_bytes(
-    shape: tuple[int, int], n_jobs: int, fit_bytes_per_value: float
+    shape: tuple[int, int], n_jobs: int, fit_bytes_per_value: float, *, mapped: bool = True
 ) -> float:
     """Estimate the peak resident memory of cross-validation, in bytes above what is measured.
 
     The interpreter, the float32 matrix of that shape that is mapped into memory, labels and
     roles of its rows, and for each of `n_jobs` splits fitted at once the trainer's working
     memory on at most all rows: its `BaseModelTrainer.fit_bytes_per_value`, over its date stride.
+    Without `mapped`, the matrix does not count: the system may take back pages of a file.
     """
     n_rows, n_features = shape
-    of_a_value = 4 + n_jobs * fit_bytes_per_value
+    of_a_value = 4 * mapped + n_jobs * fit_bytes_per_value
     return _BASELINE_BYTES + n_rows * _BYTES_PER_ROW + n_rows * n_features * of_a_value
 
 
+@dataclass(frozen=True)
+class FitMemory:
+    """How many fits run at once, and whether in external memory: from files, a part at a time."""
+
+    n_jobs: int
+    external: bool = False
+
+
 def fits_in_memory(
-    wanted: int, shape: tuple[int, int], fit_bytes_per_value: float, max_rss_gb: float | None
-) -> int:
+    wanted: int,
+    shape: tuple[int, int],
+    fit_bytes_per_value: float,
+    max_rss_gb: float | None,
+    *,
+    external_bytes_per_value: float | None = None,
+) -> FitMemory:
     """Return how many fits at once memory allows, up to as many as are wanted; at least one.
 
     So many that `estimate_training_bytes` stays within `max_rss_gb` (10^9 bytes), by default 75%
-    of `usable_memory`. Where not even one does, an error gives the numbers.
+    of the memory of the machine and its control groups, and that what they need besides what the
+    process has stays within its limit on data. Where not even one does, fits run in external
+    memory, if the trainer knows how: `BaseModelTrainer.external_bytes_per_value`. The log says so,
+    and where that does not fit either, an error gives the numbers.
     """
+
+    def lack(n_jobs: int, of_a_value: float, *, mapped: bool) -> str:
+        need = estimate_training_bytes(shape, n_jobs, of_a_value, mapped=mapped)
+        return _lack(need, n_jobs * of_a_value * shape[0] * shape[1], max_rss_gb)
+
+    lacks = [lack(n + 1, fit_bytes_per_value, mapped=True) for n in range(wanted)]
+    if not lacks[0]:
+        n_jobs = lacks.count("")
+        if n_jobs < wanted:
+            logger.warning(
+                "%d splits are fitted at once instead of %d: %d %s",
+                n_jobs,
+                wanted,
+                wanted,
+                lacks[-1].replace("needs", "would need", 1),
+            )
+        return FitMemory(n_jobs)
+    what, reason = f"training on {shape[0]} rows of {shape[1]} features", lacks[0]
+    if external_bytes_per_value is not None:
+        lacks = [lack(n + 1, external_bytes_per_value, mapped=False) for n in range(wanted)]
+        if not lacks[0]:
+            logger.warning(
+                "fitting in external memory, %d at once: in memory, %s %s",
+                lacks.count(""),
+                what,
+                reason,
+            )
+            return FitMemory(lacks.count(""), external=True)
+        reason += f"; in external memory, it {lacks[0]}"
+    raise TrainingError(f"{what} {reason}; raise the limit, or train on fewer instruments or dates")
+
+
+def table_fits_in_memory(shape: tuple[int, int], max_rss_gb: float | None) -> bool:
+    """Tell whether a float32 table of that shape can be made in memory; where not, logs why."""
+    lack = _lack(estimate_training_bytes(shape, 1, 0), 4 * shape[0] * shape[1], max_rss_gb)
+    if lack:
+        logger.warning(
+            "features are made block by block, in files: in memory, a table of %s rows and %d "
+            "features %s",
+            f"{shape[0]:,}",
+            shape[1],
+            lack,
+        )
+    return not lack
+
+
+def _lack(need: float, working: float, max_rss_gb: float | None) -> str:
+    """Say why memory does not suffice for a need, some of it not had yet; empty if it does."""
     if max_rss_gb is not None:
         limit, allowance = max_rss_gb * 1e9, f"execution.max_rss_gb allows {max_rss_gb:g} GB"
     else:
-        limit = _USABLE_SHARE * usable_memory()
+        limit = _USABLE_SHARE * _machine_memory()
         allowance = (
             f"{_USABLE_SHARE:.0%} of the memory of this machine or container is "
             f"{limit / 1e9:.1f} GB (execution.max_rss_gb sets another limit)"
         )
-    needs = [estimate_training_bytes(shape, n + 1, fit_bytes_per_value) for n in range(wanted)]
-    n_jobs = sum(need <= limit for need in needs)
-    if not n_jobs:
-        raise TrainingError(
-            f"training on {shape[0]} rows of {shape[1]} features needs about "
-            f"{needs[0] / 1e9:.1f} GB, and {allowance}; raise the limit, or train on fewer "
-            f"instruments or dates"
+    if need > limit:
+        return f"needs about {need / 1e9:.1f} GB, and {allowance}"
+    if working > (room := _data_room()):
+        return (
+            f"needs about {working / 1e9:.2f} GB besides what the process has, and its limit on "
+            f"data (ulimit -d) of {_data_limit() / 1e9:.2f} GB leaves {room / 1e9:.2f} GB"
         )
-    if n_jobs < wanted:
-        logger.warning(
-            "%d splits are fitted at once instead of %d: %d would need about %.1f GB, and %s",
-            n_jobs,
-            wanted,
-            wanted,
-            needs[-1] / 1e9,
-            allowance,
-        )
-    return n_jobs
+    return ""
 
 
 _STATUS = Path("/proc/self/status")
@@ -229,10 +303,17 @@ def _note_peak() -> None:
         usage.peak_rss_bytes = max(usage.peak_rss_bytes, peak)
 
 
-def _peak_rss_bytes() -> int:
+def _status_bytes(name: str) -> int:
+    """Return an amount of memory that the system states of this process; 0 where it does not."""
     for line in _lines(_STATUS):
-        if line.startswith("VmHWM:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024
+    return 0
+
+
+def _peak_rss_bytes() -> int:
+    if stated := _status_bytes("VmHWM"):
+        return stated
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 

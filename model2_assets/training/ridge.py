@@ -207,6 +207,11 @@ class RidgeTrainer(BaseModelTrainer):
         return super().takes_sample_weight() and self.params["alphas"] is None
 
     @property
+    def external_bytes_per_value(self) -> float | None:  # type: ignore[override]
+        """None to speak of: rows are read once, and added up."""
+        return 0.0 if self.fits_from_sums else None
+
+    @property
     def fits_from_sums(self) -> bool:
         """True, unless a derived class has a `fit` of its own that has to see the rows."""
         return type(self).fit is RidgeTrainer.fit

@@ -336,6 +336,11 @@ class Task:
         """Return the memory of a fit on `n_rows` rows, for each value of their matrix, in bytes."""
         return self.unfitted.fit_bytes_per_value / self.unfitted.date_stride(n_rows)
 
+    def external_bytes_per_value(self, n_rows: int) -> float | None:
+        """Return the same of a fit in external memory; None where the trainer knows none."""
+        of_a_row = self.unfitted.external_bytes_per_value
+        return None if of_a_row is None else of_a_row / self.unfitted.date_stride(n_rows)
+
     def make_trainer(self, chosen: Mapping[str, Any] | None = None) -> BaseModelTrainer:
         """Return a new, unfitted trainer, with the searched ones of the parameters chosen."""
         space = self.search.space if self.search is not None else ()

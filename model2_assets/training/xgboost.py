@@ -3,6 +3,8 @@
 import hashlib
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,6 +13,7 @@ import xgboost as xgb
 from numpy.typing import NDArray
 
 from model2_assets.errors import TrainingError
+from model2_assets.storage.files import scratch_folder
 from model2_assets.training.base_models import (
     BaseModelTrainer,
     ParameterError,
@@ -24,6 +27,8 @@ from model2_assets.training.xgboost_collective import fit_together, require_know
 
 _BATCH_ROWS = 65_536
 
+_PAGE_ROWS = 16_384
+"""Rows of a page of external memory."""
 
 _INNER_RATE = 0.1
 """Learning rate of the fits of inner folds."""
@@ -33,16 +38,21 @@ class RowBatches(xgb.DataIter):
     """Chosen rows in batches: no copy of all is ever in memory, bins are those of one array."""
 
     def __init__(
-        self, data: SplitView, rows: NDArray[np.intp], missing_as: float | None = None
+        self,
+        data: SplitView,
+        rows: NDArray[np.intp],
+        missing_as: float | None = None,
+        *,
+        cache: Path | None = None,
     ) -> None:
-        super().__init__(release_data=True)
+        super().__init__(release_data=True, cache_prefix=None if cache is None else str(cache))
         self._data, self._rows, self._missing_as = data, rows, missing_as
-        self._start = 0
+        self._start, self._n_rows = 0, _BATCH_ROWS if cache is None else _PAGE_ROWS
 
     def require_ranks(self) -> None:
         """Refuse features that are not ranks, which lie between -0.5 and 0.5."""
-        for start in range(0, len(self._rows), _BATCH_ROWS):
-            features = self._data.X[self._rows[start : start + _BATCH_ROWS]]
+        for start in range(0, len(self._rows), self._n_rows):
+            features = self._data.X[self._rows[start : start + self._n_rows]]
             largest = np.fmax.reduce(np.abs(features), axis=None, initial=0.0)
             if largest > 0.5:
                 raise ParameterError(
@@ -53,7 +63,7 @@ class RowBatches(xgb.DataIter):
 
     def next(self, input_data: Callable[..., Any]) -> bool:
         """Hand over the next batch; tell whether there was one."""
-        rows = self._rows[self._start : self._start + _BATCH_ROWS]
+        rows = self._rows[self._start : self._start + self._n_rows]
         if not len(rows):
             return False
         weights = self._data.sample_weight
@@ -175,6 +185,7 @@ class XGBoostTrainer(BaseModelTrainer):
     determinism_tolerance_bps: ClassVar[float] = 1e-6
     fits_by_workers: ClassVar[bool] = True
     fit_bytes_per_value: ClassVar[int] = 8
+    external_bytes_per_value = 1.5
 
     booster_: xgb.Booster
     """The fitted booster."""
@@ -273,10 +284,12 @@ class XGBoostTrainer(BaseModelTrainer):
             )
             return self._grown(booster, data)
         try:
-            with xgb.config_context(verbosity=0):
+            with ExitStack() as files, xgb.config_context(verbosity=0):
                 self._require_device()
-                train = self._binned(data, rows, n_threads=native["nthread"])
-            booster = xgb.train(native, train, num_boost_round=self.params["n_estimators"])
+                folder = files.enter_context(scratch_folder(data.scratch)) if data.scratch else None
+                train = self._binned(data, rows, folder, n_threads=native["nthread"])
+                booster = xgb.train(native, train, num_boost_round=self.params["n_estimators"])
+                del train  # and its files, while their folder is there
         except xgb.core.XGBoostError as error:
             raise TrainingError(f"XGBoost: {_first_line(error)}") from error
         return self._grown(booster, data)
@@ -288,16 +301,24 @@ class XGBoostTrainer(BaseModelTrainer):
         return self
 
     def _binned(
-        self, data: SplitView, rows: NDArray[np.intp], *, n_threads: int = 1
-    ) -> xgb.QuantileDMatrix:
-        batches = RowBatches(data, rows, self.params["missing_as"])
+        self,
+        data: SplitView,
+        rows: NDArray[np.intp],
+        folder: Path | None = None,
+        *,
+        n_threads: int = 1,
+    ) -> xgb.QuantileDMatrix | xgb.ExtMemQuantileDMatrix:
+        """Cut features into bins: in memory, or in files that are read page by page."""
+        cache = None if folder is None else folder / "bins"
+        batches = RowBatches(data, rows, self.params["missing_as"], cache=cache)
         settings = {"max_bin": self.params["max_bin"], "nthread": n_threads}
+        matrix = xgb.QuantileDMatrix if folder is None else xgb.ExtMemQuantileDMatrix
         if self.params["bins"] == "learned":
-            return xgb.QuantileDMatrix(batches, **settings)
+            return matrix(batches, **settings)
         batches.require_ranks()
         edges = np.linspace(-0.5, 0.5, self.params["max_bin"] + 1, dtype=np.float32)
         grid = np.repeat(edges[:, np.newaxis], len(data.feature_names), axis=1)
-        return xgb.QuantileDMatrix(batches, ref=xgb.QuantileDMatrix(grid, **settings), **settings)
+        return matrix(batches, ref=xgb.QuantileDMatrix(grid, **settings), **settings)
 
     def _require_device(self) -> None:
         """Refuse a GPU that is not there, where XGBoost would silently train on the CPU."""

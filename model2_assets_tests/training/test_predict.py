@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from model2_assets.checks.predictions import check_reproduced
-from model2_assets.config import ChecksConfig, CrossValidationConfig
+from model2_assets.config import ChecksConfig, CrossValidationConfig, ExecutionConfig
 from model2_assets.contracts import load_contract
 from model2_assets.cross_validation import PurgedEmbargoedTimeSeriesSplit, build_cv_splits
 from model2_assets.errors import StoreError, TrainingError
@@ -313,7 +313,7 @@ def test_the_refit_has_the_machine_to_itself(store, tables, trainer, model, monk
     stored = store_models(store, tables, model)
     allowed = record_threads(monkeypatch, trainer)
 
-    made = make(stored, tables, n_threads=3)
+    made = make(stored, tables, execution=ExecutionConfig(n_jobs=3))
     make(stored, tables)
 
     assert allowed == [3, usable_cores()]

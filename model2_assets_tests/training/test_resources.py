@@ -19,6 +19,7 @@ from model2_assets.training.fit import fit_split
 from model2_assets.training.resources import (
     COLUMNS,
     LEAST_BYTES,
+    FitMemory,
     estimate_training_bytes,
     fits_in_memory,
     measure_resources,
@@ -114,13 +115,13 @@ def test_without_a_limit_three_quarters_of_the_memory_are_used(
     monkeypatch, caplog, memory_gb, n_jobs
 ):
     # By hand: 0.4 + 0.3 + 0.4 GB and 2.4 GB a fit; the limits are 12, 6 and 3.75 GB.
-    monkeypatch.setattr(module, "usable_memory", lambda: memory_gb * 10**9)
-    assert n_jobs == fits_in_memory(4, SHAPE, 24, max_rss_gb=None)
+    monkeypatch.setattr(module, "_machine_memory", lambda: memory_gb * 10**9)
+    assert fits_in_memory(4, SHAPE, 24, max_rss_gb=None) == FitMemory(n_jobs)
     assert ("splits are fitted at once instead of 4" in caplog.text) == (n_jobs < 4)
 
 
 def test_a_machine_that_is_too_small_is_refused_with_the_numbers(monkeypatch):
-    monkeypatch.setattr(module, "usable_memory", lambda: 4 * 10**9)
+    monkeypatch.setattr(module, "_machine_memory", lambda: 4 * 10**9)
     with pytest.raises(TrainingError) as caught:
         fits_in_memory(4, SHAPE, 24, max_rss_gb=None)
     assert str(caught.value).startswith(
@@ -139,7 +140,7 @@ def test_the_largest_number_of_jobs_that_fits_is_taken(n_jobs, n_rows, limit):
         with pytest.raises(TrainingError, match=r"execution\.max_rss_gb allows"):
             fits_in_memory(n_jobs, (n_rows, 158), 24, max_rss_gb=limit)
         return
-    jobs = fits_in_memory(n_jobs, (n_rows, 158), 24, max_rss_gb=limit)
+    jobs = fits_in_memory(n_jobs, (n_rows, 158), 24, max_rss_gb=limit).n_jobs
     assert 1 <= jobs <= n_jobs
     assert fits(jobs)
     assert jobs == n_jobs or not fits(jobs + 1)

@@ -1,5 +1,6 @@
 """Assets that all models share: market data, labels, features, splits."""
 
+from contextlib import ExitStack
 from typing import Any
 
 from model2_assets.defs.declaration import asset, split_settings
@@ -86,21 +87,30 @@ def features(step: Step, market_data: Any) -> Candidate:
     """
     from model2_assets.checks.inputs import FeaturesChecks
     from model2_assets.features.build import make_features
+    from model2_assets.features.kernels import N_FEATURES
     from model2_assets.reports.data_charts import feature_pictures
+    from model2_assets.training.resources import table_fits_in_memory
 
-    settings = step.settings.features
-    made = make_features(market_data, settings)
+    settings, scratch = step.settings.features, None
+    shape, max_rss_gb = (len(market_data), N_FEATURES), step.config.execution.max_rss_gb
+    with ExitStack() as stack:
+        if settings.builder is None and not table_fits_in_memory(shape, max_rss_gb):
+            scratch = stack.enter_context(step.scratch_folder())
+        made = make_features(market_data, settings, scratch=scratch)
+        until_published = stack.pop_all()
     table = step.stamped(made, extra=made.attrs.get("extra", ""))
     return Candidate(
         table,
         FeaturesChecks(table, step.evidence),
         metadata={
             "features": made.shape[1],
+            "made_in": "memory" if scratch is None else "files, block by block",
             "incomplete_features": missing_values(made),
             "left_out": features_left_out(made.attrs.get("left_out", {})),
             **made.attrs.get("counts", {}),
         },
         pictures=lambda: feature_pictures(made, market_data.index[market_data["in_universe"]]),
+        until_published=until_published,
     )
 
 

@@ -19,6 +19,7 @@ def _how_fitted(fitted: "FittedModels") -> dict[str, Any]:
     return {
         "fit_seconds": made.seconds,
         "fit_peak_rss_mb": made.peak_rss_bytes / 1e6,
+        "fits_in_external_memory": fitted.n_external,
         "parameters": dg.MetadataValue.json(dict(made.params)),
         "sample_weights": made.sample_weights,
         "calibration": table(fitted.calibrations) if len(fitted.calibrations) else "none",
@@ -83,7 +84,7 @@ def oof_predictions(
         fitted_models,
         step.tables(features, labels, cv_splits),
         covers_history=step.settings.cross_validation.covers_history,
-        n_threads=step.config.execution.n_jobs,
+        execution=step.config.execution,
     )
     limits = step.config.checks
     return Candidate(
