@@ -108,9 +108,9 @@ def test_the_guard_chooses_external_memory_and_says_so(monkeypatch, caplog):
         found = fits_in_memory(9, SHAPE, 8, None, external_bytes_per_value=2)
     assert found == FitMemory(3, external=True)
     assert caplog.messages == [
-        "fitting in external memory, 3 at once: in memory, training on 1000000 rows of 100 features "
-        "needs about 0.80 GB besides what the process has, and its limit on data (ulimit -d) of "
-        "1.20 GB leaves 0.70 GB"
+        "fitting in external memory, 3 at once: in memory, training on 1000000 rows of 100 "
+        "features needs about 0.80 GB besides what the process has, and its limit on data "
+        "(ulimit -d) of 1.20 GB leaves 0.70 GB"
     ]
 
 
