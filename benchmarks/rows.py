@@ -149,7 +149,7 @@ def _alphas(evidence: Evidence, size: str) -> Iterator[Row]:
 
 def _exact(evidence: Evidence, size: str) -> Iterator[Row]:
     name = "XGBoost, exact profile, 5 folds × 2 horizons"
-    yield from _faster(evidence, size, name, "xgboost_exact", "xgboost_by_hand", 1.5)
+    yield from _faster(evidence, size, name, "xgboost_exact", "xgboost_by_hand", None)
     for other, text in (
         ("plain_xgboost", "plain `xgboost.train`"),
         ("xgboost_by_hand", "`XGBRegressor`"),
