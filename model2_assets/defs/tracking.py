@@ -39,6 +39,9 @@ _SETTINGS = {
 }
 """Where the environment has none: a server that hangs costs seconds, and no one else is told."""
 
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""Of an experiment: without, MLflow's pages are those for language models."""
+
 _MOST_METRICS, _MOST_PARAMETERS = 1000, 100  # that MLflow takes at once
 
 
@@ -120,12 +123,16 @@ def tracked_runs(region: Region) -> list[dg.AssetsDefinition]:
 
 def run_content(region: Region, partition: str, run_id: str) -> RunContent:
     """Return what is published of a partition; `run_id` is that of the run of Dagster."""
+    from model2_assets.evaluation.scores import has_several_paths
+    from model2_assets.reports.tables import caveats
+
     store, (horizon, model) = region.store, Partition.parse(partition)
     names = [key.path[-1] for key, spec in region.specs.items() if spec.partitions_def is not None]
     addresses = {
         name: address_of(region.key(name), partition) for name in names if name != MLFLOW_RUN
     }
     folds, final = (store.load(addresses[name]) for name in ("fitted_models", "final_models"))
+    scores = store.load(addresses["cv_scores"])
     records = {name: store.current_version(address) for name, address in addresses.items()}
     published = {name: record.data_version for name, record in records.items() if record}
     versions = {**folds.manifest.data_versions, **published}
@@ -134,6 +141,7 @@ def run_content(region: Region, partition: str, run_id: str) -> RunContent:
         "final_model/manifest.json": final.manifest.to_json().encode(),
         f"final_model/{fitted.file}": final.read(fitted.split_id),
     }
+    told = caveats(region.settings, several_paths=has_several_paths(scores))
     if "tear_sheet" in addresses:
         files["tear_sheet.html"] = store.load(addresses["tear_sheet"]).encode()
     return RunContent(
@@ -143,9 +151,10 @@ def run_content(region: Region, partition: str, run_id: str) -> RunContent:
             **{"dagster/run_id": run_id, PARTITION_TAG: partition},
             **{f"data_version.{name}": version for name, version in versions.items()},
             "final_model.sha256": fitted.sha256,
+            "mlflow.note.content": "\n\n".join(f"**{what}.** {why}" for what, why in told),
         },
         parameters=_parameters(folds.manifest, final.manifest),
-        metrics=_metrics(store.load(addresses["cv_scores"])),
+        metrics=_metrics(scores),
         files=files,
     )
 
@@ -204,7 +213,7 @@ def log_run(address: str, experiment: str, content: RunContent) -> str:
 def _experiment_id(client: Any, name: str) -> str:
     if (found := client.get_experiment_by_name(name)) is None:
         with suppress(Exception):  # another run may be faster
-            client.create_experiment(name)
+            client.create_experiment(name, tags=_KIND)
         found = client.get_experiment_by_name(name)
     return str(found.experiment_id)
 

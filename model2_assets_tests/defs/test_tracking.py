@@ -163,6 +163,7 @@ def test_what_is_published_is_logged_and_an_outage_is_made_up_for(
         assert len({step for name, step in found if name == "fold/rank_ic"}) == 5
 
         tags = run.data.tags
+        assert tags["mlflow.note.content"].startswith("**Never a backtest.** Combinatorial ")
         assert tags["dagster/run_id"] == after.run_id
         for asset in ("labels", "features", "cv_splits"):
             assert tags[f"data_version.{asset}"] == folds.data_versions[asset]
