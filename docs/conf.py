@@ -1,14 +1,18 @@
 """Settings of the documentation site; `make docs` builds it."""
 
 import sys
+from importlib import metadata
 from pathlib import Path
+
+from matplotlib.sphinxext import mathmpl
+from sphinx.application import Sphinx
 
 DOCS = Path(__file__).parent
 sys.path.insert(0, str(DOCS / "_ext"))
 
 project = "model2_assets"
 author = "the authors of model2_assets"
-release = "0.2.0"
+release = metadata.version("model2-assets")
 
 extensions = [
     "myst_nb",
@@ -50,3 +54,10 @@ html_theme_options = {
     "footer_end": [],
     "secondary_sidebar_items": ["page-toc"],
 }
+
+
+def setup(app: Sphinx) -> None:
+    """Have matplotlib draw formulas, so that pages fetch nothing."""
+    mathmpl.setup(app)
+    app.add_role("math", mathmpl.math_role, override=True)
+    app.add_directive("math", mathmpl.MathDirective, override=True)

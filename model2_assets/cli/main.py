@@ -102,6 +102,7 @@ report_option = click.option(
     type=click.Path(dir_okay=False, path_type=Path),
     help=f"YAML file of what differs from the defaults (else ${CONFIG_VARIABLE}).",
 )
+@click.version_option(package_name="model2-assets")
 def main(config: Path | None) -> None:
     """Train the base models of an equity-return forecaster, and look at the results."""
     if config is not None:
