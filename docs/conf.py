@@ -33,6 +33,7 @@ nb_execution_raise_on_error = True
 nb_execution_timeout = 120
 
 napoleon_google_docstring = False
+napoleon_use_ivar = True
 napoleon_use_rtype = False
 default_role = "code"  # single backticks of docstrings
 autodoc_typehints = "none"  # numpydoc states types with shapes and units

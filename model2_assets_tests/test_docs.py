@@ -13,6 +13,7 @@ from dagster._cli import cli as dagster_cli
 from dagster_dg_cli.cli import cli as dg_cli
 from pydantic import BaseModel
 
+import model2_assets
 from model2_assets.checks import CATALOGUE
 from model2_assets.cli.main import main
 from model2_assets.config import Model2Config
@@ -74,6 +75,14 @@ def test_all_kinds_of_tests_are_run() -> None:
 
 def test_the_readme_can_be_read_in_five_minutes() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_api_page_has_what_the_package_hands_out() -> None:
+    page = (ROOT / "docs" / "reference" / "api.md").read_text(encoding="utf-8")
+
+    assert len(model2_assets.__all__) == 20
+    assert sorted(re.findall(r"auto(?:function|class):: (\w+)", page)) == model2_assets.__all__
+    assert all(getattr(model2_assets, name).__doc__ for name in model2_assets.__all__)
 
 
 def keys(section: type[BaseModel]) -> Iterator[str]:

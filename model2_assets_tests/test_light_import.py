@@ -32,6 +32,13 @@ HEAVY = {
             "model2_assets.cli.show, model2_assets.evaluation.variants",
             {"dagster", "matplotlib", "numba", "sklearn", "xgboost"},
         ),
+        # Data and scores of Ridge on the demo.
+        (
+            "model2_assets.checks.predictions, model2_assets.defs.build, "
+            "model2_assets.training.ridge; "
+            "from model2_assets.market_data import load; load._read_demo(None)",
+            {"skfolio", "sklearn", "xgboost"},
+        ),
     ],
 )
 def test_a_start_imports_nothing_that_only_the_work_needs(module: str, heavy: set[str]) -> None:

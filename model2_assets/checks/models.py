@@ -168,9 +168,9 @@ class ScoresChecks(TableChecks):
         assert evidence.partition is not None
         return score_partition(
             evidence.table("oof_predictions"),
-            evidence.table("oof_paths"),
             evidence.table("labels"),
             evidence.partition,
+            paths=evidence.table("oof_paths"),
             config=evidence.settings.labels,
             n_trials=len(evidence.partition_keys),
         )

@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -42,12 +42,17 @@ def read_config() -> Model2Config:
     return config
 
 
-def validate_imports(config: Model2Config) -> None:
-    """Refuse models, builders and splitters that cannot be imported or take no such settings."""
+def validate_imports(config: Model2Config, chosen: Mapping[str, Iterable[Partition]]) -> None:
+    """Refuse models, builders and splitters that cannot be imported or take no such settings.
+
+    Models are those of the partitions chosen, by region: libraries of others are not loaded.
+    """
     from model2_assets.training import ModelRegistry
 
-    for name, region in config.regions.items():
-        ModelRegistry.from_config(config, name).validate(region.labels.horizon_keys)
+    for name, partitions in chosen.items():
+        region, registry = config.region(name), ModelRegistry.from_config(config, name)
+        for partition in partitions:
+            registry.trainer(partition.model, partition.horizon)
         for key, path in (
             ("labels.builder", region.labels.builder),
             ("features.builder", region.features.builder),
@@ -94,15 +99,19 @@ def dagster_home() -> Path:
 @contextmanager
 def open_instance() -> "Iterator[dg.DagsterInstance]":
     """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
-    import dagster as dg
-    from sqlalchemy import Engine, event
-
     from model2_assets.defs.maintenance import cancel_runs
 
-    event.listen(Engine, "connect", _wait_for_locks)
+    with kept_connections(), _instance() as instance:
+        before_end(partial(cancel_runs, instance))
+        yield instance
+
+
+def _instance() -> "dg.DagsterInstance":
+    import dagster as dg
+
     settings = dagster_home() / "dagster.yaml"
     try:
-        instance = dg.DagsterInstance.get()
+        return dg.DagsterInstance.get()
     except Exception as error:
         if refusal(error):
             raise
@@ -113,15 +122,67 @@ def open_instance() -> "Iterator[dg.DagsterInstance]":
             f"{settings}: {without_secrets(one_line(text)).rstrip('.')}; correct the file, or set "
             f"what it names"
         ) from error
-    with instance:
-        before_end(partial(cancel_runs, instance))
-        yield instance
 
 
-def _wait_for_locks(connection: object, _record: object) -> None:
-    """Have every SQLite database wait for others; Dagster's own time is 5 s for some of them."""
+@contextmanager
+def kept_connections() -> Iterator[None]:
+    """Have Dagster keep the engines and connections of its SQLite databases while the block runs.
+
+    Else it makes them anew for every event: each compiles its statements, and writes the
+    write-ahead log back to the database as it is closed.
+    """
+    from dagster._core.storage.event_log.sqlite import sqlite_event_log
+    from dagster._core.storage.runs.sqlite import sqlite_run_storage
+    from dagster._core.storage.sql import create_engine
+    from sqlalchemy import Engine, QueuePool, event
+
+    class Kept(QueuePool):
+        """Outlives what Dagster disposes of after each statement."""
+
+        __module__ = QueuePool.__module__  # its logger's
+
+        def dispose(self) -> None:
+            """Do nothing."""
+
+        def recreate(self) -> "Kept":
+            return self
+
+    engines: dict[str, Any] = {}
+
+    def kept(url: str, **options: Any) -> Any:
+        engine = engines.pop(url, None) or create_engine(url, **{**options, "poolclass": Kept})
+        engines[url] = engine
+        if len(engines) > _MOST_DATABASES:
+            QueuePool.dispose(engines.pop(next(iter(engines))).pool)
+        return engine
+
+    modules: tuple[Any, ...] = (sqlite_event_log, sqlite_run_storage)
+    before = [module.create_engine for module in modules]
+    event.listen(Engine, "connect", _set_up)
+    for module in modules:
+        module.create_engine = kept
+    try:
+        yield
+    finally:
+        for module, create in zip(modules, before, strict=True):
+            module.create_engine = create
+        for engine in engines.values():
+            QueuePool.dispose(engine.pool)
+
+
+_MOST_DATABASES = 16
+"""Each run has one; those used last are kept open."""
+
+
+def _set_up(connection: object, _record: object) -> None:
+    """Have every SQLite database wait for others; Dagster's own time is 5 s for some of them.
+
+    Dagster's have a write-ahead log: what is committed outlives the process. It is not forced to
+    disk each time: after a loss of power the last events may be missing, and are made again.
+    """
     if isinstance(connection, sqlite3.Connection):
         connection.execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
+        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def end_dead_runs(instance: "dg.DagsterInstance") -> None:

@@ -193,7 +193,7 @@ class JudgedCommand:
         config = read_config()
         chosen = chosen_partitions(config, **only)
         if fits_models:
-            validate_imports(config)
+            validate_imports(config, chosen)
         home, store = dagster_home(), default_store()
         report = gate_folder(report_dir, store) if gate or report_dir else None
         click.echo(f"results: {store.base}\nDagster: {home}", err=True)

@@ -23,6 +23,7 @@ from model2_assets.cli.context import (
     refusal,
     validate_imports,
 )
+from model2_assets.cli.plan import plan
 from model2_assets.config import CONFIG_VARIABLE, Model2Config
 from model2_assets.config.load import parse_values
 from model2_assets.config.sections import expand_home
@@ -355,7 +356,7 @@ def validate_config(no_data: bool) -> None:
 
     config = read_config()
     check_cron(config.schedule)
-    validate_imports(config)
+    validate_imports(config, chosen_partitions(config, region=None, horizon=None, model=None))
     for name, region in config.regions.items():
         horizons = ", ".join(region.labels.horizon_keys)
         models = ", ".join(config.models_of(name))
@@ -410,12 +411,7 @@ def _say_what_is_outdated(config: Model2Config) -> None:
     default=0.6,
     help="Wanted dates to train on, as a share of all dates.",
 )
-@click.option(
-    "--paths",
-    type=click.IntRange(1),
-    default=5,
-    help="Wanted number of complete out-of-fold histories.",
-)
+@click.option("--paths", type=click.IntRange(1), default=5, help="Wanted complete histories.")
 @click.option(
     "--max-splits",
     type=click.IntRange(2),
@@ -494,6 +490,8 @@ def prune_runs(keep_days: int, dry_run: bool) -> None:
         f"at hand were made by"
     )
 
+
+main.add_command(plan)
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 from rich import box
@@ -23,6 +23,9 @@ from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store, default_store
 from model2_assets.storage.record import Record
 from model2_assets.storage.rollback import scores_of
+
+if TYPE_CHECKING:
+    from model2_assets.training.plan import StepCost
 
 WIDE = 180
 """Columns of text that are enough for a table with one row per model and horizon."""
@@ -244,4 +247,31 @@ def proposal_table(region: str, proposal: CPCVProposal) -> Table:
         right=range(len(columns)),
         title=f"region {region}: {proposal.n_dates:,} labelled dates",
         caption="best first; dates are means over the splits, least is the split with fewest",
+    )
+
+
+def hours(seconds: float) -> str:
+    """Return a duration in the unit in which it is easily read."""
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def costs_table(title: str, steps: "Sequence[StepCost]") -> Table:
+    """Return what steps cost, a row each; memory, disk and network in 10^9 bytes."""
+    headings = ("step", "time", "at least", "at most", "GB here", "each worker", "disk", "sent")
+    rows = [
+        (
+            cost.step,
+            *map(hours, cost.seconds),
+            *(
+                f"{n_bytes / 1e9:,.1f}" if n_bytes else MISSING
+                for n_bytes in (cost.memory, cost.worker_memory, cost.disk, cost.network)
+            ),
+        )
+        for cost in steps
+    ]
+    return _table(
+        [headings, *rows], right=range(1, len(headings)), title=title, box=box.SIMPLE_HEAD
     )

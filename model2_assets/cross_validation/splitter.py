@@ -237,12 +237,12 @@ class PurgedEmbargoedTimeSeriesSplit(DateGroupsSplit):
 
     Notes
     -----
-    Purging and the embargo are those of [1]_, chapter 7, and the combinations and paths
+    Purging and the embargo are those of López de Prado, chapter 7, and the combinations and paths
     those of chapter 12, carried from one series to panels.
 
     References
     ----------
-    .. [1] M. López de Prado, "Advances in Financial Machine Learning", Wiley 2018.
+    López de Prado, M. (2018), Advances in Financial Machine Learning, Wiley.
 
     Examples
     --------

@@ -1,12 +1,14 @@
 """The cv_splits table: the role of every labelled row in every split."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import CrossValidationConfig
+from model2_assets.config.load import parse_section
 from model2_assets.cross_validation.intervals import (
     horizon_keys,
     label_ends,
@@ -33,7 +35,9 @@ UNEVEN = 4
 
 
 def build_cv_splits(
-    features_index: pd.MultiIndex, labels: pd.DataFrame, config: CrossValidationConfig
+    features_index: pd.MultiIndex,
+    labels: pd.DataFrame,
+    config: CrossValidationConfig | Mapping[str, Any],
 ) -> pd.DataFrame:
     """Split the rows that have features and a label of at least one horizon.
 
@@ -55,7 +59,7 @@ def build_cv_splits(
         Rows ``(instrument, datetime)`` that have features.
     labels : DataFrame of shape (n_label_rows, n_columns)
         The labels table, with ``label_<h>d`` and ``label_end_<h>d``.
-    config : CrossValidationConfig
+    config : CrossValidationConfig or mapping
         Scheme, groups, embargo, purge, and the class that replaces our splitter, if any.
 
     Returns
@@ -72,6 +76,7 @@ def build_cv_splits(
         If no row has features and a label, there are fewer dates than groups, or a
         splitter of your own breaks the rules; ConfigError if it cannot be imported.
     """
+    config = parse_section(CrossValidationConfig, config, origin="cross_validation")
     label_end = _ends_of_labelled_rows(features_index, labels)
     index = panel_index_of(label_end)
     if config.splitter is not None:

@@ -113,19 +113,43 @@ def score_predictions(
 
 def score_partition(
     oof: pd.DataFrame,
-    paths: pd.DataFrame | None,
     labels: pd.DataFrame,
     partition: Partition,
     *,
-    config: LabelsConfig,
-    n_trials: int,
+    paths: pd.DataFrame | None = None,
+    config: LabelsConfig | None = None,
+    n_trials: int = 1,
 ) -> pd.DataFrame:
-    """Score the stored predictions of one horizon and model, as the contract CVScores.
+    """Score the out-of-fold predictions of one horizon and model by `score_predictions`.
 
-    `paths` are the single predictions of every split (``oof_paths``), if asked for, `config` the
-    region's settings of labels, `n_trials` as many as the best was chosen from.
-    Predictions made from other labels, or by other models than each other, are refused.
+    Parameters
+    ----------
+    oof : DataFrame of shape (n_rows, 2)
+        ``prediction`` (bps) and ``fold_id``, indexed by ``(instrument, datetime)``.
+    labels : DataFrame of shape (n_label_rows, 3 * n_horizons)
+        As `build_labels_from_config` makes them, bps.
+    partition : Partition
+        Its horizon, and the name of its model.
+    paths : DataFrame of shape (n_predictions, 7), optional
+        Every single prediction, as ``oof_paths`` has them.
+    config : LabelsConfig, optional
+        Settings that the labels were made with; by default the defaults.
+    n_trials : int, default 1
+        Models and horizons that the best was chosen from, for the deflated Sharpe ratio.
+
+    Returns
+    -------
+    DataFrame of shape (n_scores, 8)
+        As the contract CVScores.
+
+    Raises
+    ------
+    StoreError
+        If tables state that they were made from others than those given.
+    ContractError
+        If predictions or labels cannot be scored, see `score_predictions`.
     """
+    config = config or LabelsConfig()
     made_from = facts_of(oof).get(INPUTS, {})
     at_hand = data_versions_of(labels=labels)
     require_made_from("oof_predictions", made_from, at_hand)

@@ -163,7 +163,7 @@ def _compare(
     rows: list[dict[str, Any]] = []
     for number, predictions in enumerate(oof.values()):
         scores = overall_scores(
-            score_partition(predictions, None, labels, partition, config=config, n_trials=n_trials)
+            score_partition(predictions, labels, partition, config=config, n_trials=n_trials)
         )
         rows.append({name: scores[name] for name in _SCORES} | {"pbo": overfitting.pbo})
         if number:

@@ -1,13 +1,16 @@
 """Market data of one region, from the source that its configuration names."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, distribution
+from typing import Any
 
 import pandas as pd
 
 from model2_assets.config import MarketDataConfig
+from model2_assets.config.load import parse_section
 from model2_assets.errors import MarketDataError
 from model2_assets.market_data.bars import first_row
 from model2_assets.market_data.synthetic import synthetic_panel
@@ -38,13 +41,14 @@ class MarketData:
     source: str
 
 
-def load_market_data(config: MarketDataConfig) -> MarketData:
+def load_market_data(config: MarketDataConfig | Mapping[str, Any]) -> MarketData:
     """Read, check and order the bars that a configuration names.
 
     Parameters
     ----------
-    config : MarketDataConfig
-        The source; relative paths start at the working directory.
+    config : MarketDataConfig or mapping
+        The source; of a mapping, what differs from the defaults. Relative paths start at the
+        working directory.
 
     Returns
     -------
@@ -60,10 +64,11 @@ def load_market_data(config: MarketDataConfig) -> MarketData:
 
     Examples
     --------
-    >>> config = MarketDataConfig(source="synthetic", params={"n_instruments": 3, "n_dates": 70})
+    >>> config = {"source": "synthetic", "params": {"n_instruments": 3, "n_dates": 70}}
     >>> load_market_data(config).counts["rows"]
     210
     """
+    config = parse_section(MarketDataConfig, config, origin="market_data")
     readers = {"demo": _read_demo, "synthetic": _generate}
     bars, source = readers.get(config.source, read_bars)(config)
     if config.source in ("csv", "parquet", "sql"):
@@ -90,18 +95,20 @@ def _read_demo(_: MarketDataConfig) -> tuple[pd.DataFrame, str]:
     So a score on them says nothing about a strategy.
     """
     try:
-        from skfolio.datasets import load_sp500_dataset
-    except ImportError as error:
+        library = distribution("skfolio")
+    except PackageNotFoundError as error:
         raise MarketDataError(
             f"market_data.source: demo needs the library skfolio ({error}); install the extra: "
             f'pip install "model2-assets[demo]"'
         ) from error
-    closes: pd.DataFrame = load_sp500_dataset()
+    # The library itself, which is not needed, loads many others.
+    file = library.locate_file("skfolio/datasets/data/sp500_dataset.csv.gz")
+    closes = pd.read_csv(str(file), index_col=0, parse_dates=True)
     bars = closes.rename_axis(index="datetime", columns="instrument").melt(
         value_name="close", ignore_index=False
     )
     return bars.dropna().reset_index()[["instrument", "datetime", "close"]], (
-        f"closes of 20 S&P 500 stocks, 1990 to 2022, shipped with skfolio {version('skfolio')}"
+        f"closes of 20 S&P 500 stocks, 1990 to 2022, shipped with skfolio {library.version}"
     )
 
 

@@ -1,6 +1,7 @@
 """Tear sheets: HTML files that open offline, in light, in dark and on paper."""
 
 from model2_assets.reports.document import report_digest
+from model2_assets.reports.from_models import tear_sheet
 from model2_assets.reports.region import REGION_PARTS, RegionResults, region_report
 from model2_assets.reports.tear_sheet import PARTITION_PARTS, PartitionResults, partition_report
 
@@ -12,4 +13,5 @@ __all__ = [
     "partition_report",
     "region_report",
     "report_digest",
+    "tear_sheet",
 ]

@@ -151,7 +151,9 @@ class PartitionResults:
     manifest: "Manifest"
 
 
-def partition_report(made: PartitionResults, *, config: RegionConfig, prediction_bps: float) -> str:
+def partition_report(
+    made: PartitionResults, *, config: RegionConfig, prediction_bps: float, stored: bool = True
+) -> str:
     """Write the tear sheet of one horizon and model.
 
     Parameters
@@ -162,6 +164,8 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
         Settings of the region.
     prediction_bps : float
         Largest absolute prediction allowed, bps.
+    stored : bool, default True
+        Whether the page belongs beside the region's report, to which it leads.
 
     Returns
     -------
@@ -186,7 +190,7 @@ def partition_report(made: PartitionResults, *, config: RegionConfig, prediction
     report = Report(
         title=f"{manifest.model}, {found.days} days",
         subtitle=_subtitle(oof, manifest, found),
-        home=(f"All models of region {manifest.region}", REGION_REPORT),
+        home=(f"All models of region {manifest.region}", REGION_REPORT) if stored else None,
         figures=_figures(overall_scores(scores), found),
         inputs={**made_from, **inputs},
         caveats=caveats(config, several_paths=has_several_paths(scores)),

@@ -9,7 +9,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -54,6 +54,9 @@ KEPT_KEYS = 2
 _FOLDER = "working_folder"
 """Key of ``DataFrame.attrs`` under which a stored table tells where working files belong."""
 
+STORED = "stored"
+"""Key of ``DataFrame.attrs`` under which it tells its base path, region and asset."""
+
 _Value = TypeVar("_Value")
 _Matrix = NDArray[np.float32]
 
@@ -95,10 +98,12 @@ class WorkingFiles:
             _make(self.folder / kind / key, write, lambda path: path)
 
 
-def note_working_files(frame: pd.DataFrame, working: WorkingFiles) -> None:
-    """Have a table tell where working files that are made of it belong."""
+def note_working_files(frame: pd.DataFrame, working: WorkingFiles, *stored: str) -> None:
+    """Have a table tell where working files that are made of it belong, and where it is stored."""
     if working.folder is not None:
         frame.attrs[_FOLDER] = str(working.folder)
+    if stored:
+        frame.attrs[STORED] = stored
 
 
 def working_files_of(frame: pd.DataFrame) -> WorkingFiles:
@@ -207,14 +212,22 @@ class TableHeader:
 
 
 @dataclass(frozen=True, eq=False)
-class _Source:
+class MatrixFiles:
     """The files of a table of float32 columns; whoever reads values has their bytes verified."""
 
     files: Sequence[TableFile]
     contract: Contract
     header: TableHeader
+    sizes: tuple[int, ...]
+    """Number of rows of each file."""
     _index: list[pd.MultiIndex] = field(default_factory=list)
     """The rows, once all files have been read."""
+
+    def write_file(self, number: int, path: Path) -> None:
+        """Write the values of one of the files as a working file."""
+        header = replace(self.header, n_rows=self.sizes[number])
+        one = replace(self, files=[self.files[number]], header=header, _index=[])
+        _write_values(path, header, one.chunks())
 
     def chunks(self) -> Iterator[_Matrix]:
         """Yield the values, some rows at a time, each chunk checked against the contract."""
@@ -298,7 +311,7 @@ class MatrixCodec(ParquetCodec):
 
     def read(self, recognize: Recognize) -> pd.DataFrame:
         """Return the table; its ``to_numpy()`` is C-contiguous, a view, read-only where mapped."""
-        return self._served(self._source(recognize))
+        return self._served(self.source(recognize))
 
     def blocks(self, recognize: Recognize) -> Iterator[pd.DataFrame]:
         """Return views of the table in parts of whole dates."""
@@ -307,7 +320,7 @@ class MatrixCodec(ParquetCodec):
 
     def verify(self, recognize: Recognize) -> None:
         """Read the Parquet file as a whole and compare it with what readers are given."""
-        source = self._source(recognize)
+        source = self.source(recognize)
         served = self._served(source)
         start = 0
         same = source.index().equals(served.index)
@@ -324,20 +337,22 @@ class MatrixCodec(ParquetCodec):
     def _working_of(self, header: TableHeader) -> WorkingFiles:
         return self.working if header.data_version else WorkingFiles(None)
 
-    def _source(self, recognize: Recognize) -> _Source:
+    def source(self, recognize: Recognize) -> MatrixFiles:
+        """Return the files of the table, of which no values have been read yet."""
         if self.in_parts:
             manifest = self.manifest(recognize)
-            header = TableHeader(manifest.columns, manifest.rows, manifest.provenance)
-            return _Source(part_files(manifest, self.path), self.contract, header)
+            sizes = tuple(part.rows for part in manifest.parts)
+            header = TableHeader(manifest.columns, sum(sizes), manifest.provenance)
+            return MatrixFiles(part_files(manifest, self.path), self.contract, header, sizes)
         with self.current.open("rb") as file, readable_parquet(str(self.path)):
             parquet = pq.ParquetFile(file)
             header = TableHeader.of_file(parquet)
             stated = stated_metadata(parquet.schema_arrow).get("name", str(self.address))
         if stated != str(self.address):
             raise StoreError(misplaced(self.path, stated))
-        return _Source(self.files(recognize), self.contract, header)
+        return MatrixFiles(self.files(recognize), self.contract, header, (header.n_rows,))
 
-    def _served(self, source: _Source) -> pd.DataFrame:
+    def _served(self, source: MatrixFiles) -> pd.DataFrame:
         header = source.header
         working, version = self._working_of(header), header.data_version
         values = working.get(

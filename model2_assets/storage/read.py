@@ -1,4 +1,4 @@
-"""The public reader of out-of-fold predictions, and the result that a new one replaces."""
+"""The public readers of predictions, and the result that a new one replaces."""
 
 from dataclasses import dataclass
 
@@ -31,9 +31,6 @@ def previous_result(store: Store, address: Address) -> PreviousResult:
         return PreviousResult(store.read(address), "")
     except (StoreError, ContractError) as error:
         return PreviousResult(None, f"the {address.asset} before cannot be read ({error})")
-
-
-ASSET = "oof_predictions"
 
 
 def load_oof(
@@ -85,21 +82,63 @@ def load_oof(
     >>> oof = load_oof("us", "21d", "ridge")  # doctest: +SKIP
     >>> before = load_oof("us", "21d", "ridge", version="3f9a01")  # doctest: +SKIP
     """
+    return _load(Address(region, "oof_predictions", horizon, model), version, store)
+
+
+def load_live(
+    region: str,
+    horizon: str,
+    model: str,
+    version: str | None = None,
+    *,
+    store: Store | None = None,
+) -> pd.DataFrame:
+    """Read live predictions, verified as by `load_oof`.
+
+    Parameters
+    ----------
+    region, horizon, model : str
+        Such as ``us``, ``21d``, ``ridge``.
+    version : str, optional
+        At least 6 leading digits of a data version; the current one by default.
+    store : Store, optional
+        Where results are, as of `load_oof`.
+
+    Returns
+    -------
+    DataFrame of shape (n_rows, 1)
+        ``prediction`` (float64, bps), indexed by ``(instrument, datetime)``: of every row
+        without a label whose horizon has not ended.
+
+    Raises
+    ------
+    StoreError
+        If there are none, no such version, or the file is damaged.
+    ContractError
+        If the table breaks its contract.
+
+    Examples
+    --------
+    >>> live = load_live("us", "21d", "xgboost")  # doctest: +SKIP
+    """
+    return _load(Address(region, "live_predictions", horizon, model), version, store)
+
+
+def _load(address: Address, version: str | None, store: Store | None) -> pd.DataFrame:
     store = store or default_store()
-    address = Address(region, ASSET, horizon, model)
-    what = f"{region} {horizon} {model}"
+    what = f"{address.region} {address.horizon} {address.model}"
     if version is not None:
         version = digits_of(version, what=what)
         if kept := store.archive.versions(address):
             found = find_version(kept, version, what=what)
             path, frame = store.archive.path(address, found), store.read_version(address, found)
-            return _verified(frame, origin=str(path), expected=found.data_version)
+            return _verified(frame, address, origin=str(path), expected=found.data_version)
     if not store.exists(address):
         raise StoreError(
-            f"{what}: no out-of-fold predictions under {store.base}; there are "
-            f"{_stored(store) or 'none at all'}"
+            f"{what}: no {address.asset} under {store.base}; there are "
+            f"{_stored(store, address.asset) or 'none at all'}"
         )
-    current = _verified(store.read(address), origin=str(store.path(address)))
+    current = _verified(store.read(address), address, origin=str(store.path(address)))
     if version is not None and not data_version_of(current).startswith(version):
         raise StoreError(
             f"{what}: there is no version {version}; kept is the current one alone, "
@@ -108,23 +147,25 @@ def load_oof(
     return current
 
 
-def _verified(frame: pd.DataFrame, *, origin: str, expected: str | None = None) -> pd.DataFrame:
+def _verified(
+    frame: pd.DataFrame, address: Address, *, origin: str, expected: str | None = None
+) -> pd.DataFrame:
     stated, found = data_version_of(frame), table_digest(frame)
     if not stated == found == (expected or found):
         raise StoreError(
             f"{origin}: states data version {stated[:12] or 'none'}"
             f"{f', its record {expected[:12]}' if expected else ''}, but its values have "
-            f"{found[:12]}; materialize {ASSET} again, or roll back to a kept version"
+            f"{found[:12]}; materialize {address.asset} again, or roll back to a kept version"
         )
     return frame
 
 
-def _stored(store: Store) -> str:
+def _stored(store: Store, asset: str) -> str:
     """Return every region, horizon and model that has predictions, in words."""
     if not store.base.exists():
         return ""
     found = sorted(
         (path.parent.parent.parent.name, path.parent.name, path.stem)
-        for path in store.base.glob(f"*/{ASSET}/*/*.parquet")
+        for path in store.base.glob(f"*/{asset}/*/*.parquet")
     )
     return ", ".join(" ".join(parts) for parts in found if not parts[0].startswith("."))

@@ -68,7 +68,7 @@ from model2_assets.storage.record import Attestation, Record, misplaced
 if TYPE_CHECKING:
     import pandas as pd
 
-    from model2_assets.storage.cache import WorkingFiles
+    from model2_assets.storage.cache import MatrixFiles, WorkingFiles
     from model2_assets.storage.codecs import Codec
 
 Attest = Callable[[Address], Attestation | None]
@@ -308,7 +308,8 @@ class Store:
                 value, trainers=self.trainers, recorded_sha256=attestation.manifest_sha256
             )
         if not isinstance(value, str):
-            _room("cache").note_working_files(value, self.working_files(address.region))
+            stored = (str(self.base), address.region, address.asset)
+            _room("cache").note_working_files(value, self.working_files(address.region), *stored)
         return value
 
     def read(self, address: Address) -> "pd.DataFrame":
@@ -323,6 +324,11 @@ class Store:
         reached. Raises as `load` does.
         """
         yield from self._climb(address, lambda codec, recognize: codec.blocks(recognize))
+
+    def open_matrix(self, address: Address) -> "MatrixFiles":
+        """Open the files of a table that is read as a matrix; see `StoredMatrix`."""
+        files: MatrixFiles = self._climb(address, lambda codec, known: codec.source(known))
+        return files
 
     def open_models(self, address: Address) -> StoredFoldModels:
         """Open fold models; each is verified when it is asked for. See `load`."""

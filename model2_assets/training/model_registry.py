@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from itertools import chain
@@ -165,12 +165,6 @@ class ModelRegistry:
                     trainer.with_params({name: value})
             except ParameterError as error:
                 raise ConfigError(f"{key}.space.{error.key}: {error.reason}") from error
-
-    def validate(self, horizons: Iterable[str]) -> None:
-        """Make every trainer for every horizon, such as ``21d``, or raise what `trainer` does."""
-        for horizon in horizons:
-            for name in self.names:
-                self.trainer(name, horizon)
 
 
 @cache

@@ -393,9 +393,9 @@ def paths_of(oof: pd.DataFrame) -> pd.DataFrame:
 def score(oof, labels, paths=None, *, horizon="21d", lag=1) -> pd.DataFrame:
     return score_partition(
         oof,
-        paths_of(oof) if paths is None else paths,
         labels,
         Partition(horizon, "ridge"),
+        paths=paths_of(oof) if paths is None else paths,
         config=LabelsConfig(execution_lag_days=lag),
         n_trials=4,
     )
@@ -515,7 +515,8 @@ def test_paths_of_other_models_or_labels_are_refused():
 def several_paths() -> pd.DataFrame:
     made = stored(example())
     partition = Partition("5d", "ridge")
-    return score_partition(*made, partition, config=LabelsConfig(), n_trials=4)
+    oof, paths, labels = made
+    return score_partition(oof, labels, partition, paths=paths, n_trials=4)
 
 
 def test_a_repeated_score_breaks_the_contract():

@@ -67,9 +67,9 @@ def test_labels_without_forward_returns_are_refused():
     with pytest.raises(LabelError, match="no column 'forward_return_5d'"):
         score_partition(
             oof,
-            paths,
             labels.drop(columns="forward_return_5d"),
             Partition("5d", "ridge"),
+            paths=paths,
             config=LabelsConfig(),
             n_trials=4,
         )
@@ -118,7 +118,7 @@ def test_a_book_that_crashes_now_and_then_is_scored_by_what_it_earned():
 
     found = overall_scores(
         score_partition(
-            oof, paths, labels, Partition("21d", "ridge"), config=config, n_trials=N_TRIALS
+            oof, labels, Partition("21d", "ridge"), paths=paths, config=config, n_trials=N_TRIALS
         )
     )
 

@@ -56,7 +56,8 @@ class Market:
         self.store.write(Address("us", "oof_predictions", *PARTITION), oof)
         paths, _ = make_paths(task, stored, oof, self.tables)
         scores = score_partition(
-            *(oof, paths, self.tables.labels, PARTITION),
+            *(oof, self.tables.labels, PARTITION),
+            paths=paths,
             config=config.region("us").labels,
             n_trials=2,
         )

@@ -3,6 +3,7 @@ import sys
 
 import pandas as pd
 import pytest
+from skfolio.datasets import load_sp500_dataset
 
 from model2_assets.config import MarketDataConfig
 from model2_assets.errors import ConfigError, MarketDataError
@@ -16,11 +17,12 @@ def test_demo_is_twenty_stocks_of_closes():
     assert list(data.panel.columns) == ["close", "in_universe", "history"]
     assert data.panel.loc[("AAPL", pd.Timestamp("1990-01-02")), "close"] == 0.264
     assert "skfolio" in data.source
+    closes = data.panel.reset_index().pivot_table("close", "datetime", "instrument")
+    pd.testing.assert_frame_equal(closes, load_sp500_dataset(), check_names=False, check_exact=True)
 
 
 def test_demo_without_skfolio_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "skfolio", None)
-    monkeypatch.setitem(sys.modules, "skfolio.datasets", None)
+    monkeypatch.setattr(sys, "path", [])
     with pytest.raises(MarketDataError, match=r"model2-assets\[demo\]"):
         load_market_data(MarketDataConfig())
 

@@ -53,7 +53,9 @@ def partition(*, model: str = "ridge", seed: int = 0, **settings: Any) -> Partit
     )
     paths = with_provenance(made.paths, data_version="p", inputs=inputs, **facts)
     key = keys.Partition(HORIZON, model)
-    scores = score_partition(oof, paths, labels, key, config=region_config().labels, n_trials=2)
+    scores = score_partition(
+        oof, labels, key, paths=paths, config=region_config().labels, n_trials=2
+    )
     scores = stamped(scores, inputs=data_versions_of(oof_predictions=oof, labels=labels))
     return Partition(oof, scores, _importance(manifest), labels, manifest)
 

@@ -9,7 +9,6 @@ from matplotlib.colors import to_hex
 from matplotlib.dates import num2date
 from scipy.stats import norm
 
-from model2_assets.config import LabelsConfig
 from model2_assets.config.partition import Partition
 from model2_assets.evaluation import Calibration
 from model2_assets.evaluation.scores import has_several_paths, score_partition
@@ -333,7 +332,8 @@ def test_rank_ic_no_rank_ic_is_said():
 def scored(**settings):
     made = stored(example(**settings))
     partition = Partition("5d", "ridge")
-    return score_partition(*made, partition, config=LabelsConfig(), n_trials=4)
+    oof, paths, labels = made
+    return score_partition(oof, labels, partition, paths=paths, n_trials=4)
 
 
 def marks(axes, marker):

@@ -339,7 +339,7 @@ PICTURES = [
 def pictures(**settings):
     oof, paths, labels = stored(example(**settings))
     partition = Partition("5d", "ridge")
-    scores = score_partition(oof, paths, labels, partition, config=LabelsConfig(), n_trials=4)
+    scores = score_partition(oof, labels, partition, paths=paths, n_trials=4)
     return score_pictures(oof, labels, scores, horizon="5d", config=LabelsConfig())
 
 

@@ -371,14 +371,14 @@ def test_a_file_that_is_replaced_while_it_is_read_is_not_mistaken_for_the_old_on
     store.write(FEATURES, features())
     [matrix] = kept(store)
     matrix.unlink()
-    original = MatrixCodec._source
+    original = MatrixCodec.source
 
     def then_replaced(codec, recognize):
         opened = original(codec, recognize)
         store.write(FEATURES, features(1))
         return opened
 
-    monkeypatch.setattr(MatrixCodec, "_source", then_replaced)
+    monkeypatch.setattr(MatrixCodec, "source", then_replaced)
     with pytest.raises(StoreError, match="it was replaced while it was read"):
         store.read(FEATURES)
 

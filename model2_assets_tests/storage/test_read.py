@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 import model2_assets
-from model2_assets import load_oof
+from model2_assets import load_live, load_oof
 from model2_assets.errors import ContractError, StoreError
 from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import table_digest, with_provenance
+from model2_assets.storage.data_version import stamped, table_digest, with_provenance
 from model2_assets.storage.read import previous_result
 from model2_assets_tests.sample_tables import leaderboard, oof_predictions, sample_table
 from model2_assets_tests.storage.records import put_in_place
@@ -56,11 +56,20 @@ def test_unknown_predictions_name_those_that_there_are(store: Store) -> None:
         load_oof("us", "21d", "lasso", store=store)
 
     assert str(caught.value) == (
-        f"us 21d lasso: no out-of-fold predictions under {store.base}; there are "
+        f"us 21d lasso: no oof_predictions under {store.base}; there are "
         f"eu 63d xgboost, us 21d ridge"
     )
     with pytest.raises(StoreError, match="there are none at all"):
         load_oof(*ARGUMENTS, store=Store("memory://nothing-here"))
+
+
+def test_live_predictions_are_read_and_verified_alike(store: Store) -> None:
+    live = stamped(oof(4)[["prediction"]], inputs={})
+    store.write(Address("us", "live_predictions", "21d", "ridge"), live)
+
+    pd.testing.assert_frame_equal(load_live(*ARGUMENTS, store=store), live, check_exact=True)
+    with pytest.raises(StoreError, match=r"no live_predictions under .*; there are us 21d ridge"):
+        load_live("us", "63d", "ridge", store=store)
 
 
 def test_unknown_version_names_those_that_are_kept(store: Store) -> None:

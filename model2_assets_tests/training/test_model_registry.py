@@ -120,11 +120,12 @@ def test_a_region_may_have_models_of_its_own_or_a_choice():
 def test_a_mistake_in_the_config_is_named_by_its_full_key(model, message):
     registry = registry_of({"ridge": model})
     with pytest.raises(ConfigError, match=message):
-        registry.validate(["21d", "63d"])
+        registry.trainer("ridge", "63d")
 
 
 def test_a_sound_config_is_valid():
-    registry_of({"ridge": {"overrides": {"63d": {"alpha": 5}}}}).validate(["21d", "63d"])
+    registry = registry_of({"ridge": {"overrides": {"63d": {"alpha": 5}}}})
+    assert registry.trainer("ridge", "63d").params["alpha"] == 5
 
 
 def test_unknown_names_list_the_known_ones():

@@ -208,8 +208,8 @@ def test_a_trainer_that_takes_no_weights_is_refused_before_any_work(trainer):
     with pytest.raises(
         ConfigError, match=r"models\.own\.sample_weights: .* takes no weights; give"
     ):
-        registry.validate(["21d"])
+        registry.trainer("own", "21d")
     registry = ModelRegistry.from_config(
         parse_config({"models": {"own": {**model, "sample_weights": "none"}}}), "us"
     )
-    registry.validate(["21d"])
+    registry.trainer("own", "21d")

@@ -194,9 +194,9 @@ def cv_scores(step: Step, oof_predictions: Any, oof_paths: Any, labels: Any) -> 
     config = step.settings.labels
     scores = score_partition(
         oof_predictions,
-        oof_paths,
         labels,
         partition,
+        paths=oof_paths,
         config=config,
         n_trials=len(step.region.partition_keys),
     )
