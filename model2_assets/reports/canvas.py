@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from io import BytesIO, StringIO
 from typing import Any, Literal
@@ -17,6 +17,7 @@ from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
 
@@ -96,7 +97,7 @@ _STYLE: dict[Any, Any] = {
 def png(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGHT_PX) -> bytes:
     """Return a drawing as a small PNG on white, of at most 64 colours: some kilobytes."""
     with _style():
-        canvas = FigureCanvasAgg(_drawn(draw, data, width_px, height_px))
+        canvas = _drawn(draw, data, width_px, height_px)
         canvas.draw()
     pixels = np.asarray(canvas.buffer_rgba())[..., :3]
     picture = BytesIO()
@@ -112,12 +113,8 @@ def svg(draw: Draw, *data: Any, width_px: int = WIDTH_PX, height_px: int = HEIGH
     referred to, and ids are those of no other drawing on the page.
     """
     with _style():
-        figure = _drawn(draw, data, width_px, height_px)
+        figure = _drawn(draw, data, width_px, height_px).figure
         figure.patch.set_visible(False)
-        layout = figure.get_layout_engine()
-        assert layout is not None
-        layout.execute(figure)
-        figure.set_layout_engine("none")  # it would be worked out again
         written = StringIO()
         # savefig would draw once more, for a layout that it does not know to be done.
         FigureCanvasSVG(figure).print_svg(written, metadata=dict.fromkeys(_SVG_METADATA))
@@ -140,11 +137,45 @@ def _style() -> AbstractContextManager[None]:
     return rc_context({**_STYLE, "axes.prop_cycle": cycler(color=[ACCENT, ACCENT_2])})
 
 
-def _drawn(draw: Draw, data: tuple[Any, ...], width_px: int, height_px: int) -> Figure:
-    size = (width_px / _DPI, height_px / _DPI)
-    figure = Figure(figsize=size, dpi=_DPI, layout="constrained")
-    draw(figure.add_subplot(), *data)
-    return figure
+def _drawn(draw: Draw, data: tuple[Any, ...], width_px: int, height_px: int) -> FigureCanvasAgg:
+    canvas = FigureCanvasAgg(Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI))
+    draw(canvas.figure.add_subplot(), *data)
+    margins = _MARGINS_PX
+    for _ in range(2):  # other ticks may be called for where the first guess was far off
+        guess, margins = margins, _with_margins(canvas, margins)
+        if np.abs(margins - guess).max() < _NEAR_PX:
+            break
+    return canvas
+
+
+_MARGINS_PX = np.array([50.0, 40.0, 10.0, 20.0])
+"""Left, bottom, right, top, as most charts need them."""
+
+_PAD_PX = 3 * _DPI / 72
+_NEAR_PX = 25.0
+
+
+def _with_margins(canvas: FigureCanvasAgg, margins_px: Values) -> Values:
+    """Lay a figure out with margins; set, and return, those that its labels need then.
+
+    matplotlib's layouts do so twice whatever comes out, which is half of the time of a chart.
+    """
+    figure = canvas.figure
+    size = np.tile([figure.bbox.width, figure.bbox.height], 2)
+
+    def lay_out(margins: Values) -> None:
+        left, bottom, right, top = (margins / size).tolist()
+        figure.subplots_adjust(left=left, bottom=bottom, right=1 - right, top=1 - top)
+
+    lay_out(margins_px)
+    renderer = canvas.get_renderer()
+    around = [axes.get_tightbbox(renderer, for_layout_only=True) for axes in figure.axes]
+    outer, inner = Bbox.union([box for box in around if box]), figure.axes[0].bbox
+    needed: Values = np.abs(np.subtract(outer.extents, inner.extents)) + _PAD_PX
+    # What is too long for the picture is cut off, and leaves a tenth to the drawing.
+    needed *= np.minimum(0.9 * size / np.tile(needed[:2] + needed[2:], 2), 1.0)
+    lay_out(needed)
+    return needed
 
 
 _SVG_METADATA = ("Creator", "Date", "Format", "Type")
@@ -212,7 +243,7 @@ def dress(
     y: str = "",
     grid: Literal["x", "y", ""] = "y",
     legend: int = 0,
-    dates: Iterable[Any] = (),
+    dates: list[Any] | pd.Index | None = None,
 ) -> None:
     """Name the axes, with grid lines of the values alone, and a legend above in so many columns.
 
@@ -223,8 +254,8 @@ def dress(
     if grid:
         axes.grid(axis=grid)
         axes.tick_params(axis="y", length=0)
-    calendar = pd.DatetimeIndex(list(dates))
-    if len(calendar):
+    if dates is not None:
+        calendar = pd.DatetimeIndex(dates)
         locator = AutoDateLocator(minticks=4, maxticks=12)
         axes.xaxis.set_major_locator(locator)
         axes.xaxis.set_major_formatter(ConciseDateFormatter(locator, offset_formats=_OFFSETS))

@@ -253,7 +253,7 @@ def draw_importances(axes: Axes, by_fold: pd.DataFrame, *, kind: str) -> None:
     if np.abs(values).max() >= _LARGE:
         axes.xaxis.set_major_formatter(EngFormatter(sep="\N{THIN SPACE}"))
     shown = f"mean, ± standard deviation, and values of {n_folds} models"
-    dress(axes, x=f"{IMPORTANCE_LABELS[kind]}: {shown}", grid="x")
+    dress(axes, x=f"{IMPORTANCE_LABELS[kind]}:\n{shown}", grid="x")
 
 
 def draw_label_distribution(axes: Axes, label: ArrayLike) -> None:

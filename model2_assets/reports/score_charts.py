@@ -197,10 +197,10 @@ def mean_by_period(values: pd.Series, *, most: int = 150) -> tuple[str, pd.Serie
     out. A picture 900 pixels wide shows each of 150.
     """
     dates = pd.DatetimeIndex(values.index)
-    periods = {unit: dates.to_period(frequency) for unit, frequency in _UNITS.items()}
-    few = (unit for unit, of in periods.items() if (of[-1] - of[0]).n < most)
+    ends = {unit: dates[[0, -1]].to_period(frequency) for unit, frequency in _UNITS.items()}
+    few = (unit for unit, of in ends.items() if (of[-1] - of[0]).n < most)
     unit = next(few, "annual")
-    return unit, values.groupby(periods[unit]).mean()
+    return unit, values.groupby(dates.to_period(_UNITS[unit])).mean()
 
 
 def monthly_means(daily: pd.Series) -> pd.DataFrame:

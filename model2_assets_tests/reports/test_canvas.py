@@ -160,3 +160,27 @@ def test_both_pictures_can_be_made_and_are_small(name):
     """An SVG refuses colours that no page can restyle."""
     assert len(canvas.png(CALLS[name])) < 30_000
     assert len(canvas.svg(CALLS[name])) < 60_000
+
+
+def labelled(axes, name):
+    axes.barh([0, 1], [1e-7, 2.5])
+    axes.set_yticks([0, 1], [name, "short"])
+    axes.plot([], [], label="a legend above")
+    canvas.dress(axes, x="value, bps\nsecond line", y="feature", grid="x", legend=1)
+    canvas.right_axis(axes, "on the right").plot([0, 1], [0, 1e6])
+
+
+@pytest.mark.parametrize(("length", "width_px"), [(5, 526), (40, 526), (5, 1080), (80, 1080)])
+def test_labels_lie_within_the_picture(length, width_px):
+    with canvas._style():
+        drawn = canvas._drawn(labelled, ("n" * length,), width_px, 230)
+        renderer = drawn.get_renderer()
+        inside = [axes.get_tightbbox(renderer).extents for axes in drawn.figure.axes]
+    left, bottom, right, top = np.transpose(inside)
+    assert min(left.min(), bottom.min()) > 2
+    assert right.max() < width_px - 2
+    assert top.max() < 230 - 2
+
+
+def test_names_longer_than_a_picture_are_cut_off():
+    assert png(labelled, "n" * 500, width_px=526, height_px=100)
