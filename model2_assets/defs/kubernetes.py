@@ -16,14 +16,18 @@ from model2_assets.defs.region import Region
 K8S_CONFIG_TAG = "dagster-k8s/config"
 """Tag by which Dagster's Kubernetes launcher changes a run's pod; merged into the chart's."""
 
+_LEAST_BYTES = 1_500_000_000
+"""Of the other steps of a run, however small its region; libraries included."""
+
 
 def memory_tags(
     region: Region, instance: dg.DagsterInstance, partition: str | None
 ) -> dict[str, str]:
     """Return the tag that gives the pod of a partition's run the memory of its fits.
 
-    So much that `execution.n_jobs` fits at once, one where that is null, are within the guard's
-    share of it: `fits_in_memory`. None before features were made, whose shape the event log has.
+    So much that `execution.n_jobs` fits at once are within the guard's share of it. Where that is
+    null, so much as `execution.max_rss_gb` lets the guard use, or else one fit: the guard looks
+    how many fit. None before features were made, whose shape the event log has.
     """
     made = EventLog(instance).latest(region.key("features")) if _in_cluster() else None
     if made is None or made.asset_materialization is None or partition is None:
@@ -41,7 +45,9 @@ def memory_tags(
     of_a_value = task.fit_bytes_per_value(shape[0])
     need = estimate_training_bytes(shape, execution.n_jobs or 1, of_a_value)
     limit = execution.max_rss_gb
-    return _memory(need if limit is None else min(need, limit * 1e9))
+    if limit is None or (execution.n_jobs and need < limit * 1e9):
+        return _memory(need)
+    return _memory(limit * 1e9)
 
 
 def largest_memory_tags(region: Region) -> dict[str, str]:
@@ -62,6 +68,7 @@ def _in_cluster() -> bool:
 def _memory(need: float) -> dict[str, str]:
     from model2_assets.training.resources import _USABLE_SHARE
 
-    memory = {"memory": f"{-(-need // (_USABLE_SHARE * 1e6)):.0f}M"}
+    megabytes = max(need, _LEAST_BYTES) // (_USABLE_SHARE * 1e6) + 1
+    memory = {"memory": f"{megabytes:.0f}M"}
     resources = {"requests": memory, "limits": memory}
     return {K8S_CONFIG_TAG: json.dumps({"container_config": {"resources": resources}})}
