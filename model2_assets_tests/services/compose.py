@@ -78,7 +78,6 @@ class Compose:
     postgres: Server
     config: dict[str, Any]
     concurrency: dict[str, Any] = field(default_factory=dict)
-    variables: dict[str, str] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,7 +114,7 @@ class Compose:
 
     def _here(self, text: str) -> str:
         """Return a text of the file with this machine's paths, names and ports."""
-        text = substituted(text, {"POSTGRES_PASSWORD": PASSWORD, **self.variables})
+        text = substituted(text, {"POSTGRES_PASSWORD": PASSWORD})
         places = {
             "postgresql:5432/dagster": f"{HOST}:{self.postgres.port}/postgres",
             "/opt/dagster/dagster_home": str(self.home),
@@ -207,6 +206,15 @@ class Compose:
         region = Region("us", parse_config(self.config), Store(str(self.data)))
         assets = [["us", name] for name in asset_names(region, stage)]
         return launch_run(self.url, "model2_assets", assets, partition, tags or {})
+
+    def check(self) -> None:
+        """Have ``model2 check`` look at all results."""
+        words = [sys.executable, "-m", "model2_assets.cli.main", "check", "--gate"]
+        done = subprocess.run(
+            words, env=self.environment("daemon"), cwd=self.folder, check=False,
+            capture_output=True, text=True, timeout=PATIENCE,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
 
     def until_healthy(self, *names: str) -> None:
         for service in names:
