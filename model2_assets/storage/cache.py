@@ -223,11 +223,10 @@ class MatrixFiles:
     _index: list[pd.MultiIndex] = field(default_factory=list)
     """The rows, once all files have been read."""
 
-    def write_file(self, number: int, path: Path) -> None:
-        """Write the values of one of the files as a working file."""
+    def chunks_of(self, number: int) -> Iterator[_Matrix]:
+        """Yield the values of one of the files; see `chunks`."""
         header = replace(self.header, n_rows=self.sizes[number])
-        one = replace(self, files=[self.files[number]], header=header, _index=[])
-        _write_values(path, header, one.chunks())
+        return replace(self, files=[self.files[number]], header=header, _index=[]).chunks()
 
     def chunks(self) -> Iterator[_Matrix]:
         """Yield the values, some rows at a time, each chunk checked against the contract."""
@@ -358,7 +357,7 @@ class MatrixCodec(ParquetCodec):
         values = working.get(
             VALUES,
             f"{version}.npy",
-            write=lambda file: _write_values(file, header, source.chunks()),
+            write=lambda file: write_values(file, header, source.chunks()),
             read=lambda file: map_values(file, header.shape),
         )
         index = working.get(
@@ -377,7 +376,8 @@ class MatrixCodec(ParquetCodec):
         return frame
 
 
-def _write_values(path: Path, header: TableHeader, chunks: Iterable[_Matrix]) -> None:
+def write_values(path: Path, header: TableHeader, chunks: Iterable[_Matrix]) -> None:
+    """Write a working file of values, some rows at a time."""
     # Not through a mapping: there a full disk ends the process, here it is an error.
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(
@@ -399,7 +399,7 @@ def _keep_values(path: Path, frame: pd.DataFrame) -> None:
                 os.link(str(owner.filename), path)
                 return
     chunks = (chunk.to_numpy(dtype=np.float32) for chunk in row_chunks(frame))
-    _write_values(path, header, chunks)
+    write_values(path, header, chunks)
 
 
 def map_values(path: Path, shape: tuple[int, int]) -> _Matrix:

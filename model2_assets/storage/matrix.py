@@ -1,5 +1,7 @@
 """Where the values of a stored matrix are, for tasks in any process and on any machine."""
 
+import math
+import os
 import socket
 import weakref
 from contextlib import ExitStack
@@ -20,6 +22,7 @@ from model2_assets.storage.cache import (
     TableHeader,
     map_values,
     working_files_of,
+    write_values,
 )
 from model2_assets.storage.files import remove_abandoned, scratch_folder
 from model2_assets.storage.store import Store
@@ -31,9 +34,9 @@ class StoredMatrix:
 
     It is small, and can be pickled: a task is handed one, and the rows that are its own. Where
     the working file cannot be seen, as on another machine, the parts that a task looks at are
-    read from the store, each once in a process, verified, and kept as files that are mapped.
-    These are among the system's temporary files (``TMPDIR``), as large as the parts in memory,
-    and go with the process.
+    read from the store, each once in a process, verified, and kept in a file that is mapped. It is
+    among the system's temporary files (``TMPDIR``), takes the space of these parts as float32,
+    and goes with the process.
 
     Attributes
     ----------
@@ -65,8 +68,7 @@ class StoredMatrix:
         Returns
         -------
         ndarray of shape (stop - start, n_columns)
-            A view of a mapped file, of which only what is looked at is read; a copy where the
-            rows are of several parts.
+            A view of a mapped file, of which only what is looked at is read.
 
         Raises
         ------
@@ -116,32 +118,32 @@ class _FetchedParts:
         files = ExitStack()
         self._folder = files.enter_context(scratch_folder())
         weakref.finalize(self, files.close)
+        # As large as the whole matrix; a part takes space once it is written.
+        self._path = self._folder / "values.npy"
+        write_values(self._path, self._files.header, [])
+        self._first_byte = self._path.stat().st_size
+        os.truncate(self._path, self._first_byte + 4 * math.prod(matrix.shape))
+        self._values = map_values(self._path, matrix.shape)
         self._starts = np.append(0, np.cumsum(self._files.sizes))
-        self._values: dict[int, NDArray[np.float32]] = {}
         self._locks = [Lock() for _ in self._files.sizes]
+        self._is_there = [False for _ in self._files.sizes]
 
     def rows(self, start: int, stop: int) -> NDArray[np.float32]:
         """Return neighbouring rows; see `StoredMatrix.rows`."""
-        first = min(int(np.searchsorted(self._starts, start, side="right")), len(self._locks)) - 1
-        end = max(int(np.searchsorted(self._starts, stop)), first + 1)
-        pieces = [
-            self._part(number)[max(start - begin, 0) : stop - begin]
-            for number, begin in zip(range(first, end), self._starts[first:end], strict=True)
-        ]
-        if len(pieces) == 1:
-            return pieces[0]
-        joined = np.concatenate(pieces)
-        joined.flags.writeable = False
-        return joined
+        first = int(np.searchsorted(self._starts, start, side="right")) - 1
+        for number in range(first, int(np.searchsorted(self._starts, stop))):
+            with self._locks[number]:
+                if not self._is_there[number]:
+                    self._fetch(number)
+                    self._is_there[number] = True
+        return self._values[start:stop]
 
-    def _part(self, number: int) -> NDArray[np.float32]:
-        with self._locks[number]:
-            if number not in self._values:
-                path = self._folder / f"{number}.npy"
-                self._files.write_file(number, path)
-                shape = (self._files.sizes[number], self._files.header.shape[1])
-                self._values[number] = map_values(path, shape)
-        return self._values[number]
+    def _fetch(self, number: int) -> None:
+        row_bytes = 4 * self._files.header.shape[1]
+        with self._path.open("r+b") as file:
+            file.seek(self._first_byte + int(self._starts[number]) * row_bytes)
+            for chunk in self._files.chunks_of(number):
+                file.write(np.ascontiguousarray(chunk, dtype="<f4").data)
 
 
 @lru_cache(maxsize=2)
