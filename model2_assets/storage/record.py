@@ -9,13 +9,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from model2_assets.errors import StoreError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 CHECKSUM = "checksum"
 SETTINGS = "settings"
 """Name under which a digest of trainer, parameters, seed and weights stands among inputs."""
@@ -48,6 +49,14 @@ class Attestation:
     manifest_sha256: str = ""  # of models: it names every model file with its hash
 
 
+def package_version() -> str:
+    """Return the installed version of this package; ``unknown`` for sources on a path alone."""
+    try:
+        return version("model2-assets")
+    except PackageNotFoundError:
+        return "unknown"
+
+
 class Record(BaseModel):
     """What is known of one stored result."""
 
@@ -63,6 +72,9 @@ class Record(BaseModel):
     settings: str = Field(description="digest of the settings that it was made with")
     rows: int | None = Field(ge=0, description="rows of the table, or number of models")
     kept: bool = Field(description="whether the file is kept beside the record, as a version")
+    made_by: str = Field(
+        default_factory=package_version, description="version of model2_assets that made it"
+    )
     first_published: AwareDatetime = Field(description="when it was first current, UTC")
     published: AwareDatetime = Field(description="when it last became current, UTC")
 

@@ -1,4 +1,5 @@
 import hashlib
+import importlib.metadata
 import itertools
 import os
 import uuid
@@ -82,6 +83,15 @@ def test_record_says_what_the_version_is(store: Store) -> None:
     assert version.address == str(OOF)
 
 
+def test_record_says_which_version_of_the_package_made_it(store: Store) -> None:
+    store.write(OOF, oof(1))
+
+    (record,) = store.archive.versions(OOF)
+
+    assert record.made_by == importlib.metadata.version("model2-assets")
+    assert Record.from_json(record.to_json().encode(), origin="x").made_by == record.made_by
+
+
 def test_same_values_from_the_same_inputs_are_one_version_and_become_the_newest(
     store: Store,
 ) -> None:
@@ -139,7 +149,7 @@ def test_missing_file_of_a_version_is_named(store: Store) -> None:
     assert store.read(OOF)["prediction"].iloc[0] == 1
 
 
-@pytest.mark.parametrize("text", [b"{", b"{}", b'{"format_version": 3}'])
+@pytest.mark.parametrize("text", [b"{", b"{}", b'{"format_version": 4}'])
 def test_unreadable_record_is_left_out_and_never_removed(
     store: Store, text: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
