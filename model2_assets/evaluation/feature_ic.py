@@ -203,7 +203,7 @@ def conspicuous_features(
         suspects = suspects[(t[suspects] > least_t).to_numpy()]
     reasons = {name: f"above {limit:g}" for name in suspects if size[name] > limit}
     if len(suspects):
-        features = _on_sampled_dates(features[size.index])
+        features = _on_sampled_dates(features)[size.index]  # a copy of a few dates alone
         # Whatever is unlike the strongest one has that one for a better feature unlike it.
         near = _likeness(features, size.index[0]) >= ALIKE
         for name in suspects[near[suspects].to_numpy()].difference(list(reasons), sort=False):

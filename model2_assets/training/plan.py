@@ -38,8 +38,8 @@ what is not measured."""
 _EXTERNAL_TIME = 1.4
 """Time of fits in external memory, against those in memory."""
 
-_PUBLISHED_BYTES = 4.8
-"""Of a value of the features, while a table in memory is published, besides the table."""
+_STEP_BYTES = 300
+"""Of a row, in the steps that look at rows alone, besides what the guard counts for fits."""
 
 _BAR_BYTES, _LABEL_BYTES, _PREDICTION_BYTES = 44, 17, 40
 """Of a row in Parquet: market data; labels of a horizon; predictions, paths and the column of the
@@ -158,21 +158,26 @@ def seconds_of(measured: Sequence[tuple[float, float]], units: float) -> Seconds
     return expected, min(mean, rise) * units / UNSURE, max(expected, rise * units) * UNSURE
 
 
+def bytes_of_rows(n_rows: int) -> float:
+    """Estimate the peak memory of a step that looks at rows alone, and at no feature, in bytes."""
+    return estimate_training_bytes((n_rows, 0), 0, 0) + _STEP_BYTES * n_rows
+
+
 def possible_engines(panel: Panel, fits: Sequence[Fits], machines: Machines) -> Iterator[Engine]:
     """Yield the ways to run a retrain on these machines, with what each of them lacks."""
     n_rows, n_features, workers = panel.n_rows, panel.n_features, machines.n_workers
     n_splits, here = max(fit.n_splits for fit in fits), machines.n_cores
     of_a_value = max(fit.bytes_per_value for fit in fits)
-    by_row = estimate_training_bytes((n_rows, 0), 0, 0)
+    by_row = bytes_of_rows(n_rows)
 
     def fitted(n_at_once: int, n_rows: int = n_rows) -> float:
         return estimate_training_bytes((n_rows, n_features), n_at_once, of_a_value)
 
     wanted = range(min(here, n_splits), 1, -1)
     at_once = next((n for n in wanted if fitted(n) <= machines.memory), 1)
-    made = estimate_training_bytes((n_rows, n_features), 1, _PUBLISHED_BYTES)
+    made = estimate_training_bytes((n_rows, n_features), 1, 0)
     external = max((fit.external_bytes_per_value for fit in fits if not fit.from_sums), default=0.0)
-    paged = by_row + n_rows * n_features * external
+    paged = max(by_row, estimate_training_bytes((n_rows, 0), 0, 0) + n_rows * n_features * external)
     engines = [
         Engine("in memory", at_once, here, here, made, fitted(at_once)),
         Engine(_EXTERNAL, 1, here, here, by_row, paged),
@@ -206,7 +211,7 @@ def step_costs(
     """Yield the steps of a retrain, those of all partitions together."""
     n_values, n_partitions, cores = panel.n_rows * panel.n_features, len(fits), engine.cores
     n_horizons = len({fit.partition.horizon for fit in fits})
-    by_row, sent = estimate_training_bytes((panel.n_rows, 0), 0, 0), bool(engine.copies)
+    by_row, sent = bytes_of_rows(panel.n_rows), bool(engine.copies)
 
     def wall(*work: tuple[str, float], fixed: float = 0.0) -> Seconds:
         """Add up operations by name, each so many times."""
