@@ -81,7 +81,7 @@ def plan(
         limit * 1e9 if limit else _USABLE_SHARE * usable_memory(),
         workers or 0,
         worker_cores,
-        _USABLE_SHARE * worker_memory * 1e9,
+        worker_memory * 1e9,
     )
     fits = planned_fits(config, name, panel.n_rows)
     rates = kept_rates(config, name, anew=calibrate)
@@ -238,13 +238,13 @@ def planned_fits(config: Model2Config, region: str, n_rows: int) -> "list[Fits]"
         trainer, params = task.unfitted, task.unfitted.params
         density = at_scale(trainer).date_stride(n_rows) / trainer.date_stride(n_rows)
         n_times = (1 + (task.search.trials if task.search else 0)) * (n_splits**settings.nested)
-        has_same_bits = params.get("bins") == "even" and params.get("subsample") == 1
+        has_known_bins = params.get("bins") == "even" and params.get("subsample") == 1
         fits.append(
             Fits(
                 task.partition,
                 n_splits,
                 trainer.fits_from_sums,
-                trainer.fits_from_sums or has_same_bits,
+                trainer.fits_from_sums or (trainer.fits_by_workers and has_known_bins),
                 density * n_times,
                 task.fit_bytes_per_value(n_rows),
             )

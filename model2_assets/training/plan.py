@@ -173,27 +173,35 @@ def possible_engines(panel: Panel, fits: Sequence[Fits], machines: Machines) -> 
     def fitted(n_at_once: int, n_rows: int = n_rows) -> float:
         return estimate_training_bytes((n_rows, n_features), n_at_once, of_a_value)
 
+    def unmapped(n_rows: int, of_a_value: float = of_a_value) -> float:
+        return estimate_training_bytes((n_rows, 0), 1, 0) + n_rows * n_features * of_a_value
+
     wanted = range(min(here, n_splits), 1, -1)
     at_once = next((n for n in wanted if fitted(n) <= machines.memory), 1)
     made = estimate_training_bytes((n_rows, n_features), 1, 0)
     external = max((fit.external_bytes_per_value for fit in fits if not fit.from_sums), default=0.0)
-    paged = max(by_row, estimate_training_bytes((n_rows, 0), 0, 0) + n_rows * n_features * external)
+    paged = max(by_row, unmapped(n_rows, external))
     engines = [
         Engine("in memory", at_once, here, here, made, fitted(at_once)),
         Engine(_EXTERNAL, 1, here, here, by_row, paged),
     ]
     if workers:
-        cores, folds = workers * machines.worker_cores, min(workers, n_splits)
-        of_folds, part = folds * machines.worker_cores, math.ceil(n_rows / workers)
+        cores = workers * machines.worker_cores
+        folds, part = min(cores, n_splits), math.ceil(n_rows / workers)
+        # The folds of the fullest worker, on a thread each: its memory is shared by all threads.
+        of_folds = unmapped(n_rows) * math.ceil(folds / workers)
         engines += [
-            Engine("Dask, fold by fold", folds, of_folds, cores, by_row, by_row, fitted(1), folds),
-            Engine(_COLLECTIVE, 1, cores, cores, by_row, by_row, fitted(1, part), 1),
+            Engine("Dask, fold by fold", folds, folds, cores, by_row, by_row, of_folds, workers),
+            Engine(_COLLECTIVE, 1, cores, cores, by_row, by_row, unmapped(part), 1),
         ]
     for engine in engines:
-        compared = (
+        compared = [
             (max(engine.features_memory, engine.fit_memory), machines.memory, "here"),
             (engine.worker_memory, machines.worker_memory, "on each worker"),
-        )
+        ]
+        if engine.n_at_once > 1 and engine.copies:
+            thread = machines.worker_memory / machines.worker_cores
+            compared[1] = (unmapped(n_rows), thread, "for each thread of a worker")
         lacks = [
             f"{needed / 1e9:,.1f} GB {where}, where {usable / 1e9:,.1f} may be used"
             for needed, usable, where in compared

@@ -58,7 +58,7 @@ def test_other_settings_have_rates_of_their_own(storage: Path) -> None:
 def test_workers_are_planned_for_and_what_they_lack_is_said(storage: Path) -> None:
     told = run("--workers=4", "--worker-memory=1").output
     (line,) = (line for line in told.splitlines() if line.startswith("Dask, fold by fold"))
-    assert "on each worker, where 0.8 may be used" in line
+    assert "for each thread of a worker, where 0.2 may be used" in line
 
 
 def test_fits_of_a_search_and_of_nested_folds_are_counted() -> None:

@@ -90,8 +90,11 @@ class TestSteps:
         assert found["fits"].network == pytest.approx(matrix * bits / 32)
         found = steps("Dask, fold by fold", machines=cluster)
         assert found["fits"].network == pytest.approx(2 * matrix * bits / 32)
-        # Two folds at once, a worker's three cores each.
-        assert found["fits"].seconds[0] == pytest.approx(7 * 4.0 / 6 + 3 * 4.0 / 6)
+        # Five folds at once on six threads, a core each.
+        assert found["fits"].seconds[0] == pytest.approx(7 * 4.0 / 5 + 3 * 4.0 / 6)
+        # Three of them on one of the workers, by row and for 1.6 bytes of a value.
+        alone = 4e8 + 4e6 * 300 + 4e6 * 158 * 1.6
+        assert found["fits"].worker_memory == pytest.approx(3 * alone)
 
     def test_the_total_adds_up_and_takes_the_largest_peak(self) -> None:
         costs = list(steps("in memory").values())
@@ -137,7 +140,7 @@ class TestEngines:
         world = Panel(50_000, 7_560, 158)
         cluster = Machines(8, 300e9, 20, 4, 24e9)
         found = engines(world, cluster)
-        assert "on each worker" in found["Dask, fold by fold"].lacks
+        assert "for each thread of a worker" in found["Dask, fold by fold"].lacks
         assert not found["Dask, collective"].lacks
         learned = (replace(FITS[0], is_distributed=False), FITS[1])
         assert found["Dask, collective"].fit_cores == 80
