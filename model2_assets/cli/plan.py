@@ -1,6 +1,7 @@
 """``model2 plan``: what a retrain would cost, before it is run."""
 
 import json
+import math
 import platform
 import tempfile
 import time
@@ -12,7 +13,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from model2_assets.cli.context import chosen_regions, read_config
 from model2_assets.config import Model2Config
@@ -44,17 +44,7 @@ _SIZES = ((20, 400), (60, 750), (150, 1000))
     help="Of training; else that of the configuration.",
 )
 @click.option("--calibrate", is_flag=True, help="Measure this machine anew.")
-def plan(
-    instruments: int,
-    years: float,
-    features: int,
-    workers: int | None,
-    worker_memory: float,
-    worker_cores: int,
-    region: str | None,
-    profile: str | None,
-    calibrate: bool,
-) -> None:
+def plan(region: str | None, profile: str | None, calibrate: bool, **sizes: Any) -> None:
     """Say what a retrain would take: time, memory, disk, network, and the engine for it.
 
     Rates are measured on this machine, in less than a minute, and kept.
@@ -67,21 +57,22 @@ def plan(
         step_costs,
         total_cost,
     )
-    from model2_assets.training.resources import _USABLE_SHARE, usable_cores, usable_memory
+    from model2_assets.training.resources import USABLE_SHARE, usable_cores, usable_memory
 
     config = read_config()
     name = chosen_regions(config, region)[0]
     if profile is not None:
         execution = config.execution.model_copy(update={"profile": profile})
         config = config.model_copy(update={"execution": execution})
-    panel = Panel(instruments, round(TRADING_DAYS * years), features)
+    dates = round(TRADING_DAYS * sizes["years"])
+    panel = Panel(sizes["instruments"], dates, sizes["features"])
     limit = config.execution.max_rss_gb
     machines = Machines(
         config.execution.n_jobs or usable_cores(),
-        limit * 1e9 if limit else _USABLE_SHARE * usable_memory(),
-        workers or 0,
-        worker_cores,
-        worker_memory * 1e9,
+        limit * 1e9 if limit else USABLE_SHARE * usable_memory(),
+        sizes["workers"] or 0,
+        sizes["worker_cores"],
+        sizes["worker_memory"] * 1e9,
     )
     fits = planned_fits(config, name, panel.n_rows)
     rates = kept_rates(config, name, anew=calibrate)
@@ -163,6 +154,8 @@ def measured_work(
     config: Model2Config, region: str, store: Store, n_instruments: int, n_dates: int
 ) -> dict[str, tuple[float, float]]:
     """Do the work of a retrain on one market; return units and CPU seconds of each operation."""
+    import numpy as np
+
     from model2_assets.cross_validation import build_cv_splits
     from model2_assets.cross_validation.proof import prove_no_overlap
     from model2_assets.engines import LocalEngine
@@ -236,6 +229,7 @@ def planned_fits(config: Model2Config, region: str, n_rows: int) -> "list[Fits]"
     fits = []
     for task in tasks_of(config, region):
         trainer, params = task.unfitted, task.unfitted.params
+        external = task.external_bytes_per_value(n_rows)
         density = at_scale(trainer).date_stride(n_rows) / trainer.date_stride(n_rows)
         n_times = (1 + (task.search.trials if task.search else 0)) * (n_splits**settings.nested)
         has_known_bins = params.get("bins") == "even" and params.get("subsample") == 1
@@ -247,6 +241,7 @@ def planned_fits(config: Model2Config, region: str, n_rows: int) -> "list[Fits]"
                 trainer.fits_from_sums or (trainer.fits_by_workers and has_known_bins),
                 density * n_times,
                 task.fit_bytes_per_value(n_rows),
+                math.inf if external is None else external,
             )
         )
     return fits

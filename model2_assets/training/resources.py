@@ -146,7 +146,7 @@ _BASELINE_BYTES = 400_000_000
 _BYTES_PER_ROW = 300
 """Of rows, labels and roles, and of finding the rows of one table in another."""
 
-_USABLE_SHARE = 0.75
+USABLE_SHARE = 0.75
 """Of the memory, where the configuration sets no limit; the rest is the system's."""
 
 
@@ -240,9 +240,9 @@ def _lack(need: float, working: float, max_rss_gb: float | None) -> str:
     if max_rss_gb is not None:
         limit, allowance = max_rss_gb * 1e9, f"execution.max_rss_gb allows {max_rss_gb:g} GB"
     else:
-        limit = _USABLE_SHARE * _machine_memory()
+        limit = USABLE_SHARE * _machine_memory()
         allowance = (
-            f"{_USABLE_SHARE:.0%} of the memory of this machine or container is "
+            f"{USABLE_SHARE:.0%} of the memory of this machine or container is "
             f"{limit / 1e9:.1f} GB (execution.max_rss_gb sets another limit)"
         )
     if need > limit:
