@@ -66,9 +66,9 @@ def _in_cluster() -> bool:
 
 
 def _memory(need: float) -> dict[str, str]:
-    from model2_assets.training.resources import _USABLE_SHARE
+    from model2_assets.training.resources import USABLE_SHARE
 
-    megabytes = max(need, _LEAST_BYTES) // (_USABLE_SHARE * 1e6) + 1
+    megabytes = max(need, _LEAST_BYTES) // (USABLE_SHARE * 1e6) + 1
     memory = {"memory": f"{megabytes:.0f}M"}
     resources = {"requests": memory, "limits": memory}
     return {K8S_CONFIG_TAG: json.dumps({"container_config": {"resources": resources}})}
