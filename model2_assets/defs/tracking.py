@@ -115,7 +115,9 @@ def tracked_runs(region: Region) -> list[dg.AssetsDefinition]:
                     f"{reason}"
                 )
             else:
-                yield dg.MaterializeResult(metadata={"mlflow": dg.MetadataValue.url(link)})
+                is_page = link.startswith("http")
+                shown = dg.MetadataValue.url(link) if is_page else dg.MetadataValue.text(link)
+                yield dg.MaterializeResult(metadata={"mlflow": shown})
 
     region.specs[key] = made.get_asset_spec(key)
     return [made]
