@@ -10,6 +10,7 @@ from model2_assets import panel
 from model2_assets.errors import StoreError
 from model2_assets.storage import Store, matrix
 from model2_assets.storage.matrix import stored_matrix
+from model2_assets_tests.storage.buckets import new_bucket
 from model2_assets_tests.storage.large_tables import FEATURES, ROWS_A_PART, table
 
 READ = """
@@ -125,3 +126,20 @@ def test_other_tables_are_nowhere(monkeypatch):
     found = stored_matrix(unkept.read(FEATURES))
     assert found.path == ""
     assert np.array_equal(found.rows(), table(FEATURES).to_numpy(), equal_nan=True)
+
+
+def test_parts_come_from_a_bucket_one_request_each(s3, monkeypatch):
+    monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    store = Store(new_bucket(), dataset_above_mb=0)
+    store.write(FEATURES, table(FEATURES))
+    values = table(FEATURES).to_numpy()
+    found = stored_matrix(store.read(FEATURES))
+    asked = []
+    fs, fetch = store.base.fs, store.base.fs.cat_file
+    monkeypatch.setattr(fs, "cat_file", lambda path: asked.append(path) or fetch(path))
+    assert np.array_equal(found.rows(8, 20), values[8:20], equal_nan=True)
+    assert [path.rpartition("/")[2] for path in asked if "part-" in path] == [
+        "part-00001.parquet",
+        "part-00002.parquet",
+    ]
+    assert in_another_process(found, 5, 19) == values[5:19].tobytes()
