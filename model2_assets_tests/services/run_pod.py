@@ -32,6 +32,7 @@ context = K8sContainerContext(
 job = construct_dagster_k8s_job(
     DagsterK8sJobConfig(
         job_image=asked["image"],
+        dagster_home="/opt/dagster/dagster_home",
         instance_config_map="dagster-instance",
         postgres_password_secret="dagster-postgresql-secret",
     ),
