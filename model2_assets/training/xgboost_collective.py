@@ -8,6 +8,7 @@ or on which rows each has: they are those of a fit in one process, to the bit.
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -142,7 +143,8 @@ def _fit_once(
         task = partial(_fit_part, fit, tracker.worker_args(), engine.threads_per_worker)
         grown = engine.together(task, numbers)
     finally:
-        tracker.free()
+        with suppress(xgb.core.XGBoostError):  # of a fit that failed
+            tracker.free()
     booster = xgb.Booster()
     booster.load_model(bytearray(grown[0]))
     return booster
