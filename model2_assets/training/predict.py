@@ -2,23 +2,31 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from model2_assets.config import ExecutionConfig
+from model2_assets.engines import Engine, give_pages_back, open_engine
 from model2_assets.errors import StoreError, TrainingError
-from model2_assets.panel import INDEX_NAMES, date_codes, instrument_codes, row_name
+from model2_assets.panel import INDEX_NAMES, PART_ROWS, date_codes, instrument_codes, row_name
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
     facts_of,
     require_made_from,
 )
+from model2_assets.storage.matrix import StoredMatrix
 from model2_assets.storage.models import StoredFoldModels
 from model2_assets.training.base_models import BaseModelTrainer, FoldModel, predict_rows
-from model2_assets.training.data import TrainingData, hash_row_order
+from model2_assets.training.data import (
+    FeatureMatrix,
+    SelectedRows,
+    TrainingData,
+    hash_row_order,
+)
 from model2_assets.training.fit import fit_split, within_memory
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
@@ -37,7 +45,13 @@ class SplitPredictions:
     prediction: NDArray[np.float64]
 
 
-def predict_splits(models: Iterable[FoldModel], data: TrainingData) -> SplitPredictions:
+Predict = Callable[[FoldModel, FeatureMatrix, NDArray[np.intp]], NDArray[np.float64]]
+"""Predicts rows of features by a model, with the bits of `predict_rows`."""
+
+
+def predict_splits(
+    models: Iterable[FoldModel], data: TrainingData, *, predict: Predict = predict_rows
+) -> SplitPredictions:
     """Predict the test rows of every split by its model, whatever the order of the models.
 
     One model is held at a time; one that is missing or given twice is refused.
@@ -50,7 +64,7 @@ def predict_splits(models: Iterable[FoldModel], data: TrainingData) -> SplitPred
                 f"cv_splits; retrain the model on these cv_splits"
             )
         test = data.test_rows(model.split_id)
-        predictions[model.split_id] = predict_rows(model, data.X, test)
+        predictions[model.split_id] = predict(model, data.X, test)
     splits = range(data.n_splits)
     missing = sorted(set(splits) - set(predictions))
     if missing:
@@ -191,8 +205,45 @@ def largest_difference(left: NDArray[np.float64], right: NDArray[np.float64]) ->
     return float(np.nan_to_num(found, nan=np.inf, posinf=np.inf).max(initial=0.0))
 
 
+def predicted_by(engine: Engine, stored: StoredFoldModels) -> Predict:
+    """Return what predicts by stored models on an engine: part by part, where their rows are."""
+
+    def predict(model: FoldModel, X: FeatureMatrix, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        if not isinstance(X, SelectedRows) or X.stored is None or not len(rows):
+            return predict_rows(model, X, rows)
+        task = partial(_predict_part, stored, X.stored, model.split_id)
+        parts = (X.positions[rows[at : at + PART_ROWS]] for at in range(0, len(rows), PART_ROWS))
+        return np.concatenate(list(engine.map(task, map(_as_ranges, parts))))
+
+    return predict_rows if engine.is_local else predict
+
+
+Ranges = list[tuple[int, int]]
+
+
+def _as_ranges(rows: NDArray[np.intp]) -> Ranges:
+    """Return ascending rows as ranges of neighbours, each from its first row to beyond its last."""
+    cuts = np.flatnonzero(np.diff(rows) != 1) + 1
+    starts, ends = rows[np.r_[0, cuts]], rows[np.r_[cuts - 1, -1]] + 1
+    return list(zip(starts.tolist(), ends.tolist(), strict=True))
+
+
+def _predict_part(
+    stored: StoredFoldModels, matrix: StoredMatrix, split_id: int, ranges: Ranges
+) -> NDArray[np.float64]:
+    values = matrix.rows()
+    give_pages_back(values)
+    rows = np.concatenate([np.arange(start, stop) for start, stop in ranges])
+    X = SelectedRows(values, rows)
+    return predict_rows(load_model(stored, split_id), X, np.arange(len(rows)))
+
+
 def predict_stored(
-    stored: StoredFoldModels, tables: Tables, *, embargo_days: int = 5
+    stored: StoredFoldModels,
+    tables: Tables,
+    *,
+    embargo_days: int = 5,
+    predict: Predict = predict_rows,
 ) -> tuple[SplitPredictions, TrainingData]:
     """Predict the test rows of every split by its stored model, and return the data as well.
 
@@ -209,7 +260,7 @@ def predict_stored(
             "fitted_models was trained on other rows or features than those stored now; "
             "materialize fitted_models again"
         )
-    return predict_splits(load_models(stored), data), data
+    return predict_splits(load_models(stored), data, predict=predict), data
 
 
 @dataclass(frozen=True, eq=False)
@@ -249,21 +300,26 @@ def make_out_of_fold(
     """
     manifest = stored.manifest
     task.require_same_settings("fitted_models", manifest)
-    predictions, data = predict_stored(stored, tables, embargo_days=task.embargo_days)
-    oof = average_splits(predictions, data)
+    execution = execution or ExecutionConfig()
+    n_threads = execution.n_jobs or usable_cores()
+    with open_engine(execution, n_threads=n_threads) as engine:
+        predict, embargo_days = predicted_by(engine, stored), task.embargo_days
+        found, data = predict_stored(stored, tables, embargo_days=embargo_days, predict=predict)
+        repeated = predict_splits(load_models(stored), data, predict=predict)
+    oof = average_splits(found, data)
     label, never_tested = rows_to_predict(
         tables, data, task.partition.horizon, covers_history=covers_history
     )
     # The fewest train rows: the cheapest to refit.
     split_id = min(range(data.n_splits), key=lambda split: len(data.train_rows(split)))
-    fitted, execution = load_model(stored, split_id), execution or ExecutionConfig()
+    fitted = load_model(stored, split_id)
     refit_data, _ = within_memory(task, task.weighted(data, tables.labels), execution)
     difference = refit_difference(
         lambda: task.make_trainer(fitted.chosen_params),
         refit_data,
         fitted,
         split_id=split_id,
-        n_threads=execution.n_jobs or usable_cores(),
+        n_threads=n_threads,
     )
     marked = task.mark(
         oof,
@@ -281,7 +337,7 @@ def make_out_of_fold(
         determinism_tolerance_bps=task.unfitted.determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
-        again=predict_out_of_fold(load_models(stored), data),
+        again=average_splits(repeated, data),
     )
 
 
@@ -304,7 +360,12 @@ def rows_to_predict(
 
 
 def make_paths(
-    task: Task, stored: StoredFoldModels, oof: pd.DataFrame, tables: Tables
+    task: Task,
+    stored: StoredFoldModels,
+    oof: pd.DataFrame,
+    tables: Tables,
+    *,
+    execution: ExecutionConfig | None = None,
 ) -> tuple[pd.DataFrame, pd.MultiIndex]:
     """Predict every row by every stored model that tests it; return the tested rows, too.
 
@@ -312,7 +373,9 @@ def make_paths(
     """
     of_models = {"fitted_models": stored.manifest.data_version}
     require_made_from("oof_predictions", facts_of(oof).get(INPUTS, {}), of_models)
-    predictions, data = predict_stored(stored, tables)
+    with open_engine(execution or ExecutionConfig(), n_threads=usable_cores()) as engine:
+        predict = predicted_by(engine, stored)
+        predictions, data = predict_stored(stored, tables, predict=predict)
     paths = recombine_predictions(predictions, data)
     marked = task.mark(
         paths,

@@ -7,6 +7,7 @@ or on which rows each has: they are those of a fit in one process, to the bit.
 """
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -71,6 +72,18 @@ class _Fit:
 
     def part(self, number: int) -> UPath:
         return UPath(self.folder) / f"part-{number:05d}.npz"
+
+    def wait_for_all(self, number: int, n_workers: int) -> None:
+        """Wait until every worker has its bins: reading may take one far longer than another.
+
+        Once they exchange sums, none may keep others waiting for longer than `_PATIENCE` has.
+        """
+        folder = UPath(self.folder)
+        (folder / f"ready-{number:05d}").touch()
+        while len(list(folder.glob("ready-*"))) < n_workers:
+            if not self.part(number).exists():
+                raise TrainingError("the fit was given up meanwhile")
+            time.sleep(0.2)
 
 
 def fit_together(
@@ -140,8 +153,8 @@ def _fit_once(
     tracker = RabitTracker(n_workers=len(numbers), host_ip=engine.host, sortby="task")
     tracker.start()
     try:
-        task = partial(_fit_part, fit, tracker.worker_args(), engine.threads_per_worker)
-        grown = engine.together(task, numbers)
+        size = (len(numbers), engine.threads_per_worker)
+        grown = engine.together(partial(_fit_part, fit, tracker.worker_args(), size), numbers)
     finally:
         with suppress(xgb.core.XGBoostError):  # of a fit that failed
             tracker.free()
@@ -150,8 +163,9 @@ def _fit_once(
     return booster
 
 
-def _fit_part(fit: _Fit, tracker: Mapping[str, Any], n_threads: int, number: int) -> bytes:
+def _fit_part(fit: _Fit, tracker: Mapping[str, Any], size: tuple[int, int], number: int) -> bytes:
     """Take part in a fit; all workers hold the same trees, of which the first hands its own on."""
+    n_workers, n_threads = size
     with fit.part(number).open("rb") as file, np.load(file, allow_pickle=False) as stored:
         part = dict(stored)
     values = fit.matrix.rows()
@@ -164,8 +178,10 @@ def _fit_part(fit: _Fit, tracker: Mapping[str, Any], n_threads: int, number: int
     )
     everything = np.arange(len(own.y))
     arguments = {**tracker, **_PATIENCE, "dmlc_task_id": f"{number:05d}"}
-    with CommunicatorContext(**arguments), xgb.config_context(verbosity=0):
+    native = {**fit.native, "nthread": n_threads}
+    with xgb.config_context(verbosity=0):
         train = fit.binned(own, everything, n_threads=n_threads)
-        native = {**fit.native, "nthread": n_threads}
-        booster = xgb.train(native, train, num_boost_round=fit.n_rounds)
-        return bytes(booster.save_raw("ubj")) if number == 0 else b""
+        fit.wait_for_all(number, n_workers)
+        with CommunicatorContext(**arguments):
+            booster = xgb.train(native, train, num_boost_round=fit.n_rounds)
+            return bytes(booster.save_raw("ubj")) if number == 0 else b""

@@ -86,17 +86,20 @@ def features(step: Step, market_data: Any) -> Candidate:
     (`features.extra`) stand behind them, each row with what was known at the close of its date.
     """
     from model2_assets.checks.inputs import FeaturesChecks
+    from model2_assets.engines import open_engine
     from model2_assets.features.build import make_features
     from model2_assets.features.kernels import N_FEATURES
     from model2_assets.reports.data_charts import feature_pictures
-    from model2_assets.training.resources import table_fits_in_memory
+    from model2_assets.training.resources import table_fits_in_memory, usable_cores
 
-    settings, scratch = step.settings.features, None
-    shape, max_rss_gb = (len(market_data), N_FEATURES), step.config.execution.max_rss_gb
-    with ExitStack() as stack:
-        if settings.builder is None and not table_fits_in_memory(shape, max_rss_gb):
+    settings, execution, scratch = step.settings.features, step.config.execution, None
+    shape = (len(market_data), N_FEATURES)
+    with ExitStack() as stack, open_engine(execution, n_threads=usable_cores()) as engine:
+        run = None if engine.is_local else engine.map
+        is_ours = settings.builder is None
+        if is_ours and (run or not table_fits_in_memory(shape, execution.max_rss_gb)):
             scratch = stack.enter_context(step.scratch_folder())
-        made = make_features(market_data, settings, scratch=scratch)
+        made = make_features(market_data, settings, scratch=scratch, run=run)
         until_published = stack.pop_all()
     table = step.stamped(made, extra=made.attrs.get("extra", ""))
     return Candidate(

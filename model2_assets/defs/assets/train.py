@@ -118,7 +118,9 @@ def oof_paths(
     from model2_assets.training.predict import make_paths
 
     tables = step.tables(features, labels, cv_splits)
-    paths, expected = make_paths(step.task(), fitted_models, oof_predictions, tables)
+    paths, expected = make_paths(
+        step.task(), fitted_models, oof_predictions, tables, execution=step.config.execution
+    )
     facts = facts_of(paths)
     metadata = {"splits": facts["n_splits"], "paths": facts["n_paths"]}
     spread = paths["prediction_std"].dropna()
