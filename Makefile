@@ -7,6 +7,7 @@
 # make determinism, long-run: evidence for docs/reliability.md (an hour or more)
 # make test-faults: kills a hundred retrains (an hour)
 # make signals: stops every command at every stage (half an hour)
+# make cluster-demo: the demo market fitted by a Dask cluster of two workers, beside this process
 # make test-services: kills, restarts, races and memory limits of engines and services (an hour)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
@@ -19,7 +20,7 @@ export DAGSTER_HOME := $(CURDIR)
 
 .PHONY: train test test-fast test-end-to-end test-ui ui check bench lock environment clean
 .PHONY: docs determinism resume planted-failures long-run audit test-lowest test-latest test-faults
-.PHONY: bad-inputs shapes fuzz corruption signals test-services
+.PHONY: bad-inputs shapes fuzz corruption signals test-services cluster-demo
 
 train: environment
 	$(BIN)/model2 retrain
@@ -37,6 +38,9 @@ test-ui: environment
 
 test-faults: environment
 	$(BIN)/python -m model2_assets_tests.faults --kills 100 --seed 0
+
+cluster-demo: environment
+	$(BIN)/python -m model2_assets_tests.engines
 
 test-services: environment
 	$(BIN)/python -m pytest -m services -rs model2_assets_tests/services
