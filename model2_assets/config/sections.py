@@ -312,8 +312,8 @@ class ExecutionConfig(Section):
 
     engine: Literal["local", "dask"] = "local"
     """local: threads of the process of the run; dask: worker processes of a Dask cluster, which
-    see the same results; needs the extra ``dask``. Results are the same to the bit (docs/cluster.md),
-    save where a processor has other kernels of linear algebra."""
+    see the same store; needs the extra ``dask``. Results are the same to the bit, save where a
+    processor has other kernels of linear algebra (docs/cluster.md)."""
     scheduler: Scheduler | None = None
     """Address of the scheduler, such as tls://scheduler.example.com:8786. Whoever reaches it runs
     code on its workers."""

@@ -32,7 +32,10 @@ from model2_assets.errors import (
 logger = logging.getLogger(__name__)
 
 _CONNECT_S = 15
-"""Seconds in which a scheduler has to answer, at connecting and later."""
+"""Seconds in which a scheduler has to answer at connecting."""
+
+_ANSWER_S = 30
+"""Seconds in which it has to answer later, when it may be busy."""
 
 _SILENT_S = 35
 """Seconds without a sign of life after which a worker is given up; each gives one every second."""
@@ -53,7 +56,7 @@ _FROM_DASK = (OSError, TimeoutError, RuntimeError)
 def connected(execution: ExecutionConfig) -> Iterator["DaskEngine"]:
     """Connect to the scheduler that a configuration names; see `open_engine`."""
     address = _address(execution)
-    timeouts = {"connect": f"{_CONNECT_S}s", "tcp": f"{_CONNECT_S}s"}
+    timeouts = {"connect": f"{_CONNECT_S}s", "tcp": f"{_ANSWER_S}s"}
     settings = {"distributed.comm.timeouts": timeouts, "distributed.comm.retry.count": 0}
     with dask.config.set(settings), _silent_dask():
         try:
@@ -203,7 +206,7 @@ class DaskEngine(Engine):
 
     def _result(self, future: Any, *, failed: type[EngineError] = EngineError) -> Any:
         try:
-            return future.result(timeout=_CONNECT_S)
+            return future.result(timeout=_ANSWER_S)
         except (Model2Error, MemoryError):
             raise
         except KilledWorker as error:
@@ -231,7 +234,7 @@ class DaskEngine(Engine):
         """Ask the scheduler for its workers, which it is to forget where they are silent."""
         ask: Any = self._client.scheduler
         try:
-            workers = self._client.sync(ask.identity, callback_timeout=_CONNECT_S)["workers"]
+            workers = self._client.sync(ask.identity, callback_timeout=_ANSWER_S)["workers"]
             now, before = time.monotonic(), self._seen
             self._seen = {
                 worker: (facts["last_seen"], now)
@@ -243,7 +246,7 @@ class DaskEngine(Engine):
             for worker in [each for each, seconds in silent.items() if seconds > _SILENT_S]:
                 logger.warning("worker %s is silent; going on without", worker)
                 stimulus = {"address": worker, "stimulus_id": f"silent-{now}"}
-                self._client.sync(ask.unregister, **stimulus, callback_timeout=_CONNECT_S)
+                self._client.sync(ask.unregister, **stimulus, callback_timeout=_ANSWER_S)
                 del workers[worker]
         except _FROM_DASK as error:
             raise self._lost(error) from error
