@@ -5,8 +5,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
@@ -68,16 +69,22 @@ class Writer:
 
 
 @pytest.fixture
-def writers(base: str) -> Iterator[tuple[Writer, Writer]]:
-    made = (Writer(base), Writer(base))
-    yield made
+def start() -> Iterator[Callable[[str], Writer]]:
+    """Start writers, which end with the test."""
+    made: list[Writer] = []
+
+    def start(base: str) -> Writer:
+        made.append(Writer(base))
+        return made[-1]
+
+    yield start
     for writer in made:
         writer.process.kill()
         writer.process.communicate()
 
 
-def test_who_is_killed_is_followed_by_the_other(base, writers):
-    first, second = writers
+def test_who_is_killed_is_followed_by_the_other(base, start):
+    first, second = start(base), start(base)
     assert [first.do("hold"), first.do("write old")] == ["done", "done"]
     second.tell("hold")
     first.signal(signal.SIGKILL)
@@ -88,8 +95,8 @@ def test_who_is_killed_is_followed_by_the_other(base, writers):
     assert Store(base).load(SHEET) == "new"
 
 
-def test_who_was_frozen_past_its_time_does_not_win_and_says_so(base, writers):
-    first, second = writers
+def test_who_was_frozen_past_its_time_does_not_win_and_says_so(base, start):
+    first, second = start(base), start(base)
     assert [first.do("hold"), first.do("write old")] == ["done", "done"]
     first.signal(signal.SIGSTOP)
     first.tell("write late")
@@ -102,33 +109,32 @@ def test_who_was_frozen_past_its_time_does_not_win_and_says_so(base, writers):
     assert store.load(SHEET) == store.entry_file(SHEET).read_text() == "new"
 
 
-def test_a_write_that_arrives_after_a_successor_is_refused_by_the_store(s3, base):
+def test_a_write_that_arrives_after_a_successor_is_refused_by_the_store(s3, base, start):
     """The request is on its way, held up in the network, while its sender is dead."""
-    held_up, wait = [], 20.0
+    on_its_way, arrive, late = threading.Event(), threading.Event(), []
 
-    def delay(method, path):
-        if method == "PUT" and path.endswith("/.commits/us.json"):
-            held_up.append(path)
-            return wait if len(held_up) == 4 else None  # made, held, released and renewed first
-        return None
+    def hold_up(method, path):
+        if method == "PUT" and path.endswith("/.commits/us.json") and not late and armed:
+            late.append(path)
+            on_its_way.set()
+            arrive.wait(300)
 
-    with proxy(s3, delay):
-        first = Writer(base)
+    armed: list[bool] = []
+    with proxy(s3, hold_up) as handed_on:
+        first, second = start(base), start(base)
         assert first.do("hold") == "done"
-        held_up[:] = ["made", "held", "renewed"]
-        first.tell("write late")
-        while len(held_up) < 4:
-            time.sleep(0.05)
+        armed.append(True)
+        first.tell("write late")  # the request held up publishes, or renews: either is late
+        assert on_its_way.wait(120)
         first.signal(signal.SIGKILL)
-        sent = time.monotonic()
-    second = Writer(base)
-    assert [second.do("hold"), second.do("write new")] == ["done", "done"]
-    assert time.monotonic() - sent < wait
-    time.sleep(wait + 2 - (time.monotonic() - sent))
+        assert [second.do("hold"), second.do("write new")] == ["done", "done"]
+        before = len(handed_on)
+        arrive.set()
+        while not [request for request in handed_on[before:] if request[:2] == ("PUT", late[0])]:
+            time.sleep(0.05)
+        statuses = {status for method, path, status in handed_on[before:] if path == late[0]}
+        assert 412 in statuses
     assert Store(base).load(SHEET) == "new"
-    for writer in (first, second):
-        writer.process.kill()
-        writer.process.communicate()
 
 
 def test_of_eight_who_race_one_holds_at_a_time(base, monkeypatch):
@@ -152,7 +158,9 @@ def test_of_eight_who_race_one_holds_at_a_time(base, monkeypatch):
     assert state.holders == {}
 
 
-def test_a_kill_during_an_upload_leaves_the_old_and_its_parts_are_cleared(s3, base, monkeypatch):
+def test_a_kill_during_an_upload_leaves_the_old_and_its_parts_are_cleared(
+    s3, base, start, monkeypatch
+):
     """A large file goes up in parts: the writer is killed while one of them is on its way."""
     store = Store(base)
     with store.hold("us"):
@@ -166,13 +174,12 @@ def test_a_kill_during_an_upload_leaves_the_old_and_its_parts_are_cleared(s3, ba
         return None
 
     with proxy(s3, hang):
-        writer = Writer(base)
+        writer = start(base)
         assert writer.do("hold") == "done"
         writer.tell("write " + "many" + "x" * 120_000)  # 120 MB
         while not begun:
             time.sleep(0.05)
         writer.signal(signal.SIGKILL)
-        writer.process.communicate()
     assert store.load(SHEET) == "old"
     uploads = store.base.fs.list_multipart_uploads(store.base.path.split("/")[0])
     assert len(uploads) == 1
@@ -212,19 +219,16 @@ def test_a_store_that_does_not_answer_is_one_sentence(s3, base, monkeypatch):
 
 
 @pytest.mark.parametrize("hours", [-30, 30])
-def test_time_is_that_of_the_store(s3, base, hours):
+def test_time_is_that_of_the_store(s3, base, start, hours):
     """Whose clock is far from that of the machine: who is alive is waited for, others are not."""
     with proxy(s3, lambda *_request: None, clock=timedelta(hours=hours)):
-        first, second = Writer(base), Writer(base)
+        first, second = start(base), start(base)
         assert first.do("hold") == "done"
         second.tell("hold")
         time.sleep(2 * LEASE)
         assert first.do("write first") == "done"
         first.signal(signal.SIGKILL)
         assert [second.answer(), second.do("write second")] == ["done", "done"]
-        for writer in (first, second):
-            writer.process.kill()
-            writer.process.communicate()
     assert Store(base).load(SHEET) == "second"
 
 

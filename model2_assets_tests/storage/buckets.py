@@ -45,16 +45,25 @@ def environment(**values: str) -> Iterator[None]:
     """Set variables while the block runs; clients that were made before are not used again."""
     kept = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
-    ObjectStore.clear_instance_cache()
+    _forget_clients()
     try:
         yield
     finally:
-        ObjectStore.clear_instance_cache()
+        _forget_clients()
         for name, value in kept.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+_forgotten: list[ObjectStore] = []
+"""Clients that are not used again, and not collected: their sockets warn that nobody closed them."""
+
+
+def _forget_clients() -> None:
+    _forgotten.extend(ObjectStore._cache.values())
+    ObjectStore.clear_instance_cache()
 
 
 def new_bucket() -> str:
@@ -71,17 +80,20 @@ for a server that knows no conditions; None where nothing goes wrong."""
 
 
 @contextmanager
-def proxy(target: str, fault: Fault, *, clock: timedelta = timedelta(0)) -> Iterator[str]:
-    """Run a proxy in front of a server while the block runs; yield its URL, in the environment.
+def proxy(
+    target: str, fault: Fault, *, clock: timedelta = timedelta(0)
+) -> Iterator[list[tuple[str, str, int]]]:
+    """Run a proxy in front of a server, named by the environment, while the block runs.
 
-    The clock of the server goes so much fast.
+    Yielded is the list of all requests that were handed on, and what the server answered. Its
+    clock goes so much fast.
     """
     server = _Proxy(target, fault, clock)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_port}"
     try:
         with environment(AWS_ENDPOINT_URL=url):
-            yield url
+            yield server.handed_on
     finally:
         server.shutdown()
         server.server_close()
@@ -92,6 +104,7 @@ class _Proxy(ThreadingHTTPServer):
 
     def __init__(self, target: str, fault: Fault, clock: timedelta) -> None:
         self.target, self.fault, self.clock = urlsplit(target).netloc, fault, clock
+        self.handed_on: list[tuple[str, str, int]] = []
         super().__init__(("127.0.0.1", 0), _Handler)
 
     def forward(
@@ -105,6 +118,7 @@ class _Proxy(ThreadingHTTPServer):
         if "Date" in answered:
             date = parsedate_to_datetime(answered["Date"]) + self.clock
             answered["Date"] = format_datetime(date, usegmt=True)
+        self.handed_on.append((method, path, reply.status))
         return reply.status, answered, content
 
 
