@@ -58,7 +58,7 @@ def environment(**values: str) -> Iterator[None]:
 
 
 _forgotten: list[ObjectStore] = []
-"""Clients that are not used again, and not collected: their sockets warn that nobody closed them."""
+"""Clients that are not used again; collected, they would warn of sockets that nobody closed."""
 
 
 def _forget_clients() -> None:
