@@ -244,8 +244,8 @@ def test_a_whole_retrain_gives_what_it_gives_on_a_local_disk(base, tmp_path):
         for command in (["retrain"], ["check"], ["scores"], ["versions"]):
             _model2(command, place, tmp_path, home=tmp_path / name)
     local, s3 = (_files(place) for place in places.values())
-    assert local
-    assert {name: s3.get(name) for name in local} == local
+    assert len(local) > 40
+    assert s3 == local
     latest = Store(base).archive.versions(Address("us", "oof_predictions", "21d", "ridge"))[0]
     rollback = ["rollback", "--region", "us", "--horizon", "21d", "--model", "ridge"]
     _model2([*rollback, latest.short], base, tmp_path, home=tmp_path / "s3")
@@ -272,12 +272,11 @@ def _model2(command: list[str], place: str, folder: Path, *, home: Path) -> None
 
 
 def _files(place: str) -> dict[str, str]:
-    """Return the hash of every prediction, split, label and feature file at its own path."""
-    base, hashes = open_base(place), {}
-    names = ("labels", "features", "cv_splits", "oof_predictions/21d/ridge")
-    names += ("oof_predictions/63d/xgboost", "live_predictions/21d/xgboost")
-    for name in names:
-        path = base / "us" / f"{name}.parquet"
-        if path.exists():
-            hashes[name] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return hashes
+    """Return the hash of every file at its own path, but of those that tell times and memory."""
+    base = open_base(place)
+    found = {name.removeprefix(f"{base.path}/"): name for name in base.fs.find(base.path)}
+    return {
+        name: hashlib.sha256(base.fs.cat_file(path)).hexdigest()
+        for name, path in found.items()
+        if not name.startswith((".", "us/leaderboard")) and not name.endswith("manifest.json")
+    }
