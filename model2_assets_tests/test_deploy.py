@@ -124,7 +124,7 @@ def test_lost_runs_are_repeated_and_failed_ones_are_not() -> None:
     assert DAGSTER["dagsterDaemon"]["runMonitoring"]["enabled"]
 
 
-@pytest.mark.parametrize("service", set(SERVICES) - {"postgresql"})
+@pytest.mark.parametrize("service", sorted(set(SERVICES) - {"postgresql"}))
 def test_services_run_programs_that_are_installed(service: str) -> None:
     health = SERVICES[service].get("healthcheck", {}).get("test", ["CMD", "python"])
     for program in (SERVICES[service]["command"][0], health[1]):
