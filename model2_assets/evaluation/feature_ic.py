@@ -58,7 +58,11 @@ def feature_rank_ic(features: pd.DataFrame, realized: pd.Series, *, lag: int) ->
 
 
 def daily_feature_rank_ic(
-    features: pd.DataFrame, realized: pd.Series, *, n_threads: int | None = None
+    features: pd.DataFrame,
+    realized: pd.Series,
+    *,
+    names: pd.Index | None = None,
+    n_threads: int | None = None,
 ) -> pd.DataFrame:
     r"""Correlate every feature with a series across the instruments of every date.
 
@@ -78,12 +82,14 @@ def daily_feature_rank_ic(
     realized : Series of shape (n_realized,), float
         By a panel index of any rows in any order. On both sides, values that are not finite are
         missing.
+    names : Index, optional
+        Features to look at; by default all.
     n_threads : int, optional
         Threads; by default one per usable core.
 
     Returns
     -------
-    DataFrame of shape (n_dates, n_features), float64
+    DataFrame of shape (n_dates, n_names), float64
         By the dates of `features`, ascending. NaN where fewer than 3 names have both, or one side
         is constant.
 
@@ -102,17 +108,21 @@ def daily_feature_rank_ic(
     assert isinstance(realized.index, pd.MultiIndex)
     dates, grid = date_codes(index), Grid.of(index)
     y = grid.laid_out(realized, grid.cells(realized.index))[grid.cells(index)]
+    # Columns are chosen of a few rows at a time: the matrix may be larger than memory.
     values, starts = features.to_numpy(dtype=np.float32), dates.starts
-    found = np.empty((len(dates.values), len(features.columns)))
+    chosen = slice(None) if names is None else features.columns.get_indexer(names)
+    columns = features.columns[chosen]
+    found = np.empty((len(dates.values), len(columns)))
 
     def correlate(first: int, stop: int) -> None:
         rows = slice(starts[first], starts[stop])
         known = np.isfinite(y[rows])
         ends = np.concatenate([[0], np.cumsum(known)])[starts[first : stop + 1] - starts[first]]
-        found[first:stop] = _correlate_dates(values[rows][known], y[rows][known], ends)
+        x = np.array(values[rows][known][:, chosen], order="C")
+        found[first:stop] = _correlate_dates(x, y[rows][known], ends)
 
     for_each_chunk(correlate, len(dates.values), chunk_size=_DATES_PER_CHUNK, n_threads=n_threads)
-    return pd.DataFrame(found, pd.DatetimeIndex(dates.values, name="datetime"), features.columns)
+    return pd.DataFrame(found, pd.DatetimeIndex(dates.values, name="datetime"), columns)
 
 
 def _correlate_dates(x: NDArray[np.float32], y: Values, starts: Ints) -> Values:
@@ -198,7 +208,7 @@ def conspicuous_features(
     all_dates = len(date_codes(features.index).values)
     suspects = t.index[t > critical_t(all_dates, lag=lag, chance=CHANCE)]
     if len(suspects):
-        n_dates = daily_feature_rank_ic(features[suspects], realized).count()
+        n_dates = daily_feature_rank_ic(features, realized, names=suspects).count()
         least_t = n_dates.map(lambda n: critical_t(n, lag=lag, chance=CHANCE))
         suspects = suspects[(t[suspects] > least_t).to_numpy()]
     reasons = {name: f"above {limit:g}" for name in suspects if size[name] > limit}
