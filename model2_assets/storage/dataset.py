@@ -216,7 +216,12 @@ def _verify(manifest: DatasetManifest, path: UPath, part: Part, found: str) -> N
 def followed_folder(entry: UPath, current: UPath) -> UPath | None:
     """Return the folder of parts that the manifest of `entry` names; None if there is none."""
     try:
-        return entry.parent / DatasetManifest.from_json(current.read_bytes(), origin="").folder
+        with current.open("rb") as file:
+            first = file.read(1)
+            if first != b"{":  # a table in one file, which may be larger than memory
+                return None
+            manifest = DatasetManifest.from_json(first + file.read(), origin="")
+        return entry.parent / manifest.folder
     except (FileNotFoundError, StoreError):
         return None
 
