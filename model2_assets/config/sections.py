@@ -333,7 +333,8 @@ class ExecutionConfig(Section):
     """Folds at once, and threads of a fit that is alone; null: the usable cores."""
     max_rss_gb: float | None = Field(None, gt=0)
     """Memory that training may use, 10^9 bytes; null: 75% of the machine's or the control
-    group's, whichever is smaller."""
+    group's, whichever is smaller. Where not even one fit keeps within it, or within a limit on
+    data (``ulimit -d``), features are made by blocks, and fits in external memory."""
     working_dir: NonEmpty | None = None
     """Folder of working files on a local disk, which may be removed at any time; null: .working
     beside the results, or in DAGSTER_HOME where those are not on a local disk."""
