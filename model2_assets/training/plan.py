@@ -38,12 +38,13 @@ what is not measured."""
 _EXTERNAL_TIME = 1.4
 """Time of fits in external memory, against those in memory."""
 
-_STEP_BYTES = 300
-"""Of a row, in the steps that look at rows alone, besides what the guard counts for fits."""
-
 _BAR_BYTES, _LABEL_BYTES, _PREDICTION_BYTES = 44, 17, 40
 """Of a row in Parquet: market data; labels of a horizon; predictions, paths and the column of the
 stacking frame of a partition."""
+
+_STEP_BYTES, _STEP_BYTES_OF_ROW = 3e8, 300
+"""In the steps that look at rows alone, besides what the guard counts for fits: Dagster and what
+draws; tables of scores and checks."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,8 @@ def seconds_of(measured: Sequence[tuple[float, float]], units: float) -> Seconds
 
 def bytes_of_rows(n_rows: int) -> float:
     """Estimate the peak memory of a step that looks at rows alone, and at no feature, in bytes."""
-    return estimate_training_bytes((n_rows, 0), 0, 0) + _STEP_BYTES * n_rows
+    guarded = estimate_training_bytes((n_rows, 0), 0, 0)
+    return guarded + _STEP_BYTES + _STEP_BYTES_OF_ROW * n_rows
 
 
 def possible_engines(panel: Panel, fits: Sequence[Fits], machines: Machines) -> Iterator[Engine]:
