@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from xdist.scheduler import LoadScopeScheduling
 
-from model2_assets.cli.context import kept_connections
 from model2_assets.logging import PACKAGE_LOGGER
+from model2_assets_tests.kept_engines import keep_engines
 
 # A busy machine is no failure.
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -79,14 +79,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def databases(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Keep Dagster's databases open where tests run the graph, or the shell at all."""
+def engines(request: pytest.FixtureRequest) -> None:
+    """Keep the engines of Dagster's databases where tests run the graph, or the shell at all."""
     items = request.session.items
     if any(i.path.parent.name == "defs" or i.get_closest_marker("end_to_end") for i in items):
-        with kept_connections():
-            yield
-    else:
-        yield
+        keep_engines()
 
 
 @pytest.fixture(autouse=True)

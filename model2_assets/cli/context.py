@@ -99,19 +99,15 @@ def dagster_home() -> Path:
 @contextmanager
 def open_instance() -> "Iterator[dg.DagsterInstance]":
     """Open the Dagster instance of the home; a ``dagster.yaml`` that is wrong is a ConfigError."""
+    import dagster as dg
+    from sqlalchemy import Engine, event
+
     from model2_assets.defs.maintenance import cancel_runs
 
-    with kept_connections(), _instance() as instance:
-        before_end(partial(cancel_runs, instance))
-        yield instance
-
-
-def _instance() -> "dg.DagsterInstance":
-    import dagster as dg
-
+    event.listen(Engine, "connect", _wait_for_locks)
     settings = dagster_home() / "dagster.yaml"
     try:
-        return dg.DagsterInstance.get()
+        instance = dg.DagsterInstance.get()
     except Exception as error:
         if refusal(error):
             raise
@@ -122,67 +118,15 @@ def _instance() -> "dg.DagsterInstance":
             f"{settings}: {without_secrets(one_line(text)).rstrip('.')}; correct the file, or set "
             f"what it names"
         ) from error
+    with instance:
+        before_end(partial(cancel_runs, instance))
+        yield instance
 
 
-@contextmanager
-def kept_connections() -> Iterator[None]:
-    """Have Dagster keep the engines and connections of its SQLite databases while the block runs.
-
-    Else it makes them anew for every event: each compiles its statements, and writes the
-    write-ahead log back to the database as it is closed.
-    """
-    from dagster._core.storage.event_log.sqlite import sqlite_event_log
-    from dagster._core.storage.runs.sqlite import sqlite_run_storage
-    from dagster._core.storage.sql import create_engine
-    from sqlalchemy import Engine, QueuePool, event
-
-    class Kept(QueuePool):
-        """Outlives what Dagster disposes of after each statement."""
-
-        __module__ = QueuePool.__module__  # its logger's
-
-        def dispose(self) -> None:
-            """Do nothing."""
-
-        def recreate(self) -> "Kept":
-            return self
-
-    engines: dict[str, Any] = {}
-
-    def kept(url: str, **options: Any) -> Any:
-        engine = engines.pop(url, None) or create_engine(url, **{**options, "poolclass": Kept})
-        engines[url] = engine
-        if len(engines) > _MOST_DATABASES:
-            QueuePool.dispose(engines.pop(next(iter(engines))).pool)
-        return engine
-
-    modules: tuple[Any, ...] = (sqlite_event_log, sqlite_run_storage)
-    before = [module.create_engine for module in modules]
-    event.listen(Engine, "connect", _set_up)
-    for module in modules:
-        module.create_engine = kept
-    try:
-        yield
-    finally:
-        for module, create in zip(modules, before, strict=True):
-            module.create_engine = create
-        for engine in engines.values():
-            QueuePool.dispose(engine.pool)
-
-
-_MOST_DATABASES = 16
-"""Each run has one; those used last are kept open."""
-
-
-def _set_up(connection: object, _record: object) -> None:
-    """Have every SQLite database wait for others; Dagster's own time is 5 s for some of them.
-
-    Dagster's have a write-ahead log: what is committed outlives the process. It is not forced to
-    disk each time: after a loss of power the last events may be missing, and are made again.
-    """
+def _wait_for_locks(connection: object, _record: object) -> None:
+    """Have every SQLite database wait for others; Dagster's own time is 5 s for some of them."""
     if isinstance(connection, sqlite3.Connection):
         connection.execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
-        connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def end_dead_runs(instance: "dg.DagsterInstance") -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from model2_assets_tests.faults.moments import AfterSeconds, Moment, Place, Watch
 from model2_assets_tests.faults.scene import Scene
+from model2_assets_tests.kept_engines import keep_engines
 
 Preparation = Callable[[], None]
 
@@ -118,6 +119,7 @@ def _run(
     def tell(place: Place, event: str, operations: int) -> None:
         events.send(Told(time.monotonic() - started, place, event, operations))
 
+    keep_engines()
     Watch(scene.data, moment, tell).install()
     if before is not None:
         before()
