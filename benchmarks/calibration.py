@@ -35,7 +35,7 @@ from model2_assets.features import build_features_from_config
 from model2_assets.labels import build_labels_from_config
 from model2_assets.market_data import synthetic_panel, validate_panel
 from model2_assets.training import ModelRegistry, Tables, Task
-from model2_assets.training.fit import fit_every_split
+from model2_assets.training.fold_models import fit_every_split
 from model2_assets.training.predict import average_splits, predict_splits
 
 MARKETS = {"small": (25, 700), "XS": (40, 600), "S": (500, 1_250)}

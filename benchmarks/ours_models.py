@@ -11,7 +11,7 @@ from benchmarks.outcome import Outcome, as_predictions, prediction_name
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.config.partition import Partition
 from model2_assets.training import FoldModel, ModelRegistry, Tables, Task, TrainingData
-from model2_assets.training.fit import fit_every_split
+from model2_assets.training.fold_models import fit_every_split
 from model2_assets.training.predict import predict_splits
 
 XGBOOST_PARAMS = {"max_depth": by_hand.DEPTH}

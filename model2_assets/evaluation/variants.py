@@ -25,7 +25,7 @@ from model2_assets.evaluation.overfitting import (
 from model2_assets.evaluation.scores import overall_scores, score_partition
 from model2_assets.storage import Address, Store, default_base
 from model2_assets.storage.data_version import INPUTS, facts_of, require_made_from
-from model2_assets.training.fit import fit_every_split, shared_sums
+from model2_assets.training.fold_models import fit_every_split, shared_sums
 from model2_assets.training.model_registry import ModelRegistry
 from model2_assets.training.predict import predict_out_of_fold
 from model2_assets.training.resources import usable_cores

@@ -13,7 +13,7 @@ from model2_assets.storage.data_version import data_versions_of, stamped
 from model2_assets.storage.models import Manifest, Provenance
 from model2_assets.training.base_models import FoldModel, aggregate_importances
 from model2_assets.training.data import hash_row_order
-from model2_assets.training.fit import FittedModels
+from model2_assets.training.fold_models import FittedModels
 from model2_assets.training.predict import average_splits, predict_splits, recombine_predictions
 from model2_assets.training.task import Tables
 

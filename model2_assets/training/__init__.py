@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     )
     from model2_assets.training.checkpoints import FoldCheckpoints
     from model2_assets.training.data import TrainingData, assemble_training_data
-    from model2_assets.training.fit import FittedModels, cross_validate, fit_models
+    from model2_assets.training.fit import cross_validate
+    from model2_assets.training.fold_models import FittedModels, fit_models
     from model2_assets.training.linear import LinearTrainer
     from model2_assets.training.model_registry import ModelRegistry
     from model2_assets.training.models import load_model
@@ -36,7 +37,8 @@ _NAMES = {
     ),
     "checkpoints": ("FoldCheckpoints",),
     "data": ("TrainingData", "assemble_training_data"),
-    "fit": ("FittedModels", "cross_validate", "fit_models"),
+    "fit": ("cross_validate",),
+    "fold_models": ("FittedModels", "fit_models"),
     "linear": ("LinearTrainer",),
     "model_registry": ("ModelRegistry",),
     "models": ("load_model",),

@@ -26,7 +26,8 @@ from model2_assets.training.data import (
     refuse_infinity,
     take_rows,
 )
-from model2_assets.training.fit import FittedModels, fit_all_rows, provenance_of, within_memory
+from model2_assets.training.fit import fit_all_rows
+from model2_assets.training.fold_models import FittedModels, provenance_of, within_memory
 from model2_assets.training.models import load_model
 from model2_assets.training.resources import measure_resources, usable_cores
 from model2_assets.training.search import ParameterSearch

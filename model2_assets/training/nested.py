@@ -29,7 +29,7 @@ from model2_assets.panel import INDEX_NAMES
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints
 from model2_assets.training.data import TrainingData, panel_rows
-from model2_assets.training.fit import fit_every_split
+from model2_assets.training.fold_models import fit_every_split
 from model2_assets.training.predict import output_place, predict_splits
 from model2_assets.training.resources import measure_resources
 from model2_assets.training.task import Tables, Task

@@ -27,7 +27,8 @@ from model2_assets.training.data import (
     TrainingData,
     hash_row_order,
 )
-from model2_assets.training.fit import fit_split, within_memory
+from model2_assets.training.fit import fit_split
+from model2_assets.training.fold_models import within_memory
 from model2_assets.training.models import load_model, load_models
 from model2_assets.training.resources import blas_kernel, usable_cores
 from model2_assets.training.task import Tables, Task

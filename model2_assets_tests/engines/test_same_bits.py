@@ -9,8 +9,8 @@ from model2_assets.errors import TrainingError
 from model2_assets.features.build import make_features
 from model2_assets.market_data import load_market_data
 from model2_assets.storage import Address, Store
-from model2_assets.training import Task, TrainingData, fit
-from model2_assets.training.fit import lack_of_worker_memory
+from model2_assets.training import Task, TrainingData, fold_models
+from model2_assets.training.fold_models import lack_of_worker_memory
 from model2_assets.training.predict import make_out_of_fold
 from model2_assets_tests.defs.small_region import SMALL_XGBOOST
 from model2_assets_tests.engines.cluster import running_cluster
@@ -38,7 +38,7 @@ def test_workers_make_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         for model, expected in here.items():
             assert bits(fitted(config, tables, model, execution=cluster.execution())) == expected
 
-        monkeypatch.setattr(fit, "lack_of_worker_memory", on_a_small_worker)
+        monkeypatch.setattr(fold_models, "lack_of_worker_memory", on_a_small_worker)
         together = fitted(config, tables, "xgboost", execution=cluster.execution())
         assert bits(together) == here["xgboost"]
         with pytest.raises(TrainingError, match="ElasticNetTrainer cannot be fitted by several"):

@@ -16,8 +16,8 @@ from model2_assets.engines import open_engine
 from model2_assets.errors import Model2Error
 from model2_assets.features.build import make_features
 from model2_assets.market_data import load_market_data
-from model2_assets.training import Tables, Task, TrainingData, fit
-from model2_assets.training.fit import lack_of_worker_memory
+from model2_assets.training import Tables, Task, TrainingData, fold_models
+from model2_assets.training.fold_models import lack_of_worker_memory
 from model2_assets_tests.engines.cluster import Cluster, running_cluster
 from model2_assets_tests.engines.region import bits, fitted, region_config, store_tables
 
@@ -60,7 +60,7 @@ def together(monkeypatch: pytest.MonkeyPatch) -> None:
     def lack(task: Task, data: TrainingData, *, allowed: int | None) -> str:
         return lack_of_worker_memory(task, data, allowed=1)
 
-    monkeypatch.setattr(fit, "lack_of_worker_memory", lack)
+    monkeypatch.setattr(fold_models, "lack_of_worker_memory", lack)
 
 
 class Strike(threading.Thread):

@@ -21,7 +21,7 @@ from model2_assets.training import (
 )
 from model2_assets.training import resources as module
 from model2_assets.training import xgboost as trees
-from model2_assets.training.fit import fit_models
+from model2_assets.training.fold_models import fit_models
 from model2_assets.training.predict import make_out_of_fold
 from model2_assets.training.resources import (
     FitMemory,
