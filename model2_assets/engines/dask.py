@@ -6,6 +6,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import metadata
@@ -48,8 +49,8 @@ _LOOK_EVERY_S = 3
 
 _LONGEST_REASON = 300
 
-_FROM_DASK = (OSError, TimeoutError, RuntimeError)
-"""What a lost connection raises: `CommClosedError` and `TimeoutError` are the first two."""
+_FROM_DASK = (OSError, TimeoutError, RuntimeError, CancelledError)
+"""What a lost connection raises, `CommClosedError` among them; futures of it are cancelled."""
 
 
 @contextmanager
@@ -149,12 +150,20 @@ class DaskEngine(Engine):
         self._seen: dict[str, tuple[float, float]] = {}
         self._fresh: list[str] = []
         self._look()
-        if not self._fresh:
-            raise EngineError(
-                f"{address}: the scheduler has no worker; start some by: dask worker {address}"
-            )
-        workers = list(self._fresh)
-        _require_same(dict(zip(workers, self.together(_installed, workers), strict=True)))
+        while True:
+            workers = list(self._fresh)
+            if not workers:
+                raise EngineError(
+                    f"{address}: the scheduler has no worker; start some by: dask worker {address}"
+                )
+            try:
+                installed = self.together(_installed, workers)
+            except LostWorkerError:
+                if set(workers) <= set(self._fresh):  # it was not for lack of a worker
+                    raise
+            else:
+                break
+        _require_same(dict(zip(workers, installed, strict=True)))
 
     def together(self, task: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
         """Run a task on all items at the same time; see `Engine.together`."""
