@@ -2,32 +2,23 @@
 
 A result passes from here through its codec, which writes it to a temporary file, to the archive,
 which records it, and then takes its place. Reading climbs back the same way.
-
-One writer at a time: a run of one partition holds that partition, and shares the region with
-runs of others. What prepares or compares all partitions, a whole `model2 retrain` and a rollback
-hold the region. So results that belong together are written by one process, from one
-configuration and one state of the data.
 """
 
 import copy
 import hashlib
 import logging
 import math
-import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import cache, partial
+from functools import partial
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from upath import UPath
 
 from model2_assets.errors import StoreError
 from model2_assets.storage.address import (
-    LOCKS,
     MANIFEST_SUFFIX,
     Address,
     default_base,
@@ -36,34 +27,22 @@ from model2_assets.storage.address import (
 )
 from model2_assets.storage.archive import (
     REJECTED,
-    VERSIONS,
     Archive,
     new_rejected_name,
     prune_rejected,
 )
 from model2_assets.storage.files import (
-    ABANDONED_AFTER,
-    ObjectStoreError,
-    is_local,
-    is_s3,
     link_atomically,
-    locked,
     publish,
-    remove_abandoned,
     storing,
     temporary_file,
 )
 from model2_assets.storage.lease import (
-    ALL,
-    COMMITS,
-    READ,
     Lease,
-    RegionObject,
-    has_conditional_writes,
-    leased,
 )
 from model2_assets.storage.models import MANIFEST_NAME, StoredFoldModels, remove_models
 from model2_assets.storage.record import Attestation, Record, misplaced
+from model2_assets.storage.turns import Turns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,6 +109,7 @@ class Store:
         self._attest: Attest | None = None
         self.archive = Archive(self.base, keep=keep_versions)
         self._working = working_root(self.base, working_dir)
+        self._turns = Turns(self.base, self._working)
 
     def attested_by(self, attest: Attest) -> "Store":
         """Return this store with a record, kept elsewhere, of what was published in it.
@@ -188,7 +168,7 @@ class Store:
         return self._followed(address)[1]
 
     def _followed(self, address: Address) -> tuple[UPath, UPath]:
-        shared = self._region_object(address.region)
+        shared = self._turns.region_object(address.region)
         state = shared.read() if shared is not None else None
         name = state.current.get(str(address)) if state is not None else None
         may_have_parts = address.product.as_dataset
@@ -238,7 +218,7 @@ class Store:
         """
         is_large = address.product.as_dataset and _megabytes(value) > self.dataset_above_mb
         entry = self._entry(address, in_parts=is_large)
-        with storing(entry), self._turn(address.region, address.partition) as lease:
+        with storing(entry), self._turns.turn(address.region, address.partition) as lease:
             before, parts_before = self._models_before(address), self._parts(address)
             with temporary_file(entry) as temporary:
                 origin = self._codec(address, entry).encode(value, temporary)
@@ -263,7 +243,10 @@ class Store:
 
     def restore(self, address: Address, version: Record) -> None:
         """Make a kept version current again, in one step."""
-        with storing(self.path(address)), self._turn(address.region, address.partition) as lease:
+        with (
+            storing(self.path(address)),
+            self._turns.turn(address.region, address.partition) as lease,
+        ):
             version = self.archive.mark_published(address, version)
             if lease is None:
                 link_atomically(self.archive.path(address, version), self.entry_file(address))
@@ -374,17 +357,7 @@ class Store:
         that have the same ``DAGSTER_HOME`` or ``execution.working_dir``, and for no others.
         StoreError if the base path cannot be written, or the hold was lost.
         """
-        with self._turn(region, partition) as lease, ExitStack() as stack:
-            folder = self._lock_folder if lease is None else None
-            if folder is not None:
-                whole = folder / f"{region}.lock"
-                stack.enter_context(locked(whole, region, shared=partition is not None))
-                if partition is not None:
-                    own = folder / f"{region}.{partition.replace('|', '.')}.lock"
-                    stack.enter_context(locked(own, f"{region} {partition}", shared=False))
-            self._remove_leftovers(region)
-            if self._working is None:
-                _tell_of_no_working_folder(self.base)
+        with self._turns.hold(region, partition):
             yield
 
     @contextmanager
@@ -393,66 +366,8 @@ class Store:
 
         Where the base path cannot be written there is nobody to wait for.
         """
-        shared, folder = self._region_object(region), self._lock_folder
-        with ExitStack() as stack:
-            if shared is not None and shared.read() is not None:
-                try:
-                    stack.enter_context(leased(shared, region, READ))
-                except ObjectStoreError as error:
-                    if not error.is_refusal:
-                        raise
-            elif folder is not None and os.access(folder / f"{region}.lock", os.W_OK):
-                stack.enter_context(locked(folder / f"{region}.lock", region, shared=True))
+        with self._turns.share(region):
             yield
-
-    def _region_object(self, region: str) -> RegionObject | None:
-        """Return what readers of a region follow, if it is there; None where it never is."""
-        return RegionObject(self.base / COMMITS / f"{region}.json") if is_s3(self.base) else None
-
-    @contextmanager
-    def _turn(self, region: str, partition: str | None) -> Iterator[Lease | None]:
-        """Hold a region by its object; None where the store has no conditional writes."""
-        shared = self._region_object(region)
-        if not has_conditional_writes(self.base):
-            if shared is not None and shared.read() is not None:
-                raise StoreError(
-                    f"{shared.path}: was written where the store had conditional writes, and it "
-                    f"has none now; remove it while nothing runs"
-                )
-            yield None
-            return
-        assert shared is not None
-        what = f"{region} {partition}" if partition else region
-        with leased(shared, what, partition or ALL) as lease:
-            yield lease
-
-    @property
-    def _lock_folder(self) -> Path | None:
-        """Where processes of this machine have their locks; None if there is no place."""
-        if is_local(self.base):
-            return Path(self.base.path) / LOCKS
-        return self._working / LOCKS if self._working else None
-
-    def _remove_leftovers(self, region: str) -> None:
-        folders = [self._working / region] if self._working is not None else []
-        if is_local(self.base):
-            local = Path(self.base.path)
-            folders += [local / region, local / VERSIONS / region, local / REJECTED / region]
-        if removed := remove_abandoned(*folders):
-            logger.info(
-                "%s: removed %d temporary files that a killed process left", region, removed
-            )
-        if is_s3(self.base):
-            self._clear_uploads(region)
-
-    def _clear_uploads(self, region: str) -> None:
-        """Clear parts of large objects that killed processes left; not every store lists them."""
-        before = datetime.now(UTC) - ABANDONED_AFTER
-        try:
-            for folder in (self.base / region, self.base / VERSIONS / region):
-                self.base.fs.clear_uploads(folder.path, before)
-        except ObjectStoreError as error:
-            logger.debug("%s", error)
 
     def _codec(self, address: Address, entry: UPath | None = None) -> "Codec":
         followed, current = self._followed(address)
@@ -522,17 +437,6 @@ class Store:
         predictions = replace(address, asset="oof_predictions")
         kept = self.archive.versions(predictions)[: self.archive.keep]
         return {version.inputs.get(address.asset, "") for version in kept}
-
-
-@cache
-def _tell_of_no_working_folder(base: UPath) -> None:
-    logger.warning(
-        "%s: there is no local folder for working files, so every step reads features from "
-        "Parquet into memory, sums of Ridge are added up anew, and after an interruption all "
-        "folds are trained again; set execution.working_dir to a folder on a local disk, such as "
-        "an emptyDir, or set DAGSTER_HOME",
-        base,
-    )
 
 
 class _UnrecordedError(StoreError):

@@ -11,7 +11,7 @@ from model2_assets.errors import StoreError
 from model2_assets.storage import Address, Store, lease
 from model2_assets.storage.address import open_base
 from model2_assets.storage.lease import Holder, RegionObject
-from model2_assets.storage.store import _tell_of_no_working_folder
+from model2_assets.storage.turns import _tell_of_no_working_folder
 from model2_assets_tests.sample_models import fitted
 from model2_assets_tests.sample_tables import cv_scores, features, mark, oof_predictions
 from model2_assets_tests.storage.buckets import environment, new_bucket, proxy
