@@ -104,11 +104,15 @@ def _read(file: BufferedIOBase, *, origin: str) -> pa.Table:
 
 def _frame_of(tables: list[pa.Table], contract: Contract, *, origin: str) -> pd.DataFrame:
     """Make one table of several, which are let go of column by column."""
+    # Of a single one, that would share Arrow's memory, which nobody may write to.
+    column_by_column = len(tables) > 1
     with readable_parquet(origin):
         table = pa.concat_tables(tables)
         tables.clear()
         provenance = stated_metadata(table.schema).get(PROVENANCE, {})
-        frame = without_categories(table.to_pandas(split_blocks=True, self_destruct=True))
+        frame = without_categories(
+            table.to_pandas(split_blocks=column_by_column, self_destruct=column_by_column)
+        )
     require_conformity(frame, contract, origin=origin)
     frame.attrs[PROVENANCE] = provenance
     return frame

@@ -97,7 +97,9 @@ def _nobody() -> Iterator[None]:
 
 def _take(config: Model2Config, until: Stage) -> tuple[dict[str, int], list[str]]:
     region = config.region("us")
-    ModelRegistry.from_config(config, "us").validate(region.labels.horizon_keys)
+    registry = ModelRegistry.from_config(config, "us")
+    for partition in config.partitions_of("us"):
+        registry.trainer(partition.model, partition.horizon)
     data = load_market_data(region.market_data)
     counts, problems = dict(data.counts), _not_finite(data.panel, ["close"])
     if until == "data":

@@ -18,7 +18,7 @@ def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     page = PAGE.read_text(encoding="utf-8")
     blocks = dict(re.findall(r"```(\w+)\n(.*?)```", page, flags=re.DOTALL))
     monkeypatch.chdir(tmp_path)
-    Path("fundamentals.csv").write_text(blocks["csv"], encoding="utf-8")
+    Path("fundamentals.csv").write_text(blocks["text"], encoding="utf-8")
     section = yaml.safe_load(blocks["yaml"])["features"]
     said = re.findall(r"\| (\d{4}-\d\d-\d\d) \| ([\d.]*) ?\| ([\d.]*) ?\|", page)
     wanted = pd.DataFrame(said, columns=["datetime", "AAA", "BBB"]).set_index("datetime")

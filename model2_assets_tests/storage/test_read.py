@@ -63,6 +63,13 @@ def test_unknown_predictions_name_those_that_there_are(store: Store) -> None:
         load_oof(*ARGUMENTS, store=Store("memory://nothing-here"))
 
 
+def test_what_is_read_can_be_changed_in_memory(store: Store) -> None:
+    read = load_oof(*ARGUMENTS, store=store)
+    read.iloc[0, 0] += 0.5
+
+    assert read.iloc[0, 0] == load_oof(*ARGUMENTS, store=store).iloc[0, 0] + 0.5
+
+
 def test_live_predictions_are_read_and_verified_alike(store: Store) -> None:
     live = stamped(oof(4)[["prediction"]], inputs={})
     store.write(Address("us", "live_predictions", "21d", "ridge"), live)
