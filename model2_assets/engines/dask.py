@@ -39,7 +39,8 @@ _ANSWER_S = 30
 """Seconds in which it has to answer later, when it may be busy."""
 
 _SILENT_S = 35
-"""Seconds without a sign of life after which a worker is given up; each gives one every second."""
+"""Seconds without a sign of life after which a worker is given up, each of which gives one every
+second; and after which all is, where there is no worker."""
 
 _FRESH_S = 10
 """Seconds without one after which a worker is not chosen for a task of all workers."""
@@ -149,6 +150,8 @@ class DaskEngine(Engine):
         self.host = get_ip(address.partition("://")[2].rpartition(":")[0].strip("[]"))
         self._seen: dict[str, tuple[float, float]] = {}
         self._fresh: list[str] = []
+        self._fresh_at = time.monotonic()
+        self._failed: EngineError | None = None
         self._look()
         while True:
             workers = list(self._fresh)
@@ -184,10 +187,12 @@ class DaskEngine(Engine):
                 left.remove(done)
                 self._result(done, failed=LostWorkerError)
             return [self._result(future) for future in running]
-        finally:
-            self._cancel(running)
+        except LostWorkerError:
             with suppress(EngineError):
                 self._look()
+            raise
+        finally:
+            self._cancel(running)
 
     @contextmanager
     def _submitting(self, running: list[Any]) -> Iterator[Submit]:
@@ -234,13 +239,16 @@ class DaskEngine(Engine):
 
     def _lost(self, error: Exception) -> EngineError:
         reason = one_line(str(error)) or type(error).__name__
-        return EngineError(
+        self._failed = EngineError(
             f"{self._address}: the scheduler was lost ({reason[:_LONGEST_REASON]}); start it and "
             f"its workers again, then run again: the last good result stays"
         )
+        return self._failed
 
     def _look(self) -> set[str]:
         """Ask the scheduler for its workers, which it is to forget where they are silent."""
+        if self._failed is not None:  # no use in waiting for an answer once more
+            raise self._failed
         ask: Any = self._client.scheduler
         try:
             workers = self._client.sync(ask.identity, callback_timeout=_ANSWER_S)["workers"]
@@ -260,9 +268,16 @@ class DaskEngine(Engine):
         except _FROM_DASK as error:
             raise self._lost(error) from error
         self._fresh = [worker for worker in workers if silent[worker] < _FRESH_S]
+        self._fresh_at = now if self._fresh else self._fresh_at
+        if not workers and now - self._fresh_at > _SILENT_S:
+            raise EngineError(
+                f"{self._address}: no worker has been there for {_SILENT_S} s; start some, then "
+                f"run again: the last good result stays"
+            )
         limits = [w["memory_limit"] // w["nthreads"] for w in workers.values() if w["memory_limit"]]
         threads = [worker["nthreads"] for worker in workers.values()]
-        self.n_workers, self.n_at_once = len(self._fresh), sum(threads)
+        # At least one, which may come yet.
+        self.n_workers, self.n_at_once = max(1, len(self._fresh)), max(1, sum(threads))
         self.threads_per_worker = min(threads, default=1)
         self.task_memory_bytes = min(limits, default=None)
         return set(workers)

@@ -67,7 +67,7 @@ class Engine(ABC):
         left, running = iter(items), list[Any]()
         with self._submitting(running) as submit:
             while True:
-                for item in islice(left, 2 * self.n_at_once - len(running)):
+                for item in islice(left, max(0, 2 * self.n_at_once - len(running))):
                     running.append(submit(task, item))
                 if not running:
                     return

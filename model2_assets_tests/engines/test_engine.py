@@ -35,6 +35,14 @@ def test_items_are_taken_as_there_is_room() -> None:
     results.close()
 
 
+def test_fewer_at_once_than_are_at_work_lose_no_item() -> None:
+    engine = LocalEngine(4)
+    results = engine.map(slower_first, range(20))
+    made = [next(results)]
+    engine.n_at_once = 1
+    assert made + list(results) == [item * item for item in range(20)]
+
+
 def test_an_error_is_raised_and_no_other_task_begins() -> None:
     begun = []
 

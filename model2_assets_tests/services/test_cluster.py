@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from model2_assets.engines import open_engine
-from model2_assets.errors import Model2Error
+from model2_assets.engines import Engine, open_engine
+from model2_assets.engines.dask import DaskEngine
+from model2_assets.errors import EngineError, Model2Error, TrainingError
 from model2_assets.features.build import make_features
 from model2_assets.market_data import load_market_data
 from model2_assets.training import Tables, Task, TrainingData, fold_models
@@ -80,12 +81,36 @@ class Strike(threading.Thread):
         self.at = time.monotonic()
         self.act()
 
+    def require_end(self, what: object) -> None:
+        """Require that it has struck, and that not too much time has passed since."""
+        assert self.at
+        seconds = time.monotonic() - self.at
+        print(f"{what}: over {seconds:.1f} s after")
+        assert seconds < WITHIN_S
+
 
 def boosting(tables: Tables) -> Callable[[], object]:
     """Return what tells whether both workers have their bins, so that trees are grown."""
     assert tables.source is not None
     working = Path(tables.source.base) / ".working"
     return lambda: len(list(working.glob("workers-*/ready-*"))) == 2
+
+
+def strike_at_work(engine: Engine, sent: signal.Signals, n_workers: int = 1) -> Strike:
+    """Send a signal to a worker that has a task, or to others too."""
+    assert isinstance(engine, DaskEngine)
+    client = engine._client
+    processes = client.run(os.getpid)
+
+    def at_work() -> list[int]:
+        return [processes[worker] for worker, tasks in client.processing().items() if tasks]
+
+    def strike() -> None:
+        first = at_work()[0]
+        for process in sorted(processes.values(), key=lambda each: each != first)[:n_workers]:
+            os.kill(process, sent)
+
+    return Strike(strike, once=at_work, after=0)
 
 
 def forget_sums(tables: Tables) -> None:
@@ -101,7 +126,26 @@ def test_boosting_begins_again_without_a_worker(
 ) -> None:
     strike = Strike(lambda: cluster.workers[0].send_signal(sent), once=boosting(tables), after=0.5)
     made = bits(fitted(CONFIG, tables, "xgboost", execution=cluster.execution()))
-    assert strike.at
+    strike.require_end(f"a worker, {sent.name} in boosting together")
+    assert made == expected["xgboost"]
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_fold_is_fitted_elsewhere(
+    tables: Tables,
+    expected: dict[str, list[object]],
+    cluster: Cluster,
+    sent: signal.Signals,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    strike = Strike(
+        lambda: cluster.workers[0].send_signal(sent),
+        once=lambda: "side by side on 2 workers" in caplog.text,
+        after=2,
+    )
+    made = bits(fitted(CONFIG, tables, "xgboost", execution=cluster.execution()))
+    strike.require_end(f"a worker, {sent.name} in a fold's fit")
     assert made == expected["xgboost"]
 
 
@@ -115,7 +159,7 @@ def test_a_lost_scheduler_is_a_sentence(
     strike = Strike(lambda: scheduler.send_signal(sent), once=boosting(tables), after=0.5)
     with pytest.raises(Model2Error, match=r"the scheduler was lost .*the last good result stays"):
         fitted(CONFIG, tables, "xgboost", execution=cluster.execution())
-    assert time.monotonic() - strike.at < WITHIN_S
+    strike.require_end(f"the scheduler, {sent.name} in boosting together")
 
 
 @pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
@@ -123,24 +167,47 @@ def test_sums_of_ridge_are_added_up_elsewhere(
     tables: Tables, expected: dict[str, list[object]], cluster: Cluster, sent: signal.Signals
 ) -> None:
     forget_sums(tables)
-
-    def is_at_work() -> bool:
-        return "Receive client connection" in cluster.log()
-
-    strike = Strike(lambda: cluster.workers[0].send_signal(sent), once=is_at_work, after=2)
-    made = bits(fitted(CONFIG, tables, "ridge", execution=cluster.execution()))
-    assert strike.at
-    assert made == expected["ridge"]
+    with open_engine(cluster.execution(), n_threads=1) as engine:
+        strike = strike_at_work(engine, sent)
+        tables.sums("21d", engine)
+    strike.require_end(f"a worker, {sent.name} in sums of Ridge")
+    assert bits(fitted(CONFIG, tables, "ridge")) == expected["ridge"]
 
 
-def test_features_are_made_elsewhere(tables: Tables, cluster: Cluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_work_without_any_worker_is_given_up(
+    tables: Tables, cluster: Cluster, sent: signal.Signals
+) -> None:
+    with open_engine(cluster.execution(), n_threads=1) as engine:
+        strike = strike_at_work(engine, sent, n_workers=2)
+        with pytest.raises(EngineError, match=r"no worker has been there .* last good result"):
+            tables.add_up(engine)
+    strike.require_end(f"both workers, {sent.name} in sums of Ridge")
+
+
+@pytest.mark.usefixtures("together")
+def test_boosting_without_any_worker_is_given_up(tables: Tables, cluster: Cluster) -> None:
+    def kill() -> None:
+        for worker in cluster.workers:
+            worker.kill()
+
+    strike = Strike(kill, once=boosting(tables), after=0.5)
+    with pytest.raises(TrainingError, match=r"1 workers are needed, 0 are there; 3 fits were"):
+        fitted(CONFIG, tables, "xgboost", execution=cluster.execution())
+    strike.require_end("both workers, SIGKILL in boosting together")
+
+
+@pytest.mark.parametrize("sent", [signal.SIGKILL, signal.SIGSTOP])
+def test_features_are_made_elsewhere(
+    tables: Tables, cluster: Cluster, tmp_path: Path, sent: signal.Signals
+) -> None:
     settings, scratch = CONFIG.region("us"), tmp_path / "scratch"
     scratch.mkdir()
     panel = load_market_data(settings.market_data).panel
-    strike = Strike(cluster.workers[0].kill, once=(scratch / "targets.npy").exists, after=0.3)
     with open_engine(cluster.execution(), n_threads=1) as engine:
+        strike = strike_at_work(engine, sent)
         made = make_features(panel, settings.features, scratch=scratch, run=engine.map)
-    assert strike.at
+    strike.require_end(f"a worker, {sent.name} in features")
     assert made.equals(tables.features)
 
 
@@ -152,10 +219,10 @@ def test_what_workers_send_each_other_in_boosting_is_in_the_clear(
     if not hasattr(socket, "AF_PACKET") or os.geteuid():
         pytest.skip("packets can be looked at by root on Linux alone")
     # In a process of its own: this one has other things to do.
-    sniffer = subprocess.Popen([sys.executable, "-c", SNIFFER], stdout=subprocess.PIPE)
-    assert sniffer.stdout is not None
-    assert sniffer.stdout.readline() == b"ready\n"
-    fitted(CONFIG, tables, "xgboost", execution=cluster.execution())
-    sniffer.terminate()
-    assert b"seen" in sniffer.stdout.read()
-    sniffer.wait()
+    command = [sys.executable, "-c", SNIFFER]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as sniffer:
+        assert sniffer.stdout is not None
+        assert sniffer.stdout.readline() == b"ready\n"
+        fitted(CONFIG, tables, "xgboost", execution=cluster.execution())
+        sniffer.terminate()
+        assert b"seen" in sniffer.stdout.read()
