@@ -40,6 +40,12 @@ if sys.platform in ("win32", "cygwin"):  # the command tells this sentence alone
         "model2_assets runs on Linux and macOS, not on Windows; run it there within WSL 2"
     )
 
+import resource
+
+# Arrow's own allocators reserve a gigabyte that they never use, and that a limit on data counts.
+if resource.getrlimit(resource.RLIMIT_DATA)[0] != resource.RLIM_INFINITY:
+    os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+
 _ROOMS = {
     "config": ("Partition",),
     "cross_validation": (

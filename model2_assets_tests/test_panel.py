@@ -11,6 +11,7 @@ from model2_assets.panel import (
     instrument_codes,
     is_canonical,
     panel_index,
+    positions_in,
     row_chunks,
     to_canonical,
     with_plain_names,
@@ -181,3 +182,26 @@ def test_rows_without_ascending_dates_are_one_part():
     assert date_parts(panel_index(["A", "A"], [DAYS[0], "NaT"]), 1) == [slice(0, 2)]
     assert date_parts(pd.RangeIndex(3), 1) == [slice(0, 3)]
     assert date_parts(ascending[:0], 1) == [slice(0, 0)]
+
+
+@pytest.mark.parametrize("shuffled", [False, True])
+def test_positions_are_those_that_pandas_finds(shuffled):
+    random = np.random.default_rng(5)
+    days = np.repeat(pd.date_range("2024-01-01", periods=30), 8)
+    every = panel_index(np.tile(list("ABCDEFGH"), 30), days)
+    index = every[np.sort(random.choice(len(every), 150, replace=False))]
+    index = index[random.permutation(len(index))] if shuffled else index
+    rows = every[random.permutation(len(every))[:170]].append(
+        panel_index(["Z", "A"], ["2024-01-05", "2031-01-01"])
+    )
+    found = positions_in(index, rows)
+    np.testing.assert_array_equal(found, index.get_indexer(rows))
+    assert 0 < np.count_nonzero(found < 0) < len(rows)
+    assert positions_in(index[:0], rows).max() == -1
+    assert not len(positions_in(index, rows[:0]))
+
+
+def test_positions_in_an_index_that_repeats_a_row_are_refused():
+    index = panel_index(["A", "B", "A"], ["2024-01-01"] * 3)
+    with pytest.raises(pd.errors.InvalidIndexError):
+        positions_in(index, index[:1])

@@ -14,6 +14,7 @@ from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once,
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
 from model2_assets.labels import realized_returns
+from model2_assets.panel import positions_in
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import Tables
 from model2_assets.training.nested import NestedOutOfFold, expected_rows, prove_nested_splits
@@ -139,7 +140,7 @@ class OutOfFoldChecks(PredictionChecks):
         oof, previous, limits = self.table, self.previous.table, self.evidence.limits
         if previous is None or not len(previous):
             return Finding(True, self.previous.problem or "there are no earlier predictions")
-        index = oof.index[oof.index.isin(previous.index)]
+        index = oof.index[positions_in(previous.index, oof.index) >= 0]
         assert isinstance(index, pd.MultiIndex)
         counts = {
             "common_rows": len(index),
@@ -231,7 +232,7 @@ class PathsChecks(PredictionChecks):
     def _rows(self) -> NDArray[np.intp]:
         """Where each line's instrument and date are among the expected rows; -1 if nowhere."""
         index = pd.MultiIndex.from_frame(self.table[["instrument", "datetime"]])
-        return np.asarray(self.expected.get_indexer(index), dtype=np.intp)
+        return positions_in(self.expected, index)
 
     def predictions_per_row(self) -> Finding:
         """Count the predictions of every row.
@@ -301,7 +302,7 @@ class PathsChecks(PredictionChecks):
         n_rows, known = len(self.expected), self._rows >= 0
         prediction = self.table["prediction"].to_numpy()
         mean = mean_by_row(self._rows[known], prediction[known], n_rows)
-        positions = self.expected.get_indexer(oof.index)
+        positions = positions_in(self.expected, oof.index)
         same_rows = len(oof) == n_rows and bool((positions >= 0).all())
         difference = float("inf")
         text = (

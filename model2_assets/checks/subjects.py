@@ -14,6 +14,7 @@ from model2_assets.config import ChecksConfig, Model2Config, RegionConfig
 from model2_assets.config.partition import Partition
 from model2_assets.contracts import load_contract
 from model2_assets.errors import ContractError
+from model2_assets.panel import positions_in
 from model2_assets.storage.conformity import require_conformity
 from model2_assets.storage.models import StoredFoldModels
 
@@ -147,7 +148,7 @@ def each_once(
     found: pd.Index, expected: pd.MultiIndex, surplus: str
 ) -> tuple[list[str], dict[str, int]]:
     """Say which of the expected rows are not found once, and which others are found; count them."""
-    places = expected.get_indexer(found)
+    places = positions_in(expected, found)
     times = np.bincount(places[places >= 0], minlength=len(expected))
     faults: Mapping[str, tuple[str, pd.Index]] = {
         "missing_rows": ("rows lack a prediction", expected[times == 0]),

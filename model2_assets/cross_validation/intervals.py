@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.errors import CrossValidationError
-from model2_assets.panel import INDEX_NAMES, date_codes, row_name
+from model2_assets.panel import INDEX_NAMES, date_codes, positions_in, row_name
 
 
 @dataclass(frozen=True)
@@ -167,10 +167,10 @@ def label_positions(index: pd.Index, labels: pd.DataFrame) -> NDArray[np.intp]:
     """Return the row of `labels` for each row of `index`, shape (n_rows,)."""
     if index.equals(labels.index):
         return np.arange(len(index), dtype=np.intp)
-    if not labels.index.is_unique:
+    if labels.index.duplicated().any():
         repeated = row_name(labels.index, int(np.argmax(labels.index.duplicated())))
         raise CrossValidationError(f"the labels table repeats {repeated}; keep one row")
-    positions = labels.index.get_indexer(index)
+    positions = positions_in(labels.index, index)
     if (positions < 0).any():
         raise CrossValidationError(
             f"the labels table lacks {row_name(index, int(np.argmax(positions < 0)))}, which "

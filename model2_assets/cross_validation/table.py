@@ -28,7 +28,7 @@ from model2_assets.cross_validation.roles import (
 from model2_assets.cross_validation.splitter import PurgedEmbargoedTimeSeriesSplit
 from model2_assets.cross_validation.walk_forward import WalkForwardSplit
 from model2_assets.errors import CrossValidationError
-from model2_assets.panel import date_codes, to_canonical
+from model2_assets.panel import date_codes, positions_in, to_canonical
 
 UNEVEN = 4
 """Times the rows of the smallest fold that the largest may have before it is said."""
@@ -120,7 +120,7 @@ def _ends_of_labelled_rows(features_index: pd.MultiIndex, labels: pd.DataFrame) 
     labelled = labels[[f"label_{key}" for key in keys]].notna().any(axis=1).to_numpy(dtype=bool)
     chosen = labelled
     if not features_index.equals(labels.index):
-        chosen = labelled & labels.index.isin(features_index)
+        chosen = labelled & (positions_in(features_index, labels.index) >= 0)
     if not chosen.any():
         raise CrossValidationError(
             f"no row has both features and a label: {len(features_index)} rows have features "

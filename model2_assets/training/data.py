@@ -25,6 +25,7 @@ from model2_assets.panel import (
     date_codes,
     instrument_codes,
     is_canonical,
+    positions_in,
     row_name,
     to_canonical,
 )
@@ -440,7 +441,7 @@ def panel_rows(frame: pd.DataFrame) -> pd.MultiIndex:
 
 def positions_of(frame: pd.DataFrame, index: pd.MultiIndex, table: str) -> NDArray[np.intp]:
     """Return where rows of cv_splits are in a panel frame, which has to have them all."""
-    positions = np.asarray(panel_rows(frame).get_indexer(index), dtype=np.intp)
+    positions = positions_in(panel_rows(frame), index)
     missing = np.flatnonzero(positions < 0)
     if missing.size:
         raise TrainingError(

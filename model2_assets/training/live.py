@@ -9,7 +9,7 @@ import pandas as pd
 from model2_assets.config import ExecutionConfig
 from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import StoreError
-from model2_assets.panel import ends_history, histories, in_universe, to_canonical
+from model2_assets.panel import ends_history, histories, in_universe, positions_in, to_canonical
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -116,7 +116,7 @@ def assemble_labelled_rows(
     Inner folds are of as many groups of about equally many dates, with that embargo.
     """
     labelled = labels.filter([f"label_{horizon}"]).dropna().index
-    shared = labelled[labelled.isin(features.index)]
+    shared = labelled[positions_in(features.index, labelled) >= 0]
     date = pd.factorize(shared.get_level_values("datetime"), sort=True)[0]
     roles = {
         "group_id": (date * n_groups // (date.max(initial=0) + 1)).astype(np.int16),
@@ -162,7 +162,7 @@ def find_live_rows(
     own = histories(panel)
     is_too_recent = own.earlier[own.newest] - own.earlier < bars
     live = index[is_too_recent & is_tradable[own.newest]]
-    rows = live[live.isin(features.index)].sort_values()
+    rows = live[positions_in(features.index, live) >= 0].sort_values()
     assert isinstance(rows, pd.MultiIndex)
     return rows
 
@@ -210,7 +210,7 @@ def make_live(
         require_made_from(asset, made_from, versions)
     rows = find_live_rows(market_data, features, bars=task.bars)
     rows = rows[labels[f"label_{task.partition.horizon}"].reindex(rows).isna().to_numpy()]
-    X = take_rows(features, np.asarray(features.index.get_indexer(rows), dtype=np.intp))
+    X = take_rows(features, positions_in(features.index, rows))
     refuse_infinity(X, rows, manifest.feature_names)
     prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))
     live = pd.DataFrame({"prediction": prediction}, index=rows)

@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 from model2_assets.config import ExecutionConfig
 from model2_assets.engines import Engine, give_pages_back, open_engine
 from model2_assets.errors import StoreError, TrainingError
-from model2_assets.panel import INDEX_NAMES, PART_ROWS, date_codes, instrument_codes, row_name
+from model2_assets.panel import (
+    INDEX_NAMES,
+    PART_ROWS,
+    date_codes,
+    instrument_codes,
+    positions_in,
+    row_name,
+)
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -352,7 +359,7 @@ def rows_to_predict(
     or not a split tests them.
     """
     label = tables.labels[f"label_{horizon}"].dropna()
-    label = label[label.index.isin(tables.features.index)]
+    label = label[positions_in(tables.features.index, label.index) >= 0]
     tested = data.index[data.tested_rows].get_level_values("datetime")
     if covers_history or not len(tested):
         return label, 0

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from model2_assets.config.partition import horizon_days
 from model2_assets.errors import TrainingError
-from model2_assets.panel import date_codes, instrument_codes, row_name
+from model2_assets.panel import date_codes, instrument_codes, positions_in, row_name
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +82,7 @@ def label_spans(
     n_dates = len(dates.values)
     keys = instruments.codes * n_dates + dates.codes
     axis = np.sort(keys)
-    rows = np.asarray(bars.get_indexer(index), dtype=np.intp)
+    rows = positions_in(bars, index)
     bad = np.flatnonzero((rows < 0) | np.isnat(ends[rows]))
     if bad.size:
         raise TrainingError(
