@@ -73,6 +73,15 @@ def test_all_kinds_of_tests_are_run() -> None:
         assert kind in planned.stdout
 
 
+@pytest.mark.parametrize("name", ["checks", "configuration", "contracts", "metrics"])
+def test_the_reference_is_that_of_the_code(name: str) -> None:
+    page = ROOT / "docs" / "reference" / f"{name}.md"
+
+    assert page.read_text(encoding="utf-8") == getattr(reference_pages, f"{name}_page")(), (
+        "make docs writes it anew"
+    )
+
+
 def test_the_readme_can_be_read_in_five_minutes() -> None:
     assert len(README.read_text(encoding="utf-8").splitlines()) <= 150
 
