@@ -239,9 +239,10 @@ def _as_ranges(rows: NDArray[np.intp]) -> Ranges:
 def _predict_part(
     stored: StoredFoldModels, matrix: StoredMatrix, split_id: int, ranges: Ranges
 ) -> NDArray[np.float64]:
-    values = matrix.rows()
+    first, last = ranges[0][0], ranges[-1][1]
+    values = matrix.rows(first, last)
     give_pages_back(values)
-    rows = np.concatenate([np.arange(start, stop) for start, stop in ranges])
+    rows = np.concatenate([np.arange(start - first, stop - first) for start, stop in ranges])
     X = SelectedRows(values, rows)
     return predict_rows(load_model(stored, split_id), X, np.arange(len(rows)))
 

@@ -117,13 +117,13 @@ def fit_together(
     EngineError
         If workers were lost `_TRIES` times, or their scheduler was.
     TrainingError
-        If the features are not stored where workers find them, or a fit fails.
+        If the features are not stored, or a fit fails.
     """
     X = data.X
     if not isinstance(X, SelectedRows) or X.stored is None:
         raise TrainingError(
-            "features are not stored where workers can map them: set execution.working_dir to a "
-            "folder that they see, or use engine local"
+            "these features are none that a store has read, from which workers could; use engine "
+            "local"
         )
     for attempt in range(1, _TRIES + 1):
         try:
@@ -168,10 +168,11 @@ def _fit_part(fit: _Fit, tracker: Mapping[str, Any], size: tuple[int, int], numb
     n_workers, n_threads = size
     with fit.part(number).open("rb") as file, np.load(file, allow_pickle=False) as stored:
         part = dict(stored)
-    values = fit.matrix.rows()
+    first, last = part["positions"][[0, -1]].tolist()
+    values = fit.matrix.rows(first, last + 1)
     give_pages_back(values)
     own = SplitView(
-        X=SelectedRows(values, part["positions"]),
+        X=SelectedRows(values, part["positions"] - first),
         y=part["label"],
         feature_names=fit.feature_names,
         sample_weight=part.get("weight"),

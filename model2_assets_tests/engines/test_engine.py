@@ -5,6 +5,7 @@ import pytest
 
 from model2_assets.config.sections import ExecutionConfig
 from model2_assets.engines import LocalEngine, open_engine
+from model2_assets.engines.dask import _installed, _require_same
 from model2_assets.errors import ConfigError, EngineError
 
 
@@ -84,3 +85,13 @@ def test_a_cluster_that_cannot_be_used_is_a_sentence(
     execution = ExecutionConfig(engine="dask", **settings)
     with pytest.raises(error, match=names), open_engine(execution, n_threads=1):
         pass
+
+
+def test_workers_with_other_versions_are_refused_by_name(caplog: pytest.LogCaptureFixture) -> None:
+    installed = _installed(None)
+    for name in set(installed) - {"linear algebra"}:
+        other = {"a:1": installed, "b:1": {**installed, name: "0.0"}}
+        with pytest.raises(EngineError, match=f"worker b:1 has {name} 0.0, this process .* both"):
+            _require_same(other)
+    _require_same({"a:1": {**installed, "linear algebra": "Other"}})
+    assert "worker a:1 has the kernels Other" in caplog.text

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import xgboost as xgb
 
+from model2_assets.engines import LocalEngine, Workers
 from model2_assets.errors import TrainingError
 from model2_assets.training import SplitView, XGBoostTrainer, cross_validate
 from model2_assets.training import xgboost as _row_batches
@@ -18,8 +19,8 @@ def fit(data, seed=7, **params):
     return trainer.fit(data.X, data.y, feature_names=data.feature_names)
 
 
-def view(data):
-    return SplitView(X=data.X, y=data.y, feature_names=data.feature_names)
+def view(data, workers=None):
+    return SplitView(X=data.X, y=data.y, feature_names=data.feature_names, workers=workers)
 
 
 def test_every_fold_equals_plain_xgboost_to_the_bit():
@@ -303,3 +304,17 @@ def test_nothing_is_printed(capfd):
     data = make_data(n_dates=10)
     fit(data).predict(data.X)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("params", "refused"),
+    [
+        ({"bins": "learned"}, "bins: does not fit the memory of a worker.* learned bins; use"),
+        ({"bins": "even", "subsample": 0.5}, "subsample: does not fit .* 0.5 of the rows; set"),
+    ],
+)
+def test_a_fit_by_all_workers_refuses_what_would_give_other_trees(tmp_path, params, refused):
+    data = make_data()
+    trainer = XGBoostTrainer(params={**FAST, **params}, seed=7)
+    with pytest.raises(TrainingError, match=refused):
+        trainer.fit_rows(view(data, Workers(LocalEngine(2), str(tmp_path))), np.arange(data.n_rows))
