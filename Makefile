@@ -8,7 +8,7 @@
 # make test-faults: kills a hundred retrains (an hour)
 # make signals: stops every command at every stage (half an hour)
 # make cluster-demo: the demo market fitted by a Dask cluster of two workers, beside this process
-# make test-services: kills, restarts, races and memory limits of engines and services (an hour)
+# make test-services: kills, signals, restarts, races and memory limits (an hour)
 # make bench: measures the small size anew (hours), and renders benchmarks/RESULTS.md
 
 VENV := .venv
@@ -31,7 +31,8 @@ test-fast: environment
 	$(BIN)/python $(FAST_TESTS)
 
 test-end-to-end: environment
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder -m end_to_end
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder \
+		-m "end_to_end and not services"
 
 test-ui: environment
 	$(BIN)/python -m pytest -m ui -rs model2_assets_tests/ui
@@ -43,7 +44,7 @@ cluster-demo: environment
 	$(BIN)/python -m model2_assets_tests.engines
 
 test-services: environment
-	$(BIN)/python -m pytest -m services -rs model2_assets_tests/services
+	$(BIN)/python -m pytest -m services -rs
 
 signals: environment
 	$(BIN)/python -m model2_assets_tests.signals

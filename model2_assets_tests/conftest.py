@@ -82,7 +82,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def engines(request: pytest.FixtureRequest) -> None:
     """Keep the engines of Dagster's databases where tests run the graph, or the shell at all."""
     items = request.session.items
-    if any(i.path.parent.name == "defs" or i.get_closest_marker("end_to_end") for i in items):
+    kinds = {mark.name for item in items for mark in item.iter_markers()}
+    if kinds & {"end_to_end", "services"} or any(i.path.parent.name == "defs" for i in items):
         keep_engines()
 
 

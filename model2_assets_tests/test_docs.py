@@ -69,7 +69,7 @@ def test_all_kinds_of_tests_are_run() -> None:
     )
 
     assert planned.stderr == ""
-    for kind in ("not end_to_end and not ui", "-m end_to_end", "-m ui"):
+    for kind in ("not end_to_end and not ui", "end_to_end and not services", "-m ui"):
         assert kind in planned.stdout
 
 

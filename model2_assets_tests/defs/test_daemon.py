@@ -155,6 +155,7 @@ def check_next_night_makes_what_was_lost(nights: Nights) -> None:
     assert len({run.tags[NIGHT] for run in runs}) == 1
 
 
+@pytest.mark.services
 def test_night_goes_on_once_a_failed_partition_is_reexecuted(tmp_path: Path) -> None:
     broken = tmp_path / "broken"
     broken.touch()

@@ -22,7 +22,7 @@ from model2_assets_tests.faults.scene import NEW, OLD, Scene
 from model2_assets_tests.faults.table import kills_table
 from model2_assets_tests.faults.two_at_once import at_once
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")

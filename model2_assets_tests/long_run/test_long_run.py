@@ -50,7 +50,7 @@ def retrained(tmp_path_factory: pytest.TempPathFactory) -> Retrained:
     return Retrained(growing, (first, second, third))
 
 
-@pytest.mark.end_to_end
+@pytest.mark.services
 def test_retrains_in_one_process_leave_nothing_behind(retrained: Retrained) -> None:
     first, second, third = retrained.figures
 
@@ -68,7 +68,7 @@ def test_retrains_in_one_process_leave_nothing_behind(retrained: Retrained) -> N
     assert features.index.get_level_values("datetime").nunique() == FIRST_NIGHT_DATES + 2 - 20
 
 
-@pytest.mark.end_to_end
+@pytest.mark.services
 def test_a_pruned_region_is_current_and_goes_on(retrained: Retrained) -> None:
     region = retrained.region
     with dg.DagsterInstance.from_config(retrained.growing.environment["DAGSTER_HOME"]) as instance:

@@ -9,7 +9,7 @@ from model2_assets_tests.faults.scene import Scene
 from model2_assets_tests.signals.stages import FIT, LOAD, UI, Stage
 from model2_assets_tests.signals.trial import Way, stop
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.services
 
 FITS = Stage("retrain: fits in native code", ("retrain",), FIT, "in_native_code")
 READS = Stage("validate-config", ("validate-config",), LOAD, "in_native_code", "", forced=True)
