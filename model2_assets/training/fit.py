@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,28 @@ from model2_assets.training.search import ParameterSearch
 from model2_assets.training.sums import ColumnSums, Floats, TrainSums, add_up_splits
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class FitResources:
+    """What splits are fitted with; none of it changes a bit of a model.
+
+    Attributes
+    ----------
+    n_jobs : int, default 1
+        Splits at once, in threads of this process.
+    n_threads : int, default 1
+        Threads of all of them together.
+    known_sums : mapping, optional
+        Sums of the blocks of the data, which are added up otherwise.
+    workers : Workers, optional
+        Workers that fit each model together.
+    """
+
+    n_jobs: int = 1
+    n_threads: int = 1
+    known_sums: Mapping[int, ColumnSums] | None = None
+    workers: Workers | None = None
 
 
 def cross_validate(
@@ -58,8 +80,7 @@ def cross_validate(
         data,
         range(data.n_splits),
         calibrates=calibrates,
-        n_jobs=n_jobs,
-        n_threads=n_jobs,
+        resources=FitResources(n_jobs, n_threads=n_jobs),
     )
     return tuple(sorted(models, key=lambda model: model.split_id))
 
@@ -70,36 +91,33 @@ def fit_splits(
     split_ids: Sequence[int],
     *,
     calibrates: bool = False,
-    n_jobs: int = 1,
-    n_threads: int = 1,
-    known_sums: Mapping[int, ColumnSums] | None = None,
     search: ParameterSearch | None = None,
-    workers: Workers | None = None,
+    resources: FitResources = FitResources(),
 ) -> Iterator[FoldModel]:
     """Fit a fresh model on the train rows of each of some splits, and yield it once it is done.
 
-    Splits run concurrently, `n_jobs` of them, in threads of this process (XGBoost and BLAS
-    release the interpreter lock), each on one BLAS thread. The last ones, where they are fewer
-    than run at once, begin together and share all `n_threads`. `known_sums` are those of the
-    blocks of `data`, which are added up here otherwise. None of it changes a bit of a model.
-    Where there is a `search`, each split first chooses parameters on its train rows. With
-    `workers`, these fit each model together.
+    Splits run concurrently in threads of this process (XGBoost and BLAS release the interpreter
+    lock), each on one BLAS thread. The last ones, where they are fewer than run at once, begin
+    together and share all threads. Where there is a `search`, each split first chooses parameters
+    on its train rows.
     """
     for split_id in split_ids:
         _rows_of(data, split_id)
     # Built before the limit below: it reaches only BLAS libraries that are loaded already.
     trainers = {split_id: make_trainer() for split_id in split_ids}
+    n_jobs, n_threads = resources.n_jobs, resources.n_threads
     n_first = len(split_ids) - len(split_ids) % n_jobs
     with threadpool_limits(limits=1, user_api="blas"):
         sums = None
         if any(uses_sums(trainer, data) for trainer in trainers.values()):
-            sums = add_up_splits(data, split_ids, known=known_sums, n_threads=n_threads)
+            known = resources.known_sums
+            sums = add_up_splits(data, split_ids, known=known, n_threads=n_threads)
 
         def fit(split_id: int, share: int) -> FoldModel:
             started, what = time.monotonic(), f"split {split_id}"
             train, test = _rows_of(data, split_id)
             of_split = None if sums is None else sums.of_split(split_id)
-            fit_one = partial(_fit, data=data, n_threads=share, workers=workers)
+            fit_one = _Fit(data, share, resources.workers)
             fits = InnerFits(data, train, fit_one, of_split, what)
             model = _searched_and_fitted(trainers[split_id], fits, search, split_id)
             calibration = inner_slope(model.trainer, fits) if calibrates else None
@@ -124,7 +142,11 @@ def fit_split(
 ) -> FoldModel:
     """Fit a fresh model of one split, from `data` alone, as `cross_validate` does to the bit."""
     (model,) = fit_splits(
-        make_trainer, data, [split_id], calibrates=calibrates, n_threads=n_threads
+        make_trainer,
+        data,
+        [split_id],
+        calibrates=calibrates,
+        resources=FitResources(n_threads=n_threads),
     )
     return model
 
@@ -138,7 +160,7 @@ def fit_all_rows(
 ) -> FoldModel:
     """Fit a fresh model on every row, whatever its role: a model of split 0, with no test rows."""
     started, trainer, everything = time.monotonic(), make_trainer(), np.arange(data.n_rows)
-    fit = partial(_fit, data=data, n_threads=n_threads)
+    fit = _Fit(data, n_threads)
     with threadpool_limits(limits=1, user_api="blas"):
         sums = None
         if search is not None and uses_sums(trainer, data):
@@ -176,40 +198,46 @@ def uses_sums(trainer: BaseModelTrainer, data: TrainingData) -> bool:
     return is_plain and trainer.fits_from_sums
 
 
-def _fit(
-    trainer: BaseModelTrainer,
-    data: TrainingData,
-    *,
-    train: NDArray[np.intp],
-    rows: NDArray[np.intp],
-    what: str,
-    n_threads: int,
-    sums: TrainSums | None = None,
-    workers: Workers | None = None,
-) -> None:
-    """Fit a trainer on rows of a train set. An error names the fit and its train set."""
-    try:
-        weights = None
-        if data.row_weights is not None:
-            weights = _only_at(rows, data.row_weights(rows), data.n_rows)
-        handed = SplitView(
-            X=data.X,
-            y=_only_at(train, data.y[train], data.n_rows),
-            feature_names=data.feature_names,
-            sample_weight=weights,
-            index=data.index,
-            sums=sums,
-            n_threads=n_threads,
-            workers=workers,
-            scratch=data.working_folder if data.is_external else None,
-        )
-        trainer.fit_rows(handed, rows)
-    except Exception as error:
-        first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
-        raise TrainingError(
-            f"{what} ({len(train)} train rows, {first} to {last}): "
-            f"{type(trainer).__name__} failed: {error}"
-        ) from error
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Fits a trainer on rows of a train set. An error names the fit and its train set."""
+
+    data: TrainingData
+    n_threads: int
+    workers: Workers | None = None
+
+    def __call__(
+        self,
+        trainer: BaseModelTrainer,
+        *,
+        train: NDArray[np.intp],
+        rows: NDArray[np.intp],
+        sums: TrainSums | None,
+        what: str,
+    ) -> None:
+        data = self.data
+        try:
+            weights = None
+            if data.row_weights is not None:
+                weights = _only_at(rows, data.row_weights(rows), data.n_rows)
+            handed = SplitView(
+                X=data.X,
+                y=_only_at(train, data.y[train], data.n_rows),
+                feature_names=data.feature_names,
+                sample_weight=weights,
+                index=data.index,
+                sums=sums,
+                n_threads=self.n_threads,
+                workers=self.workers,
+                scratch=data.working_folder if data.is_external else None,
+            )
+            trainer.fit_rows(handed, rows)
+        except Exception as error:
+            first, last = row_name(data.index, train[0]), row_name(data.index, train[-1])
+            raise TrainingError(
+                f"{what} ({len(train)} train rows, {first} to {last}): "
+                f"{type(trainer).__name__} failed: {error}"
+            ) from error
 
 
 def _only_at(rows: NDArray[np.intp], values: NDArray[np.float64], n_rows: int) -> Floats:

@@ -15,7 +15,7 @@ from model2_assets.storage.models import ModelFile, Provenance, models_digest
 from model2_assets.training.base_models import FoldModel
 from model2_assets.training.checkpoints import FoldCheckpoints, KeptFolds
 from model2_assets.training.data import TrainingData, hash_row_order
-from model2_assets.training.fit import fit_splits, uses_sums
+from model2_assets.training.fit import FitResources, fit_splits, uses_sums
 from model2_assets.training.models import fold_model, installed_versions, model_file
 from model2_assets.training.resources import (
     ResourceUsage,
@@ -155,10 +155,8 @@ def _fitted_here(
         data,
         split_ids,
         calibrates=task.calibrates,
-        n_jobs=n_jobs,
-        n_threads=n_threads,
-        known_sums=known_sums,
         search=ParameterSearch.of(task, kept.study if kept else None),
+        resources=FitResources(n_jobs, n_threads, known_sums),
     )
 
 
@@ -183,7 +181,7 @@ def _fitted_by_workers(
         split_ids,
         calibrates=task.calibrates,
         search=ParameterSearch.of(task),
-        workers=Workers(engine, shared.source.base),
+        resources=FitResources(workers=Workers(engine, shared.source.base)),
     )
 
 

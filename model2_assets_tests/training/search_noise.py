@@ -7,7 +7,7 @@ from model2_assets.config.sections import SearchConfig
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.evaluation import daily_ic
 from model2_assets.training import XGBoostTrainer, assemble_training_data, predict_out_of_fold
-from model2_assets.training.fit import fit_splits
+from model2_assets.training.fit import FitResources, fit_splits
 from model2_assets.training.search import ParameterSearch
 from model2_assets_tests.training.nested_noise import NoiseStudy
 
@@ -41,8 +41,8 @@ def score_search(study: NoiseStudy, seed: int, *, trials: int, n_jobs: int = 1) 
             lambda: XGBoostTrainer(params={"max_bin": 16}, seed=7),
             data,
             range(data.n_splits),
-            n_jobs=n_jobs,
             search=search,
+            resources=FitResources(n_jobs),
         )
     )
     oof = predict_out_of_fold(models, data)["prediction"].reindex(data.index)

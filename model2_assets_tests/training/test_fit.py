@@ -24,7 +24,7 @@ from model2_assets.training import (
     predict_out_of_fold,
 )
 from model2_assets.training.data import hash_row_order
-from model2_assets.training.fit import fit_all_rows, fit_split, fit_splits
+from model2_assets.training.fit import FitResources, fit_all_rows, fit_split, fit_splits
 from model2_assets.training.resources import blas_kernel, estimate_training_bytes
 from model2_assets_tests.sample_tables import mark
 from model2_assets_tests.training.panels import PURGED_BEFORE, make_data
@@ -383,7 +383,7 @@ def test_the_last_splits_share_the_threads_that_would_be_idle(
 ):
     allowed = record_threads(monkeypatch, XGBoostTrainer)
     data = make_data()
-    models = fit_splits(make_xgboost, data, range(5), n_jobs=n_jobs, n_threads=n_threads)
+    models = fit_splits(make_xgboost, data, range(5), resources=FitResources(n_jobs, n_threads))
     found = sorted(models, key=lambda model: model.split_id)
     assert allowed == expected
     assert digests(found) == digests(cross_validate(make_xgboost, data))

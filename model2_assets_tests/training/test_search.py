@@ -20,7 +20,7 @@ from model2_assets.training import (
     RidgeTrainer,
     fit_models,
 )
-from model2_assets.training.fit import fit_all_rows, fit_splits
+from model2_assets.training.fit import FitResources, fit_all_rows, fit_splits
 from model2_assets.training.live import assemble_labelled_rows
 from model2_assets.training.predict import make_out_of_fold
 from model2_assets.training.search import ParameterSearch, mean_rank_ic
@@ -78,7 +78,7 @@ def forget(monkeypatch):
 def searched(data, trainer, split_ids, *, study_of=None, n_jobs=1, **settings):
     search = ParameterSearch(SearchConfig.model_validate(settings), trainer.seed, study_of)
     make = lambda: trainer.with_params({})  # noqa: E731
-    models = fit_splits(make, data, split_ids, n_jobs=n_jobs, search=search)
+    models = fit_splits(make, data, split_ids, search=search, resources=FitResources(n_jobs))
     return sorted(models, key=lambda model: model.split_id)
 
 

@@ -11,7 +11,7 @@ from model2_assets.storage.cache import WorkingFiles, note_working_files
 from model2_assets.training import Tables, cross_validate
 from model2_assets.training import data as row_blocks
 from model2_assets.training import sums as adding
-from model2_assets.training.fit import fit_split, fit_splits
+from model2_assets.training.fit import FitResources, fit_split, fit_splits
 from model2_assets.training.sums import (
     ColumnSums,
     add_in_order,
@@ -54,7 +54,10 @@ def kept_sums(tables, horizon="21d"):
 
 def by_kept_sums(data, tables, horizon="21d", **settings):
     models = fit_splits(
-        make_ridge, data, range(data.n_splits), known_sums=kept_sums(tables, horizon), **settings
+        make_ridge,
+        data,
+        range(data.n_splits),
+        resources=FitResources(known_sums=kept_sums(tables, horizon), **settings),
     )
     return digests(sorted(models, key=lambda model: model.split_id))
 
