@@ -147,6 +147,9 @@ _BASELINE_BYTES = 400_000_000
 _BYTES_PER_ROW = 300
 """Of rows, labels and roles, and of finding the rows of one table in another."""
 
+_FIT_BYTES_PER_ROW = 75
+"""Of a fit, beside what it needs for values: its rows, labels and gradients."""
+
 USABLE_SHARE = 0.75
 """Of the memory, where the configuration sets no limit; the rest is the system's."""
 
@@ -193,7 +196,8 @@ def fits_in_memory(
 
     def lack(n_jobs: int, of_a_value: float, *, mapped: bool) -> str:
         need = estimate_training_bytes(shape, n_jobs, of_a_value, mapped=mapped)
-        return _lack(need, n_jobs * of_a_value * shape[0] * shape[1], max_rss_gb)
+        working = n_jobs * shape[0] * (of_a_value * shape[1] + _FIT_BYTES_PER_ROW)
+        return _lack(need, working, max_rss_gb)
 
     lacks = [lack(n + 1, fit_bytes_per_value, mapped=True) for n in range(wanted)]
     if not lacks[0]:

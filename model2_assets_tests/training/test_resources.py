@@ -105,7 +105,8 @@ def test_a_fit_stays_under_its_estimate(trainer_class):
         fit_split(lambda: trainer_class(params=params, seed=0), data, 0)
     values = data.n_rows * len(data.feature_names)
     grown = during.peak_rss_bytes - before.peak_rss_bytes
-    assert grown < trainer_class.fit_bytes_per_value * values + 20 * MB
+    # Batches and threads take some MB at any size.
+    assert grown < trainer_class.fit_bytes_per_value * values + 32 * MB
 
 
 SHAPE = (1_000_000, 100)
