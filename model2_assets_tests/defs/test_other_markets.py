@@ -17,7 +17,7 @@ from model2_assets.market_data import validate_panel
 from model2_assets.storage import Address
 from model2_assets_tests.defs.small_region import NO_DRAWINGS, SMALL_XGBOOST, Workbench, workbench
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.services
 
 PAGE = (Path(__file__).parents[2] / "docs" / "markets.md").read_text(encoding="utf-8")
 TEXT = " ".join(PAGE.split())
