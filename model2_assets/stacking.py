@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Mapping
 from functools import reduce
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from model2_assets.cross_validation.intervals import horizon_keys
 from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.labels import realized_returns
+from model2_assets.panel import positions_in
 from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
@@ -137,12 +139,13 @@ def make_stacking_frame(
     index = _union([oof[key].index for key in present])
     frame = pd.DataFrame({"fold_id": _fold_ids([oof[key] for key in present], index)}, index=index)
     for key in present:
-        frame[columns[key]] = oof[key]["prediction"].reindex(index).to_numpy()
+        rows = positions_in(oof[key].index, index)
+        frame[columns[key]] = _taken(oof[key]["prediction"], rows)
+    rows = positions_in(labels.index, index)
     for horizon in horizon_keys(labels):
         realized = realized_returns(labels, horizon, excess=excess)
-        outcomes = [labels[f"label_{horizon}"], realized, labels[f"label_end_{horizon}"]]
-        for outcome in outcomes:
-            frame[outcome.name] = outcome.reindex(index).to_numpy()
+        for outcome in (labels[f"label_{horizon}"], realized, labels[f"label_end_{horizon}"]):
+            frame[outcome.name] = _taken(outcome, rows)
     purge = "per_horizon" if split_horizons(cv_splits) else "longest_horizon"
     return stamped(
         frame,
@@ -164,12 +167,17 @@ def _union(indexes: list[pd.Index]) -> pd.MultiIndex:
     return union.remove_unused_levels()
 
 
+def _taken(column: pd.Series, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return the values at some rows, missing where there is no such row (-1)."""
+    return np.asarray(pd.api.extensions.take(column.to_numpy(), rows, allow_fill=True))
+
+
 def _fold_ids(tables: list[pd.DataFrame], index: pd.MultiIndex) -> pd.Series:
     """Return the fold of every row as the first table that has it says."""
-    folds = pd.Series(-1, index=index, dtype="int16")
+    folds = np.full(len(index), -1, dtype=np.int16)
     for table in reversed(tables):
-        folds.loc[table.index] = table["fold_id"].to_numpy()
-    return folds
+        folds[positions_in(index, table.index)] = table["fold_id"].to_numpy()
+    return pd.Series(folds, index=index)
 
 
 def _trained_on_past_only(cv_splits: pd.DataFrame) -> bool:

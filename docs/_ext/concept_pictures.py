@@ -1,6 +1,7 @@
 """Pictures of the concepts, drawn of what the package's own splitter does."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import matplotlib as mpl
@@ -109,20 +110,9 @@ def draw_purge(axes: Axes) -> None:
     axes.set(xlim=(-1, DATES), ylim=(-1.4, 2.2))
 
 
-def draw_embargo(axes: Axes) -> None:
+def draw_splits(axes: Axes, *, n_test_groups: int) -> None:
     """Draw every split of four groups, each with its purge and embargo."""
-    roles = _roles()
-    for split in range(roles.shape[1]):
-        y = roles.shape[1] - split - 1
-        _cells(axes, roles[:, split], y)
-        axes.text(-1.5, y + 0.4, f"split {split}", ha="right", va="center")
-    _legend(axes, {"train": TRAIN, "test": TEST, "purged": PURGED, "embargo": EMBARGO}, -1.2)
-    axes.set_xlim(-6, DATES)
-
-
-def draw_cpcv(axes: Axes) -> None:
-    """Draw the six splits of four groups, of which two are tested together."""
-    roles = _roles(n_test_groups=2)
+    roles = _roles(n_test_groups=n_test_groups)
     for split in range(roles.shape[1]):
         y = roles.shape[1] - split - 1
         _cells(axes, roles[:, split], y)
@@ -185,7 +175,7 @@ def _edges() -> list[tuple[str, str]]:
 
     return [
         (parent, asset)
-        for asset, direct in parents.items()
+        for asset, direct in sorted(parents.items())
         for parent in sorted(direct)
         if not any(parent in ancestors(other) for other in direct)
     ]
@@ -238,8 +228,8 @@ PICTURES: dict[str, tuple[Callable[[Axes], None], float]] = {
     "graph": (draw_graph, 3.2),
     "leak": (draw_leak, 2.2),
     "purge": (draw_purge, 2.0),
-    "embargo": (draw_embargo, 2.6),
-    "cpcv": (draw_cpcv, 3.2),
+    "embargo": (partial(draw_splits, n_test_groups=1), 2.6),
+    "cpcv": (partial(draw_splits, n_test_groups=2), 3.2),
     "paths": (draw_paths, 2.2),
     "stacking": (draw_stacking, 2.2),
 }

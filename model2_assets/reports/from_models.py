@@ -10,12 +10,13 @@ from model2_assets.evaluation.scores import score_partition
 from model2_assets.labels import realized_returns
 from model2_assets.reports.tear_sheet import PartitionResults, partition_report
 from model2_assets.storage.data_version import data_versions_of, stamped
-from model2_assets.storage.models import Manifest, Provenance
+from model2_assets.storage.models import Manifest
 from model2_assets.training.base_models import FoldModel, aggregate_importances
-from model2_assets.training.data import hash_row_order
-from model2_assets.training.fold_models import FittedModels
+from model2_assets.training.data import TrainingData
+from model2_assets.training.fold_models import FittedModels, provenance_of
 from model2_assets.training.predict import average_splits, predict_splits, recombine_predictions
-from model2_assets.training.task import Tables
+from model2_assets.training.resources import ResourceUsage
+from model2_assets.training.task import Tables, Task
 
 
 def tear_sheet(
@@ -53,7 +54,8 @@ def tear_sheet(
     """
     settings = settings or RegionConfig()
     data = tables.of_horizon(horizon, embargo_days=settings.cross_validation.embargo_days)
-    manifest = _manifest(models, tables, horizon, name, hash_row_order(data.index))
+    partition = Partition(horizon, name)
+    manifest = _manifest(models, data, tables, partition)
     predictions = predict_splits(models, data)
     oof = average_splits(predictions, data)
     realized = realized_returns(tables.labels, horizon, excess=settings.labels.excess)
@@ -65,7 +67,7 @@ def tear_sheet(
         score_partition(
             oof,
             tables.labels,
-            Partition(horizon, name),
+            partition,
             paths=recombine_predictions(predictions, data),
             config=settings.labels,
         ),
@@ -78,22 +80,18 @@ def tear_sheet(
 
 
 def _manifest(
-    models: Sequence[FoldModel], tables: Tables, horizon: str, name: str, row_order_hash: str
+    models: Sequence[FoldModel], data: TrainingData, tables: Tables, partition: Partition
 ) -> Manifest:
-    trainer = models[0].trainer
-    provenance = Provenance(
+    unfitted, first = models[0].trainer, type(models[0].trainer)
+    task = Task(
         region="notebook",
-        horizon=horizon,
-        model=name,
-        trainer=f"{type(trainer).__module__}:{type(trainer).__qualname__}",
-        params=trainer.params,
-        seed=trainer.seed,
-        feature_names=trainer.feature_names,
-        data_versions=tables.versions,
-        row_order_hash=row_order_hash,
-        seconds=sum(model.seconds for model in models),
-        peak_rss_bytes=0,
+        partition=partition,
+        trainer=f"{first.__module__}:{first.__qualname__}",
+        unfitted=unfitted,
+        calibration="none" if models[0].calibration is None else "inner_slope",
     )
+    usage = ResourceUsage(sum(model.seconds for model in models))
+    provenance = provenance_of(task, data, data_versions=dict(tables.versions), usage=usage)
     fitted = FittedModels(tuple(models), provenance)
     files = tuple(file for file, _ in fitted.files())
     return Manifest(**vars(provenance), folds=files, library_versions=dict(fitted.library_versions))

@@ -29,6 +29,7 @@ def test_a_page_without_a_store(tables: m2.Tables) -> None:
     found = set(re.findall(r'id="([\w-]+)"', page))
     assert set(PARTITION_PARTS) <= found
     assert "region_report" not in page
+    assert "inner_slope" in page
     oof = m2.predict_out_of_fold(models, data)
     scores = m2.score_partition(oof, tables.labels, m2.Partition("5d", "ridge"))
     overall = scores[scores["scope"] == "all"].set_index("metric")["value"]
