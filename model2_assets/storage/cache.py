@@ -321,13 +321,12 @@ class MatrixCodec(ParquetCodec):
         """Read the Parquet file as a whole and compare it with what readers are given."""
         source = self.source(recognize)
         served = self._served(source)
-        start = 0
-        same = source.index().equals(served.index)
+        start, same = 0, True
         for chunk in source.chunks():
             given = served.iloc[start : start + len(chunk)].to_numpy()
             same = same and np.array_equal(chunk, given, equal_nan=True)
             start += len(chunk)
-        if not same:
+        if not (same and source.index().equals(served.index)):
             raise StoreError(
                 f"{self.path}: the working matrix under {self.working.folder} has other values "
                 f"than the file; remove that folder, or materialize the asset again"

@@ -38,9 +38,13 @@ def write_parquet(
     schema = file_schema(frame, contract, name=name)
     tables = _row_groups(frame, contract)
     table = next(tables)
+    # Numbers of double precision hardly repeat, while ranks do.
+    coded = [field.name for field in schema if not pa.types.is_float64(field.type)]
     # The next rows are turned into columns while these are compressed.
     with (
-        pq.ParquetWriter(file, schema, compression="zstd", compression_level=3) as writer,
+        pq.ParquetWriter(
+            file, schema, compression="zstd", compression_level=3, use_dictionary=coded
+        ) as writer,
         ThreadPoolExecutor(1) as pool,
     ):
         while table is not None:
