@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from dagster._cli import cli as dagster_cli
 from dagster_dg_cli.cli import cli as dg_cli
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 import model2_assets
 from model2_assets.checks import CATALOGUE
 from model2_assets.cli.main import main
-from model2_assets.config import Model2Config
+from model2_assets.config import Model2Config, parse_config
 from model2_assets.contracts import FOLDER, load_contract
 from model2_assets.evaluation import METRICS
 
@@ -28,21 +29,54 @@ import reference_pages  # noqa: E402 -- an extension of the site, not a module o
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PARSERS = {"model2": main, "dg": dg_cli, "dagster": dagster_cli}
-SHELL = re.compile(r"^```sh\n(.*?)^```", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```.*?^```", re.DOTALL | re.MULTILINE)
+NAMED = re.compile(r"`((?:model2|dg|dagster|make) [^`…]+)`")
+"""A command within a sentence."""
 
 
-def commands(page: Path) -> Iterator[list[str]]:
-    """Yield the words of every command in a page's shell blocks."""
-    for block in SHELL.findall(page.read_text(encoding="utf-8")):
-        for line in block.replace("\\\n", " ").splitlines():
-            words = shlex.split(line, comments=True)
-            while words and re.fullmatch(r"[A-Z0-9_]+=.*", words[0]):
-                words.pop(0)
-            if words:
-                yield [words[0].removeprefix(".venv/bin/"), *words[1:]]
+def blocks(page: Path, language: str) -> Iterator[tuple[str, str]]:
+    """Yield what a page's blocks of a language need, where they say so, and their text."""
+    text = page.read_text(encoding="utf-8")
+    yield from re.findall(rf"^```{language}(?: needs (.+))?\n(.*?)^```", text, re.DOTALL | re.M)
 
 
-COMMANDS = sorted({tuple(words) for page in PAGES for words in commands(page)})
+def commands(text: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command in a shell block."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = shlex.split(line, comments=True)
+        while words and re.fullmatch(r"[A-Z0-9_]+=.*", words[0]):
+            words.pop(0)
+        if words:
+            yield (words[0].removeprefix(".venv/bin/"), *words[1:])
+
+
+def named(page: Path) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command that a page's sentences name."""
+    for text in NAMED.findall(BLOCK.sub("", page.read_text(encoding="utf-8"))):
+        yield tuple(shlex.split(text))
+
+
+SHELL = [block for page in PAGES for block in blocks(page, "sh")]
+COMMANDS = sorted(
+    {words for _, text in SHELL for words in commands(text)}
+    | {words for page in PAGES for words in named(page)}
+)
+RUN = list(dict.fromkeys(words for need, text in SHELL if not need for words in commands(text)))
+"""Those of the shell blocks that do not say what they need besides a checkout."""
+
+RUN_ELSEWHERE = {
+    "make ui": "signals/stages.py",  # model2 ui
+    "python docs/stacking.py": "defs/test_stacking_example.py",
+    "export DAGSTER_HOME=$PWD": "cli/test_page_commands.py",  # in a home of its own
+}
+
+
+def test_every_command_of_the_pages_is_run_or_says_what_it_needs() -> None:
+    by_ci = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    left = {" ".join(words) for words in RUN if words[0] not in ("model2", "dg")}
+
+    assert {text for text in left if f" {text}\n" not in by_ci} - {".ci/run"} == set(RUN_ELSEWHERE)
+    assert all((ROOT / "model2_assets_tests" / file).exists() for file in RUN_ELSEWHERE.values())
 
 
 @pytest.mark.parametrize("words", [each for each in COMMANDS if each[0] in PARSERS], ids=" ".join)
@@ -54,9 +88,15 @@ def test_commands_of_the_pages_are_accepted(words: tuple[str, ...]) -> None:
 
 def test_make_targets_of_the_pages_are_there() -> None:
     targets = set(re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    named = {words[1] for words in COMMANDS if words[0] == "make"}
+    wanted = {words[1] for words in COMMANDS if words[0] == "make"}
 
-    assert {"train", "test", "ui"} <= named <= targets
+    assert {"train", "test", "ui"} <= wanted <= targets
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_configuration_of_the_pages_is_valid(page: Path) -> None:
+    for _, text in blocks(page, "yaml"):
+        parse_config(yaml.safe_load(text), origin=text)
 
 
 def test_all_kinds_of_tests_are_run() -> None:

@@ -19,7 +19,7 @@ def test_the_example_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     blocks = dict(re.findall(r"```(\w+)\n(.*?)```", page, flags=re.DOTALL))
     monkeypatch.chdir(tmp_path)
     Path("fundamentals.csv").write_text(blocks["text"], encoding="utf-8")
-    section = yaml.safe_load(blocks["yaml"])["features"]
+    section = yaml.safe_load(blocks["yaml"])["regions"]["us"]["features"]
     said = re.findall(r"\| (\d{4}-\d\d-\d\d) \| ([\d.]*) ?\| ([\d.]*) ?\|", page)
     wanted = pd.DataFrame(said, columns=["datetime", "AAA", "BBB"]).set_index("datetime")
     dates = pd.to_datetime(wanted.index).as_unit("us")

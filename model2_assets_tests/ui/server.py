@@ -1,10 +1,10 @@
-"""``dagster dev`` on a Dagster home of the test's own."""
+"""``dagster dev`` or ``dg dev`` on a Dagster home of the test's own."""
 
 import http.client
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from model2_assets_tests.defs.daemon import DaemonHome, end_session, wait_until
@@ -13,15 +13,16 @@ HOST = "127.0.0.1"
 
 
 @contextmanager
-def served(home: DaemonHome) -> Iterator[str]:
+def served(home: DaemonHome, command: Sequence[str] = ()) -> Iterator[str]:
     """Serve the UI, yield its URL, and end the server and all that it started."""
+    command = command or (sys.executable, "-m", "dagster", "dev", *home.definitions)
     port = free_port()
     log = home.folder / "dev.log"
     # A shell's background process ignores these signals, and so would what it starts.
-    command = ["env", "--default-signal=INT,TERM", sys.executable, "-m", "dagster", "dev"]
+    with_signals = ["env", "--default-signal=INT,TERM", *command]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            [*command, *home.definitions, "--host", HOST, "--port", str(port)],
+            [*with_signals, "--host", HOST, "--port", str(port)],
             env=home.environment,
             cwd=home.folder,
             stdout=output,
