@@ -11,7 +11,7 @@ from model2_assets.defs.alerts import alert_hooks
 from model2_assets.defs.assets import asset_names
 from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.publication import check_result
-from model2_assets.defs.recorded import PARTITION_TAG, EventLog
+from model2_assets.defs.recorded import PARTITION_TAG, EventLog, Target, target_of
 from model2_assets.defs.region import Region, Stage, dimension_tags
 from model2_assets.defs.retrain import PlannedRun, RunResult, execute
 from model2_assets.defs.steps import core_call
@@ -76,7 +76,7 @@ def _reproduced_check(region: Region) -> dg.AssetChecksDefinition:
             partition = Partition.parse(context.partition_key)
             store = region.store.attested_by(EventLog(context.instance))
             files = StoredFiles(region.config, region.name, partition, store=store)
-            made_now = _made_in_this_run(context, asset)
+            made_now = _made_in_this_run(context, (asset, context.partition_key))
             return check_result((read_back_predictions if made_now else reproduce_stored)(files))
 
     return stored_models_reproduce_oof
@@ -109,7 +109,7 @@ def _stored_check(region: Region, *, partitioned: bool) -> dg.AssetChecksDefinit
         with core_call(context):
             for asset in (name for name in assets if region.key(name) in chosen):
                 key = region.key(asset)
-                made_now = _made_in_this_run(context, key)
+                made_now = _made_in_this_run(context, target_of(files.address(asset)))
                 outcomes = (read_back(files, asset),) if made_now else evaluate_stored(files, asset)
                 table = outcomes_table(outcomes)
                 yield check_result(verdict_of(outcomes), asset=key, predicates=table)
@@ -117,9 +117,9 @@ def _stored_check(region: Region, *, partitioned: bool) -> dg.AssetChecksDefinit
     return stored
 
 
-def _made_in_this_run(context: dg.AssetCheckExecutionContext, key: dg.AssetKey) -> bool:
-    event = context.instance.get_latest_materialization_event(key)
-    return event is not None and event.run_id == context.run.run_id
+def _made_in_this_run(context: dg.AssetCheckExecutionContext, target: Target) -> bool:
+    made = EventLog(context.instance).latest(*target)
+    return made is not None and made.run_id == context.run.run_id
 
 
 def check_stored(

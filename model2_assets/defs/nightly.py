@@ -42,7 +42,7 @@ def begin(
     night = moment.astimezone(UTC).isoformat(timespec="seconds")
     return dg.RunRequest(
         job_name=job_name(region.name, "preparation"),
-        asset_selection=[region.key(name) for name in region.readers],
+        asset_selection=[region.key(name) for name in region.readers or (FIRST,)],
         tags=_tags(region, night, FIRST),
     )
 

@@ -100,8 +100,15 @@ class Region:
 
     @property
     def readers(self) -> tuple[str, ...]:
-        """Names of its assets that read what may change unseen, and so are always made anew."""
-        return ("market_data", "features") if self.settings.features.extra else ("market_data",)
+        """Names of its assets that read what may change unseen, and so are always made anew.
+
+        None where the market data come with code.
+        """
+        source = self.settings.market_data
+        if self.settings.features.extra:
+            return ("market_data", "features")
+        is_code = source.source in ("demo", "synthetic") and not source.universe
+        return () if is_code else ("market_data",)
 
     def fit_settings(self, partition: Partition) -> dict[str, Any]:
         """Return what determines the fits of a partition besides data and code, as JSON has it."""

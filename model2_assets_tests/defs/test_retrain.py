@@ -65,6 +65,34 @@ def test_an_edit_of_a_model_outdates_its_own_partitions(
 
 
 @pytest.mark.parametrize(
+    ("sections", "readers"),
+    [
+        ({}, []),
+        ({"market_data": {"source": "demo"}}, []),
+        ({"market_data": {"universe": "members.csv"}}, ["market_data"]),
+        ({"market_data": {"source": "csv", "path": "bars.csv"}}, ["market_data"]),
+        (
+            {"market_data": {"source": "sql", "query": "SELECT 1", "url_variable": "BARS"}},
+            ["market_data"],
+        ),
+        (
+            {"features": {"extra": [{"path": "own.csv", "columns": {"own": "own"}}]}},
+            ["market_data", "features"],
+        ),
+    ],
+)
+def test_what_may_change_unseen_is_read_by_every_retrain(
+    sections: dict[str, Any], readers: list[str]
+) -> None:
+    config = small_config(regions=small_region(**sections))
+    (region,) = configured_regions(config, REGION.store)
+    reads, *_ = plan_region("us", (), readers=region.readers)
+
+    assert list(reads.assets) == readers
+    assert (reads.title == "market data") is bool(readers)
+
+
+@pytest.mark.parametrize(
     "section", [{"cross_validation": {"embargo_days": 9}}, {"labels": {"execution_lag_days": 2}}]
 )
 def test_what_inner_folds_and_weights_depend_on_is_of_the_settings(section: dict[str, Any]) -> None:
@@ -149,10 +177,10 @@ def made(found: dict[str, RunResult]) -> dict[str, set[str]]:
 
 
 @pytest.mark.end_to_end
-def test_what_is_current_is_read_and_nothing_else(desk: Desk) -> None:
+def test_what_is_current_is_not_made_again(desk: Desk) -> None:
     again = desk.retrain()
 
-    assert made(again) == {"market data": {"market_data"}, "summary": {"leaderboard"}}
+    assert made(again) == {"summary": {"leaderboard"}}
     assert all(run.success for run in again.values())
 
 
@@ -160,14 +188,10 @@ def test_what_is_current_is_read_and_nothing_else(desk: Desk) -> None:
 def test_a_parameter_of_a_model_retrains_that_model(desk: Desk) -> None:
     changed = desk.retrain(models=OTHERS_OF_63D)
 
-    assert made(changed) == {
-        "market data": {"market_data"},
-        "63d|ridge": TRAINED,
-        "summary": COMPARED,
-    }
+    assert made(changed) == {"63d|ridge": TRAINED, "summary": COMPARED}
     assert not [w for run in changed.values() for w in run.warnings if "partitions_current" in w]
     back = desk.retrain()
-    assert set(made(back)) == {"market data", "63d|ridge", "summary"}
+    assert set(made(back)) == {"63d|ridge", "summary"}
 
 
 @pytest.mark.end_to_end
@@ -175,7 +199,7 @@ def test_other_splits_retrain_all_models_on_the_features_at_hand(desk: Desk) -> 
     other = desk.retrain(regions=small_region(cross_validation={"embargo_days": 9}))
 
     assert made(other)["preparation"] == {"cv_splits"}
-    assert set(made(other)) == {"market data", "preparation", *KEYS, "summary"}
+    assert set(made(other)) == {"preparation", *KEYS, "summary"}
 
 
 @pytest.mark.end_to_end
