@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import cache
 from io import BytesIO, StringIO
 from typing import Any, Literal
 
@@ -12,12 +13,13 @@ import pandas as pd
 from cycler import cycler
 from matplotlib import rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_agg import FigureCanvasAgg, RendererAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import PolyCollection
 from matplotlib.dates import AutoDateLocator, ConciseDateFormatter, date2num
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
+from matplotlib.font_manager import findfont, get_font
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL.Image import Image, fromarray
 
@@ -138,44 +140,75 @@ def _style() -> AbstractContextManager[None]:
 
 
 def _drawn(draw: Draw, data: tuple[Any, ...], width_px: int, height_px: int) -> FigureCanvasAgg:
-    canvas = FigureCanvasAgg(Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI))
-    draw(canvas.figure.add_subplot(), *data)
-    margins = _MARGINS_PX
-    for _ in range(2):  # other ticks may be called for where the first guess was far off
-        guess, margins = margins, _with_margins(canvas, margins)
-        if np.abs(margins - guess).max() < _NEAR_PX:
-            break
+    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI)
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    _lay_out(figure, _MARGINS_PX)
+    draw(axes, *data)
+    renderer = canvas.get_renderer()
+    _lay_out(figure, np.max([_margins_px(each, renderer) for each in figure.axes], axis=0))
     return canvas
 
 
+def _lay_out(figure: Figure, margins_px: Values) -> None:
+    """Set margins; what is too long for the picture is cut off, and leaves a tenth to it."""
+    shares = margins_px / np.tile([figure.bbox.width, figure.bbox.height], 2)
+    left, bottom, right, top = shares * np.minimum(0.9 / np.tile(shares[:2] + shares[2:], 2), 1.0)
+    figure.subplots_adjust(left=left, bottom=bottom, right=1 - right, top=1 - top)
+
+
 _MARGINS_PX = np.array([50.0, 40.0, 10.0, 20.0])
-"""Left, bottom, right, top, as most charts need them."""
+"""Left, bottom, right, top, as most charts need them: how many ticks there are depends on it."""
 
-_PAD_PX = 3 * _DPI / 72
-_NEAR_PX = 25.0
+_PAD_PX = 5.0
+_LINE_PX = 15.0
+_TITLE_PX = 25.0
+_TO_TICK_LABELS_PX = 9.0
 
 
-def _with_margins(canvas: FigureCanvasAgg, margins_px: Values) -> Values:
-    """Lay a figure out with margins; set, and return, those that its labels need then.
+def _margins_px(axes: Axes, renderer: RendererAgg) -> Values:
+    """Return the margins that labels, legend and title of axes need: left, bottom, right, top.
 
-    matplotlib's layouts do so twice whatever comes out, which is half of the time of a chart.
+    matplotlib's layouts measure every text again and again, which is half of the time of a chart.
     """
-    figure = canvas.figure
-    size = np.tile([figure.bbox.width, figure.bbox.height], 2)
+    left = bottom = right = top = _PAD_PX
+    if not axes.axison:
+        return np.array([left, bottom, right, top])
+    texts = [label.get_text() for label in axes.yaxis.get_ticklabels()]
+    beside = _PAD_PX + _TO_TICK_LABELS_PX + max(map(_width_px, texts), default=0.0)
+    beside += (_LINE_PX + _PAD_PX) * bool(axes.get_ylabel())
+    on_right = not axes.xaxis.get_visible()  # as `right_axis` makes them
+    if not on_right:
+        labels = axes.xaxis.get_ticklabels()
+        offset = axes.xaxis.get_major_formatter().get_offset()
+        written = [labels[0].get_text() if labels else "", axes.get_xlabel(), offset]
+        lines = [text.count("\n") + 1 for text in written if text]
+        bottom += _TO_TICK_LABELS_PX + _PAD_PX * (len(lines) - 1) + _LINE_PX * sum(lines)
+        right += max([0.0, *(_beyond_px(axes, label) for label in labels)])
+    legend = axes.get_legend()
+    top += legend.get_window_extent(renderer).height if legend else _LINE_PX / 2
+    top += _TITLE_PX * bool(axes.get_title(loc="left"))
+    return np.array([0 if on_right else beside, bottom, beside if on_right else right, top])
 
-    def lay_out(margins: Values) -> None:
-        left, bottom, right, top = (margins / size).tolist()
-        figure.subplots_adjust(left=left, bottom=bottom, right=1 - right, top=1 - top)
 
-    lay_out(margins_px)
-    renderer = canvas.get_renderer()
-    around = [axes.get_tightbbox(renderer, for_layout_only=True) for axes in figure.axes]
-    outer, inner = Bbox.union([box for box in around if box]), figure.axes[0].bbox
-    needed: Values = np.abs(np.subtract(outer.extents, inner.extents)) + _PAD_PX
-    # What is too long for the picture is cut off, and leaves a tenth to the drawing.
-    needed *= np.minimum(0.9 * size / np.tile(needed[:2] + needed[2:], 2), 1.0)
-    lay_out(needed)
-    return needed
+def _beyond_px(axes: Axes, label: Text) -> float:
+    """Return how far a label below axes reaches beyond their right end; 0 or less: not."""
+    place = axes.transLimits.transform((label.get_position()[0], 0.0))[0]
+    inside = (1 - place) * axes.bbox.width
+    return _width_px(label.get_text()) / 2 - inside if inside >= 0 else 0.0
+
+
+def _width_px(text: str) -> float:
+    """Return the width of the longest line of a text."""
+    return max(sum(map(_advance_px, line)) for line in text.split("\n"))
+
+
+@cache
+def _advance_px(character: str) -> float:
+    font = get_font(findfont("DejaVu Sans"))
+    font.set_size(_STYLE["font.size"], _DPI)
+    advance: float = font.load_char(ord(character)).linearHoriAdvance / 65536
+    return advance
 
 
 _SVG_METADATA = ("Creator", "Date", "Format", "Type")

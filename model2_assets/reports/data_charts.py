@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgba_array
 from matplotlib.dates import date2num
-from matplotlib.ticker import EngFormatter, MaxNLocator
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from model2_assets.cross_validation import Role
@@ -34,6 +34,7 @@ from model2_assets.reports.canvas import (
     name_rows,
     png,
     right_axis,
+    whole_numbers,
     zero_lines,
 )
 
@@ -289,6 +290,8 @@ def draw_prediction_distribution(axes: Axes, prediction: ArrayLike, *, limit_bps
     axes.stairs(counts, edges, color=ACCENT, fill=True, alpha=0.7)
     axes.set_yscale("log")
     axes.set_ylim(0.7, 3.0 * counts.max())
+    axes.yaxis.set_minor_locator(NullLocator())
+    whole_numbers(axes)
     for side, name_at in ((-limit_bps, (4, "left")), (limit_bps, (-4, "right"))):
         axes.axvline(side, color=BAD, linewidth=1.5)
         _name_line(axes, side, f"limit {number(side, '+,.0f')}", name_at)

@@ -110,10 +110,14 @@ class PartitionStatistics:
         """As `mean_quantile_returns`."""
         return quantiles.mean_quantile_returns(self.quantiles, lag=self.lag)
 
-    def turnover(self, lag: int) -> pd.Series:
-        """Turnover of the top quantile over a distance in dates."""
+    @cached_property
+    def turnover(self) -> dict[int, pd.Series]:
+        """Turnover of the top quantile by distance in dates."""
         prediction, _, index = self.rows
-        return quantiles.top_quantile_turnover(prediction, index, period_dates=lag)
+        return {
+            lag: quantiles.top_quantile_turnover(prediction, index, period_dates=lag)
+            for lag in sorted({1, 5, self.days})
+        }
 
 
 PARTITION_PARTS = (
@@ -219,7 +223,7 @@ def _subtitle(oof: pd.DataFrame, manifest: "Manifest", found: PartitionStatistic
 def _figures(overall: dict[str, float], found: PartitionStatistics) -> tuple[KeyFigure, ...]:
     days = found.days
     text = {name: METRICS[name].text(value) for name, value in overall.items()}
-    turnover = number(found.turnover(days).mean(), ".0%")
+    turnover = number(found.turnover[days].mean(), ".0%")
     notes = {
         "rank_ic": f"± {text['rank_ic_se']} standard error",
         "rank_ic_t": f"Newey–West, {found.lag} dates",
@@ -359,9 +363,10 @@ def _quantile_table(found: PartitionStatistics) -> Table:
 
 def _turnover_section(found: PartitionStatistics) -> Section:
     prediction, _, index = found.rows
-    lags = sorted({1, 5, found.days})
-    turnover = {lag: found.turnover(lag) for lag in lags}
-    correlation = {lag: quantiles.rank_autocorrelation(prediction, index, lag=lag) for lag in lags}
+    turnover = found.turnover
+    correlation = {
+        lag: quantiles.rank_autocorrelation(prediction, index, lag=lag) for lag in turnover
+    }
     over_time = _over_time(
         "turnover",
         "Turnover of the top quantile",
@@ -374,10 +379,10 @@ def _turnover_section(found: PartitionStatistics) -> Section:
         {lag: correlation[lag] for lag in (1, found.days)},
         partial(score_charts.draw_period_means, label="rank autocorrelation"),
     )
-    replaced = {lag: turnover[lag].mean() for lag in lags}
+    replaced = {lag: daily.mean() for lag, daily in turnover.items()}
     rows = tuple(
         Row((str(lag), number(replaced[lag], ".1%"), number(correlation[lag].mean(), "+.3f")))
-        for lag in lags
+        for lag in replaced
     )
     headings = METRICS["top_quantile_turnover"].title, "Rank autocorrelation"
     table = Table(

@@ -170,16 +170,28 @@ def labelled(axes, name):
     canvas.right_axis(axes, "on the right").plot([0, 1], [0, 1e6])
 
 
-@pytest.mark.parametrize(("length", "width_px"), [(5, 526), (40, 526), (5, 1080), (80, 1080)])
-def test_labels_lie_within_the_picture(length, width_px):
+def assert_lies_within(draw, data, width_px):
     with canvas._style():
-        drawn = canvas._drawn(labelled, ("n" * length,), width_px, 230)
+        drawn = canvas._drawn(draw, data, width_px, 280)
         renderer = drawn.get_renderer()
-        inside = [axes.get_tightbbox(renderer).extents for axes in drawn.figure.axes]
+        # Of what is drawn inside of axes, much is clipped by them.
+        inside = [
+            axes.get_tightbbox(renderer, for_layout_only=True).extents for axes in drawn.figure.axes
+        ]
     left, bottom, right, top = np.transpose(inside)
     assert min(left.min(), bottom.min()) > 2
     assert right.max() < width_px - 2
-    assert top.max() < 230 - 2
+    assert top.max() < 280 - 2
+
+
+@pytest.mark.parametrize(("length", "width_px"), [(5, 526), (40, 526), (5, 1080), (80, 1080)])
+def test_labels_lie_within_the_picture(length, width_px):
+    assert_lies_within(labelled, ("n" * length,), width_px)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_nothing_of_a_chart_is_cut_off(name):
+    assert_lies_within(CALLS[name], (), canvas.WIDTH_PX)
 
 
 def test_names_longer_than_a_picture_are_cut_off():
