@@ -172,9 +172,9 @@ def _field(name: str, contract: Contract) -> pa.Field:
 
 def without_categories(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a table with plain texts where it was read with codes of them."""
-    categories = frame.select_dtypes("category").columns
-    if len(categories):
-        frame = frame.astype({name: frame[name].cat.categories.dtype for name in categories})
+    for name, coded in frame.select_dtypes("category").items():
+        names, codes = coded.cat.categories.array, coded.cat.codes.to_numpy()
+        frame[name] = pd.api.extensions.take(names, codes, allow_fill=True)
     if isinstance(frame.index, pd.MultiIndex):
         frame.index = with_plain_names(frame.index)
     return frame

@@ -110,8 +110,9 @@ class SplitView:
     workers : Workers, optional
         Workers that are to fit together, given to a trainer with `fits_by_workers`.
     scratch : Path, optional
-        Folder in which a fit in external memory makes a `scratch_folder` of its own; such a fit
-        is wanted where there is one.
+        Folder for a `scratch_folder` of a fit in external memory, wanted where there is one.
+    shared : dict
+        What fits within one train set keep for each other: made of features alone.
     """
 
     X: FeatureMatrix
@@ -123,6 +124,7 @@ class SplitView:
     n_threads: int = 1
     workers: Workers | None = None
     scratch: Path | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
 
 class BaseModelTrainer(ABC):
@@ -159,8 +161,7 @@ class BaseModelTrainer(ABC):
     fits_by_workers : bool
         Whether `fit_rows` can spread a fit that is too large for any one worker over all.
     fit_bytes_per_value : int
-        Bytes of memory at the peak of `fit`, for each value of its train matrix, the
-        matrix itself included.
+        Bytes of memory at the peak of `fit` for each value of its train matrix, this included.
     external_bytes_per_value : float, optional
         The same of a fit in external memory, without the matrix: `SplitView.scratch` is given.
         None: the trainer knows no such fit.
@@ -237,8 +238,7 @@ class BaseModelTrainer(ABC):
             Names of the columns of `X`.
         sample_weight : ndarray of shape (n_rows,), float64, optional
             Weights of the rows, with a mean of 1. Handed over only where the model's
-            ``sample_weights`` are on, so a trainer without this argument works without
-            them.
+            ``sample_weights`` are on, so a trainer without this argument works without them.
 
         Returns
         -------

@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -205,6 +205,7 @@ class _Fit:
     data: TrainingData
     n_threads: int
     workers: Workers | None = None
+    shared: dict[str, Any] = field(default_factory=dict)
 
     def __call__(
         self,
@@ -230,6 +231,7 @@ class _Fit:
                 n_threads=self.n_threads,
                 workers=self.workers,
                 scratch=data.working_folder if data.is_external else None,
+                shared=self.shared,
             )
             trainer.fit_rows(handed, rows)
         except Exception as error:

@@ -287,7 +287,7 @@ class XGBoostTrainer(BaseModelTrainer):
             with ExitStack() as files, xgb.config_context(verbosity=0):
                 self._require_device()
                 folder = files.enter_context(scratch_folder(data.scratch)) if data.scratch else None
-                train = self._binned(data, rows, folder, n_threads=native["nthread"])
+                train = self._binned_once(data, rows, folder, n_threads=native["nthread"])
                 booster = xgb.train(native, train, num_boost_round=self.params["n_estimators"])
                 del train  # and its files, while their folder is there
         except xgb.core.XGBoostError as error:
@@ -299,6 +299,29 @@ class XGBoostTrainer(BaseModelTrainer):
         self.booster_ = _for_prediction(booster)
         self.feature_names = tuple(data.feature_names)
         return self
+
+    def _binned_once(
+        self, data: SplitView, rows: NDArray[np.intp], folder: Path | None, *, n_threads: int
+    ) -> xgb.QuantileDMatrix | xgb.ExtMemQuantileDMatrix:
+        """Cut features into bins, where no fit of the train set has cut these rows yet.
+
+        Where one has, other rows weigh 0: they add nothing to any sum, so trees are the same.
+        """
+        drawn = self.params["subsample"] < 1 or self.params["device"] != "cpu"
+        if drawn or self.params["bins"] == "learned" or folder is not None:
+            return self._binned(data, rows, folder, n_threads=n_threads)
+        shared, kind = data.shared, (self.params["max_bin"], self.params["missing_as"])
+        if shared.get("kind") != kind or not np.isin(rows, shared["rows"]).all():
+            shared.clear()  # the bins there are not to be in memory with their successors
+            own = self._binned(data, rows, n_threads=n_threads)
+            shared.update(kind=kind, rows=rows, bins=own)
+            return own
+        bins: xgb.QuantileDMatrix = shared["bins"]
+        known, weights = shared["rows"], data.sample_weight
+        inside = np.isin(known, rows)
+        weight = np.where(inside, 1.0 if weights is None else weights[known], 0.0)
+        bins.set_info(label=np.where(inside, data.y[known], 0.0), weight=weight)
+        return bins
 
     def _binned(
         self,

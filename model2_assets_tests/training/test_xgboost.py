@@ -126,6 +126,25 @@ def test_even_bins_do_not_depend_on_the_rows():
     np.testing.assert_array_equal(*cuts)
 
 
+@pytest.mark.parametrize("params", [{}, {"subsample": 0.5}, {"bins": "learned"}])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_fits_within_a_train_set_grow_the_trees_that_each_grows_alone(params, weighted):
+    data = as_ranks(make_data(n_dates=200))
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, data.n_rows) if weighted else None
+    params, rows, shared = {**FAST, "bins": "even", **params}, np.arange(data.n_rows), {}
+    for chosen in (rows, rows[: len(rows) // 2], rows[::3], rows):
+        own = None if weights is None else np.where(np.isin(rows, chosen), weights, np.nan)
+        label = np.where(np.isin(rows, chosen), data.y, np.nan)
+        alone, together = (
+            XGBoostTrainer(params=params, seed=3).fit_rows(
+                SplitView(data.X, label, data.feature_names, own, shared=kept), chosen
+            )
+            for kept in ({}, shared)
+        )
+        assert together.digest() == alone.digest()
+    assert bool(shared) == (params["bins"] == "even" and "subsample" not in params)
+
+
 def test_even_bins_are_refused_for_features_that_are_no_ranks():
     with pytest.raises(TrainingError, match=r"params\.bins: even bins are for .*; use learned"):
         fit(make_data(), bins="even")
