@@ -20,6 +20,7 @@ from model2_assets.cli.main import main
 from model2_assets.config import Model2Config, parse_config
 from model2_assets.contracts import FOLDER, load_contract
 from model2_assets.evaluation import METRICS
+from model2_assets.training import RidgeTrainer, XGBoostTrainer
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs" / "_ext"))
@@ -113,7 +114,9 @@ def test_all_kinds_of_tests_are_run() -> None:
         assert kind in planned.stdout
 
 
-@pytest.mark.parametrize("name", ["checks", "configuration", "contracts", "metrics"])
+@pytest.mark.parametrize(
+    "name", ["checks", "configuration", "contracts", "extras", "metrics", "parameters"]
+)
 def test_the_reference_is_that_of_the_code(name: str) -> None:
     page = ROOT / "docs" / "reference" / f"{name}.md"
 
@@ -147,6 +150,25 @@ def test_the_reference_has_every_configuration_key() -> None:
     for key in set(keys(Model2Config)):
         (row, *_) = re.findall(rf"^\| `{key}` \| .+ \| .+ \| .+ \|$", page, re.MULTILINE)
         assert not row.endswith("|  |"), key
+
+
+def test_the_reference_has_every_parameter() -> None:
+    page = reference_pages.parameters_page()
+
+    assert all(
+        f"`{name}`" in page
+        for name in {**RidgeTrainer.DEFAULT_PARAMS, **XGBoostTrainer.DEFAULT_PARAMS}
+    )
+
+
+def test_readme_and_expectations_say_the_same_of_the_scores() -> None:
+    expected = (ROOT / "docs" / "expectations.md").read_text(encoding="utf-8")
+    said = [
+        re.findall(r"[+−]0\.\d+.*? bps", text) for text in (expected, README.read_text("utf-8"))
+    ]
+
+    assert said[0] == said[1]
+    assert len(said[0]) == 8
 
 
 def test_the_reference_has_every_column_and_metric() -> None:

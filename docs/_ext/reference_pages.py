@@ -1,7 +1,10 @@
 """Reference pages, written of the code itself when the site is built: no fact is written twice."""
 
+import inspect
 import json
-from collections.abc import Iterator, Mapping
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -16,6 +19,7 @@ from model2_assets.contracts import FOLDER, Column, load_contract, load_schema
 from model2_assets.evaluation import METRICS
 from model2_assets.panel import INDEX_NAMES
 from model2_assets.storage import PRODUCTS
+from model2_assets.training import BaseModelTrainer, RidgeTrainer, XGBoostTrainer
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -27,6 +31,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
         "checks": checks_page(),
         "contracts": contracts_page(),
         "metrics": metrics_page(),
+        "parameters": parameters_page(),
+        "extras": extras_page(),
     }
     for name, text in pages.items():
         path = folder / f"{name}.md"
@@ -224,4 +230,65 @@ def metrics_page() -> str:
         "some are on realized returns and some on labels.\n\n"
         "| name | heading | unit | held against | meaning |\n| --- | --- | --- | --- | --- |\n"
         + "".join(rows)
+    )
+
+
+def parameters_page() -> str:
+    """Return the parameters of our trainers, from their docstrings."""
+    return (
+        "# Parameters of Ridge and XGBoost\n\n"
+        "Keys of `params` and `overrides` of a model "
+        "([](../own_model.md)), of `search.space` ([](../parameter_search.md)) and of "
+        "`model2 try --set`. The profile, here `default` with features normalized by rank, "
+        "sets some of them under those of the configuration.\n"
+        + "".join(_parameters(trainer) for trainer in (RidgeTrainer, XGBoostTrainer))
+    )
+
+
+def _parameters(trainer: type[BaseModelTrainer]) -> str:
+    doc = inspect.cleandoc(str(trainer.__doc__))
+    said = doc.partition("params : mapping\n")[2].partition("\nseed : int")[0]
+    entries = re.findall(r"^    (``.+``)\n((?:        .+\n?)+)", said, re.MULTILINE)
+    profiles = [trainer.profile_params("default", days, "rank") for days in (21, 63)]
+    rows = []
+    for title, text in entries:
+        names = re.findall(r"``(\w+)``", title)
+        defaults = _values(trainer.DEFAULT_PARAMS[name] for name in names)
+        by_profile = _values(params[n] for params in profiles for n in names if n in params)
+        shown = ", ".join(f"`{name}`" for name in names)
+        rows.append(f"| {shown} | {defaults} | {by_profile} | {_plain(_one_line(text))} |\n")
+    return (
+        f"\n## {trainer.__name__}\n\n{_plain(doc.splitlines()[0])}\n\n"
+        "| parameter | default | by the profile (21d, 63d) | meaning |\n"
+        "| --- | --- | --- | --- |\n" + "".join(rows)
+    )
+
+
+def _values(values: Iterable[Any]) -> str:
+    shown = [f"`{json.dumps(value)}`" for value in values]
+    return ", ".join(shown if len(set(shown)) > 1 else shown[:1])
+
+
+def _plain(text: str) -> str:
+    return text.replace("``", "`")
+
+
+def extras_page() -> str:
+    """Return what each extra brings, from the comments of pyproject.toml."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
+    extras = tomllib.loads(text)["project"]["optional-dependencies"]
+    comments = dict(re.findall(r'^ +"([^"]+)", +# (.+)$', text, re.MULTILINE))
+    rows = [
+        f"| `{extra}` | {', '.join(re.split('[><=]', each)[0] for each in packages)} | "
+        f"{'; '.join(comments[each] for each in packages)} |\n"
+        for extra, packages in extras.items()
+        if extra not in ("test", "docs", "audit")
+    ]
+    return (
+        "# Extras\n\nWhat only some need is installed where it is asked for. The environment that "
+        "make builds has the extra `test`: all of these but `k8s`, and what tests, checks and "
+        "these pages need. In an environment of your own, in the checkout:\n\n"
+        "```sh needs a package index\n"
+        "pip install -c constraints.txt -e '.[demo,s3]'\n```\n\n"
+        "| extra | brings | for |\n| --- | --- | --- |\n" + "".join(rows)
     )
