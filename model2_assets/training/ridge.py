@@ -152,7 +152,7 @@ class RidgeTrainer(BaseModelTrainer):
         ``alpha``
             Penalty, at least 0.001.
         ``alphas``
-            None, or a list of two or more penalties. Then every split takes, in place of
+            Null, or a list of two or more penalties. Then every split takes, in place of
             `alpha`, the one with the smallest mean squared error on its own train rows:
             every group among them is predicted from those of the others whose labels do not
             touch it.
