@@ -78,7 +78,7 @@ def nights(tmp_path: Path) -> Iterator[Nights]:
         yield nights
 
 
-def test_nights_of_a_real_daemon(nights: Nights) -> None:
+def test_nights_by_the_schedule_of_a_real_daemon(nights: Nights) -> None:
     with nights.home.daemon():
         wait_until(
             lambda: SKIPPED in nights.home.log,
@@ -86,11 +86,11 @@ def test_nights_of_a_real_daemon(nights: Nights) -> None:
             what="a night makes everything, and a later one skips it",
         )
     check_nights_by_the_schedule(nights)
-    check_night_begun_by_the_file(nights)
 
 
-def check_night_begun_by_the_file(nights: Nights) -> None:
-    """Look at a night that other market data begin, with what is killed before, in and after it."""
+@pytest.mark.services
+def test_night_begun_by_the_file_with_what_is_killed_before_in_and_after_it(nights: Nights) -> None:
+    test_nights_by_the_schedule_of_a_real_daemon(nights)
     nights.configure(cron="0 0 1 1 *")
     killed = kill_a_retrain(nights)
     before = len(nights.runs())

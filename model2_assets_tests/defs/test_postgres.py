@@ -57,7 +57,8 @@ def command(region: GrowingRegion, url: str, *arguments: str) -> subprocess.Comp
 def test_commands_work_and_nothing_that_they_write_tells_the_password(
     region: GrowingRegion, server: Server
 ) -> None:
-    for arguments in (["retrain"], ["check"], ["scores"], ["prune-runs"], ["close-runs"]):
+    retrain = ["retrain", "--model", "ridge"]
+    for arguments in (retrain, ["check"], ["scores"], ["prune-runs"], ["close-runs"]):
         ended = command(region, server.url(), *arguments)
         (region.folder / f"output-{arguments[0]}").write_text(ended.stdout + ended.stderr)
         assert ended.returncode == 0, ended.stderr
