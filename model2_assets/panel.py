@@ -37,15 +37,16 @@ class LevelCodes:
 
 def date_codes(index: pd.Index) -> LevelCodes:
     """Return the dates of a panel index, in any row order, as codes into its sorted dates."""
-    return _level_codes(index, "datetime")
+    return level_codes(index, "datetime")
 
 
 def instrument_codes(index: pd.Index) -> LevelCodes:
     """Return the instruments of a panel index as codes into its sorted names; see `date_codes`."""
-    return _level_codes(index, "instrument")
+    return level_codes(index, "instrument")
 
 
-def _level_codes(index: pd.Index, level: str) -> LevelCodes:
+def level_codes(index: pd.Index, level: str) -> LevelCodes:
+    """Return a level of a panel index, by its name; see `date_codes`."""
     assert isinstance(index, pd.MultiIndex)
     position = index.names.index(level)
     # Shifted, as a missing value has the code -1.
@@ -124,6 +125,17 @@ def positions_in(index: pd.Index, rows: pd.Index) -> NDArray[np.intp]:
     if np.count_nonzero(place >= 0) < len(index):
         return np.asarray(index.get_indexer(rows), dtype=np.intp)
     return place[np.where((of_date < 0) | (of_name < 0), -1, of_date * n_names + of_name)]
+
+
+def taken(column: pd.Series, rows: NDArray[np.intp]) -> NDArray[Any]:
+    """Return a column's values at some rows, missing where there is no such row (-1)."""
+    return np.asarray(pd.api.extensions.take(column.to_numpy(), rows, allow_fill=True))
+
+
+def aligned(column: pd.Series, index: pd.Index) -> pd.Series:
+    """Return a column of a panel at the rows of an index, as ``reindex``: see `positions_in`."""
+    values = taken(column, positions_in(column.index, index))
+    return pd.Series(values, index=index, name=column.name)
 
 
 def row_name(index: pd.Index, row: int) -> str:

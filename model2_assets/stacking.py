@@ -3,7 +3,6 @@
 import re
 from collections.abc import Collection, Mapping
 from functools import reduce
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +15,7 @@ from model2_assets.cross_validation.intervals import horizon_keys
 from model2_assets.cross_validation.roles import role_columns, split_horizons
 from model2_assets.errors import StoreError, TrainingError
 from model2_assets.labels import realized_returns
-from model2_assets.panel import positions_in
+from model2_assets.panel import joined_index, positions_in, taken
 from model2_assets.storage.data_version import (
     data_version_of,
     data_versions_of,
@@ -140,12 +139,12 @@ def make_stacking_frame(
     frame = pd.DataFrame({"fold_id": _fold_ids([oof[key] for key in present], index)}, index=index)
     for key in present:
         rows = positions_in(oof[key].index, index)
-        frame[columns[key]] = _taken(oof[key]["prediction"], rows)
+        frame[columns[key]] = taken(oof[key]["prediction"], rows)
     rows = positions_in(labels.index, index)
     for horizon in horizon_keys(labels):
         realized = realized_returns(labels, horizon, excess=excess)
         for outcome in (labels[f"label_{horizon}"], realized, labels[f"label_end_{horizon}"]):
-            frame[outcome.name] = _taken(outcome, rows)
+            frame[outcome.name] = taken(outcome, rows)
     purge = "per_horizon" if split_horizons(cv_splits) else "longest_horizon"
     return stamped(
         frame,
@@ -162,14 +161,13 @@ def make_stacking_frame(
 
 def _union(indexes: list[pd.Index]) -> pd.MultiIndex:
     """Return the distinct rows of all tables, by instrument, then datetime."""
-    union = reduce(lambda left, right: left.union(right, sort=False), indexes).sort_values()
+
+    def with_others(index: pd.MultiIndex, other: pd.Index) -> pd.MultiIndex:
+        return joined_index([index, other[positions_in(index, other) < 0]])
+
+    union = reduce(with_others, indexes[1:], joined_index(indexes[:1])).sort_values()
     assert isinstance(union, pd.MultiIndex)
-    return union.remove_unused_levels()
-
-
-def _taken(column: pd.Series, rows: NDArray[np.intp]) -> NDArray[Any]:
-    """Return the values at some rows, missing where there is no such row (-1)."""
-    return np.asarray(pd.api.extensions.take(column.to_numpy(), rows, allow_fill=True))
+    return union
 
 
 def _fold_ids(tables: list[pd.DataFrame], index: pd.MultiIndex) -> pd.Series:

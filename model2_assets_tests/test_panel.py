@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from model2_assets.panel import (
     INDEX_NAMES,
+    aligned,
     date_codes,
     date_parts,
     instrument_codes,
@@ -197,6 +198,8 @@ def test_positions_are_those_that_pandas_finds(shuffled):
     found = positions_in(index, rows)
     np.testing.assert_array_equal(found, index.get_indexer(rows))
     assert 0 < np.count_nonzero(found < 0) < len(rows)
+    column = pd.Series(days[: len(index)], index=index, name="day")
+    pd.testing.assert_series_equal(aligned(column, rows), column.reindex(rows))
     assert positions_in(index[:0], rows).max() == -1
     assert not len(positions_in(index, rows[:0]))
 

@@ -20,7 +20,7 @@ from model2_assets.cross_validation.table import check_min_samples, count_sample
 from model2_assets.errors import CrossValidationError
 from model2_assets.evaluation.stability import missing_by_column
 from model2_assets.market_data.history import HistoryChanges, compare_history
-from model2_assets.panel import histories, row_chunks
+from model2_assets.panel import histories, positions_in, row_chunks, taken
 from model2_assets.storage.read import PreviousResult
 
 _ONE_DAY = timedelta(days=1)
@@ -313,7 +313,9 @@ def exit_dates(panel: pd.DataFrame, index: pd.Index, bars: int) -> pd.DataFrame:
     """
     dates = panel.index.get_level_values("datetime").to_series(index=panel.index)
     own = dates.groupby(histories(panel).number)
-    return pd.DataFrame({"exit": own.shift(-bars), "last": own.transform("max")}).reindex(index)
+    found = {"exit": own.shift(-bars), "last": own.transform("max")}
+    rows = positions_in(panel.index, index)
+    return pd.DataFrame({name: taken(each, rows) for name, each in found.items()}, index=index)
 
 
 def _foreign_rows(frame: pd.DataFrame, panel: pd.DataFrame) -> list[str]:

@@ -15,7 +15,7 @@ from model2_assets.evaluation.feature_ic import CHANCE, conspicuous_features
 from model2_assets.evaluation.inference import critical_t, standard_error_lag
 from model2_assets.evaluation.scores import score_partition
 from model2_assets.evaluation.stability import population_stability, stretch_stability
-from model2_assets.panel import INDEX_NAMES, date_codes, ends_history
+from model2_assets.panel import INDEX_NAMES, date_codes, ends_history, positions_in
 from model2_assets.storage.data_version import facts_of
 from model2_assets.storage.models import ModelFile, Provenance, StoredFoldModels
 from model2_assets.training import FittedModels
@@ -270,7 +270,7 @@ def expected_live_rows(
     have a bar on the last date, and of the same history.
     """
     known = label.dropna().index
-    unlabelled = features.index[~features.index.isin(known)]
+    unlabelled = features.index[positions_in(known, features.index) < 0]
     exits = exit_dates(market_data, unlabelled, bars)
     last, members = _last_date(market_data)
     open_rows = unlabelled[exits["exit"].isna().to_numpy() & (exits["last"] == last).to_numpy()]

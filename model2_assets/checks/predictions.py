@@ -14,7 +14,7 @@ from model2_assets.checks.subjects import Evidence, PredictionChecks, each_once,
 from model2_assets.cross_validation import OverlapProof, PurgedEmbargoedTimeSeriesSplit
 from model2_assets.evaluation import daily_ic
 from model2_assets.labels import realized_returns
-from model2_assets.panel import positions_in
+from model2_assets.panel import aligned, positions_in
 from model2_assets.storage.read import PreviousResult
 from model2_assets.training import Tables
 from model2_assets.training.nested import NestedOutOfFold, expected_rows, prove_nested_splits
@@ -117,7 +117,7 @@ class OutOfFoldChecks(PredictionChecks):
         realized = realized_returns(labels, self.evidence.horizon, excess=excess)
         index = self.table.index
         assert isinstance(index, pd.MultiIndex)
-        daily = daily_ic(self.table["prediction"], realized.reindex(index), index)
+        daily = daily_ic(self.table["prediction"], aligned(realized, index), index)
         return float(daily["rank_ic"].mean())
 
     def oof_drift(self) -> Finding:
@@ -153,7 +153,7 @@ class OutOfFoldChecks(PredictionChecks):
                 f"the dates and instruments of market_data"
             )
             return Finding(False, text, counts)
-        now, before = (t["prediction"].reindex(index).to_numpy() for t in (oof, previous))
+        now, before = (aligned(t["prediction"], index).to_numpy() for t in (oof, previous))
         size = np.abs(now - before)
         largest, least = float(size.max()), limits.oof_drift_rank_correlation
         correlation = float(daily_ic(now, before, index)["rank_ic"].mean())

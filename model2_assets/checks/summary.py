@@ -1,8 +1,9 @@
 """Checks of what puts partitions side by side: leaderboard and stacking frame."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from model2_assets.config.partition import Partition
 from model2_assets.cross_validation.intervals import horizon_keys
 from model2_assets.evaluation.leaderboard import folds_of
 from model2_assets.labels import realized_returns
+from model2_assets.panel import date_codes, instrument_codes, joined_index
 from model2_assets.stacking import PURGE_GUARANTEES, base_columns, column_of
 from model2_assets.storage.data_version import INPUTS, data_version_of, data_versions_of, facts_of
 from model2_assets.storage.models import Manifest
@@ -242,13 +244,12 @@ class StackingChecks(TableChecks):
         frame, labels = self.table, self.evidence.table("labels")
         excess = self.evidence.settings.labels.excess
         realized = (realized_returns(labels, h, excess=excess) for h in horizon_keys(labels))
-        outcomes = pd.concat([labels.filter(regex="^label_"), *realized], axis="columns")
+        of_labels = (labels[name] for name in labels.columns if name.startswith("label_"))
         problems = [
             *(problem for key, table in self.oof.items() for problem in _moved(frame, table, key)),
-            *_wrong_outcomes(frame, outcomes),
+            *_wrong_outcomes(frame, labels.index, chain(of_labels, realized)),
         ]
-        first, *others = (table.index for table in self.oof.values())
-        rows = int(np.count_nonzero(~first.append(others).duplicated()))
+        rows = _distinct([table.index for table in self.oof.values()])
         if rows != len(frame):
             problems.append(f"{len(frame):,} rows for {rows:,} distinct rows that are predicted")
         without = {
@@ -330,22 +331,35 @@ def _moved(frame: pd.DataFrame, table: pd.DataFrame, partition: str) -> list[str
     ]
 
 
-def _rows_by_cell(frame: pd.DataFrame, labels: pd.DataFrame) -> NDArray[np.int64]:
+def _distinct(indexes: Sequence[pd.Index]) -> int:
+    """Count the distinct rows of tables, in a table of instruments by dates."""
+    rows = joined_index(indexes)
+    seen = np.zeros(rows.levshape, dtype=bool)
+    seen[tuple(rows.codes)] = True
+    return int(np.count_nonzero(seen))
+
+
+def _rows_by_cell(frame: pd.Index, labels: pd.Index) -> NDArray[np.int64]:
     """Return the row of `labels` for each row of the frame, by date and instrument; -1: none."""
-    positions = pd.Series(np.arange(len(labels)), index=labels.index)
-    cells = positions.unstack("instrument", fill_value=-1)  # noqa: PD010 -- no aggregation
-    date = cells.index.get_indexer(frame.index.get_level_values("datetime"))
-    instrument = cells.columns.get_indexer(frame.index.get_level_values("instrument"))
-    return np.where((date < 0) | (instrument < 0), -1, cells.to_numpy()[date, instrument])
+    dates, names = date_codes(labels), instrument_codes(labels)
+    cells = np.full((len(dates.values), len(names.values)), -1)
+    cells[dates.codes, names.codes] = np.arange(len(labels))
+    date, name = (
+        there.values.get_indexer(asked.values)[asked.codes]  # noqa: PD011
+        for there, asked in ((dates, date_codes(frame)), (names, instrument_codes(frame)))
+    )
+    return np.where((date < 0) | (name < 0), -1, cells[date, name])
 
 
-def _wrong_outcomes(frame: pd.DataFrame, outcomes: pd.DataFrame) -> Iterator[str]:
+def _wrong_outcomes(
+    frame: pd.DataFrame, labels: pd.Index, outcomes: Iterable[pd.Series]
+) -> Iterator[str]:
     """Yield the columns of outcomes whose values are not those of the same rows of labels."""
-    rows = _rows_by_cell(frame, outcomes)
-    for name in outcomes.columns:
-        wrong = len(frame)
+    rows = _rows_by_cell(frame.index, labels)
+    for outcome in outcomes:
+        name, wrong = outcome.name, len(frame)
         if name in frame.columns:
-            found, expected = frame[name].to_numpy(), outcomes[name].to_numpy()[rows]
+            found, expected = frame[name].to_numpy(), outcome.to_numpy()[rows]
             same = (found == expected) | (pd.isna(found) & pd.isna(expected))
             wrong = int(np.count_nonzero(~same | (rows < 0)))
         if wrong:

@@ -15,6 +15,7 @@ from model2_assets.evaluation.inference import standard_error_lag
 from model2_assets.evaluation.metrics import number
 from model2_assets.evaluation.scores import has_several_paths, overall_scores
 from model2_assets.labels import realized_returns
+from model2_assets.panel import aligned
 from model2_assets.reports import data_charts, score_charts
 from model2_assets.reports.canvas import Draw
 from model2_assets.reports.data_charts import Gallery
@@ -83,12 +84,12 @@ class PartitionStatistics:
         index = self.oof.index
         assert isinstance(index, pd.MultiIndex)
         realized = realized_returns(self.labels, self.horizon, excess=self.config.excess)
-        return self.oof["prediction"], realized.reindex(index), index
+        return self.oof["prediction"], aligned(realized, index), index
 
     @property
     def label(self) -> pd.Series:
         """Label (bps) of every out-of-fold row: what the models were fitted to."""
-        return self.labels[f"label_{self.horizon}"].reindex(self.oof.index)
+        return aligned(self.labels[f"label_{self.horizon}"], self.oof.index)
 
     @cached_property
     def rank_ic(self) -> pd.Series:

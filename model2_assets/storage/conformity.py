@@ -11,6 +11,7 @@ from pandas.api import types as pandas_types
 
 from model2_assets.contracts import Column, Contract
 from model2_assets.errors import ContractError
+from model2_assets.panel import INDEX_NAMES, level_codes
 
 
 def _is_text(values: pd.Index | pd.Series) -> bool:
@@ -56,7 +57,7 @@ def require_conformity(frame: pd.DataFrame, contract: Contract, *, origin: str) 
         assert column is not None
         for breach, rows in _breaches(values, column):
             _refuse_rows(rows, f"column {name!r} {breach}", columns, contract, origin)
-    _require_key(columns, contract, origin)
+    _require_key(frame.index, columns, contract, origin)
 
 
 def table_columns(frame: pd.DataFrame, origin: str = "") -> dict[str, pd.Index | pd.Series]:
@@ -137,24 +138,30 @@ def _holds(comparison: Any) -> NDArray[np.bool_]:
 
 
 def _require_key(
-    columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
+    index: pd.Index, columns: Mapping[str, pd.Index | pd.Series], contract: Contract, origin: str
 ) -> None:
-    place = _ranks(columns, contract.order)
+    place = _ranks(index, columns, contract.order)
     steps = np.diff(place, prepend=place[:1])
     if set(contract.order) == set(contract.key) and (steps[1:] > 0).all():
         return  # in order, and every row after another: no key is repeated
-    repeated = pd.Series(_ranks(columns, contract.key)).duplicated().to_numpy()
+    repeated = pd.Series(_ranks(index, columns, contract.key)).duplicated().to_numpy()
     _refuse_rows(repeated, "repeats the key of an earlier row", columns, contract, origin)
     order = ", ".join(contract.order)
     _refuse_rows(steps < 0, f"breaks the order {order}; sort the rows", columns, contract, origin)
 
 
-def _ranks(columns: Mapping[str, pd.Index | pd.Series], names: Sequence[str]) -> NDArray[np.int64]:
+def _ranks(
+    index: pd.Index, columns: Mapping[str, pd.Index | pd.Series], names: Sequence[str]
+) -> NDArray[np.int64]:
     """Return the rank of every row by several columns, the first before the others."""
-    ranks = np.zeros(len(next(iter(columns.values()))), dtype=np.int64)
+    ranks = np.zeros(len(index), dtype=np.int64)
     for name in names:
-        codes = pd.factorize(columns[name], sort=True, use_na_sentinel=False)[0]
-        ranks = ranks * (codes.max(initial=0) + 1) + codes
+        if name in INDEX_NAMES and tuple(index.names) == INDEX_NAMES:
+            codes = level_codes(index, name).codes
+        else:
+            codes = pd.factorize(columns[name], sort=True, use_na_sentinel=False)[0]
+        ranks *= codes.max(initial=0) + 1
+        ranks += codes
     return ranks
 
 

@@ -9,7 +9,14 @@ import pandas as pd
 from model2_assets.config import ExecutionConfig
 from model2_assets.cross_validation.roles import Role
 from model2_assets.errors import StoreError
-from model2_assets.panel import ends_history, histories, in_universe, positions_in, to_canonical
+from model2_assets.panel import (
+    aligned,
+    ends_history,
+    histories,
+    in_universe,
+    positions_in,
+    to_canonical,
+)
 from model2_assets.storage.data_version import (
     INPUTS,
     data_versions_of,
@@ -130,7 +137,7 @@ def assemble_labelled_rows(
 
 def _trained_on(data: TrainingData, label_end: pd.Series) -> TrainedRows:
     dates = data.index.get_level_values("datetime")
-    ends = label_end.reindex(data.index)
+    ends = aligned(label_end, data.index)
     return TrainedRows(
         rows=data.n_rows,
         first_date=f"{dates.min():%Y-%m-%d}",
@@ -209,7 +216,7 @@ def make_live(
     ):
         require_made_from(asset, made_from, versions)
     rows = find_live_rows(market_data, features, bars=task.bars)
-    rows = rows[labels[f"label_{task.partition.horizon}"].reindex(rows).isna().to_numpy()]
+    rows = rows[aligned(labels[f"label_{task.partition.horizon}"], rows).isna().to_numpy()]
     X = take_rows(features, positions_in(features.index, rows))
     refuse_infinity(X, rows, manifest.feature_names)
     prediction = predict_rows(load_model(stored, 0), X, np.arange(len(rows)))

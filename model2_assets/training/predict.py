@@ -157,7 +157,8 @@ def recombine_predictions(predictions: SplitPredictions, data: TrainingData) -> 
             "group_id": data.group_id[row],
             "prediction": prediction,
             "prediction_std": np.sqrt(variance)[row],
-        }
+        },
+        copy=False,
     )
 
 
@@ -314,8 +315,10 @@ def make_out_of_fold(
     with open_engine(execution, n_threads=n_threads) as engine:
         predict, embargo_days = predicted_by(engine, stored), task.embargo_days
         found, data = predict_stored(stored, tables, embargo_days=embargo_days, predict=predict)
-        repeated = predict_splits(load_models(stored), data, predict=predict)
-    oof = average_splits(found, data)
+        oof = average_splits(found, data)
+        found = predict_splits(load_models(stored), data, predict=predict)
+    again = average_splits(found, data)
+    del found  # the refit takes more memory than anything before
     label, never_tested = rows_to_predict(
         tables, data, task.partition.horizon, covers_history=covers_history
     )
@@ -346,7 +349,7 @@ def make_out_of_fold(
         determinism_tolerance_bps=task.unfitted.determinism_tolerance_bps,
         refitted_split=split_id,
         same_kernel=manifest.blas_kernel == blas_kernel(),
-        again=average_splits(repeated, data),
+        again=again,
     )
 
 

@@ -270,7 +270,7 @@ def check_live_coverage(
         partition="8d|ridge",
         market_data=market_data,
         features=pd.DataFrame(index=expected),
-        labels=pd.DataFrame({"label_8d": pd.Series(dtype=float)}),
+        labels=pd.DataFrame({"label_8d": []}, index=expected[:0], dtype=float),
     )
     return outcome("live_predictions", "coverage", LiveChecks(table, held_to))
 
