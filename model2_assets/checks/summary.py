@@ -237,9 +237,9 @@ class StackingChecks(TableChecks):
     def complete(self) -> Finding:
         """Compare with predictions and labels, otherwise than the join does.
 
-        The join looks rows up by key. Here predictions are compared by position, since file and
-        frame have the same order, labels and realized returns through a table of
-        dates by instruments, and rows by counting those of all predictions together.
+        Predictions are compared by position, since file and frame have the same order, labels and
+        realized returns through a table of dates by instruments of its own, and rows by counting
+        those of all predictions together.
         """
         frame, labels = self.table, self.evidence.table("labels")
         excess = self.evidence.settings.labels.excess
