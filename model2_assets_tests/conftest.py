@@ -89,11 +89,11 @@ def engines(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(autouse=True)
 def package_logger() -> Iterator[None]:
-    """Set the logger back that commands direct to the standard error of their test."""
+    """Set the logger back that commands, and fixtures of modules, direct to a standard error."""
     logger = logging.getLogger(PACKAGE_LOGGER)
-    kept = logger.handlers, logger.level, logger.propagate
+    logger.handlers, logger.level, logger.propagate = [], logging.NOTSET, True
     yield
-    logger.handlers, logger.level, logger.propagate = kept
+    logger.handlers, logger.level, logger.propagate = [], logging.NOTSET, True
 
 
 @pytest.fixture(autouse=True)

@@ -183,7 +183,7 @@ def test_a_kill_during_an_upload_leaves_the_old_and_its_parts_are_cleared(
     assert store.load(SHEET) == "old"
     uploads = store.base.fs.list_multipart_uploads(store.base.path.split("/")[0])
     assert len(uploads) == 1
-    monkeypatch.setattr("model2_assets.storage.store.ABANDONED_AFTER", timedelta(seconds=-60))
+    monkeypatch.setattr("model2_assets.storage.turns.ABANDONED_AFTER", timedelta(seconds=-60))
     monkeypatch.setattr(lease, "LEASE_SECONDS", LEASE)
     with store.hold("us"):
         assert store.base.fs.list_multipart_uploads(store.base.path.split("/")[0]) == []
@@ -248,7 +248,7 @@ def test_a_whole_retrain_gives_what_it_gives_on_a_local_disk(base, tmp_path):
     assert s3 == local
     latest = Store(base).archive.versions(Address("us", "oof_predictions", "21d", "ridge"))[0]
     rollback = ["rollback", "--region", "us", "--horizon", "21d", "--model", "ridge"]
-    _model2([*rollback, latest.short], base, tmp_path, home=tmp_path / "s3")
+    _model2([*rollback, "--yes", latest.short], base, tmp_path, home=tmp_path / "s3")
     _model2(["check"], base, tmp_path, home=tmp_path / "s3")
 
 

@@ -22,7 +22,7 @@ class Stage:
 
 RETRAIN = ("retrain",)
 LOAD = "model2_assets.market_data:load_market_data"
-FIT = "model2_assets.training.fit:_fit"
+FIT = "model2_assets.training.fit:_searched_and_fitted"
 PUBLISH = "model2_assets.storage.store:publish"
 
 UI = Stage(

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import timedelta
 from email.utils import format_datetime, parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -110,11 +110,10 @@ class _Proxy(ThreadingHTTPServer):
     def forward(
         self, method: str, path: str, headers: dict[str, str], body: bytes
     ) -> tuple[int, dict[str, str], bytes]:
-        server = http.client.HTTPConnection(self.target, timeout=60)
-        server.request(method, path, body=body, headers=headers)
-        reply = server.getresponse()
-        content, answered = reply.read(), dict(reply.getheaders())
-        server.close()
+        with closing(http.client.HTTPConnection(self.target, timeout=60)) as server:
+            server.request(method, path, body=body, headers=headers)
+            reply = server.getresponse()
+            content, answered = reply.read(), dict(reply.getheaders())
         if "Date" in answered:
             date = parsedate_to_datetime(answered["Date"]) + self.clock
             answered["Date"] = format_datetime(date, usegmt=True)
