@@ -446,8 +446,7 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
         "Rank correlation of importances between fold models",
         partial(data_charts.draw_heatmap, limit=1.0),
         likeness,
-        "By split. Models of combinatorial splits share most of their train rows, which makes "
-        "them alike.",
+        "By split. Models of combinatorial splits share most train rows, which makes them alike.",
         width="half",
         height_px=min(60 + 30 * max(len(likeness), 2), 900),
     )
@@ -456,8 +455,7 @@ def importance_charts(importance: pd.DataFrame) -> tuple[Chart, Chart]:
 
 def _feature_section(importance: pd.DataFrame, lag: int) -> Section:
     rank_ic, t = METRICS["rank_ic"], METRICS["rank_ic_t"]
-    columns_shown = ["feature", "rank_ic", "rank_ic_t"]
-    top = importance.reindex(columns=columns_shown).head(TOP_FEATURES)
+    top = importance.reindex(columns=["feature", "rank_ic", "rank_ic_t"]).head(TOP_FEATURES)
     alone = Table(
         "features-alone",
         f"What the {len(top)} most important features say alone",
