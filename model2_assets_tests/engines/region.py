@@ -1,9 +1,12 @@
 """The tables of a synthetic region in a store, and fits of its models."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from model2_assets.config import Model2Config, Partition, parse_config
+import pandas as pd
+
+from model2_assets.config import FeaturesConfig, Model2Config, Partition, parse_config
 from model2_assets.cross_validation import build_cv_splits
 from model2_assets.features.build import make_features
 from model2_assets.labels import make_labels
@@ -27,13 +30,18 @@ def region_config(n_instruments: int = 12, n_dates: int = 460, **models: Any) ->
     )
 
 
-def store_tables(folder: Path, config: Model2Config) -> Tables:
+def store_tables(
+    folder: Path,
+    config: Model2Config,
+    *,
+    features_of: Callable[[pd.DataFrame, FeaturesConfig], pd.DataFrame] = make_features,
+) -> Tables:
     """Make the tables of the region, store them, and return them as they are read back."""
     settings, store = config.region("us"), Store(str(folder))
     panel = stamped(load_market_data(settings.market_data).panel, inputs={})
     origin = data_versions_of(market_data=panel)
     labels = stamped(make_labels(panel, settings.labels), inputs=origin)
-    features = stamped(make_features(panel, settings.features), inputs=origin)
+    features = stamped(features_of(panel, settings.features), inputs=origin)
     splits = build_cv_splits(features.index, labels, settings.cross_validation)
     made_from = data_versions_of(features=features, labels=labels)
     made = {"features": features, "labels": labels, "cv_splits": stamped(splits, inputs=made_from)}

@@ -8,16 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from model2_assets.config import Model2Config, parse_config
-from model2_assets.cross_validation import build_cv_splits
-from model2_assets.labels import make_labels
-from model2_assets.market_data import load_market_data
-from model2_assets.storage import Address, Store
-from model2_assets.storage.data_version import data_versions_of, stamped
-from model2_assets.training import Tables
-from model2_assets.training.task import TableSource
+from model2_assets.config import FeaturesConfig, parse_config
 from model2_assets_tests.engines.cluster import running_cluster
-from model2_assets_tests.engines.region import bits, fitted
+from model2_assets_tests.engines.region import bits, fitted, store_tables
 
 pytestmark = [
     pytest.mark.services,
@@ -46,21 +39,11 @@ CONFIG = parse_config(
 )
 
 
-def store_ranks(folder: Path, config: Model2Config) -> Tables:
-    """Store ranks drawn at random as the features of a region, and its labels and splits."""
-    settings, store = config.region("us"), Store(str(folder))
-    panel = stamped(load_market_data(settings.market_data).panel, inputs={})
-    origin = data_versions_of(market_data=panel)
-    labels = stamped(make_labels(panel, settings.labels), inputs=origin)
-    ranks = np.random.default_rng(0).random((len(labels), N_FEATURES), dtype=np.float32) - 0.5
+def ranks_of(panel: pd.DataFrame, _settings: FeaturesConfig) -> pd.DataFrame:
+    """Draw ranks at random."""
+    ranks = np.random.default_rng(0).random((len(panel), N_FEATURES), dtype=np.float32) - 0.5
     names = [f"rank_{number}" for number in range(N_FEATURES)]
-    features = stamped(pd.DataFrame(ranks, labels.index, names), inputs=origin)
-    splits = build_cv_splits(features.index, labels, settings.cross_validation)
-    made_from = data_versions_of(features=features, labels=labels)
-    made = {"features": features, "labels": labels, "cv_splits": stamped(splits, inputs=made_from)}
-    for name, table in made.items():
-        store.write(Address("us", name), table)
-    return TableSource(str(folder), "us").load()
+    return pd.DataFrame(ranks, panel.index, names)
 
 
 class Watch(threading.Thread):
@@ -83,7 +66,7 @@ def test_models_are_fitted_within_less_memory_than_the_features_take(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
-    tables = store_ranks(tmp_path / "data", CONFIG)
+    tables = store_tables(tmp_path / "data", CONFIG, features_of=ranks_of)
     assert tables.features.size * 4 > 1.2 * LIMIT
     here = {model: bits(fitted(CONFIG, tables, model)) for model in ("xgboost", "ridge")}
     for sums in (tmp_path / "data").rglob("ridge_sums/*"):
