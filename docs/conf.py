@@ -47,6 +47,7 @@ html_title = "model2_assets"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
+html_sidebars = dict.fromkeys(("concepts", "getting_started"), ())  # pages without others below
 html_theme_options = {
     "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
