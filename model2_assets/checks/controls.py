@@ -336,10 +336,11 @@ def _recompute(
 
 
 def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDifference:
-    """Compare two tables of floats in canonical order value by value.
+    """Compare the floats of two tables in canonical order value by value.
 
-    Values are equal if their bits are, or if both are missing. The first is that of the earliest
-    row, and among its features the leftmost.
+    Columns of another type are for the check `contract`, which refuses them. Values are equal if
+    their bits are, or if both are missing. The first is that of the earliest row, and among its
+    features the leftmost.
     """
     one_sided = [
         *_one_sided(stored, recomputed, "has features, but none", "is there, but not"),
@@ -348,7 +349,9 @@ def compare_tables(stored: pd.DataFrame, recomputed: pd.DataFrame) -> TableDiffe
     if not stored.index.equals(recomputed.index):
         positions = recomputed.index.get_indexer(stored.index)
         stored, recomputed = stored[positions >= 0], recomputed.iloc[positions[positions >= 0]]
-    names = [name for name in stored.columns if name in recomputed.columns]
+    names = [
+        name for name in stored.columns if name in recomputed and stored[name].dtype.kind == "f"
+    ]
     n_different, first_row, first_name = 0, 0, ""
     pairs = zip(row_chunks(stored), row_chunks(recomputed), strict=True)
     for start, (left, right) in zip(count(step=CHUNK_ROWS), pairs, strict=False):

@@ -84,8 +84,8 @@ def plan(region: str | None, profile: str | None, calibrate: bool, **sizes: Any)
         f"{panel.n_rows:,} rows × {panel.n_features} features, {panel.matrix_bytes / 1e9:,.1f} GB"
     )
     terminal().print(costs_table(shape, [*costs[best], total_cost(costs[best])]))
-    fits = f"{best.n_at_once} fits at once" if best.n_at_once > 1 else "1 fit at a time"
-    at_once = f"{best.name}, {fits}"
+    number = f"{best.n_at_once} fits at once" if best.n_at_once > 1 else "1 fit at a time"
+    at_once = f"{best.name}, {number}"
     click.echo(f"no engine can; shown: {at_once}" if best.lacks else f"recommended: {at_once}")
     for engine in engines[bool(not best.lacks) :]:
         lacks = f"; it lacks {engine.lacks}" if engine.lacks else ""

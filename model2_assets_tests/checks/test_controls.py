@@ -230,6 +230,15 @@ def test_first_difference_is_that_of_the_earliest_row_then_of_the_leftmost_featu
     assert "'F0' of S0" in tied.first_difference
 
 
+def test_a_column_of_text_is_left_to_the_contract():
+    left, right = table([[1.0, 2.0], [3.0, 4.0]]), table([[1.0, 2.0], [9.0, 4.0]])
+
+    found = compare_tables(left.assign(stranger="x"), right.assign(stranger="x"))
+
+    assert (found.n_values, found.n_different) == (4, 1)
+    assert "'F0' of S1" in found.first_difference
+
+
 def test_rows_of_one_table_only_are_named_where_no_value_differs():
     left = table([[1.0, 2.0], [3.0, 4.0]])
 
