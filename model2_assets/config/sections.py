@@ -30,6 +30,7 @@ class Section(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         frozen=True,
+        validate_default=True,  # a limit left out is the float that it is where it is written
         allow_inf_nan=False,
         use_attribute_docstrings=True,
         hide_input_in_errors=True,  # it may be a secret

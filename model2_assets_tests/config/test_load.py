@@ -132,6 +132,13 @@ def test_environment_variable_names_the_file_and_an_argument_wins(tmp_path, monk
     assert list(load_config().regions) == ["us"]
 
 
+def test_a_section_with_one_key_is_the_default_section(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("checks: {hours: 2}\nexecution: {engine: local}\n")
+
+    assert repr(load_config(path)) == repr(load_config())
+
+
 def test_an_empty_file_means_the_defaults(tmp_path):
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert load_config(tmp_path / "empty.yaml") == parse_config({})
