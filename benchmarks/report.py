@@ -9,7 +9,7 @@ from benchmarks.evidence import Evidence, stated
 from benchmarks.inputs import HORIZONS
 from benchmarks.levers import LEVERS
 from benchmarks.programs import PROGRAMS
-from benchmarks.record import FOLDER, read
+from benchmarks.record import FOLDER, Measurement, read
 from benchmarks.rows import Row, all_rows
 from benchmarks.sizes import SIZES
 
@@ -61,6 +61,9 @@ def _document(evidence: Evidence, trees: int) -> Iterator[str]:
     yield from bounds(evidence)
     if NOTES.exists():
         yield "\n" + NOTES.read_text(encoding="utf-8").rstrip()
+    yield "\n## At which commit\n"
+    yield "A tree with changed files, as these measurements themselves, is `-dirty`.\n"
+    yield from _commits(evidence)
 
 
 def _setting(evidence: Evidence, trees: int) -> Iterator[str]:
@@ -75,9 +78,9 @@ def _setting(evidence: Evidence, trees: int) -> Iterator[str]:
     qlib = {m.facts["pyqlib"] for m in found if "pyqlib" in m.facts}
     if qlib:
         yield f"- Qlib: pyqlib {', '.join(sorted(qlib))}"
-    yield f"- commits: {', '.join(stated(found, 'commit'))}"
     dates = stated(found, "date")
-    yield f"- measured: {dates[0]} to {dates[-1]}" if dates else "- nothing measured"
+    measured = f"{dates[0]} to {dates[-1]}, each at the commit of the last table" if dates else "–"
+    yield f"- measured: {measured}"
     for name in evidence.sizes:
         size = SIZES[name]
         yield f"- {name}: {size.n_instruments:,} instruments × {size.n_dates:,} dates, 158 features"
@@ -134,6 +137,23 @@ def _lever_line(evidence: Evidence, size: str, program: str, text: str) -> list[
         str(ic.n_seeds) if ic else "",
         ", ".join(f"{told[h]['correlation']:.3f}" for h in HORIZONS) if told else "",
     ]
+
+
+def _commits(evidence: Evidence) -> Iterator[str]:
+    runs = [(p, s, evidence.runs(p, s)) for p in PROGRAMS for s in evidence.sizes]
+    yield from _table(
+        ["program", "size", "runs", "commits", "measured"],
+        [
+            [f"`{p}`", s, str(len(found)), ", ".join(stated(found, "commit")), _days(found)]
+            for p, s, found in runs
+            if found
+        ],
+    )
+
+
+def _days(runs: Sequence[Measurement]) -> str:
+    days = sorted({run.date.split()[0] for run in runs})
+    return " to ".join(dict.fromkeys((days[0], days[-1])))
 
 
 def _phases(evidence: Evidence, size: str) -> Iterator[str]:
