@@ -299,7 +299,7 @@ def test_the_example_of_the_page_runs(labelled):
     labels = pd.DataFrame({"label_21d": y, "label_end_21d": label_end})
     labels.iloc[-4:, 0] = np.nan
     page = (Path(__file__).parents[2] / "docs/scores.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    (*_, example) = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
     there = {"labels": labels, "features": X.iloc[4:]}
     exec(example, there)
     assert len(there["oof"]) == len(X) - 8

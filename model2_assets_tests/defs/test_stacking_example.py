@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -82,6 +83,28 @@ def test_the_script_prints_the_stack_beside_every_base_model(
     np.testing.assert_allclose(float(printed[1]), ic.mean(), atol=5.1e-5)
     assert "Its score is optimistic all the same" in output
     assert "no backtest" in output
+
+
+def test_the_page_of_scores_compares_two_models_date_by_date(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = SCRIPT.with_name("scores.md").read_text(encoding="utf-8")
+    example, _ = re.findall(r"```python\n(.*?)```", page, flags=re.DOTALL)
+    monkeypatch.setenv("MODEL2_STORAGE", str(trained.bench.store.base))
+    there: dict[str, Any] = {}
+
+    exec(example, there)
+
+    frame = trained.bench.read("stacking_frame").dropna(subset=["realized_21d"])
+    ridge, xgboost = (
+        frame.groupby("datetime").apply(
+            lambda date, column=column: date[column].corr(date["realized_21d"], method="spearman")
+        )
+        for column in ("oof_21d_ridge", "oof_21d_xgboost")
+    )
+    expected = xgboost - ridge
+    np.testing.assert_allclose(there["difference"].mean, expected.mean(), rtol=1e-9)
+    assert there["difference"].n_dates == len(expected)
 
 
 def test_columns_of_other_splits_are_refused_and_the_last_frame_stays(bench: Workbench) -> None:
