@@ -20,7 +20,7 @@ class Stage:
     in_every_way: bool = False
 
 
-RETRAIN = ("retrain",)
+RETRAIN = ("retrain", "--force")
 LOAD = "model2_assets.market_data:load_market_data"
 FIT = "model2_assets.training.fit:_searched_and_fitted"
 PUBLISH = "model2_assets.storage.store:publish"
