@@ -48,7 +48,7 @@ class Bench:
     def retrain(self, *, kill_after: int | None = None) -> list[str]:
         """Retrain the partition; return the lines it printed."""
         program = "from model2_assets.cli.main import main; main()"
-        command = [sys.executable, "-c", program, "retrain", "--horizon", "21d"]
+        command = [sys.executable, "-c", program, "retrain", "--force", "--horizon", "21d"]
         process = subprocess.Popen(
             command,
             env=self.environment,

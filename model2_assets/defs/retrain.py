@@ -5,7 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from typing import Any, Literal
@@ -179,7 +179,7 @@ def execute_plan(
     numbered, forced = enumerate(plan, start=1), FORCED_TAG in (tags or {})
     for name, runs in groupby(numbered, key=lambda item: item[1].region):
         prepared, region = True, lookups.get(name)
-        with hold(name):
+        with hold(name), _unfrozen_at_the_end():
             close_dead_runs(instance)  # of whoever was killed while this process waited
             for number, planned in runs:
                 if not prepared:
@@ -197,6 +197,15 @@ def execute_plan(
                 finished = execute(job, instance, due, tags={**memory, **(tags or {})})
                 yield finished
                 prepared = finished.success or planned.job != job_name(name, "preparation")
+
+
+@contextmanager
+def _unfrozen_at_the_end() -> Iterator[None]:
+    """Have garbage looked for again in what `execute` froze: definitions end with a retrain."""
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _due(

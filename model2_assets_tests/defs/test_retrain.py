@@ -1,5 +1,6 @@
 """What is current is not made again, and an edit outdates what it concerns."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -220,3 +221,10 @@ def test_force_makes_all(desk: Desk) -> None:
 
     assert set(made(forced)) == {"preparation", *KEYS, "summary"}
     assert made(forced)["preparation"] == set(PREPARATION)
+
+
+@pytest.mark.end_to_end
+def test_definitions_end_with_a_retrain(desk: Desk) -> None:
+    desk.retrain(force=True)
+
+    assert gc.get_freeze_count() == 0  # what is frozen is never found to be garbage

@@ -82,7 +82,7 @@ STAGES = (
     Stage(
         "rollback: restoring",
         ("rollback", "--yes", *PARTITION),
-        "model2_assets.storage.rollback:link_atomically",
+        "model2_assets.storage.store:link_atomically",
         "a_moment",
         status="",
     ),
