@@ -2,11 +2,13 @@
 
 ``python -m model2_assets_tests.resumed_after_kill [folder]`` prints the table of
 ``docs/reliability.md``: XGBoost for 21 days on the demo region, profile ``exact``, one fold at
-a time. Three retrains, one after another, in a store and a Dagster instance of their own.
+a time. Three retrains, one after another, in a store and a Dagster instance of their own; the
+models of the first are removed before the second.
 """
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -48,7 +50,7 @@ class Bench:
     def retrain(self, *, kill_after: int | None = None) -> list[str]:
         """Retrain the partition; return the lines it printed."""
         program = "from model2_assets.cli.main import main; main()"
-        command = [sys.executable, "-c", program, "retrain", "--force", "--horizon", "21d"]
+        command = [sys.executable, "-c", program, "retrain", "--horizon", "21d"]
         process = subprocess.Popen(
             command,
             env=self.environment,
@@ -70,9 +72,13 @@ class Bench:
         assert status == (0 if kill_after is None else -signal.SIGKILL), "\n".join(lines[-20:])
         return lines
 
+    def forget_models(self) -> None:
+        """Remove the published models, so that a retrain has to make them."""
+        shutil.rmtree(self.folder / "data" / "us" / "fitted_models")
+
     def kept(self) -> int:
         folder = self.folder / "data" / ".working" / "us" / "fold_checkpoints"
-        return sum(path.suffix == ".fold" for path in folder.rglob("*"))
+        return sum(path.suffix == ".json" for path in folder.rglob("*"))
 
     def materialized(self) -> dict[str, object]:
         """Return what the latest fitted models say of themselves."""
@@ -97,6 +103,8 @@ def main() -> None:
         rows = []
         for name, kill_after in (("undisturbed", None), ("killed", KILL_AFTER), ("next", None)):
             print(f"{name}:", flush=True)
+            if kill_after is not None:
+                bench.forget_models()
             started = time.monotonic()
             bench.retrain(kill_after=kill_after)
             seconds, made = time.monotonic() - started, bench.materialized()

@@ -1,6 +1,6 @@
 """What Dagster recorded of results, and which of them are missing or outdated."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -189,17 +189,24 @@ class Results:
 
 
 def outdated(
-    results: Results, stage: Sequence[dg.AssetKey], partition: str | None
+    results: Results,
+    stage: Sequence[dg.AssetKey],
+    partition: str | None,
+    *,
+    is_stored: Callable[[Address], bool] | None = None,
 ) -> dict[dg.AssetKey, str]:
     """Return the assets of a stage that have to be made, and why.
 
-    They are missing, made by other code or from other inputs, or follow such a one in the
-    stage: what one run makes of one partition, in the order of the graph.
+    They are missing, in the log or where `is_stored` looks, made by other code or from other
+    inputs, or follow such a one in the stage: what one run makes of one partition, in the order
+    of the graph.
     """
     found: dict[dg.AssetKey, str] = {}
     for asset in stage:
         before = next((dep for dep in results.specs[asset].deps if dep.asset_key in found), None)
         problem = results.problem(asset, partition)
+        if problem is None and is_stored and not is_stored(address_of(asset, partition)):
+            problem = f"{asset.path[-1]} is missing"
         if problem is not None:
             found[asset] = problem
         elif before is not None:

@@ -217,7 +217,8 @@ def _due(
     stage = next(stage for stage in STAGES if job_name(region.name, stage) == planned.job)
     names = asset_names(region, stage)
     keys = [region.key(name) for name in names]
-    problems = outdated(region.results(instance), keys, planned.partition)
+    results, is_stored = region.results(instance), region.store.exists
+    problems = outdated(results, keys, planned.partition, is_stored=is_stored)
     if stage == "summary":  # it reads the event log besides: what is outdated, what all has cost
         problems = {region.key("leaderboard"): "sums up", **problems}
     if not problems:

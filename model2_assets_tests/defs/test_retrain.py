@@ -1,6 +1,7 @@
 """What is current is not made again, and an edit outdates what it concerns."""
 
 import gc
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +222,18 @@ def test_force_makes_all(desk: Desk) -> None:
 
     assert set(made(forced)) == {"preparation", *KEYS, "summary"}
     assert made(forced)["preparation"] == set(PREPARATION)
+
+
+@pytest.mark.end_to_end
+def test_what_was_deleted_is_made_again(desk: Desk) -> None:
+    desk.retrain()
+    shutil.rmtree(desk.store.base / "us" / "fitted_models" / "21d" / "ridge")
+    (desk.store.base / "us" / "labels.parquet").unlink()
+
+    again = made(desk.retrain())
+
+    assert "labels" in again["preparation"]
+    assert again["21d|ridge"] == TRAINED
 
 
 @pytest.mark.end_to_end
