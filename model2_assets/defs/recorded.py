@@ -205,7 +205,8 @@ def outdated(
     for asset in stage:
         before = next((dep for dep in results.specs[asset].deps if dep.asset_key in found), None)
         problem = results.problem(asset, partition)
-        if problem is None and is_stored and not is_stored(address_of(asset, partition)):
+        looks = is_stored if asset.path[-1] in PRODUCTS else None
+        if problem is None and looks and not looks(address_of(asset, partition)):
             problem = f"{asset.path[-1]} is missing"
         if problem is not None:
             found[asset] = problem
