@@ -13,7 +13,7 @@ from model2_assets.defs.metadata import outcomes_table
 from model2_assets.defs.publication import check_result
 from model2_assets.defs.recorded import PARTITION_TAG, EventLog, Target, target_of
 from model2_assets.defs.region import Region, Stage, dimension_tags
-from model2_assets.defs.retrain import PlannedRun, RunResult, execute
+from model2_assets.defs.retrain import PlannedRun, RunResult, execute, unfrozen_at_the_end
 from model2_assets.defs.steps import core_call
 from model2_assets.storage import PRODUCTS
 
@@ -137,13 +137,14 @@ def check_stored(
         such as ``21d|ridge``.
     """
     every = definitions.resolve_implicit_global_asset_job_def()
-    for partition in (None, *partitions):
-        chosen = every.get_subset(
-            asset_selection=frozenset(),
-            asset_check_selection=check_keys(region, partitioned=partition is not None),
-        )
-        planned = PlannedRun(region.name, chosen.name, partition, "shared assets")
-        logger.info("checking %s", planned.name)
-        # A job of nothing but checks has no partitions of its own, and refuses a partition key.
-        tags = {PARTITION_TAG: partition, **dimension_tags(partition)} if partition else {}
-        yield execute(chosen, instance, planned, tags=tags)
+    with unfrozen_at_the_end():
+        for partition in (None, *partitions):
+            chosen = every.get_subset(
+                asset_selection=frozenset(),
+                asset_check_selection=check_keys(region, partitioned=partition is not None),
+            )
+            planned = PlannedRun(region.name, chosen.name, partition, "shared assets")
+            logger.info("checking %s", planned.name)
+            # A job of nothing but checks has no partitions of its own, and refuses a partition key.
+            tags = {PARTITION_TAG: partition, **dimension_tags(partition)} if partition else {}
+            yield execute(chosen, instance, planned, tags=tags)

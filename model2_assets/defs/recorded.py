@@ -204,14 +204,14 @@ def outdated(
     found: dict[dg.AssetKey, str] = {}
     for asset in stage:
         before = next((dep for dep in results.specs[asset].deps if dep.asset_key in found), None)
-        problem = results.problem(asset, partition)
-        looks = is_stored if asset.path[-1] in PRODUCTS else None
-        if problem is None and looks and not looks(address_of(asset, partition)):
-            problem = f"{asset.path[-1]} is missing"
+        name, problem = asset.path[-1], results.problem(asset, partition)
+        if problem is None and is_stored and name in PRODUCTS:
+            is_there = is_stored(address_of(asset, partition))
+            problem = None if is_there else f"{name} is missing"
         if problem is not None:
             found[asset] = problem
         elif before is not None:
-            found[asset] = f"{asset.path[-1]} follows {before.asset_key.path[-1]}"
+            found[asset] = f"{name} follows {before.asset_key.path[-1]}"
     return found
 
 

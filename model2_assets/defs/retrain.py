@@ -179,7 +179,7 @@ def execute_plan(
     numbered, forced = enumerate(plan, start=1), FORCED_TAG in (tags or {})
     for name, runs in groupby(numbered, key=lambda item: item[1].region):
         prepared, region = True, lookups.get(name)
-        with hold(name), _unfrozen_at_the_end():
+        with hold(name), unfrozen_at_the_end():
             close_dead_runs(instance)  # of whoever was killed while this process waited
             for number, planned in runs:
                 if not prepared:
@@ -200,8 +200,8 @@ def execute_plan(
 
 
 @contextmanager
-def _unfrozen_at_the_end() -> Iterator[None]:
-    """Have garbage looked for again in what `execute` froze: definitions end with a retrain."""
+def unfrozen_at_the_end() -> Iterator[None]:
+    """Have garbage looked for again in what `execute` froze: definitions end with its caller."""
     try:
         yield
     finally:
